@@ -1,0 +1,186 @@
+"""The composition root: the only file that knows every part. Parts are built bottom up and stopped top down."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import resource
+import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import IO, Self
+
+from pyfc.blobs.disk import DiskBlobs
+from pyfc.errors import AccessDenied, AddressInUse, DataFolderInUse, InvalidArgument
+from pyfc.gateway.guard import Guard, is_loopback
+from pyfc.gateway.invocations import Invocations
+from pyfc.gateway.routes import application
+from pyfc.gateway.server import GatewayServer, Shared
+from pyfc.host.bundle import Bundles
+from pyfc.host.runtimes import Runtimes
+from pyfc.observe.journal import Journal, Listener
+from pyfc.observe.logs import FunctionLogs
+from pyfc.project.interface import Project
+from pyfc.registry.deploy import Deployer, Report
+from pyfc.registry.registry import Registry
+from pyfc.settings import Settings, state_folder
+from pyfc.stores.memory import MemoryStore
+from pyfc.supervisor.supervisor import Supervisor
+
+_BACKLOG = 2048
+
+
+class App:
+    """One server: `async with App(settings, data_folder) as app`, `deploy`, `bind`, `serve`."""
+
+    def __init__(self, settings: Settings, data_folder: Path) -> None:
+        self.settings = settings
+        self.data_folder = data_folder
+        self.is_local = is_loopback(settings.host)
+        self.port = settings.port
+        self._stack = AsyncExitStack()
+        self._socket: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if not self.is_local and not self.settings.insecure:
+            raise AccessDenied(
+                message=f"--host {self.settings.host} lets other machines call functions, and requests are not signed "
+                "yet; add --insecure if that is what you want"
+            )
+        try:
+            self._build()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    def _build(self) -> None:
+        settings = self.settings
+        _raise_descriptor_limit()
+        self._stack.enter_context(_locked(self.data_folder))
+        self.journal = Journal()
+        logs = FunctionLogs(self.data_folder / "logs", settings.log_file_size, settings.log_file_count)
+        self.journal.listeners.append(logs.listen)
+        self._stack.callback(self.journal.flush)
+        store = MemoryStore()
+        self._stack.push_async_callback(store.close)
+        registry = Registry(store)
+        runtimes = Runtimes()
+        blobs = DiskBlobs(self.data_folder / "blobs")
+        bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
+        self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal)
+        self._stack.push_async_callback(self.supervisor.close)
+        self.supervisor.start()
+        self._deployer = Deployer(registry, bundles, runtimes)
+        self._build_gateway()
+
+    def _build_gateway(self) -> None:
+        settings = self.settings
+        guard = Guard((settings.host, *settings.allow_host))
+        invocations = Invocations(settings, guard, self.journal, is_local=self.is_local)
+        self.supervisor.on_table = invocations.use
+        shared = Shared(settings, invocations)
+        self._server = GatewayServer(application(lambda: self.supervisor.table, guard), shared)
+
+    def listen(self, listener: Listener) -> None:
+        """Hand batches of call records to `listener`."""
+        self.journal.listeners.append(listener)
+
+    async def deploy(self, project: Project) -> Report:
+        """Serve `project`. Returns when every function of it can be called."""
+        report = await self._deployer.deploy(project)
+        await self.supervisor.caught_up(report.revision)
+        return report
+
+    def bind(self) -> None:
+        """Take the port; `port` is then the real one. Raises AddressInUse."""
+        self._socket = _bind(self.settings.host, self.settings.port)
+        self.port = self._socket.getsockname()[1]
+
+    async def serve(self) -> None:
+        """Answer requests until `stop`; then answer what has begun, for at most `drain_timeout`."""
+        assert self._socket is not None
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
+        stopping = asyncio.get_running_loop().create_task(self._server.wait_stopping())
+        await asyncio.wait([self._serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await asyncio.wait([self._serving], timeout=self.settings.drain_timeout)
+        self._serving.cancel()
+        await asyncio.wait([self._serving])
+
+    def stop(self) -> None:
+        """End `serve` gracefully."""
+        self._server.stop()
+
+    def kill(self) -> None:
+        """End `serve` and everything that runs, now."""
+        self._server.stop()
+        self.supervisor.kill()
+        if self._serving is not None:
+            self._serving.cancel()
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        await self._stack.aclose()
+
+
+def data_folder_of(root: Path, settings: Settings) -> Path:
+    """The data folder of a served folder: the setting, or one of its own in the user's state folder."""
+    if settings.data_dir:
+        return Path(settings.data_dir).expanduser().absolute()
+    real = str(root.resolve())
+    digest = hashlib.sha256(real.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return state_folder() / f"{root.resolve().name or 'root'}-{digest}"
+
+
+def _locked(folder: Path) -> IO[str]:
+    """Make the data folder and lock it for this process; closing the file unlocks it. Raises DataFolderInUse."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        file = (folder / "lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise InvalidArgument(message=f"the data folder {folder} can not be used: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        pid = file.read().strip() or "unknown"
+        file.close()
+        raise DataFolderInUse(path=folder, pid=pid) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise InvalidArgument(message=f"--host {host} is no address of this machine: {error.strerror}") from error
+    server = socket.socket(family, kind)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        server.bind(address)
+    except OSError as error:
+        server.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(host=host, port=port) from error
+        raise InvalidArgument(message=f"{host}:{port} can not be used: {error.strerror}") from error
+    server.listen(_BACKLOG)
+    return server
+
+
+def _raise_descriptor_limit() -> None:
+    """Each instance needs a handful of descriptors here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY:
+        hard = max(soft, 65536)
+    if soft != resource.RLIM_INFINITY and soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,1 @@
+"""Where archives of code are kept: one file per engine."""

@@ -1,0 +1,55 @@
+"""The command `pyfc`: one file per command; a command parses, calls and prints, and decides nothing."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from pyfc import __version__
+from pyfc.errors import PyfcError
+
+COMMANDS = {
+    "serve": "serve a folder of functions",
+    "invoke": "call a function of a running server",
+    "list": "show what a running server serves",
+    "init": "make a folder with two example functions",
+}
+EXIT_USAGE = 2
+EXIT_PLATFORM = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = _parser(arguments[0] if arguments else "")
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return EXIT_USAGE
+    try:
+        status: int = options.run(options)
+    except PyfcError as error:
+        print(f"pyfc: {error}", file=sys.stderr)
+        return EXIT_USAGE if 400 <= error.status < 500 and options.command != "invoke" else EXIT_PLATFORM
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser; only the command that is given has its module loaded."""
+    parser = argparse.ArgumentParser(
+        prog="pyfc",
+        description="Run functions written for Function Compute on this machine, without containers.",
+        epilog="`pyfc COMMAND --help` shows the options of a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"pyfc {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        if name == command:
+            module = importlib.import_module(f"pyfc.cli.{name}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    return parser

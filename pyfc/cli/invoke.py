@@ -1,0 +1,89 @@
+"""`pyfc invoke SERVICE/FUNCTION[.QUALIFIER]`: the result alone on standard output.
+
+Exit status: 0 a result, 1 the function failed, 2 wrong usage, 3 the platform refused or no server answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from pyfc.client import Answer, Client
+from pyfc.client.client import DEFAULT_ENDPOINT
+from pyfc.model.names import LATEST
+
+EXIT_FUNCTION = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("target", metavar="SERVICE/FUNCTION[.QUALIFIER]", type=_target)
+    event = parser.add_mutually_exclusive_group()
+    event.add_argument("-e", "--event", help="the event as text")
+    event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
+    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
+    parser.add_argument("--log", action="store_true", help="print the end of the function's log to standard error")
+    parser.add_argument(
+        "--json", action="store_true", help="print result, error type, log and usage as one JSON object"
+    )
+
+
+def _target(text: str) -> tuple[str, str, str]:
+    service, slash, rest = text.partition("/")
+    function, _, qualifier = rest.partition(".")
+    if not slash or not service or not function:
+        raise argparse.ArgumentTypeError(f"'{text}' must be like demo/hello or demo/hello.LATEST")
+    return service, function, qualifier or LATEST
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    service, function, qualifier = options.target
+    try:
+        event = _event(options)
+    except OSError as error:
+        print(f"pyfc: {options.event_file} can not be read: {error.strerror}", file=sys.stderr)
+        return 2
+    answer = Client(options.endpoint).invoke(
+        service, function, event, qualifier=qualifier, tail=options.log or options.json
+    )
+    if options.json:
+        print(_as_json(answer))
+    else:
+        _show(answer, log=options.log)
+    return EXIT_FUNCTION if answer.error_type else 0
+
+
+def _event(options: argparse.Namespace) -> bytes:
+    if options.event is not None:
+        return str(options.event).encode("utf-8", "surrogateescape")
+    if options.event_file not in {None, "-"}:
+        return Path(options.event_file).read_bytes()
+    if options.event_file == "-" or not sys.stdin.isatty():
+        return sys.stdin.buffer.read()
+    return b""
+
+
+def _show(answer: Answer, *, log: bool) -> None:
+    if log and answer.log:
+        print(answer.log.rstrip("\n"), file=sys.stderr)
+    sys.stdout.buffer.write(answer.body)
+    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.flush()
+    if answer.error_type:
+        print(f"pyfc: the function failed ({answer.error_type}, request {answer.request_id})", file=sys.stderr)
+
+
+def _as_json(answer: Answer) -> str:
+    return json.dumps({
+        "result": answer.body.decode("utf-8", "replace"),
+        "errorType": answer.error_type or None,
+        "requestId": answer.request_id,
+        "durationMs": answer.duration_ms,
+        "memoryMb": answer.memory_mb,
+        "log": answer.log,
+    })  # fmt: skip

@@ -1,0 +1,126 @@
+"""`pyfc serve DIR`: serve a folder of functions until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from pyfc.app import App, data_folder_of
+from pyfc.dev.console import Console
+from pyfc.dev.table import function_rows
+from pyfc.gateway.routes import describe
+from pyfc.host.sandbox import report as sandbox_report
+from pyfc.project.interface import Project
+from pyfc.project.load import load as load_project
+from pyfc.registry.deploy import Report
+from pyfc.settings import Settings, fields
+from pyfc.settings import load as load_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command: the settings that have a flag."""
+    parser.add_argument("dir", metavar="DIR", type=Path, help="the folder: a template file in it, or plain functions")
+    for field in fields():
+        if not field.metadata["flag"]:
+            continue
+        flag = f"--{field.name.replace('_', '-')}"
+        text = field.metadata["doc"]
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action="store_true", default=None, help=text)
+        elif isinstance(field.default, tuple):
+            parser.add_argument(flag, action="append", metavar="NAME", help=text)
+        else:
+            shown = f" (default {field.default})" if field.default != "" else ""
+            parser.add_argument(flag, type=type(field.default), metavar=field.name.upper(), help=text + shown)
+    parser.epilog = "Every setting is also an environment variable; the README lists them all."
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    began = time.monotonic()
+    chosen = {field.name: getattr(options, field.name, None) for field in fields()}
+    if chosen["allow_host"] is not None:
+        chosen["allow_host"] = tuple(chosen["allow_host"])
+    settings = load_settings(os.environ, **chosen)
+    logging.basicConfig(level=logging.WARNING, format="pyfc: %(levelname)s: %(message)s", stream=sys.stderr)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options.dir, settings, began))
+    return 0
+
+
+async def _serve(root: Path, settings: Settings, began: float) -> None:
+    async with App(settings, data_folder_of(root, settings)) as app:
+        _catch_signals(app)
+        project = load_project(root)
+        report = await app.deploy(project)
+        app.bind()
+        _announce(app, project, report, began)
+        if not settings.quiet:
+            app.listen(Console(as_json=settings.json).listen)
+        await app.serve()
+
+
+def _catch_signals(app: App) -> None:
+    loop = asyncio.get_running_loop()
+    count = 0
+
+    def caught() -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            if not app.settings.json:
+                print(f"\nStopping. Running calls get up to {app.settings.drain_timeout:g} s; Ctrl-C again kills them.")
+            app.stop()
+        else:
+            app.kill()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, caught)
+
+
+def _announce(app: App, project: Project, report: Report, began: float) -> None:
+    """The table, what is not supported, and the ready line."""
+    settings = app.settings
+    endpoint = f"http://{_shown_host(settings.host)}:{app.port}"
+    milliseconds = round((time.monotonic() - began) * 1000)
+    functions = [describe(entry) for entry in app.supervisor.table.entries.values()]
+    notes = _notes(app, project, report)
+    if settings.json:
+        ready = {"ready": endpoint, "milliseconds": milliseconds, "functions": functions, "notes": notes}
+        print(json.dumps(ready), flush=True)
+        return
+    if functions:
+        print(function_rows(functions, endpoint))
+    else:
+        print(f"{project.root} has no functions yet.")
+    for note in notes:
+        print(note)
+    print(f"Ready at {endpoint} in {milliseconds} ms. Ctrl-C stops.", flush=True)
+
+
+def _notes(app: App, project: Project, report: Report) -> list[str]:
+    notes = [f"warning: {text}" for text in project.warnings]
+    later = list(dict.fromkeys([*report.refused, *project.unsupported]))
+    if later:
+        notes.append("not supported yet: " + "; ".join(later))
+    names = sorted({function.runtime for function in report.functions if function.code is not None})
+    if any(name.startswith("python") for name in names):
+        version = ".".join(map(str, sys.version_info[:3]))
+        notes.append(f"{', '.join(names)} functions run on this Python {version}")
+    if app.is_local and any(trigger.config.get("authType") != "anonymous" for trigger in project.triggers):
+        notes.append("HTTP triggers with authType function are served without a check: only this machine reaches them")
+    notes.append(sandbox_report())
+    return notes
+
+
+def _shown_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,1 @@
+"""What a developer sees and does while functions are served."""

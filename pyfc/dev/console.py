@@ -1,0 +1,109 @@
+"""What the developer sees while functions are served: one line per call, and what the functions wrote.
+
+Function output is text of strangers: control characters are shown escaped, so that it can not move the cursor, change
+colours or forge lines. A line that starts with `|` was written by a function; no other line can be.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import TextIO
+
+from pyfc.model.invocation import Result
+from pyfc.observe.journal import CallRecord, OutputRecord, Record
+
+_LINES_SHOWN = 200
+_LINE_LENGTH = 2000
+
+
+def escaped(text: str) -> str:
+    """One line of text with every character that a terminal would act on shown as its code."""
+    return "".join(
+        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
+        for character in text[:_LINE_LENGTH]
+    )
+
+
+class Console:
+    """Prints batches of records to a terminal, or as JSON lines for machines."""
+
+    def __init__(self, stream: TextIO = sys.stdout, *, as_json: bool = False) -> None:
+        self._stream = stream
+        self._as_json = as_json
+
+    def listen(self, batch: list[Record]) -> None:
+        """A Journal listener."""
+        lines: list[str] = []
+        for record in batch:
+            if self._as_json:
+                lines.append(_as_json(record))
+            elif isinstance(record, CallRecord):
+                lines += _call_lines(record)
+            else:
+                lines += _output_lines(record.data)
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except BrokenPipeError:
+            self._stream = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115, PTH123  nobody reads any more
+
+
+def _call_lines(record: CallRecord) -> list[str]:
+    clock = datetime.fromtimestamp(record.time).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    name = f"{record.function.service}/{record.function.name}"
+    result = record.result
+    if result is None:
+        return [f"{clock}  {name}  {record.call.request_id}  -     {record.status}  {record.error}"]
+    usage = result.usage
+    warmth = "cold" if usage.cold else "warm"
+    milliseconds = usage.duration * 1000
+    line = (
+        f"{clock}  {name}  {record.call.request_id}  {warmth}  {record.status}"
+        f"  {milliseconds:9.2f} ms  {usage.peak_memory:7.2f} MB"
+    )
+    return [*_output_lines(result.startup + result.log), line + _failure(result)]
+
+
+def _failure(result: Result) -> str:
+    if result.fault is None:
+        return ""
+    kind = f"{result.fault.type}: " if result.fault.type else ""
+    return f"  {result.fault.kind.value}  {escaped(kind + result.fault.message.splitlines()[0][:200])}"
+
+
+def _output_lines(data: bytes) -> list[str]:
+    if not data:
+        return []
+    texts = data.decode("utf-8", "replace").split("\n")
+    if texts[-1] == "":
+        texts.pop()
+    shown = [f"| {escaped(text.rstrip(chr(13)))}" for text in texts[-_LINES_SHOWN:]]
+    if len(texts) > _LINES_SHOWN:
+        shown.insert(0, f"| ... {len(texts) - _LINES_SHOWN} lines before these are in the function's log file")
+    return shown
+
+
+def _as_json(record: CallRecord | OutputRecord) -> str:
+    fields: dict[str, object] = {
+        "time": record.time,
+        "service": record.function.service,
+        "function": record.function.name,
+    }
+    if isinstance(record, OutputRecord):
+        fields |= {"instanceId": record.instance_id, "output": record.data.decode("utf-8", "replace")}
+        return json.dumps(fields)
+    fields |= {"requestId": record.call.request_id, "status": record.status}
+    if record.result is not None:
+        usage, fault = record.result.usage, record.result.fault
+        fields |= {
+            "cold": usage.cold,
+            "durationMs": round(usage.duration * 1000, 3),
+            "memoryMb": round(usage.peak_memory, 2),
+            "fault": fault.kind.value if fault is not None else None,
+            "output": (record.result.startup + record.result.log).decode("utf-8", "replace"),
+        }
+    else:
+        fields["error"] = record.error
+    return json.dumps(fields)

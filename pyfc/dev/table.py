@@ -1,0 +1,37 @@
+"""Plain tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Columns as wide as their widest cell, two spaces apart; those numbered in `right` are set flush right."""
+    widths = [max(len(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        placed = [
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return "  ".join(placed).rstrip()
+
+    return "\n".join([line(headings), *(line(row) for row in rows)])
+
+
+def function_rows(functions: Sequence[dict[str, object]], endpoint: str) -> str:
+    """The table of functions that `serve` and `list` show, from the index's descriptions."""
+    headings = ("FUNCTION", "RUNTIME", "MEMORY", "TIMEOUT", "CONCURRENCY", "TRIGGERS", "URL")
+    rows = [
+        (
+            f"{each['service']}/{each['function']}",
+            str(each["runtime"]),
+            f"{each['memorySize']} MB",
+            f"{each['timeout']} s",
+            str(each["instanceConcurrency"]),
+            ", ".join(map(str, triggers)) if isinstance(triggers := each["triggers"], list) and triggers else "-",
+            f"{endpoint}{each['url']}" if each["served"] else "(not supported yet)",
+        )
+        for each in functions
+    ]
+    return table(headings, rows, right=(2, 3, 4))

@@ -1,0 +1,409 @@
+"""InvokeFunction and HTTP triggers: a request becomes an Invocation, its Result becomes the bytes of the response.
+
+1. The path is looked up as it was sent in one dict; only a path seen for the first time is taken apart.
+2. Function errors of an event function are HTTP 200 with X-Fc-Error-Type; an HTTP trigger answers 502 instead, and
+   all its errors carry that header (FC's InvokeFunction and HTTP trigger pages).
+3. Nothing here waits: a response is written when the Reply is called.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
+from urllib.parse import unquote
+
+from pyfc.errors import (
+    AccessDenied,
+    AliasNotFound,
+    FunctionNotFound,
+    Internal,
+    InvalidArgument,
+    NotSupportedYet,
+    PathNotSupported,
+    PyfcError,
+    ServiceNotFound,
+    TriggerNotFound,
+    VersionNotFound,
+)
+from pyfc.gateway.guard import Guard
+from pyfc.model.function import Function
+from pyfc.model.invocation import Invocation, Kind, Result, Ticket
+from pyfc.model.names import LATEST, Target, request_id
+from pyfc.observe.journal import CallRecord, Journal
+from pyfc.observe.markers import TAIL, transcript
+from pyfc.settings import Settings
+from pyfc.supervisor.supervisor import Entry, Table
+from pyfc.triggers.http import Config, Response, fault_in, from_event, to_event, to_response, translate
+
+VERSIONS = (b"2016-08-15", b"2021-04-06")
+_MAXIMUM_HEADERS = 8192
+_MAXIMUM_URI = 4096
+_KNOWN_HOSTS = 64
+_CLIENT_CLOSED = 499
+_NO_BODY = {204, 304}
+_EXPOSED = (
+    "Date,x-fc-request-id,x-fc-error-type,x-fc-code-checksum,x-fc-invocation-duration,x-fc-max-memory-usage,"
+    "x-fc-log-result,x-fc-invocation-code-version"
+)
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_wall = time.time
+
+
+class Exchange(Protocol):
+    """One request and the place of its response (gateway/server.py)."""
+
+    method: bytes
+    url: bytes
+    headers: list[tuple[bytes, bytes]]
+    fields: dict[bytes, bytes]
+    """The headers by lower-case name; the last of those that are there twice."""
+    body: bytes
+    client: str
+    gone: bool
+    """The client has left."""
+    ticket: Ticket | None
+    on_gone: Callable[[], None] | None
+
+    def respond(self, head: str, body: bytes) -> None:
+        """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
+
+
+class _Place(NamedTuple):
+    """What a path leads to."""
+
+    entry: Entry
+    fixed: str
+    """Response headers that are the same for every call."""
+    trigger: Config | None
+
+
+class Invocations:
+    """The call paths of one server."""
+
+    def __init__(self, settings: Settings, guard: Guard, journal: Journal, *, is_local: bool) -> None:
+        self._settings = settings
+        self._guard = guard
+        self._journal = journal
+        self._is_local = is_local
+        self._table = Table({}, {})
+        self._event_places: dict[bytes, _Place] = {}
+        self._http_places: dict[bytes, _Place] = {}
+        self._hosts: set[bytes | None] = set()
+
+    def use(self, table: Table) -> None:
+        """Serve what `table` holds from now on."""
+        self._table = table
+        self._event_places = {}
+        self._http_places = {}
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer a request on `/VERSION/services/.../invocations` or `/VERSION/proxy/...`, now or later."""
+        path = exchange.url.partition(b"?")[0]
+        place = self._event_places.get(path)
+        if place is not None or path[11:17] != b"/proxy":
+            reply: _Reply = EventReply(self, exchange, request_id())
+        else:
+            reply = HttpReply(self, exchange, request_id())
+        try:
+            reply.begin(place, path)
+        except PyfcError as error:
+            reply.refuse(error)
+
+    def event_place(self, path: bytes) -> _Place:
+        """What an InvokeFunction path leads to. Raises the NotFound that fits."""
+        parts = path.decode("latin-1").split("/")
+        if len(parts) != 7 or parts[4] != "functions" or parts[6] != "invocations":
+            raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
+        place = self._place(parts[3], parts[5], None)
+        if b"%" not in path:
+            self._event_places[path] = place
+        return place
+
+    def http_place(self, path: bytes) -> tuple[_Place, bytes]:
+        """What an HTTP-trigger path leads to, and the rest of the path. Raises the NotFound that fits."""
+        parts = path.split(b"/", 5)
+        if len(parts) < 5 or not parts[4]:
+            raise PathNotSupported(method="ANY", path=unquote(path.decode("latin-1")))
+        prefix = b"/".join(parts[:5])
+        rest = path[len(prefix) :]
+        place = self._http_places.get(prefix)
+        if place is None:
+            service, function = parts[3].decode("latin-1"), parts[4].decode("latin-1")
+            place = self._place(service, function, "http")
+            if b"%" not in prefix:
+                self._http_places[prefix] = place
+        return place, rest
+
+    def _place(self, service: str, function: str, trigger_type: str | None) -> _Place:
+        service, _, qualifier = unquote(service).partition(".")
+        entry = self._find(service, unquote(function), qualifier)
+        triggers = [trigger for trigger in entry.triggers if trigger.type == "http"]
+        config = Config.read(triggers[0].config) if triggers else None
+        target = entry.function.target
+        if trigger_type is None and config is not None:
+            url = f"/2016-08-15/proxy/{target.service}/{target.function}/"
+            raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
+        if trigger_type is not None and config is None:
+            url = f"POST /2016-08-15/services/{target.service}/functions/{target.function}/invocations"
+            raise TriggerNotFound(service=target.service, function=target.function, url=url)
+        checksum = entry.function.code.checksum if entry.function.code is not None else ""
+        fixed = (
+            f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {LATEST}\r\n"
+            f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
+        )
+        return _Place(entry, fixed, config)
+
+    def _find(self, service: str, function: str, qualifier: str) -> Entry:
+        if service not in self._table.services:
+            raise ServiceNotFound(service=service)
+        if qualifier.isdigit():
+            raise VersionNotFound(version=qualifier, service=service)
+        if qualifier not in {"", LATEST}:
+            raise AliasNotFound(alias=qualifier, service=service)
+        entry = self._table.entries.get(Target(service, function))
+        if entry is None:
+            raise FunctionNotFound(function=function, service=service)
+        return entry
+
+    def check_sender(self, exchange: Exchange) -> None:
+        """Raises AccessDenied for another site's page or an unknown Host; remembers the hosts that are known."""
+        fields = exchange.fields
+        host = fields.get(b"host")
+        if host not in self._hosts or b"origin" in fields or b"sec-fetch-site" in fields:
+            self._guard.check(fields)
+            if len(self._hosts) < _KNOWN_HOSTS:
+                self._hosts.add(host)
+
+    def check_trigger(self, config: Config, method: str) -> None:
+        """Raises AccessDenied for what the trigger does not allow."""
+        if method not in config.methods:
+            allowed = ", ".join(sorted(config.methods))
+            raise AccessDenied(message=f"method {method} is not among the trigger's methods: {allowed}")
+        if not config.anonymous and not self._is_local:
+            raise AccessDenied(message="authType is function, and signatures can not be checked yet")
+
+    def record(self, function: Function, call: Invocation, status: int, result: Result | None, error: str) -> None:
+        """Leave a record of a finished call."""
+        journal = self._journal
+        if not journal.inbox:
+            journal.wake()
+        journal.inbox.append(CallRecord(_wall(), function, call, status, result, error))
+
+    @property
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return self._settings
+
+
+class _Reply:
+    """What both kinds of answer share."""
+
+    __slots__ = ("call", "exchange", "owner", "place", "request_id")
+    error_header = ""
+
+    def begin(self, place: _Place | None, path: bytes) -> None:
+        """Check the request and submit it; `place` if the path is known. Raises PyfcError."""
+        raise Internal(detail="a reply of no kind")
+
+    def __init__(self, owner: Invocations, exchange: Exchange, number: str) -> None:
+        self.owner = owner
+        self.exchange = exchange
+        self.request_id = number
+        self.place: _Place | None = None
+        self.call: Invocation | None = None
+
+    def refuse(self, error: PyfcError) -> None:
+        """See Reply."""
+        exchange, place = self.exchange, self.place
+        if place is not None:
+            status = _CLIENT_CLOSED if exchange.gone else error.status
+            self.owner.record(place.entry.function, self._call(place), status, None, error.code)
+        if exchange.gone:
+            return
+        body = error_body(error)
+        extra = self.error_header
+        if error.retry_after is not None:
+            extra += f"Retry-After: {error.retry_after}\r\n"
+        exchange.respond(
+            f"HTTP/1.1 {error.status} {_PHRASES.get(error.status, '')}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {self.request_id}\r\n{extra}",
+            b"" if exchange.method == b"HEAD" else body,
+        )
+
+    def _call(self, place: _Place) -> Invocation:
+        if self.call is not None:
+            return self.call
+        return Invocation(self.request_id, place.entry.function.target, Kind.EVENT, b"")
+
+    def left(self) -> None:
+        """The client went away: a call that has not begun never will, and is recorded now."""
+        ticket, place = self.exchange.ticket, self.place
+        if place is not None and ticket is not None and ticket.cancel():
+            self.owner.record(place.entry.function, self._call(place), _CLIENT_CLOSED, None, "ClientClosedRequest")
+
+
+class EventReply(_Reply):
+    """Writes the answer of InvokeFunction."""
+
+    __slots__ = ("wants_log",)
+
+    def __init__(self, owner: Invocations, exchange: Exchange, number: str) -> None:
+        super().__init__(owner, exchange, number)
+        self.wants_log = False
+
+    def begin(self, place: _Place | None, path: bytes) -> None:
+        """See _Reply."""
+        exchange = self.exchange
+        self.owner.check_sender(exchange)
+        if exchange.method != b"POST":
+            raise PathNotSupported(method=exchange.method.decode(), path=unquote(path.decode("latin-1")))
+        if place is None:
+            place = self.owner.event_place(path)
+        self.place = place
+        fields = exchange.fields
+        self.wants_log = b"x-fc-log-type" in fields and _log_type(fields[b"x-fc-log-type"])
+        if b"x-fc-invocation-type" in fields:
+            _check_invocation_type(fields[b"x-fc-invocation-type"])
+        trace = None
+        if b"x-fc-tracing-opentracing-span-context" in fields:
+            trace = _trace(fields)
+        function = place.entry.function
+        call = self.call = Invocation(self.request_id, function.target, Kind.EVENT, exchange.body, None, trace)
+        exchange.on_gone = self.left
+        exchange.ticket = place.entry.route.submit(call, self)
+
+    def result(self, result: Result) -> None:
+        """See Reply."""
+        exchange, place, call = self.exchange, self.place, self.call
+        assert place is not None
+        assert call is not None
+        usage = result.usage
+        function = place.entry.function
+        self.owner.record(function, call, _CLIENT_CLOSED if exchange.gone else 200, result, "")
+        if exchange.gone:
+            return
+        extra = ""
+        if result.fault is not None:
+            extra = f"X-Fc-Error-Type: {result.fault.kind.error_type}\r\n"
+        if self.wants_log:
+            log = transcript(self.request_id, function.limits.memory_size, result)[-TAIL:]
+            extra += f"X-Fc-Log-Result: {base64.b64encode(log).decode()}\r\n"
+        exchange.respond(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+            f"Content-Length: {len(result.body)}\r\nX-Fc-Request-Id: {self.request_id}\r\n"
+            f"X-Fc-Instance-Id: {usage.instance_id}\r\n"
+            f"X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n"
+            f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}{extra}",
+            result.body,
+        )
+
+
+class HttpReply(_Reply):
+    """Writes the answer of an HTTP function."""
+
+    __slots__ = ()
+    error_header = "X-Fc-Error-Type: FcCommonError\r\n"
+
+    def begin(self, _: _Place | None, path: bytes) -> None:
+        """See _Reply."""
+        exchange = self.exchange
+        place, rest = self.owner.http_place(path)
+        config = place.trigger
+        assert config is not None
+        self.place = place
+        method = exchange.method.decode("latin-1")
+        self.owner.check_trigger(config, method)
+        _check_size(exchange)
+        if b"x-fc-invocation-type" in exchange.fields:
+            _check_invocation_type(exchange.fields[b"x-fc-invocation-type"])
+        request = translate(method, rest, exchange.url, exchange.client, exchange.headers)
+        target = place.entry.function.target
+        trace = _trace(exchange.fields) if b"x-fc-tracing-opentracing-span-context" in exchange.fields else None
+        if config.is_event:
+            body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)
+            self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
+        else:
+            self.call = Invocation(self.request_id, target, Kind.HTTP, exchange.body, request, trace)
+        exchange.on_gone = self.left
+        exchange.ticket = place.entry.route.submit(self.call, self)
+
+    def result(self, result: Result) -> None:
+        """See Reply."""
+        exchange, place, call = self.exchange, self.place, self.call
+        assert place is not None
+        assert place.trigger is not None
+        assert call is not None
+        fault = result.fault
+        if fault is None and place.trigger.is_event:
+            answer = from_event(result.body)
+        else:
+            answer = to_response(result.status, result.headers, result.body)
+        if fault is None:
+            fault = fault_in(answer.status, answer.headers)
+            if fault is not None:
+                result = result._replace(fault=fault, body=fault.document())
+        if fault is not None:
+            answer = Response(502, [("Content-Type", "application/json")], result.body)
+        status = _CLIENT_CLOSED if exchange.gone else answer.status
+        self.owner.record(place.entry.function, call, status, result, "")
+        if not exchange.gone:
+            error_type = fault.kind.error_type if fault is not None else ""
+            self._respond(answer, result, place, error_type)
+
+    def _respond(self, answer: Response, result: Result, place: _Place, error_type: str) -> None:
+        usage = result.usage
+        lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
+        if error_type:
+            lines += f"X-Fc-Error-Type: {error_type}\r\n"
+        if self.owner.settings.content_disposition:
+            lines += "Content-Disposition: attachment\r\n"
+        if answer.status not in _NO_BODY:
+            lines += f"Content-Length: {len(answer.body)}\r\n"
+        head = (
+            f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n{lines}"
+            f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n"
+            f"X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n"
+            f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}"
+        )
+        has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
+        self.exchange.respond(head, answer.body if has_body else b"")
+
+
+def _log_type(value: bytes) -> bool:
+    if value not in {b"Tail", b"None", b""}:
+        raise InvalidArgument(message=f"X-Fc-Log-Type is '{value.decode('latin-1')}'; it must be Tail or None")
+    return value == b"Tail"
+
+
+def _check_invocation_type(value: bytes) -> None:
+    if value == b"Async":
+        raise NotSupportedYet(what="an asynchronous call", advice="send X-Fc-Invocation-Type: Sync")
+    if value not in {b"Sync", b""}:
+        raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
+
+
+def _check_size(exchange: Exchange) -> None:
+    if len(exchange.url) > _MAXIMUM_URI:
+        raise InvalidArgument(message=f"path and query have {len(exchange.url)} bytes; at most {_MAXIMUM_URI}")
+    size = sum(len(name) + len(value) for name, value in exchange.headers)
+    if size > _MAXIMUM_HEADERS:
+        raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")
+
+
+def _trace(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:
+    prefix = b"x-fc-tracing-opentracing-span-baggage-"
+    baggage = {
+        name[len(prefix) :].decode("latin-1"): value.decode("latin-1")
+        for name, value in fields.items()
+        if name.startswith(prefix)
+    }
+    return fields[b"x-fc-tracing-opentracing-span-context"].decode("latin-1"), baggage
+
+
+def error_body(error: PyfcError) -> bytes:
+    """FC's error JSON (API 2016-08-15)."""
+    return json.dumps({"ErrorCode": error.code, "ErrorMessage": str(error)}).encode()

@@ -1,0 +1,414 @@
+"""uvicorn, with the two hot routes answered in its httptools protocol by callback.
+
+1. A request on a hot route (InvokeFunction, HTTP trigger) becomes an Exchange; its body is gathered whole, then
+   `Invocations.handle` takes it. No task, no future and no timer belongs to it. Everything else is uvicorn's own way
+   to the ASGI application.
+2. Pipelined requests of both kinds are answered in the order in which they came: an Exchange stands in uvicorn's own
+   pipeline of cycles and has its turn there.
+3. Requests that could mean two things to two servers are refused (request smuggling), with `Connection: close`.
+4. One sweep a second closes connections whose client is idle or too slow.
+
+This leans on uvicorn's internals (names of callbacks and attributes of HttpToolsProtocol); setup.cfg pins the range
+and tests/gateway/test_server.py fails when they move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Generator
+from email.utils import formatdate
+from functools import partial
+from http import HTTPStatus
+from typing import Any, cast
+
+import httptools
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
+from pyfc.gateway.invocations import Invocations, error_body
+from pyfc.model.invocation import Ticket
+from pyfc.model.names import request_id
+from pyfc.settings import Settings
+
+_log = logging.getLogger(__name__)
+_HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/")
+_EVENT_END = b"/invocations"
+_MAXIMUM_HEAD = 64 * 1024
+_LINGER = 2.0
+"""Seconds that a refused client gets to read its answer."""
+_TICK = 1.0
+_ONCE = (b"host", b"content-length", b"transfer-encoding")
+
+
+class Shared:
+    """What all connections of one server share."""
+
+    def __init__(self, settings: Settings, invocations: Invocations) -> None:
+        self.settings = settings
+        self.invocations = invocations
+        self.date = ""
+        """The Date header's line, renewed every second."""
+        self.now = 0.0
+        """Loop time of the last sweep: precise enough for a client's time-outs."""
+
+
+class _NoEvent:
+    """Stands for the event that uvicorn sets for its ASGI cycles; an Exchange has nobody who waits."""
+
+    def set(self) -> None:
+        """Nothing to wake."""
+
+
+_NO_EVENT = _NoEvent()
+
+
+class Exchange:
+    """One request on a hot route and the place of its response; also a cycle in uvicorn's pipeline."""
+
+    __slots__ = (
+        "body", "chunks", "client", "complete", "disconnected", "expects", "fields", "gone", "headers", "keep_alive",
+        "method", "on_gone", "protocol", "response_complete", "size", "ticket", "url",
+    )  # fmt: skip
+    message_event = _NO_EVENT
+
+    def __init__(self, protocol: Protocol, method: bytes, fields: dict[bytes, bytes], *, keep_alive: bool) -> None:
+        self.protocol = protocol
+        self.method = method
+        self.url: bytes = protocol.url
+        self.headers: list[tuple[bytes, bytes]] = protocol.headers
+        self.fields = fields
+        self.keep_alive = keep_alive
+        self.expects = False
+        self.body = b""
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.complete = False
+        self.response_complete = False
+        self.disconnected = False
+        self.gone = False
+        self.ticket: Ticket | None = None
+        self.on_gone: Callable[[], None] | None = None
+        self.client = protocol.client[0] if protocol.client else ""
+
+    def respond(self, head: str, body: bytes) -> None:
+        """See invocations.Exchange."""
+        self.response_complete = True
+        protocol = self.protocol
+        transport = protocol.transport
+        if transport.is_closing():
+            return
+        ending = "\r\n" if self.keep_alive else "Connection: close\r\n\r\n"
+        data = f"{head}{protocol.shared.date}{ending}".encode("latin-1")
+        if len(body) < 65536:
+            transport.write(data + body)
+        else:
+            transport.writelines((data, body))
+        if not self.keep_alive:
+            protocol.end()
+        protocol.on_response_complete()
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.shared = shared
+        self.touched = shared.now
+        self.busy = False
+        """A request has begun and is not answered."""
+        self.cycle: Any = None
+        self._turn: Any = None
+        """The cycle that is being answered."""
+        self._in_head = False
+        self._head_since = 0.0
+        self._head_size = 0
+        self._receiving = False
+        self._deaf = False
+        """Nothing that still comes in is taken: the connection ends with the answers that are owed."""
+
+    # requests come in
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; whatever the parser does not accept is answered with 400 and the end of the connection."""
+        if self._deaf:
+            return
+        self.touched = self.shared.now
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(InvalidArgument(message="this server does not upgrade connections"))
+        except httptools.HttpParserCallbackError as error:
+            _log.error("a request could not be taken", exc_info=error.__context__ or error)
+            self._refuse(Internal(detail="see the server's log"))
+        except httptools.HttpParserError as error:
+            self._refuse(InvalidArgument(message=f"this is not a valid HTTP request: {error}"))
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > _MAXIMUM_HEAD:
+                self._refuse(InvalidArgument(message=f"the head of a request has at most {_MAXIMUM_HEAD} bytes"))
+
+    def on_message_begin(self) -> None:
+        """A new request: nothing is known of it yet."""
+        if self._deaf:
+            return
+        self.url = b""
+        self.headers = []
+        self._in_head = self._receiving = self.busy = True
+        self._head_since = self.shared.now
+        self._head_size = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Gather the head; trailers after a body are not headers."""
+        if self._in_head:
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: refuse it, take it as a hot call, or leave it to uvicorn."""
+        if self._deaf:
+            return
+        self._in_head = False
+        fields = dict(self.headers)
+        problem = self._problem(fields)
+        if problem is not None:
+            self._refuse(problem)
+        elif self.url.startswith(_HOT) and (self.url[11:17] == b"/proxy" or self._is_invocation()):
+            self._begin(fields)
+        else:
+            self._begin_asgi(fields)
+
+    def _is_invocation(self) -> bool:
+        return self.url.partition(b"?")[0].endswith(_EVENT_END)
+
+    def _problem(self, fields: dict[bytes, bytes]) -> PyfcError | None:
+        """What makes the head ambiguous or too large, if anything does."""
+        version = self.parser.get_http_version()
+        if len(fields) != len(self.headers):
+            names = [name for name, _ in self.headers]
+            for name in _ONCE:
+                if names.count(name) > 1:
+                    return InvalidArgument(message=f"the header {name.decode()} is there twice")
+        if b"host" not in fields and version == "1.1":
+            return InvalidArgument(message="the header Host is missing")
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and (coding.lower() != b"chunked" or version != "1.1" or b"content-length" in fields):
+            return InvalidArgument(message="Transfer-Encoding must be chunked, without Content-Length, in HTTP/1.1")
+        if not self.url.startswith(b"/"):
+            return InvalidArgument(message="the request's target must be a path")
+        if self.parser.should_upgrade() and (coding is not None or fields.get(b"content-length", b"0") != b"0"):
+            return InvalidArgument(message="a request that asks for an upgrade must not have a body")
+        if int(fields.get(b"content-length", b"0")) > self.shared.settings.maximum_body:
+            return EntityTooLarge(limit=self.shared.settings.maximum_body)
+        return None
+
+    def _begin(self, fields: dict[bytes, bytes]) -> None:
+        before = self.cycle
+        keep_alive = (
+            self.parser.should_keep_alive()
+            and self.parser.get_http_version() != "1.0"
+            and not self.parser.should_upgrade()
+        )
+        exchange = self.cycle = Exchange(self, self.parser.get_method(), fields, keep_alive=keep_alive)
+        exchange.expects = fields.get(b"expect", b"").lower() == b"100-continue"
+        if before is None or before.response_complete:
+            self._start_exchange(exchange)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((exchange, None))  # type: ignore[arg-type]
+
+    def _begin_asgi(self, fields: dict[bytes, bytes]) -> None:
+        url, headers = self.url, self.headers
+        super().on_message_begin()
+        self.url = url
+        self.headers.extend(headers)
+        self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
+        super().on_headers_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """uvicorn calls this when it is a cycle's turn."""
+        if isinstance(cycle, Exchange):
+            self._start_exchange(cycle)
+        else:
+            self._turn = cycle
+            super()._start_asgi_task(cycle, app)
+
+    def _start_exchange(self, exchange: Exchange) -> None:
+        self._turn = exchange
+        if exchange.complete:
+            self.shared.invocations.handle(exchange)
+        elif exchange.expects and not exchange.size:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        """More of a body."""
+        cycle = self.cycle
+        if self._deaf:
+            return
+        if not isinstance(cycle, Exchange):
+            super().on_body(body)
+        elif not cycle.response_complete:
+            cycle.chunks.append(body)
+            cycle.size += len(body)
+            if cycle.size > self.shared.settings.maximum_body:
+                self._refuse(EntityTooLarge(limit=self.shared.settings.maximum_body))
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        if self._deaf:
+            return
+        self._receiving = False
+        cycle = self.cycle
+        if not isinstance(cycle, Exchange):
+            super().on_message_complete()
+            return
+        chunks = cycle.chunks
+        cycle.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        cycle.chunks = []
+        cycle.complete = True
+        if cycle is self._turn:
+            self.shared.invocations.handle(cycle)
+
+    # responses go out
+
+    def on_response_complete(self) -> None:
+        """A response is written: the next pipelined request has its turn. No timer: the sweep closes idle ones."""
+        self.server_state.total_requests += 1
+        self.touched = self.shared.now
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.busy = self._receiving
+        if not self._deaf:
+            self.flow.resume_reading()
+
+    def end(self) -> None:
+        """The response that was just written has said that it is the last one."""
+        self._deaf = True
+        self.pipeline.clear()
+        self.transport.close()
+
+    def _refuse(self, error: PyfcError) -> None:
+        """Take nothing more from this client. If no answer is owed to it, say why; else end with the last one owed."""
+        if self._deaf:
+            return
+        self._deaf = True
+        self._in_head = self._receiving = False
+        owed: list[Any] = [cycle for cycle, _ in self.pipeline]
+        if self._turn is not None and not self._turn.response_complete:
+            owed.append(self._turn)
+        unfinished = self.cycle if isinstance(self.cycle, Exchange) and not self.cycle.complete else None
+        if unfinished in owed:
+            owed.remove(unfinished)
+            self.pipeline = deque(item for item in self.pipeline if cast("Any", item[0]) is not unfinished)
+        if owed:
+            owed[0].keep_alive = False
+            self.flow.pause_reading()
+            return
+        if unfinished is not None:
+            unfinished.response_complete = True
+        self._write_error(error)
+        self._linger()
+
+    def _write_error(self, error: PyfcError) -> None:
+        body = error_body(error)
+        head = (
+            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {request_id()}\r\nX-Fc-Error-Type: FcCommonError\r\n"
+            f"{self.shared.date}Connection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("latin-1") + body)
+
+    def _linger(self) -> None:
+        """Close so that a client which still sends gets to read the answer."""
+        self.busy = False
+        with contextlib.suppress(OSError, NotImplementedError):
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has left: what it waited for is not begun any more, or runs unheard."""
+        left = [self._turn, *(cycle for cycle, _ in self.pipeline)]
+        self.pipeline.clear()
+        super().connection_lost(exc)
+        for cycle in left:
+            if isinstance(cycle, Exchange) and not cycle.response_complete:
+                cycle.gone = cycle.response_complete = True
+                if cycle.on_gone is not None:
+                    cycle.on_gone()
+
+    def sweep(self, now: float) -> None:
+        """Close the connection if its client is idle or too slow."""
+        settings = self.shared.settings
+        if self._in_head:
+            late = now - self._head_since > settings.header_timeout
+        elif self._receiving:
+            late = now - self.touched > settings.body_timeout and not self.flow.read_paused
+        else:
+            late = not self.busy and now - self.touched > settings.keep_alive_timeout
+        if late and self.transport.get_write_buffer_size():
+            self.transport.abort()
+        elif late:
+            self.transport.close()
+
+
+class GatewayServer(Server):
+    """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
+
+    def __init__(self, app: Any, shared: Shared) -> None:
+        config = Config(
+            app,
+            http=cast("type[asyncio.Protocol]", partial(Protocol, shared)),  # uvicorn only calls it
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=None,
+        )
+        super().__init__(config)
+        self._shared = shared
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Accept nothing more, answer what has begun, then return from `serve`."""
+        self._stop.set()
+
+    async def wait_stopping(self) -> None:
+        """Return when `stop` was called."""
+        await self._stop.wait()
+
+    async def main_loop(self) -> None:
+        """Renew the Date header and look after slow clients, until told to stop."""
+        while not self._stop.is_set():
+            self._tick()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._stop.wait()
+
+    def _tick(self) -> None:
+        date = formatdate(usegmt=True)
+        self._shared.date = f"Date: {date}\r\n"
+        self.server_state.default_headers = [(b"date", date.encode())]
+        self._shared.now = now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Protocol):
+                connection.sweep(now)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals are the application's affair (app.py)."""
+        yield

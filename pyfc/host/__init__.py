@@ -1,0 +1,1 @@
+"""This machine: launching, sandboxing and talking to worker processes."""

@@ -1,0 +1,211 @@
+"""Code as its author has it (a file, a folder, a zip) becomes a digest; a digest becomes a read-only folder.
+
+1. What is hashed is the copy, not the original, so a file that changes meanwhile can not belong to a wrong digest.
+2. A folder is built beside and renamed into place: it is whole or not there.
+3. Functions with the same code share one folder. Folders that no function uses are removed at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastcrc import crc64
+
+from pyfc.blobs.interface import Blobs
+from pyfc.errors import InvalidArgument
+from pyfc.host.archive import unpack
+from pyfc.model.function import Code
+
+_SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
+_NEW = ".new-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artefact:
+    """Code where a worker finds it."""
+
+    folder: Path
+    """Read-only."""
+    cache: Path
+    """Belongs to this code alone, for what a runtime compiles of it."""
+    source: str
+    """The folder it was deployed from, '' if it was an archive."""
+
+
+class Bundles:
+    """The code of all functions of one server, under its data folder."""
+
+    def __init__(self, data_folder: Path, blobs: Blobs, maximum_size: int, maximum_files: int) -> None:
+        self._data_folder = data_folder.resolve()
+        self._folder = data_folder / "code"
+        self._cache = data_folder / "cache"
+        self._blobs = blobs
+        self._maximum_size = maximum_size
+        self._maximum_files = maximum_files
+        for folder in (self._folder, self._cache):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o755)
+        for unfinished in self._folder.glob(_NEW + "*"):
+            _remove(unfinished)
+
+    async def put(self, path: Path) -> Code:
+        """Keep the code at `path`. Raises InvalidArgument saying what is wrong with it; then nothing is kept."""
+        if path.is_file() and zipfile.is_zipfile(path):
+            return await self._put_zip(path)
+        if path.suffix == ".zip":
+            raise InvalidArgument(message=f"{path} is not a zip file that can be read")
+        return await asyncio.to_thread(self._put_folder, path)
+
+    def artefact(self, code: Code) -> Artefact:
+        """Where kept code lies."""
+        return Artefact(folder=self._folder / code.digest, cache=self._cache / code.digest, source=code.source)
+
+    def sweep(self, used: Iterable[str]) -> None:
+        """Remove the code whose digest is not in `used`."""
+        kept = set(used)
+        for root in (self._folder, self._cache):
+            for folder in root.iterdir():
+                if folder.name not in kept:
+                    _remove(folder)
+
+    async def _put_zip(self, path: Path) -> Code:
+        with path.open("rb") as stream:
+            digest = await self._blobs.put(stream)
+        with await self._blobs.open(digest) as archive:
+            checksum = await asyncio.to_thread(lambda: str(crc64.xz(archive.read())))
+            archive.seek(0)
+
+            def fill(folder: Path) -> str:
+                unpack(archive, str(path), folder, self._maximum_size, self._maximum_files)
+                return digest
+
+            await asyncio.to_thread(self._build, fill)
+        return Code(digest=digest, kind="zip", checksum=checksum, size=path.stat().st_size)
+
+    def _put_folder(self, path: Path) -> Code:
+        size = 0
+
+        def fill(folder: Path) -> str:
+            nonlocal size
+            copy = _Copy(folder, self._data_folder, self._maximum_size, self._maximum_files)
+            try:
+                if path.is_file():
+                    copy.file(path, folder / path.name)
+                else:
+                    copy.folder(path, folder)
+            except OSError as error:
+                raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
+            size = copy.size
+            return copy.digest()
+
+        digest = self._build(fill)
+        source = path if path.is_dir() else path.parent
+        checksum = str(crc64.xz(digest.encode()))
+        return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source))
+
+    def _build(self, fill: Callable[[Path], str]) -> str:
+        """Let `fill` fill a new folder, and put that in the place of the digest it returns."""
+        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
+        try:
+            digest = fill(new)
+            (self._cache / digest).mkdir(mode=0o700, exist_ok=True)
+            if (self._folder / digest).exists():
+                _remove(new)
+            else:
+                _protect(new)
+                os.rename(new, self._folder / digest)
+        except BaseException:
+            _remove(new)
+            raise
+        return digest
+
+
+class _Copy:
+    """Copies files while hashing what was copied."""
+
+    def __init__(self, root: Path, data_folder: Path, maximum_size: int, maximum_files: int) -> None:
+        self.size = 0
+        self._root = root
+        self._entries: list[str] = []
+        self._data_folder = data_folder
+        self._maximum_size = maximum_size
+        self._maximum_files = maximum_files
+
+    def folder(self, source: Path, target: Path, above: frozenset[Path] = frozenset()) -> None:
+        """Copy a folder; links are followed, but not in circles."""
+        real = source.resolve()
+        if real in above:
+            raise InvalidArgument(message=f"{source} is a link to a folder that contains it")
+        for entry in sorted(os.scandir(source), key=lambda item: item.name):
+            path = Path(entry.path)
+            if self._skipped(entry, path):
+                continue
+            if entry.is_dir():
+                (target / entry.name).mkdir()
+                self.folder(path, target / entry.name, above | {real})
+            else:
+                self.file(path, target / entry.name)
+
+    def _skipped(self, entry: os.DirEntry[str], path: Path) -> bool:
+        if entry.name in _SKIPPED or entry.name.startswith(".#"):  # version control, compiled files, editor locks
+            return True
+        return entry.is_dir() and ((path / "pyvenv.cfg").exists() or path.resolve() == self._data_folder)
+
+    def file(self, source: Path, target: Path) -> None:
+        """Copy one file."""
+        digest = hashlib.sha256()
+        with open(source, "rb", opener=_open_without_waiting) as reader, target.open("xb") as writer:
+            mode = os.fstat(reader.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise InvalidArgument(message=f"{source} is neither a file nor a folder: it can not be code")
+            while chunk := reader.read(1024 * 1024):
+                digest.update(chunk)
+                writer.write(chunk)
+                self.size += len(chunk)
+                self._check_size(source)
+        target.chmod(0o755 if mode & 0o111 else 0o644)
+        name = target.relative_to(self._root)
+        self._entries.append(f"{name}\0{mode & 0o111 != 0}\0{digest.hexdigest()}")
+        if len(self._entries) > self._maximum_files:
+            raise InvalidArgument(message=f"the code has more than {self._maximum_files} files, at {source}")
+
+    def _check_size(self, source: Path) -> None:
+        if self.size > self._maximum_size:
+            raise InvalidArgument(message=f"the code is larger than {self._maximum_size} bytes, at {source}")
+
+    def digest(self) -> str:
+        """The digest of everything copied: names, executable bits, contents."""
+        return hashlib.sha256("\n".join(self._entries).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """A named pipe among the files must not make the server wait for a writer."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _protect(folder: Path) -> None:
+    """FC's /code is read-only."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            path = os.path.join(root, name)
+            os.chmod(path, os.stat(path).st_mode & 0o555)
+        os.chmod(root, 0o555)  # noqa: S103  read-only, for whatever user the worker runs as
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder, read-only ones included; nothing happens if it is not there."""
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for root, _, _ in os.walk(path):
+        os.chmod(root, 0o700)
+    shutil.rmtree(path)

@@ -1,0 +1,490 @@
+"""One worker's pipes: frames out, replies in, output, deadlines.
+
+Rules:
+
+1. Everything happens in the loop, by callback. A call is a `Flight`; its answer goes to `on_answer`, once.
+2. What the worker writes to descriptors 1 and 2 while a call runs belongs to the call: the output pipe is read empty
+   before a call is sent and when its answer arrives.
+3. A call's deadline runs from its Invoke frame. There is one timer per link, armed for the earliest deadline and
+   never cancelled: when it fires too early it is armed again.
+4. A late call's worker is told to stop (it dumps its stack), then killed; the call is answered when it is gone.
+5. Whatever is no proper frame kills the worker; calls in flight then fail as if it had died by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgpack
+
+from pyfc.errors import PyfcError
+from pyfc.host.launch import Worker
+from pyfc.host.process import Exit, resident_memory
+from pyfc.model.invocation import Fault, FaultKind, Invocation, Reply, Result, Usage
+from pyfc.wire import frames
+
+_READ = 65536
+_LOG_KEPT = 65536
+_LOG_TAIL = 8192
+_TERM_GRACE = 0.25
+"""Seconds between SIGTERM and SIGKILL of a late call's worker."""
+_SHORT_CALL = 0.001
+_MEMORY_INTERVAL = 0.1
+"""Seconds. The kernel's figure is read after a call unless the call was short (it can not have touched many pages) and
+the figure is fresh."""
+_MEGABYTE = 1024 * 1024
+
+_pack = msgpack.Packer(unicode_errors="surrogateescape").pack
+_prefix = frames.PREFIX.pack
+_frame_head = frames.PREFIX.unpack_from
+_monotonic = time.monotonic
+
+
+class Flight:
+    """One call in a worker."""
+
+    __slots__ = (
+        "body",
+        "call",
+        "credit",
+        "deadline",
+        "head",
+        "late",
+        "log",
+        "parts",
+        "reply",
+        "sent",
+        "size",
+        "started",
+        "startup",
+    )
+
+    def __init__(self, call: Invocation, reply: Reply, startup: bytes = b"") -> None:
+        self.call = call
+        self.reply = reply
+        self.startup = startup
+        self.started = 0.0
+        self.deadline = 0.0
+        self.late = False
+        self.log = b""
+        self.body: memoryview | None = None
+        self.sent = 0
+        self.credit = 0
+        self.head: list[Any] | None = None
+        self.parts: list[bytes] = []
+        self.size = 0
+
+
+class LinkClosed(PyfcError):
+    """the worker has ended before it answered"""
+
+    def __init__(self, how: Exit | None) -> None:
+        super().__init__()
+        self.how = how
+
+
+class Link:
+    """The pipes to one worker. `on_answer(link, flight, result)`; `on_closed(link, exit)` when the worker is gone."""
+
+    def __init__(self, worker: Worker, instance_id: str, maximum_result: int) -> None:
+        self.worker = worker
+        self.instance_id = instance_id
+        self.in_flight: dict[int, Flight] = {}
+        self.peak_memory = 0.0
+        self.calls = 0
+        self.on_answer: Callable[[Link, Flight, Result], None] = lambda *_: None
+        self.on_late: Callable[[Link], None] = lambda *_: None
+        self.on_closed: Callable[[Link, Exit], None] = lambda *_: None
+        self.on_output: Callable[[str, bytes], None] = lambda *_: None
+        """Output that no answer will carry: (request id or '', bytes)."""
+        self._maximum_result = maximum_result
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._pending: list[memoryview] = []
+        self._expected: tuple[int, asyncio.Future[tuple[list[Any], bytes]]] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._broken = False
+        self._memory_read = 0.0
+        self._closed = False
+        self._statistics = _open_statistics(worker.process.pid)
+        worker.process.on_exit = self._exited
+        self._loop.add_reader(worker.incoming, self._readable)
+        self._loop.add_reader(worker.output, self._output_readable)
+        if worker.process.exit is not None:
+            self._loop.call_soon(self._exited, worker.process.exit)
+
+    # the warm path
+
+    def invoke(self, flight: Flight, timeout: float) -> None:
+        """Send one call; its answer comes to `on_answer`."""
+        call = flight.call
+        output = self._read_output()
+        if output:
+            self.on_output("", output)
+        self.calls += 1
+        number = self.calls
+        body = call.body
+        size = len(body)
+        more = size > frames.MAXIMUM_UNARY
+        wall = int((time.time() + timeout) * 1000)
+        header = _pack((more, size, call.request_id, call.kind, call.attempt, wall, call.http, call.trace))
+        first = body
+        if more:
+            flight.body = memoryview(body)
+            flight.sent = frames.MAXIMUM_UNARY
+            flight.credit = frames.MAXIMUM_DATA
+            first = body[: frames.MAXIMUM_UNARY]
+        self.in_flight[number] = flight
+        now = flight.started = _monotonic()
+        flight.deadline = now + timeout
+        if self._timer is None:
+            self._timer = self._loop.call_later(timeout, self._check_deadlines)
+        head = _prefix(7 + len(header) + len(first), frames.INVOKE, number, len(header))
+        self._write(head + header + first)
+        if more:
+            self._send_body(number, flight)
+
+    def _readable(self) -> bool:
+        """Take the frames that have arrived; whether there was anything."""
+        try:
+            data = os.read(self.worker.incoming, _READ)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._break()
+            return False
+        if self._buffer:
+            data = self._buffer + data if len(self._buffer) < _READ else self._read_long(data)
+        end = len(data)
+        at = 0
+        while end - at >= 4:
+            size = 4 + int.from_bytes(data[at : at + 4], "big")
+            if size - 4 > frames.MAXIMUM_FRAME or size < frames.PREFIX.size:
+                self._break()
+                return False
+            if end - at < size:
+                break
+            self._take(data, at, size)
+            at += size
+        self._buffer = data[at:] if at else data
+        return True
+
+    def _read_long(self, data: bytes) -> bytes:
+        """The rest of a long frame, as far as it has arrived, joined once."""
+        need = 4 + int.from_bytes(self._buffer[:4], "big") - len(self._buffer) - len(data)
+        chunks = [self._buffer, data]
+        while need > 0:
+            try:
+                chunk = os.read(self.worker.incoming, _READ)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            chunks.append(chunk)
+            need -= len(chunk)
+        return b"".join(chunks)
+
+    def _take(self, data: bytes, at: int, size: int) -> None:
+        """One whole frame."""
+        _, kind, number, header_size = _frame_head(data, at)
+        start = at + frames.PREFIX.size + header_size
+        end = at + size
+        if start > end:
+            self._break()
+            return
+        try:
+            header = msgpack.unpackb(data[at + frames.PREFIX.size : start])
+            if kind == frames.REPLY:
+                self._replied(number, header, data[start:end])
+            else:
+                self._take_other(kind, number, header, data[start:end])
+        except (ValueError, TypeError, KeyError, IndexError):
+            self._break()
+
+    def _replied(self, number: int, header: list[Any], payload: bytes) -> None:
+        more, size, fault, status, headers = header[:5]
+        flight = self.in_flight[number]
+        if more:
+            if not len(payload) < size:
+                raise ValueError("a Reply says that more follows, and nothing does")
+            flight.head, flight.size, flight.parts = header, len(payload), [payload]
+            return
+        if headers is not None:
+            headers = [(str(name), str(value)) for name, value in headers]
+        if fault is not None:
+            fault = Fault(FaultKind.HANDLED if fault[0] == "HANDLED" else FaultKind.UNHANDLED, *map(str, fault[1:3]))
+        if size > self._maximum_result:
+            fault = Fault(FaultKind.UNHANDLED, f"the result of {size} bytes exceeds {self._maximum_result}", "TooLarge")
+            payload = fault.document()
+        elif size != len(payload):
+            raise ValueError("a body is not of the size that its Reply told")
+        if flight.late:
+            return  # it has been told to stop; its death answers the call
+        now = _monotonic()
+        duration = now - flight.started
+        if duration > _SHORT_CALL or now - self._memory_read > _MEMORY_INTERVAL:
+            self._read_memory(now)
+        usage = Usage(duration, self.peak_memory, number == 1, self.instance_id)
+        log = self._read_output()
+        if flight.log:
+            log = flight.log + log
+        del self.in_flight[number]
+        self.on_answer(self, flight, Result(fault, payload, usage, int(status), headers, log, flight.startup))
+
+    def _read_output(self) -> bytes:
+        """What the output pipe holds now."""
+        try:
+            data = os.read(self.worker.output, _READ)
+        except BlockingIOError:
+            return b""
+        if len(data) < _READ:
+            return data
+        return data + self._read_output_on()
+
+    def _write(self, data: bytes | memoryview) -> None:
+        if not self._pending:
+            try:
+                written = os.write(self.worker.outgoing, data)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                return  # the worker is dying; its exit answers its calls
+            if written == len(data):
+                return
+            data = memoryview(data)[written:]
+            self._loop.add_writer(self.worker.outgoing, self._writable)
+        self._pending.append(memoryview(data))
+
+    # large bodies
+
+    def _send_body(self, number: int, flight: Flight) -> None:
+        """As much of the request's body as the worker's credit allows."""
+        body = flight.body
+        while body is not None and flight.credit > 0 and flight.sent < len(body):
+            end = min(flight.sent + min(flight.credit, frames.MAXIMUM_DATA), len(body))
+            header = _pack((end < len(body),))
+            size = end - flight.sent
+            self._write(_prefix(7 + len(header) + size, frames.DATA, number, len(header)) + header)
+            self._write(body[flight.sent : end])
+            flight.credit -= size
+            flight.sent = end
+
+    def _take_data(self, number: int, header: list[Any], payload: bytes) -> None:
+        flight = self.in_flight[number]
+        head = flight.head
+        if head is None or len(payload) > frames.MAXIMUM_DATA or not payload:
+            raise ValueError("Data without a Reply before it, or of a size that is not allowed")
+        flight.size += len(payload)
+        if flight.size > head[1]:
+            raise ValueError("a body is longer than its Reply told")
+        if flight.size <= self._maximum_result:
+            flight.parts.append(payload)
+        packed = _pack((len(payload),))
+        self._write(_prefix(7 + len(packed), frames.CREDIT, number, len(packed)) + packed)
+        if not header[0]:
+            self._replied(number, [False, flight.size, *head[2:]], b"".join(flight.parts))
+
+    def _writable(self) -> None:
+        try:
+            while self._pending:
+                written = os.write(self.worker.outgoing, self._pending[0])
+                rest = self._pending[0][written:]
+                if rest:
+                    self._pending[0] = rest
+                    return
+                self._pending.pop(0)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._pending.clear()  # the worker is dying; its exit answers its calls
+        self._loop.remove_writer(self.worker.outgoing)
+
+    # the cold path
+
+    def send(self, kind: int, header: Sequence[Any]) -> None:
+        """A frame of the instance's life: Init, Hook, Stop."""
+        packed = _pack(tuple(header))
+        self._write(_prefix(7 + len(packed), kind, 0, len(packed)) + packed)
+
+    async def expect(self, kind: int, timeout: float) -> tuple[list[Any], bytes]:
+        """The next frame of this kind: header and payload. Raises TimeoutError, or LinkClosed when the worker ends."""
+        future: asyncio.Future[tuple[list[Any], bytes]] = self._loop.create_future()
+        if self._closed:
+            raise LinkClosed(self.worker.process.exit)
+        self._expected = (kind, future)
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        finally:
+            self._expected = None
+
+    def take_output(self) -> bytes:
+        """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
+        return b"" if self._closed else self._read_output()
+
+    def _take_other(self, kind: int, number: int, header: list[Any], payload: bytes) -> None:
+        if kind == frames.DATA:
+            self._take_data(number, header, payload)
+        elif kind == frames.CREDIT:
+            flight = self.in_flight.get(number)
+            if flight is not None and flight.body is not None:
+                size = int(header[0])
+                if not 0 < size <= flight.sent:
+                    raise ValueError("credit for what was never sent")
+                flight.credit += size
+                self._send_body(number, flight)
+        elif self._expected is not None and self._expected[0] == kind and not self._expected[1].done():
+            self._expected[1].set_result((header, payload))
+        # anything else is a frame type of a later version: ignored
+
+    def _check_deadlines(self) -> None:
+        self._timer = None
+        if not self.in_flight:
+            return
+        now = _monotonic()
+        waiting = [flight for flight in self.in_flight.values() if not flight.late]
+        late = [flight for flight in waiting if flight.deadline <= now]
+        for flight in late:
+            flight.late = True
+        if late:
+            self.on_late(self)
+            self.worker.process.send_signal(signal.SIGTERM)
+            self._loop.call_later(_TERM_GRACE, self.kill)
+        elif waiting:
+            earliest = min(flight.deadline for flight in waiting)
+            self._timer = self._loop.call_later(earliest - now, self._check_deadlines)
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self.worker.process.send_signal(signal.SIGKILL)
+
+    def abandon(self) -> None:
+        """The worker can not be killed for now: answer its calls without it."""
+        if not self._closed:
+            self._fail_flights()
+
+    def _break(self) -> None:
+        """The worker sent what is no frame, or closed its pipe: it can not be trusted with another call."""
+        if not self._broken:
+            self._broken = True
+            self._loop.remove_reader(self.worker.incoming)
+            self.kill()
+
+    def _exited(self, how: Exit) -> None:
+        """The worker is gone: take what it has written, fail what it has not answered, give everything back."""
+        if self._closed:
+            return
+        if not self._broken:
+            self._drain_frames()
+        self._closed = True
+        self.peak_memory = max(self.peak_memory, how.peak_memory / _MEGABYTE)
+        if self._expected is not None and not self._expected[1].done():
+            self._expected[1].set_exception(LinkClosed(how))
+        self._fail_flights()
+        rest = self._read_output()
+        if rest:
+            self.on_output("", rest)
+        self._release()
+        self.on_closed(self, how)
+
+    def _drain_frames(self) -> None:
+        """Frames that were written before the death still count."""
+        while not self._broken and self._readable():
+            pass
+
+    def _fail_flights(self) -> None:
+        now = _monotonic()
+        for number, flight in list(self.in_flight.items()):
+            del self.in_flight[number]
+            duration = now - flight.started
+            usage = Usage(duration, self.peak_memory, number == 1, self.instance_id)
+            fault = _late_fault(flight, usage) if flight.late else _exit_fault(usage)
+            log = flight.log + self._read_output()
+            self.on_answer(self, flight, Result(fault, fault.document(), usage, 200, None, log, flight.startup))
+
+    def _release(self) -> None:
+        self._loop.remove_writer(self.worker.outgoing)
+        for descriptor in (self.worker.incoming, self.worker.output):
+            self._loop.remove_reader(descriptor)
+        for descriptor in (self.worker.incoming, self.worker.output, self.worker.outgoing, self._statistics):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._statistics = -1
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _output_readable(self) -> None:
+        """The worker writes while a call runs (or between calls): keep what its answer will carry, pass on the rest."""
+        data = self._read_output()
+        if not data:
+            self._check_output_end()
+            return
+        flight = next(iter(self.in_flight.values()), None)
+        if flight is None:
+            self.on_output("", data)
+            return
+        flight.log += data
+        if len(flight.log) > _LOG_KEPT:
+            self.on_output(flight.call.request_id, flight.log[:-_LOG_TAIL])
+            flight.log = flight.log[-_LOG_TAIL:]
+
+    def _check_output_end(self) -> None:
+        """Empty and readable means that the worker has closed its output: there is nothing more to wait for."""
+        try:
+            if os.read(self.worker.output, 1) == b"":
+                self._loop.remove_reader(self.worker.output)
+        except BlockingIOError:
+            return
+
+    def _read_output_on(self) -> bytes:
+        chunks = []
+        for _ in range(15):  # a writer that never pauses must not hold the loop
+            try:
+                chunk = os.read(self.worker.output, _READ)
+            except BlockingIOError:
+                break
+            chunks.append(chunk)
+            if len(chunk) < _READ:
+                break
+        return b"".join(chunks)
+
+    def _read_memory(self, now: float) -> None:
+        """The largest resident size of the process so far, from the kernel."""
+        self._memory_read = now
+        if self._statistics < 0:
+            self.peak_memory = max(self.peak_memory, resident_memory(self.worker.process.pid))
+            return
+        try:
+            text = os.pread(self._statistics, 4096, 0)
+        except OSError:
+            return  # it has just died; the zygote's report has the figure
+        at = text.find(b"VmHWM:")
+        if at >= 0:
+            self.peak_memory = int(text[at + 6 : text.index(b"kB", at)]) / 1024
+
+
+def _open_statistics(pid: int) -> int:
+    try:
+        return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1  # no /proc (macOS), or the process has ended already
+
+
+def _late_fault(flight: Flight, usage: Usage) -> Fault:
+    seconds = round(flight.deadline - flight.started)
+    text = f"Function timed out after {seconds} seconds (maxMemoryUsage: {usage.peak_memory:.2f}MB)"
+    return Fault(FaultKind.TIMEOUT, text)
+
+
+def _exit_fault(usage: Usage) -> Fault:
+    milliseconds = round(usage.duration * 1000)
+    text = (
+        "Process exited unexpectedly before completing request "
+        f"(duration: {milliseconds}ms, maxMemoryUsage: {usage.peak_memory:.2f}MB)"
+    )
+    return Fault(FaultKind.EXITED, text)

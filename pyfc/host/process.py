@@ -1,0 +1,84 @@
+"""One worker process, seen from the supervisor: its moment of death, the reason for it, and how to end it.
+
+1. The moment comes from the pidfd, which the zygote opened before it could have waited for the process.
+2. The reason comes from the zygote's Exited report. It is normally there within a millisecond; if the zygote is gone
+   it never comes, so the death is told without a reason after `REPORT_GRACE`.
+3. Where the system has no pidfd (macOS), the report is the moment too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+
+import psutil
+
+REPORT_GRACE = 0.2
+"""Seconds to wait for the reason of a death that the pidfd has told."""
+
+
+class Exit(NamedTuple):
+    """How a process ended."""
+
+    status: int | None
+    """Exit status, negative for the signal that killed it, None if nobody could tell."""
+    peak_memory: int
+    """Largest resident size in bytes, 0 if nobody could tell."""
+
+
+def resident_memory(pid: int) -> float:
+    """Resident memory of a process in MB where there is no /proc; 0 if it is gone."""
+    try:
+        return float(psutil.Process(pid).memory_info().rss) / 1024 / 1024
+    except psutil.Error:
+        return 0.0
+
+
+class Process:
+    """A running worker. `on_exit` is called once, in the loop."""
+
+    def __init__(self, pid: int, pidfd: int | None) -> None:
+        self.pid = pid
+        self.exit: Exit | None = None
+        self.on_exit: Callable[[Exit], None] = lambda _: None
+        self._pidfd = pidfd
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        if pidfd is not None:
+            self._loop.add_reader(pidfd, self._died)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Signal the process, never another one that got its number."""
+        if self.exit is not None:
+            return
+        try:
+            if self._pidfd is not None:
+                signal.pidfd_send_signal(self._pidfd, number)
+            else:
+                os.kill(self.pid, number)
+        except ProcessLookupError:
+            return  # it has ended by itself; its exit is on the way
+
+    def reported(self, status: int, peak_memory: int) -> None:
+        """The zygote has waited for the process. `status` as from waitpid."""
+        self._finish(Exit(os.waitstatus_to_exitcode(status), peak_memory))
+
+    def _died(self) -> None:
+        assert self._pidfd is not None
+        self._loop.remove_reader(self._pidfd)
+        self._timer = self._loop.call_later(REPORT_GRACE, self._finish, Exit(None, 0))
+
+    def _finish(self, how: Exit) -> None:
+        if self.exit is not None:
+            return
+        self.exit = how
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self.on_exit(how)

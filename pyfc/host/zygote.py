@@ -1,0 +1,191 @@
+"""The supervisor's end of a zygote's control socket.
+
+1. The zygote is started with posix_spawn and a clean environment; this process never forks itself.
+2. Fork goes out with three descriptors, Forked comes back with a pidfd, Exited when the zygote has waited for a
+   worker. The frames are those of the wire; runtimes/README.md lists them.
+3. When the socket closes the zygote is gone and its workers die with it (they asked the kernel for that).
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from pyfc.errors import HostRefused
+from pyfc.host.process import Process
+from pyfc.wire import frames
+
+_HOST = Path(__file__).resolve().parent
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
+_CONTROL = 3
+
+
+def _spawn(program: Path, control: socket.socket) -> int:
+    """Start `program` with `control` as its descriptor 3, its own session and nothing else of ours."""
+    null = os.open(os.devnull, os.O_RDWR)
+    try:
+        actions: list[tuple[int, int, int]] = [
+            (os.POSIX_SPAWN_DUP2, control.fileno(), _CONTROL),
+            (os.POSIX_SPAWN_DUP2, null, 0),
+            (os.POSIX_SPAWN_DUP2, null, 1),
+        ]
+        arguments = [sys.executable, "-I", "-S", str(program), str(_CONTROL), str(_HOST)]
+        return os.posix_spawn(
+            sys.executable,
+            arguments,
+            _ENVIRONMENT,
+            file_actions=actions,
+            setpgroup=0,
+            setsigmask=[],
+            setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGCHLD],
+        )
+    finally:
+        os.close(null)
+
+
+class Zygote:
+    """One warm interpreter. Create it inside the running loop."""
+
+    def __init__(self, program: Path) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.pid = _spawn(program, theirs)
+        self.ended = False
+        self._loop = asyncio.get_running_loop()
+        self._socket = ours
+        self._socket.setblocking(False)
+        self._buffer = bytearray()
+        self._descriptors: deque[int] = deque()
+        self._forks: dict[int, asyncio.Future[Process]] = {}
+        self._workers: dict[int, Process] = {}
+        self._last_token = 0
+        self._sending = asyncio.Lock()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_reader(ours, self._readable)
+
+    async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
+        """A new worker with `descriptors` as frames in, frames out and output. Raises HostRefused."""
+        self._last_token += 1
+        token = self._last_token
+        future = self._forks[token] = self._loop.create_future()
+        try:
+            async with self._sending:
+                await self._send(frames.FORK, token, frames.Fork(limits), descriptors)
+            process: Process = await future
+        finally:
+            self._forks.pop(token, None)
+        return process
+
+    async def _send(self, kind: int, token: int, header: tuple[object, ...], descriptors: list[int]) -> None:
+        packed = msgpack.packb(header)
+        data = frames.PREFIX.pack(7 + len(packed), kind, token, len(packed)) + packed
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+        sent = 0
+        while not sent:
+            try:
+                sent = self._socket.sendmsg([data], rights)  # far below the socket's buffer: whole or not at all
+            except BlockingIOError:
+                await self._writable()
+            except OSError as error:
+                raise HostRefused(reason=f"its zygote has ended ({error.strerror})") from error
+
+    async def _writable(self) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._loop.add_writer(self._socket, _settle, future)
+        try:
+            await future
+        finally:
+            self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        room = socket.CMSG_SPACE(64 * array.array("i").itemsize)
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(65536, room)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, ancillary = b"", []
+        for _, _, payload in ancillary:
+            received = array.array("i")
+            received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
+            self._descriptors.extend(received)
+        if not data:
+            self._end()
+            return
+        self._buffer += data
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        actions: dict[int, Callable[[int, list[Any]], None]] = {
+            frames.FORKED: self._forked,
+            frames.EXITED: self._exited,
+        }
+        while len(self._buffer) >= 4:
+            size = 4 + int.from_bytes(self._buffer[:4], "big")
+            if len(self._buffer) < size:
+                return
+            _, kind, token, header_size = frames.PREFIX.unpack_from(self._buffer)
+            header = msgpack.unpackb(bytes(self._buffer[11 : 11 + header_size]))
+            del self._buffer[:size]
+            if kind in actions:
+                actions[kind](token, header)
+
+    def _forked(self, token: int, header: list[Any]) -> None:
+        pid, has_pidfd = header[:2]
+        pidfd = self._descriptors.popleft() if has_pidfd else None
+        future = self._forks.pop(token, None)
+        if pid < 0:
+            if future is not None and not future.done():
+                future.set_exception(HostRefused(reason=os.strerror(-pid)))
+            return
+        process = self._workers[pid] = Process(pid, pidfd)
+        if future is None or future.done():
+            process.send_signal(signal.SIGKILL)  # nobody waits for it any more
+        else:
+            future.set_result(process)
+
+    def _exited(self, _token: int, header: list[Any]) -> None:
+        pid, status, peak = header[:3]
+        process = self._workers.pop(pid, None)
+        if process is not None:
+            process.reported(status, peak)
+
+    def _end(self) -> None:
+        """The zygote has closed its socket: it is dead or dying."""
+        if self.ended:
+            return
+        self.ended = True
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
+        for future in self._forks.values():
+            if not future.done():
+                future.set_exception(HostRefused(reason="its zygote has ended"))
+        self._loop.run_in_executor(None, self._reap)
+
+    def _reap(self) -> None:
+        """In a thread: waiting for a process that is about to end takes no time, but it may."""
+        os.waitpid(self.pid, 0)
+        self._loop.call_soon_threadsafe(_settle, self._gone)
+
+    async def close(self) -> None:
+        """End the zygote and every worker it still has; returns when it is gone."""
+        if not self.ended:
+            self._socket.shutdown(socket.SHUT_WR)
+        await self._gone
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,65 @@
+"""What a user declares: services and functions, in FC's field names (snake case, as in its SDK)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pyfc.model.names import LATEST, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A group of functions with common settings."""
+
+    name: str
+    description: str = ""
+    log_project: str = ""
+    log_store: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """The code of a function as the host keeps it: `digest` names the read-only folder (host/bundle.py)."""
+
+    digest: str
+    kind: Literal["zip", "folder"]
+    checksum: str
+    """CRC-64 (XZ polynomial) as unsigned decimal text: of the zip file, or of a folder's list of digests."""
+    size: int
+    """Bytes of the zip file, or of all files in the folder."""
+    source: str = ""
+    """The folder it came from, for messages to its author; '' if it was an archive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one instance may use. Sizes in MB, times in seconds; the defaults are FC's own."""
+
+    memory_size: int = 128
+    timeout: int = 3
+    initialization_timeout: int = 3
+    instance_concurrency: int = 1
+    disk_size: int = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One function of one service. `code` is None where it can not be run (its runtime is not supported)."""
+
+    service: str
+    name: str
+    runtime: str
+    handler: str
+    initializer: str = ""
+    description: str = ""
+    code: Code | None = None
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    maximum_instance_count: int | None = None
+
+    @property
+    def target(self) -> Target:
+        """The key of this function's newest code."""
+        return Target(self.service, self.name, LATEST)

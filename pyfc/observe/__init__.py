@@ -1,0 +1,1 @@
+"""What happened: the journal of calls, function logs, their markers."""

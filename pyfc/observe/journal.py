@@ -1,0 +1,73 @@
+"""What the call path leaves behind: plain records, appended during calls and read in batches outside of them.
+
+The call path does nothing but `if not inbox: wake(); inbox.append(record)`; everyone who wants to know what happened
+(function logs, the console, later metrics and billing) listens to the batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pyfc.model.function import Function
+from pyfc.model.invocation import Invocation, Result
+
+_BATCH_DELAY = 0.02
+"""Seconds between the first record of a batch and its reading."""
+
+
+class CallRecord(NamedTuple):
+    """One finished call."""
+
+    time: float
+    """When it ended, seconds since the epoch."""
+    function: Function
+    call: Invocation
+    status: int
+    """HTTP status that the caller was answered; 499 if the caller had left."""
+    result: Result | None
+    """None when pyfc refused the call."""
+    error: str
+    """FC's error code when refused, else ''."""
+
+
+class OutputRecord(NamedTuple):
+    """What an instance wrote and no call's record carries: between calls, or more than a record holds."""
+
+    time: float
+    function: Function
+    instance_id: str
+    request_id: str
+    """'' outside of calls."""
+    data: bytes
+
+
+Record = CallRecord | OutputRecord
+Listener = Callable[[list[Record]], None]
+
+
+class Journal:
+    """The one batch of records that nobody has read yet."""
+
+    def __init__(self) -> None:
+        self.inbox: list[Record] = []
+        self.listeners: list[Listener] = []
+        self._loop = asyncio.get_running_loop()
+
+    def wake(self) -> None:
+        """Read the inbox soon. To be called when it is empty, before a record is appended."""
+        self._loop.call_later(_BATCH_DELAY, self.flush)
+
+    def add(self, record: Record) -> None:
+        """Append a record, from anywhere but the call path."""
+        if not self.inbox:
+            self.wake()
+        self.inbox.append(record)
+
+    def flush(self) -> None:
+        """Hand everything to the listeners now."""
+        batch, self.inbox = self.inbox, []
+        if batch:
+            for listener in self.listeners:
+                listener(batch)

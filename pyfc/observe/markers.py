@@ -1,0 +1,47 @@
+"""FC's marker lines, written by the supervisor around what a function writes.
+
+The forms are those of FC's log samples. They stand at the supervisor's own places, so that output which imitates them
+deceives nobody who reads the records.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pyfc.model.invocation import FaultKind, Result
+
+_ERROR = b", Error: Unhandled function error"
+TAIL = 4096
+"""Bytes of the log that X-Fc-Log-Result carries."""
+
+
+def initialize_start(request_id: str) -> bytes:
+    """Stands before the initializer's output."""
+    return f"FC Initialize Start RequestId: {request_id}\n".encode()
+
+
+def initialize_end(request_id: str, *, failed: bool) -> bytes:
+    """Stands after the initializer's output."""
+    return f"FC Initialize End RequestId: {request_id}".encode() + (_ERROR if failed else b"") + b"\n"
+
+
+def transcript(request_id: str, memory_size: int, result: Result) -> bytes:
+    """The whole log of one call: what was written at its start, its own output, the closing line."""
+    parts = [_line(result.startup)]
+    if result.fault is None or result.fault.kind is not FaultKind.INIT_FAILED:
+        end = f"FC Invoke End RequestId: {request_id}".encode()
+        parts += [
+            f"FC Invoke Start RequestId: {request_id}\n".encode(),
+            _line(result.log),
+            end + (b"\n" if result.fault is None else _ERROR + b"\n"),
+        ]
+    milliseconds = result.usage.duration * 1000
+    parts.append(
+        f"\nDuration: {milliseconds:.2f} ms, Billed Duration: {math.ceil(milliseconds)} ms, "
+        f"Memory Size: {memory_size} MB, Max Memory Used: {result.usage.peak_memory:.2f} MB\n".encode()
+    )
+    return b"".join(parts)
+
+
+def _line(data: bytes) -> bytes:
+    return data if not data or data.endswith(b"\n") else data + b"\n"

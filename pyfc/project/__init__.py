@@ -1,0 +1,1 @@
+"""Project formats: one file per format, FC's own files only, plus a folder that has none."""

@@ -1,0 +1,98 @@
+"""A folder with no template.
+
+Each sub-folder with an `index.py` is a function, and each `NAME.py` beside them that has a top-level `handler`; they
+stand in service `default`. What a handler is, is read from the syntax tree: user code is never imported here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyfc.errors import ProjectError
+from pyfc.model.function import Function, Limits, Service
+from pyfc.model.names import is_name
+from pyfc.model.trigger import Trigger
+from pyfc.project.interface import Declaration, Project
+from pyfc.project.properties import METHODS
+
+SERVICE = "default"
+LIMITS = Limits(memory_size=512, timeout=60, initialization_timeout=60)
+_RUNTIME = "python3"
+_SKIPPED = {"node_modules"}
+
+
+def read(root: Path) -> Project:
+    """The functions of a folder; an empty folder has none. Raises ProjectError with file and line."""
+    project = Project(root=root, services=[Service(name=SERVICE)])
+    for path in sorted(root.iterdir()):
+        if path.name.startswith((".", "_")) or path.name in _SKIPPED:
+            continue
+        if path.is_dir() and (path / "index.py").is_file() and not (path / "pyvenv.cfg").exists():
+            _add(path.name, path / "index.py", path, project, required=True)
+        elif path.suffix == ".py" and path.is_file():
+            _add(path.stem, path, root, project, required=False)
+    return project
+
+
+def _add(name: str, file: Path, code: Path, project: Project, *, required: bool) -> None:
+    names = _top_level(file)
+    if "handler" not in names:
+        if required:
+            raise ProjectError(where=f"{file}:1", message="has no top-level `handler`; define handler(event, context)")
+        return
+    line, is_http = names["handler"]
+    where = f"{file}:{line}"
+    if not is_name(name):
+        raise ProjectError(
+            where=where,
+            message=f"'{name}' can not be the name of a function: rename it to a letter or _, "
+            "then letters, digits, _ and -",
+        )
+    if any(other.function.name == name for other in project.functions):
+        raise ProjectError(where=where, message=f"there is a file and a folder called '{name}': rename one of them")
+    module = file.stem
+    function = Function(
+        service=SERVICE,
+        name=name,
+        runtime=_RUNTIME,
+        handler=f"{module}.handler",
+        initializer=f"{module}.initializer" if "initializer" in names else "",
+        limits=LIMITS,
+    )
+    project.functions.append(Declaration(function=function, code=code, where=where))
+    if is_http:
+        config = {"authType": "anonymous", "methods": list(METHODS), "convention": "handler"}
+        project.triggers.append(Trigger(service=SERVICE, function=name, name="http", type="http", config=config))
+
+
+def _top_level(file: Path) -> dict[str, tuple[int, bool]]:
+    """The names a module binds at its top level: line, and whether it is a WSGI application."""
+    try:
+        tree = ast.parse(file.read_bytes(), filename=str(file))
+    except SyntaxError as error:
+        raise ProjectError(where=f"{file}:{error.lineno or 1}", message=f"is not Python: {error.msg}") from error
+    except (ValueError, RecursionError) as error:
+        raise ProjectError(where=f"{file}:1", message=f"is not Python: {error}") from error
+    return {name: (line, wsgi) for name, line, wsgi in _bindings(tree.body)}
+
+
+def _bindings(body: list[ast.stmt]) -> Iterator[tuple[str, int, bool]]:
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            parameters = [argument.arg for argument in statement.args.posonlyargs + statement.args.args]
+            yield statement.name, statement.lineno, parameters == ["environ", "start_response"]
+        elif isinstance(statement, ast.ClassDef):
+            yield statement.name, statement.lineno, False
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
+                yield getattr(target, "id", ""), statement.lineno, False
+        elif isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                yield alias.asname or alias.name, statement.lineno, False
+        elif isinstance(statement, ast.If | ast.Try):
+            yield from _bindings(statement.body)
+            yield from _bindings(statement.orelse)
+            for handler in getattr(statement, "handlers", []):
+                yield from _bindings(handler.body)

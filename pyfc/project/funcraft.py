@@ -1,0 +1,80 @@
+"""Funcraft's template (`Transform: Aliyun::Serverless-2018-04-03`), as `fun` 3.6 reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pyfc.model.function import Service
+from pyfc.project.document import Field
+from pyfc.project.document import read as read_document
+from pyfc.project.interface import Project
+from pyfc.project.properties import (
+    SERVICE,
+    check_name,
+    http_trigger,
+    log_names,
+    note_internet,
+    note_later,
+    read_function,
+)
+
+NAMES = ("template.yml", "template.yaml", "faas.yml")
+_TRANSFORM = "Aliyun::Serverless-2018-04-03"
+_SERVICE_TYPE = "Aliyun::Serverless::Service"
+_FUNCTION_TYPE = "Aliyun::Serverless::Function"
+_LATER = ("role", "policies", "vpcConfig", "nasConfig", "tracingConfig")
+_EVENTS = ("HTTP", "Timer", "Log", "OSS", "MNSTopic", "RDS", "TableStore", "CDN", "Datahub", "Api")
+_ROOT = (
+    "ROSTemplateFormatVersion", "Transform", "Description", "Parameters", "Mappings", "Conditions", "Outputs",
+    "Globals", "Resources", "Metadata",
+)  # fmt: skip
+
+
+def read(path: Path) -> Project:
+    """The project that the template declares. Raises ProjectError with file and line."""
+    document = read_document(path)
+    project = Project(root=path.parent, source=path)
+    project.warnings.extend(document.unknown(_ROOT))
+    document.need("Transform").choice([_TRANSFORM])
+    if document.get("Globals") is not None:
+        project.unsupported.append("Globals")
+    resources = document.get("Resources")
+    for name, resource in resources.items() if resources is not None else []:
+        kind = resource.need("Type").text()
+        if kind == _SERVICE_TYPE:
+            _service(name, resource, project)
+        else:
+            project.unsupported.append(f"{kind.removeprefix('Aliyun::Serverless::')} {name}")
+    return project
+
+
+def _service(name: str, resource: Field, project: Project) -> None:
+    check_name(resource, "service", name)
+    what = f"service {name}"
+    properties = resource.get("Properties")
+    log_project = log_store = description = ""
+    if properties is not None:
+        project.warnings.extend(properties.unknown([key[:1].upper() + key[1:] for key in SERVICE]))
+        note_later(properties, _LATER, what, project, capital=True)
+        note_internet(properties, what, project, capital=True)
+        log_project, log_store = log_names(properties, what, project, capital=True)
+        text = properties.get("Description")
+        description = text.text() if text is not None else ""
+    project.services.append(Service(name=name, description=description, log_project=log_project, log_store=log_store))
+    for key, field in resource.items():
+        if key not in {"Type", "Properties"}:
+            _function(name, key, field, project)
+
+
+def _function(service: str, name: str, field: Field, project: Project) -> None:
+    field.need("Type").choice([_FUNCTION_TYPE])
+    check_name(field, "function", name)
+    project.functions.append(read_function(field.need("Properties"), service, name, project, capital=True))
+    events = field.get("Events")
+    for event, value in events.items() if events is not None else []:
+        kind = value.need("Type").choice(_EVENTS)
+        if kind == "HTTP":
+            properties = value.need("Properties")
+            project.triggers.append(http_trigger(value, (service, name), event, properties, convention="handler"))
+        else:
+            project.unsupported.append(f"{kind} trigger {event} of function {service}/{name}")

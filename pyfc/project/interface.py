@@ -1,0 +1,39 @@
+"""What a project format gives: model objects, and what it could not honour.
+
+A format is a module in this folder with `NAMES`, the file names it reads (the preferred first), and
+`read(path) -> Project`, which raises ProjectError with file and line. `load.py` lists them in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyfc.model.function import Function, Service
+from pyfc.model.trigger import Trigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One declared function and where its code lies."""
+
+    function: Function
+    code: Path | None
+    """A file, a folder or a zip; None when there is none to be had here."""
+    where: str
+    """`file:line`, for messages."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Project:
+    """A folder, read. Lists keep the order of the file."""
+
+    root: Path
+    source: Path | None = None
+    """The template that was read; None for a bare folder."""
+    services: list[Service] = field(default_factory=list)
+    functions: list[Declaration] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
+    unsupported: list[str] = field(default_factory=list)
+    """What is declared and can not be honoured yet."""
+    warnings: list[str] = field(default_factory=list)

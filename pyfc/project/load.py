@@ -1,0 +1,33 @@
+"""Reads a folder as a project: which format it is in, and the overrides beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pyfc.errors import ProjectError
+from pyfc.project import bare, funcraft, overrides, serverless_devs
+from pyfc.project.interface import Project
+
+_FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path], Project]], ...] = (
+    (funcraft.NAMES, funcraft.read),
+    (serverless_devs.NAMES, serverless_devs.read),
+)
+
+
+def load(root: Path) -> Project:
+    """The project in `root`; only the folder itself is searched. Raises ProjectError."""
+    if not root.is_dir():
+        raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
+    candidates = [(root / name, read) for names, read in _FORMATS for name in names if (root / name).is_file()]
+    if not candidates:
+        project = bare.read(root)
+    else:
+        path, read = candidates[0]
+        project = read(path)
+        ignored = ", ".join(other.name for other, _ in candidates[1:])
+        if ignored:
+            project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
+    if (root / overrides.NAME).is_file():
+        overrides.apply(root / overrides.NAME, project)
+    return project

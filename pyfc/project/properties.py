@@ -1,0 +1,193 @@
+"""The properties that Funcraft's and Serverless Devs' files share: they differ in the case of the first letter only.
+
+Ranges are FC's own (limits page and function API); a property that pyfc can not honour yet is noted, never dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pyfc.model.function import Function, Limits
+from pyfc.model.names import is_name
+from pyfc.model.trigger import Trigger
+from pyfc.project.document import Field
+from pyfc.project.interface import Declaration, Project
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+_RESERVED = {"accessKeyID", "accessKeySecret", "securityToken", "topic"}
+_VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_VARIABLES_SIZE = 4096
+_SERVICE_LATER = ("vpcConfig", "nasConfig", "ossMountConfig", "tracingConfig", "role", "policies", "vpcBinding", "tags")
+SERVICE = ("name", "description", "internetAccess", "logConfig", *_SERVICE_LATER)
+_FUNCTION_LATER = (
+    "asyncConfiguration", "asyncInvokeConfig", "instanceLifecycleConfig", "layers", "caPort", "customContainerConfig",
+    "customRuntimeConfig", "customHealthCheckConfig", "customDNS", "instanceType", "instanceSoftConcurrency", "cpu",
+    "gpuMemorySize", "gpuConfig", "ossBucket", "ossKey", "resourceGroupId", "concurrencyConfig", "sessionAffinity",
+    "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig", "scalingConfig",
+)  # fmt: skip
+FUNCTION = (
+    "name", "functionName", "description", "handler", "runtime", "codeUri", "code", "initializer", "memorySize",
+    "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables", *_FUNCTION_LATER,
+)  # fmt: skip
+
+
+def check_name(field: Field, what: str, text: str | None = None) -> str:
+    """The name of a service, function or trigger."""
+    name = field.text() if text is None else text
+    if not is_name(name):
+        allowed = "a letter or _, then letters, digits, _ and -, at most 128"
+        raise field.error(f"the {what} name '{name}'", allowed)
+    return name
+
+
+def note_later(field: Field, names: tuple[str, ...], what: str, project: Project, *, capital: bool) -> None:
+    """Note the properties among `names` that are set."""
+    for name in names:
+        value = field.get(name)
+        if value is not None and not _is_off(value):
+            shown = name[:1].upper() + name[1:] if capital else name
+            project.unsupported.append(f"{shown} of {what}")
+
+
+def _is_off(value: Field) -> bool:
+    """Whether a value asks for nothing: empty, or switched off."""
+    if value.is_mapping():
+        return not value.items()
+    try:
+        return value.text().lower() in {"", "disable", "false"}
+    except Exception:
+        return False
+
+
+def log_names(field: Field, what: str, project: Project, *, capital: bool) -> tuple[str, str]:
+    """Project and store of a logConfig; ('', '') when they are to be made by the cloud."""
+    value = field.get("logConfig")
+    if value is None:
+        return "", ""
+    if not value.is_mapping():
+        project.unsupported.append(f"{'LogConfig' if capital else 'logConfig'}: {value.text()} of {what}")
+        return "", ""
+    names = [value.get(key) for key in ("project", "logstore")]
+    log_project, log_store = (name.text() if name is not None else "" for name in names)
+    return log_project, log_store
+
+
+def note_internet(field: Field, what: str, project: Project, *, capital: bool) -> None:
+    """Without a sandbox, functions can not be kept off the network."""
+    value = field.get("internetAccess")
+    if value is not None and not value.boolean():
+        project.unsupported.append(f"{'InternetAccess' if capital else 'internetAccess'}: false of {what}")
+
+
+def read_function(field: Field, service: str, name: str, project: Project, *, capital: bool) -> Declaration:
+    """One function from its properties."""
+    what = f"function {service}/{name}"
+    project.warnings.extend(field.unknown(FUNCTION))
+    note_later(field, _FUNCTION_LATER, what, project, capital=capital)
+    runtime = field.need("runtime").text()
+    custom = runtime.startswith("custom")
+    handler = field.get("handler") if custom else field.need("handler")
+    handler_text = handler.text() if handler is not None else ""
+    if handler is not None and runtime.startswith("python") and not all(handler_text.rpartition(".")):
+        raise handler.error(f"'{handler_text}'", "<module>.<function>, as in index.handler")
+    initializer = _initializer(field)
+    limits = _limits(field)
+    if limits.instance_concurrency > 1:
+        project.unsupported.append(f"{limits.instance_concurrency} calls at once in an instance of {what}")
+    function = Function(
+        service=service,
+        name=name,
+        runtime=runtime,
+        handler=handler_text,
+        initializer=initializer,
+        description=_text(field, "description"),
+        environment_variables=_variables(field),
+        limits=limits,
+    )
+    return Declaration(function=function, code=_code(field, what, project), where=field.where)
+
+
+def _text(field: Field, name: str) -> str:
+    value = field.get(name)
+    return value.text() if value is not None else ""
+
+
+def _initializer(field: Field) -> str:
+    """`initializer`, or FC 3's `instanceLifecycleConfig.initializer.handler`."""
+    hooks = field.get("instanceLifecycleConfig")
+    hook = hooks.get("initializer") if hooks is not None and hooks.is_mapping() else None
+    if hook is not None and hook.is_mapping():
+        return _text(hook, "handler")
+    return _text(field, "initializer")
+
+
+def _limits(field: Field) -> Limits:
+    defaults = Limits()
+
+    def number(name: str, default: int, lowest: int, highest: int, step: int = 1) -> int:
+        value = field.get(name)
+        return default if value is None else value.integer(lowest, highest, step)
+
+    disk = field.get("diskSize")
+    return Limits(
+        memory_size=number("memorySize", defaults.memory_size, 128, 32768, 64),
+        timeout=number("timeout", defaults.timeout, 1, 86400),
+        initialization_timeout=number("initializationTimeout", defaults.initialization_timeout, 1, 300),
+        instance_concurrency=number("instanceConcurrency", defaults.instance_concurrency, 1, 200),
+        disk_size=int(disk.choice(("512", "10240"))) if disk is not None else defaults.disk_size,
+    )
+
+
+def _variables(field: Field) -> dict[str, str]:
+    value = field.get("environmentVariables")
+    if value is None:
+        return {}
+    variables = {}
+    for name, text in value.items():
+        if not _VARIABLE.fullmatch(name) or name.startswith("FC_") or name in _RESERVED:
+            raise text.error("a name that FC does not allow", "a letter, then letters, digits and _, and not FC_*")
+        variables[name] = "" if text.is_null() else text.text()
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in variables.items())
+    if size > _VARIABLES_SIZE:
+        raise value.error(f"{size} bytes long", f"at most {_VARIABLES_SIZE} bytes, names and values together")
+    return variables
+
+
+def _code(field: Field, what: str, project: Project) -> Path | None:
+    value = field.get("codeUri") or field.get("code")
+    if value is not None and value.is_mapping():
+        value = value.get("src")
+    if value is None:
+        if field.get("ossBucket") is None and field.get("ossBucketName") is None:
+            return field.file.parent
+        return None
+    text = value.text()
+    if text.startswith("oss://"):
+        project.unsupported.append(f"code at {text} of {what}")
+        return None
+    path = (field.file.parent / text).resolve()
+    runtime = field.need("runtime").text()
+    if not path.exists() and runtime.startswith("python3"):
+        raise value.error(f"'{text}'", f"an existing file, folder or zip ({path} does not exist)")
+    return path
+
+
+def http_trigger(field: Field, function: tuple[str, str], name: str, config: Field, *, convention: str) -> Trigger:
+    """An HTTP trigger from its configuration. `convention`: `handler`, or `event` for FC 3's functions."""
+    auth = config.get("authType")
+    methods = config.get("methods")
+    found = ["GET", "POST", "PUT", "DELETE", "HEAD"]
+    if methods is not None:
+        found = [method.choice(METHODS) for method in methods.elements()]
+    return Trigger(
+        service=function[0],
+        function=function[1],
+        name=check_name(field, "trigger", name),
+        type="http",
+        config={
+            "authType": auth.choice(("anonymous", "function", "jwt")) if auth is not None else "anonymous",
+            "methods": found,
+            "convention": convention,
+        },
+    )

@@ -1,0 +1,83 @@
+"""A project becomes desired state: the one path of `serve`, later of hot reload and of the management API.
+
+Everything that can fail (reading code, unpacking archives) comes first; the writes come last, so that a project with
+a mistake changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.host.bundle import Bundles
+from pyfc.host.runtimes import Runtimes
+from pyfc.model.function import Code, Function
+from pyfc.project.interface import Declaration, Project
+from pyfc.registry.registry import Registry
+
+
+class Report(NamedTuple):
+    """What a deployment did."""
+
+    revision: int
+    """The registry's revision that contains it."""
+    functions: list[Function]
+    refused: list[str]
+    """Functions that are declared and can not be run, each with the reason."""
+
+
+class Deployer:
+    """Writes projects into the registry."""
+
+    def __init__(self, registry: Registry, bundles: Bundles, runtimes: Runtimes) -> None:
+        self._registry = registry
+        self._bundles = bundles
+        self._runtimes = runtimes
+
+    async def deploy(self, project: Project) -> Report:
+        """Make `project` the desired state. Raises ProjectError with file and line; then nothing has changed."""
+        refused: list[str] = []
+        kept: dict[Path, Code] = {}
+        functions: list[Function] = []
+        for declaration in project.functions:
+            if self._runtimes.get(declaration.function.runtime) is None:
+                refused.append(self._refusal(declaration.function))
+                functions.append(declaration.function)
+            else:
+                functions.append(await self._bundle(declaration, kept))
+        self._bundles.sweep(function.code.digest for function in functions if function.code is not None)
+        revision = await self._write(project, functions)
+        return Report(revision, functions, refused)
+
+    def _refusal(self, function: Function) -> str:
+        reason = self._runtimes.why_not(function.runtime)
+        return f"runtime {function.runtime} of {function.service}/{function.name} ({reason})"
+
+    async def _bundle(self, declaration: Declaration, kept: dict[Path, Code]) -> Function:
+        path = declaration.code
+        if path is None:
+            return declaration.function
+        if path not in kept:
+            try:
+                kept[path] = await self._bundles.put(path)
+            except ProjectError:
+                raise
+            except InvalidArgument as error:
+                raise ProjectError(where=declaration.where, message=str(error)) from error
+        return dataclasses.replace(declaration.function, code=kept[path])
+
+    async def _write(self, project: Project, functions: list[Function]) -> int:
+        revision = 0
+        for service in project.services:
+            revision = max(revision, await self._registry.put(service))
+        wanted = {function.target for function in functions}
+        for old in await self._registry.functions():
+            if old.target not in wanted:
+                revision = max(revision, await self._registry.delete_function(old.service, old.name))
+        for function in functions:
+            revision = max(revision, await self._registry.put(function))
+        for trigger in project.triggers:
+            revision = max(revision, await self._registry.put(trigger))
+        return revision

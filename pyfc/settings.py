@@ -1,0 +1,104 @@
+"""The one table of settings.
+
+Each field has a default, a line that says what it means, and an environment variable `PYFC_<NAME>`; those a person
+types often also have a flag of `pyfc serve`. Settings are frozen: loading is a function that returns them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyfc.errors import InvalidArgument
+
+MEBIBYTE = 1024 * 1024
+
+
+def _setting(default: Any, doc: str, *, flag: bool = False) -> Any:
+    return dataclasses.field(default=default, metadata={"doc": doc, "flag": flag})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one server does differently from another; immutable for its life."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on; another than loopback needs --insecure.", flag=True)
+    port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True)
+    data_dir: str = _setting("", "Data folder; by default one per served folder in the user's state folder.", flag=True)
+    quiet: bool = _setting(False, "Do not print a line per call.", flag=True)
+    insecure: bool = _setting(False, "Listen on other addresses than loopback although nothing is signed.", flag=True)
+    allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)
+    site_packages: bool = _setting(False, "Let functions import the packages of pyfc's interpreter.", flag=True)
+    json: bool = _setting(False, "Print JSON lines for machines instead of tables.", flag=True)
+
+    account_id: str = _setting("1234567890123456", "Account id that functions see.")
+    region: str = _setting("cn-hangzhou", "Region that functions see.")
+
+    maximum_instance_count: int = _setting(100, "Most instances of one function.")
+    maximum_server_instances: int = _setting(300, "Most instances of all functions together.")
+    maximum_waiting_calls: int = _setting(1000, "Most calls of one function that wait for a free instance.")
+    maximum_wait: float = _setting(10.0, "Longest wait of a call for a free instance, in seconds.")
+    idle_timeout: float = _setting(300.0, "Seconds of idleness after which an instance is released.")
+    load_timeout: float = _setting(60.0, "Seconds that starting the runtime and importing a module may take.")
+    drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
+
+    maximum_body: int = _setting(32 * MEBIBYTE, "Largest request body in bytes.")
+    maximum_result: int = _setting(32 * MEBIBYTE, "Largest result of a function in bytes.")
+    header_timeout: float = _setting(10.0, "Seconds in which a client must send the head of a request.")
+    body_timeout: float = _setting(30.0, "Seconds without a byte after which an unfinished request is given up.")
+    keep_alive_timeout: float = _setting(75.0, "Seconds that an idle connection is kept.")
+    content_disposition: bool = _setting(False, "Send HTTP triggers' answers as attachments, as FC's own domains do.")
+
+    maximum_code_size: int = _setting(500 * MEBIBYTE, "Largest unpacked code of a function in bytes.")
+    maximum_code_files: int = _setting(100_000, "Most files and folders in the code of a function.")
+    log_file_size: int = _setting(10 * MEBIBYTE, "Bytes after which a function's log file is rotated.")
+    log_file_count: int = _setting(5, "Rotated log files kept per function.")
+
+
+def fields() -> list[dataclasses.Field[Any]]:
+    """The rows of the table, in order."""
+    return list(dataclasses.fields(Settings))
+
+
+def load(environment: Mapping[str, str] = os.environ, **chosen: Any) -> Settings:
+    """Defaults, overridden by `PYFC_*` variables, overridden by what the caller chose (None means not chosen).
+
+    Raises InvalidArgument naming the variable whose text does not fit.
+    """
+    values: dict[str, Any] = {}
+    for field in fields():
+        variable = f"PYFC_{field.name.upper()}"
+        if chosen.get(field.name) is not None:
+            values[field.name] = chosen[field.name]
+        elif variable in environment:
+            values[field.name] = _parse(variable, environment[variable], field.default)
+    return Settings(**values)
+
+
+def _parse(variable: str, text: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        if text.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if text.lower() in {"", "0", "false", "no", "off"}:
+            return False
+        raise InvalidArgument(message=f"{variable} is {text!r}: it must be true or false")
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    kind = type(default)
+    try:
+        value = kind(text)
+    except ValueError:
+        raise InvalidArgument(message=f"{variable} is {text!r}: it must be a number") from None
+    if kind is not str and value < 0:
+        raise InvalidArgument(message=f"{variable} is {text!r}: it must not be negative")
+    return value
+
+
+def state_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where data folders live: `$XDG_STATE_HOME/pyfc`, by default `~/.local/state/pyfc`."""
+    base = environment.get("XDG_STATE_HOME", "")
+    root = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    return root / "pyfc"

@@ -1,0 +1,1 @@
+"""Makes running instances match the desired state, and hands calls to them."""

@@ -1,0 +1,119 @@
+"""What an instance of one function is born with: its environment, its context, its limits.
+
+The variables are those of FC's "Environment variables" page. Credentials are placeholders: they have the right names
+and open nothing.
+"""
+
+from __future__ import annotations
+
+import site
+import sysconfig
+from dataclasses import dataclass
+from typing import Any
+
+from pyfc.host.bundle import Artefact
+from pyfc.host.launch import LaunchSpec
+from pyfc.host.runtimes import Runtime
+from pyfc.host.sandbox import LIMITS
+from pyfc.model.function import Function, Service
+from pyfc.model.names import LATEST
+from pyfc.settings import Settings
+from pyfc.wire import frames
+
+_ACCESS_KEY = {
+    "access_key_id": "pyfc-placeholder",
+    "access_key_secret": "pyfc-placeholder-secret",
+    "security_token": "pyfc-placeholder-token",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """All that starting an instance of one function needs; the same for each of its instances."""
+
+    spec: LaunchSpec
+    init: frames.Init
+    load_timeout: float
+    initialization_timeout: float
+    maximum_result: int
+
+
+def birth(service: Service, function: Function, artefact: Artefact, runtime: Runtime, settings: Settings) -> Birth:
+    """The birth of the instances of `function`, whose code lies in `artefact`."""
+    init = frames.Init(
+        handler=function.handler,
+        initializer=function.initializer,
+        code=str(artefact.folder),
+        environment=_environment(function, artefact, settings),
+        context=_context(service, function, settings),
+        packages=_site_packages() if settings.site_packages else [],
+        cache=str(artefact.cache),
+        source=artefact.source,
+    )
+    return Birth(
+        spec=LaunchSpec(runtime=runtime, limits=LIMITS),
+        init=init,
+        load_timeout=settings.load_timeout,
+        initialization_timeout=float(function.limits.initialization_timeout),
+        maximum_result=settings.maximum_result,
+    )
+
+
+def _environment(function: Function, artefact: Artefact, settings: Settings) -> dict[str, str]:
+    code = str(artefact.folder)
+    return {
+        "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+        "HOME": "/tmp",  # noqa: S108  FC's own value
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "LD_LIBRARY_PATH": f"{code}:{code}/lib:/usr/local/lib",
+        **function.environment_variables,
+        "FC_ACCOUNT_ID": settings.account_id,
+        "FC_REGION": settings.region,
+        "FC_FUNC_CODE_PATH": code,
+        "FC_FUNCTION_HANDLER": function.handler,
+        "FC_FUNCTION_MEMORY_SIZE": str(function.limits.memory_size),
+        "FC_FUNCTION_NAME": function.name,
+        "FC_QUALIFIER": LATEST,
+        "FC_RUNTIME_VERSION": function.runtime,
+        "FC_SERVICE_NAME": function.service,
+        "FC_VER_ID": LATEST,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": _ACCESS_KEY["access_key_id"],
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": _ACCESS_KEY["access_key_secret"],
+        "ALIBABA_CLOUD_SECURITY_TOKEN": _ACCESS_KEY["security_token"],
+        "accessKeyID": _ACCESS_KEY["access_key_id"],
+        "accessKeySecret": _ACCESS_KEY["access_key_secret"],
+        "securityToken": _ACCESS_KEY["security_token"],
+    }
+
+
+def _context(service: Service, function: Function, settings: Settings) -> dict[str, Any]:
+    return {
+        "credentials": _ACCESS_KEY,
+        "function": {
+            "name": function.name,
+            "handler": function.handler,
+            "memory": function.limits.memory_size,
+            "timeout": function.limits.timeout,
+            "version_id": LATEST,
+            "qualifier": LATEST,
+        },
+        "service": {
+            "name": service.name,
+            "log_project": service.log_project,
+            "log_store": service.log_store,
+            "qualifier": LATEST,
+            "version_id": LATEST,
+        },
+        "region": settings.region,
+        "account_id": settings.account_id,
+    }
+
+
+def _site_packages() -> list[str]:
+    """Where pyfc's own interpreter has its packages, those of a virtual environment included."""
+    paths = sysconfig.get_paths()
+    folders = [paths["purelib"], paths["platlib"], *site.getsitepackages()]
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
+    return list(dict.fromkeys(folders))

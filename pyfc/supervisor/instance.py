@@ -1,0 +1,178 @@
+"""One instance's life: start its worker, load, initialize, serve, stop; the states are model/instance.py's.
+
+The pool owns instances and gives them calls through `link`; this file is everything about an instance that is not a
+call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from pyfc.errors import Internal
+from pyfc.host.launch import Launcher
+from pyfc.host.link import Link, LinkClosed
+from pyfc.host.process import Exit
+from pyfc.model.instance import Event, State, advance
+from pyfc.model.invocation import Fault, FaultKind, Result, Usage
+from pyfc.model.names import instance_id
+from pyfc.observe.markers import initialize_end, initialize_start
+from pyfc.supervisor.birth import Birth
+from pyfc.wire import frames
+
+STOP_GRACE = 1.0
+"""Seconds that a worker gets to end by itself after Stop."""
+_STARTUP_KEPT = 65536
+KILL_GRACE = 5.0
+"""Seconds after SIGKILL in which a process normally is gone; then it counts as stuck."""
+
+
+class StartFailed(Exception):
+    """A fault of user code while its instance was started: the answer of the call that needed the instance."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result
+
+
+class Instance:
+    """One live copy of one function version. `on_dead` is called once, when nothing of it is left."""
+
+    def __init__(self, birth: Birth, launcher: Launcher, on_dead: Callable[[Instance, Exit], None]) -> None:
+        self.id = instance_id()
+        self.state = State.STARTING
+        self.link: Link | None = None
+        self.idle_since = 0.0
+        self.startup = b""
+        """What it wrote before its first call."""
+        self._birth = birth
+        self._launcher = launcher
+        self._on_dead = on_dead
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self, request_id: str) -> None:
+        """Bring the instance to READY. Raises StartFailed for a fault of user code, HostRefused for one of the host.
+
+        `request_id` is that of the call which needs the instance; the initializer sees it.
+        """
+        began = time.monotonic()
+        worker = await self._launcher.launch(self._birth.spec)
+        link = self.link = Link(worker, self.id, self._birth.maximum_result)
+        link.on_output = self._started_output
+        link.on_closed = self._closed
+        if self.state is State.KILLED:
+            link.kill()
+        try:
+            await self._load(link)
+            if self._birth.init.initializer:
+                self._advance(Event.LOADED)
+                await self._initialize(link, request_id)
+        except _StepFailed as failure:
+            self.kill()
+            self.startup += link.take_output()
+            usage = Usage(time.monotonic() - began, link.peak_memory, True, self.id)
+            raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
+        self.startup += link.take_output()
+        self._advance(Event.INITIALIZED)
+
+    def _started_output(self, _request_id: str, data: bytes) -> None:
+        self.startup = (self.startup + data)[-_STARTUP_KEPT:]
+
+    async def _load(self, link: Link) -> None:
+        timeout = self._birth.load_timeout
+        await self._step(link, frames.HELLO, timeout, "Runtime did not start within")
+        link.send(frames.INIT, self._birth.init)
+        await self._step(link, frames.READY, timeout, "Loading the handler's module timed out after")
+
+    async def _initialize(self, link: Link, request_id: str) -> None:
+        self.startup += link.take_output() + initialize_start(request_id)
+        link.send(frames.HOOK, frames.Hook("initializer", request_id))
+        failed = True
+        try:
+            await self._step(link, frames.HOOK_DONE, self._birth.initialization_timeout, "Initializer timed out after")
+            failed = False
+        finally:
+            self.startup += link.take_output() + initialize_end(request_id, failed=failed)
+
+    async def _step(self, link: Link, kind: int, timeout: float, late: str) -> None:
+        """Wait for one frame of the start. A fault in it, its absence and the worker's death are user faults."""
+        began = time.monotonic()
+        try:
+            header, payload = await link.expect(kind, timeout)
+        except TimeoutError:
+            text = f"{late} {timeout:g} seconds (maxMemoryUsage: {link.peak_memory:.2f}MB)"
+            raise _StepFailed(Fault(FaultKind.INIT_FAILED, text)) from None
+        except LinkClosed as closed:
+            raise _StepFailed(_exit_fault(closed.how, time.monotonic() - began)) from None
+        if kind == frames.HELLO:
+            if header[0] != frames.VERSION:
+                raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
+        elif header[0] is not None:
+            _, message, type_ = header[0][:3]
+            raise _StepFailed(Fault(FaultKind.INIT_FAILED, str(message), str(type_)), payload)
+
+    def drain(self) -> None:
+        """Take no new calls; stop when the running ones have ended."""
+        if self.state in {State.STARTING, State.INITIALIZING}:
+            self.kill()
+            return
+        self._advance(Event.DRAIN)
+        if self.state is State.DRAINING and self.link is not None and not self.link.in_flight:
+            self.stop()
+
+    def stop(self) -> None:
+        """Let the worker end by itself, and kill it if it does not."""
+        self._advance(Event.STOP)
+        if self.state is State.STOPPING and self.link is not None and self._timer is None:
+            self.link.send(frames.STOP, ())
+            self._timer = asyncio.get_running_loop().call_later(STOP_GRACE, self.kill)
+
+    def kill(self) -> None:
+        """End it now."""
+        self._advance(Event.KILL)
+        if self.state is State.KILLED and self.link is not None:
+            self.link.kill()
+            self._set_timer(KILL_GRACE, self._overdue)
+
+    def condemned(self) -> None:
+        """The link has told the worker to stop because a call was late."""
+        self._advance(Event.KILL)
+        self._set_timer(KILL_GRACE, self._overdue)
+
+    def _overdue(self) -> None:
+        self._advance(Event.OVERDUE)
+        if self.state is State.STUCK and self.link is not None:
+            self.link.abandon()
+
+    def _closed(self, _link: Link, how: Exit) -> None:
+        self._advance(Event.DIED)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._on_dead(self, how)
+
+    def _set_timer(self, delay: float, action: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(delay, action)
+
+    def _advance(self, event: Event) -> None:
+        self.state = advance(self.state, event)
+
+
+class _StepFailed(Exception):
+    """A step of the start ended badly by the user's doing."""
+
+    def __init__(self, fault: Fault, body: bytes = b"") -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.body = body or fault.document()
+
+
+def _exit_fault(how: Exit | None, duration: float) -> Fault:
+    peak = how.peak_memory / 1024 / 1024 if how is not None else 0.0
+    text = (
+        "Process exited unexpectedly before completing request "
+        f"(duration: {round(duration * 1000)}ms, maxMemoryUsage: {peak:.2f}MB)"
+    )
+    return Fault(FaultKind.INIT_FAILED, text)

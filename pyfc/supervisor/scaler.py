@@ -1,0 +1,48 @@
+"""Decides how many instances the whole server may have, and whose go first.
+
+1. There are at most `maximum_server_instances`, of all functions together.
+2. A function that needs one when there is no room gets that of another function which has been idle longest; the
+   functions that wait for room are served in the order in which they began to wait.
+"""
+
+from __future__ import annotations
+
+from pyfc.supervisor.pool import Pool
+
+
+class Scaler:
+    """The server's room for instances; see `pool.Room`."""
+
+    def __init__(self, maximum: int) -> None:
+        self.pools: set[Pool] = set()
+        self._maximum = maximum
+        self._count = 0
+        self._hungry: dict[Pool, None] = {}
+        self._leaving = 0
+
+    def take(self, pool: Pool) -> bool:
+        """See Room."""
+        if self._count < self._maximum:
+            self._count += 1
+            self._hungry.pop(pool, None)
+            return True
+        self._hungry[pool] = None
+        if self._leaving < sum(len(hungry.waiting) for hungry in self._hungry):
+            self._evict()
+        return False
+
+    def _evict(self) -> None:
+        idle = [pool for pool in self.pools if pool.idle]
+        if idle:
+            self._leaving += 1
+            min(idle, key=lambda pool: pool.idle[0].idle_since).evict()
+
+    def give_back(self) -> None:
+        """See Room."""
+        self._count -= 1
+        self._leaving = max(0, self._leaving - 1)
+        for pool in list(self._hungry):
+            if self._count >= self._maximum:
+                return
+            self._hungry.pop(pool)
+            pool.grow()

@@ -1,0 +1,176 @@
+"""Makes pools match the registry, and publishes the table by which calls find them.
+
+Nobody tells the supervisor what to do: it reads what changed in the desired state, builds the new pool, publishes a
+new table and drains the old pool. The table is replaced whole, never edited, so a call sees the old version or the
+new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from pyfc.errors import NotSupportedYet
+from pyfc.host.bundle import Bundles
+from pyfc.host.launchers.fork import ForkLauncher
+from pyfc.host.runtimes import Runtimes
+from pyfc.model.function import Function, Service
+from pyfc.model.invocation import Invocation, Reply, Route, Ticket
+from pyfc.model.names import Target
+from pyfc.model.trigger import Trigger
+from pyfc.observe.journal import Journal, OutputRecord
+from pyfc.registry.registry import Change, Registry
+from pyfc.settings import Settings
+from pyfc.supervisor.birth import birth
+from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.scaler import Scaler
+
+_log = logging.getLogger(__name__)
+
+
+class Entry(NamedTuple):
+    """A function that can be called."""
+
+    function: Function
+    route: Route
+    triggers: tuple[Trigger, ...]
+
+
+class Table(NamedTuple):
+    """All that is served at one moment."""
+
+    services: Mapping[str, Service]
+    entries: Mapping[Target, Entry]
+
+
+class Refusal:
+    """The route of a function that can not be run: it says why."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        self._what = what
+        self._advice = advice
+
+    def submit(self, call: Invocation, reply: Reply) -> Ticket:
+        """See Route."""
+        raise NotSupportedYet(what=self._what, advice=self._advice)
+
+
+class Supervisor:
+    """The pools of one server. `on_table` is called with each new table."""
+
+    def __init__(
+        self, settings: Settings, registry: Registry, bundles: Bundles, runtimes: Runtimes, journal: Journal
+    ) -> None:
+        self.table = Table({}, {})
+        self.on_table: Callable[[Table], None] = lambda _: None
+        self._settings = settings
+        self._registry = registry
+        self._bundles = bundles
+        self._runtimes = runtimes
+        self._journal = journal
+        self._launcher = ForkLauncher()
+        self._scaler = Scaler(settings.maximum_server_instances)
+        self._draining: set[Pool] = set()
+        self._revision = 0
+        self._moved = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to follow the registry; the zygotes warm up meanwhile."""
+        for runtime in self._runtimes.all:
+            if runtime.start == "fork":
+                self._launcher.prepare(runtime)
+        self._task = asyncio.get_running_loop().create_task(self._follow(self._registry.changes()))
+
+    async def caught_up(self, revision: int) -> None:
+        """Return when everything up to `revision` of the registry is served."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._revision >= revision)
+
+    async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
+        async for changes in batches:
+            try:
+                self._apply(changes)
+            except Exception:
+                _log.exception("a change of the registry could not be applied")
+            async with self._moved:
+                self._revision = changes[-1].revision
+                self._moved.notify_all()
+
+    def _apply(self, changes: Iterable[Change]) -> None:
+        services = dict(self.table.services)
+        entries = dict(self.table.entries)
+        retired: list[Entry] = []
+        for change in changes:
+            if isinstance(change.value, Service):
+                services[change.value.name] = change.value
+            elif isinstance(change.value, Function):
+                function = change.value
+                old = entries.get(function.target)
+                if old is not None:
+                    retired.append(old)
+                route = self._route(services[function.service], function)
+                entries[function.target] = Entry(function, route, old.triggers if old else ())
+            elif isinstance(change.value, Trigger):
+                trigger = change.value
+                target = Target(trigger.service, trigger.function)
+                kept = [other for other in entries[target].triggers if other.name != trigger.name]
+                entries[target] = entries[target]._replace(triggers=(*kept, trigger))
+            elif change.target is not None and change.target in entries:
+                retired.append(entries.pop(change.target))
+        self.table = Table(services, entries)
+        self.on_table(self.table)
+        for entry in retired:
+            self._retire(entry.route)
+
+    def _route(self, service: Service, function: Function) -> Route:
+        runtime = self._runtimes.get(function.runtime)
+        if runtime is None or function.code is None:
+            what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
+            return Refusal(what, self._runtimes.why_not(function.runtime))
+        artefact = self._bundles.artefact(function.code)
+        pool = Pool(
+            function,
+            birth(service, function, artefact, runtime, self._settings),
+            self._settings,
+            self._launcher,
+            self._scaler,
+            on_output=self._output,
+        )
+        self._scaler.pools.add(pool)
+        return pool
+
+    def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
+        self._journal.add(OutputRecord(time.time(), function, instance_id, request_id, data))
+
+    def _retire(self, route: Route) -> None:
+        if isinstance(route, Pool):
+            self._scaler.pools.discard(route)
+            self._draining.add(route)
+            route.drain()
+
+    def kill(self) -> None:
+        """End every instance now."""
+        for pool in self._draining | self._scaler.pools:
+            pool.kill()
+
+    async def close(self) -> None:
+        """Drain every pool, then end the zygotes and whatever is left."""
+        if self._task is not None:
+            self._task.cancel()
+        pools = self._draining | self._scaler.pools
+        for pool in pools:
+            pool.drain()
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await asyncio.gather(*(pool.drained.wait() for pool in pools))
+        except TimeoutError:
+            self.kill()
+        await self._launcher.close()
+
+
+STOP_TIMEOUT = 2.0
+"""Seconds that instances without calls get to end when the server stops."""

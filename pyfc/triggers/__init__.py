@@ -1,0 +1,1 @@
+"""Trigger types: one file per type, named as FC names the type."""

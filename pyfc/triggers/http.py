@@ -1,0 +1,143 @@
+"""HTTP trigger: its configuration, a request as the function sees it, a result as the client sees it.
+
+Two conventions (FC's HTTP trigger pages): `handler`, FC 2's, where the function is called in its language's HTTP form
+(WSGI in Python), and `event`, FC 3's, where it gets the request as a JSON event and may answer with a JSON response.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from pyfc.model.invocation import Fault, FaultKind, HttpRequest
+
+_NOT_PASSED_ON = frozenset({
+    "connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect",
+})  # fmt: skip
+_NOT_SETTABLE = frozenset({
+    "connection", "content-length", "date", "keep-alive", "server", "upgrade", "transfer-encoding", "trailer",
+})  # fmt: skip
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+class Config(NamedTuple):
+    """What an HTTP trigger is declared with."""
+
+    anonymous: bool
+    methods: frozenset[str]
+    is_event: bool
+    """Whether the function gets a JSON event (FC 3)."""
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Config:
+        """From a trigger's config."""
+        return cls(
+            anonymous=values["authType"] == "anonymous",
+            methods=frozenset(values["methods"]),
+            is_event=values["convention"] == "event",
+        )
+
+
+class Response(NamedTuple):
+    """What the client is sent, before pyfc's own headers."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def translate(method: str, path: bytes, uri: bytes, client: str, fields: list[tuple[bytes, bytes]]) -> HttpRequest:
+    """The request of an HTTP function. `path`: raw path after the function's name; `uri`: path and query as sent."""
+    headers = []
+    for name, value in fields:
+        text = name.decode("latin-1")
+        if text not in _NOT_PASSED_ON and not text.startswith("x-fc-"):
+            headers.append((text, value.decode("latin-1")))
+    decoded = unquote(path.decode("latin-1"), "utf-8", "surrogateescape") or "/"
+    return HttpRequest(method, decoded, uri.decode("latin-1"), client, headers)
+
+
+def to_response(status: int, headers: list[tuple[str, str]] | None, body: bytes) -> Response:
+    """A function's answer, without the headers that are not its own to set."""
+    kept = []
+    for name, value in headers or []:
+        lower = name.lower()
+        if lower not in _NOT_SETTABLE and not lower.startswith("x-fc-"):
+            kept.append((name, value))
+    return Response(status, kept, body)
+
+
+def fault_in(status: int, headers: list[tuple[str, str]] | None) -> Fault | None:
+    """What makes an answer impossible to send, if anything does."""
+    if not 200 <= status <= 599:
+        return Fault(FaultKind.UNHANDLED, f"invalid response status {status}", "InvalidResponse")
+    for name, value in headers or []:
+        if not _TOKEN.fullmatch(name) or not _FIELD.fullmatch(value):
+            text = f"invalid response header {name!r}: {value!r}; it must be one line of Latin-1 text"
+            return Fault(FaultKind.UNHANDLED, text[:500], "InvalidResponse")
+    return None
+
+
+def to_event(request: HttpRequest, body: bytes, account_id: str, request_id: str) -> bytes:
+    """FC 3's JSON event of a request."""
+    headers = {name.title(): value for name, value in request.headers}
+    query = request.request_uri.partition("?")[2]
+    try:
+        text, is_base64 = body.decode(), False
+    except UnicodeDecodeError:
+        text, is_base64 = base64.b64encode(body).decode(), True
+    now = time.time()
+    event = {
+        "version": "v1",
+        "rawPath": request.path,
+        "body": text,
+        "isBase64Encoded": is_base64,
+        "headers": headers,
+        "queryParameters": dict(parse_qsl(query, keep_blank_values=True)),
+        "requestContext": {
+            "accountId": account_id,
+            "domainName": headers.get("Host", ""),
+            "domainPrefix": account_id,
+            "requestId": request_id,
+            "time": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "timeEpoch": str(int(now * 1000)),
+            "http": {
+                "method": request.method,
+                "path": request.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": request.client_ip,
+                "userAgent": headers.get("User-Agent", ""),
+            },
+        },
+    }
+    return json.dumps(event).encode()
+
+
+def from_event(result: bytes) -> Response:
+    """FC 3's reading of a result: a JSON object with a statusCode is a response, anything else is its body."""
+    try:
+        answer = json.loads(result)
+        if not isinstance(answer, dict) or "statusCode" not in answer:
+            return Response(200, [("Content-Type", "application/octet-stream")], result)
+        return _structured(answer)
+    except (ValueError, TypeError, KeyError, binascii.Error):
+        return Response(200, [("Content-Type", "application/octet-stream")], result)
+
+
+def _structured(answer: dict[str, Any]) -> Response:
+    body = answer.get("body", "")
+    data = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
+    if str(answer.get("isBase64Encoded", "")).lower() == "true":
+        data = base64.b64decode(data, validate=True)
+    headers: list[tuple[str, str]] = []
+    for name, value in dict(answer.get("headers") or {}).items():
+        headers += [(str(name), str(item)) for item in (value if isinstance(value, list) else [value])]
+    return to_response(int(answer["statusCode"]), headers, data)

@@ -1,0 +1,143 @@
+"""The frames between supervisor, zygote and worker: declarations only. runtimes/README.md explains each of them.
+
+    frame = u32 length | u8 type | u32 call id | u16 header length | msgpack header | raw payload
+
+Integers are big-endian; `length` counts what follows it; call id 0 means none. A header is a msgpack array whose
+items are the fields below, in order: a reader ignores items beyond those it knows and frame types it does not know,
+so fields are only ever appended.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+VERSION = 1
+PREFIX = struct.Struct(">IBIH")
+"""Length, type, call id, header length."""
+MAXIMUM_UNARY = 1024 * 1024
+"""Most payload bytes of an Invoke, Reply, Ready, End or HookDone; what is left follows in Data frames."""
+MAXIMUM_DATA = 256 * 1024
+"""Most payload bytes of a Data frame, and the first credit, which needs no frame."""
+MAXIMUM_HEADER = 65535
+MAXIMUM_FRAME = PREFIX.size - 4 + MAXIMUM_HEADER + MAXIMUM_UNARY
+"""Largest legal value of `length`."""
+
+INIT, INVOKE, DATA, CREDIT, CANCEL, HOOK, STOP = range(1, 8)
+HELLO, READY, REPLY, END, HOOK_DONE, LOG = range(16, 22)
+FORK, SHUTDOWN = 32, 33
+FORKED, EXITED = 48, 49
+
+Fault = tuple[str, str, str]
+"""Kind (`UNHANDLED` or `HANDLED`), message, type. The payload of the same frame is the language's error JSON."""
+
+
+class Init(NamedTuple):
+    """To the worker, once, after its Hello: what it is to be."""
+
+    handler: str
+    initializer: str
+    code: str
+    """The folder with the function's code."""
+    environment: dict[str, str]
+    """The whole environment of the worker."""
+    context: dict[str, Any]
+    """What does not change between calls: credentials, function, service, region, account_id."""
+    packages: list[str]
+    """Folders that come last on the module path."""
+    cache: str
+    """A folder that outlives the instance and belongs to this code alone, for compiled modules; '' for none."""
+    source: str
+    """The folder the code was deployed from, for messages to its author; '' if it was an archive."""
+
+
+class Invoke(NamedTuple):
+    """To the worker: one call. Payload: the event or the request's body, or its first 1 MiB."""
+
+    more: bool
+    """Data frames follow until the body has `size` bytes."""
+    size: int
+    request_id: str
+    kind: int
+    """0 event, 1 HTTP."""
+    attempt: int
+    deadline: int
+    """Milliseconds since the epoch at which the call times out."""
+    http: tuple[Any, ...] | None
+    """method, path, request uri, client ip, [[header, value], ...]"""
+    trace: tuple[Any, ...] | None
+    """Span context, {baggage}."""
+
+
+class Data(NamedTuple):
+    """Both ways: the next bytes of a body."""
+
+    more: bool
+
+
+class Credit(NamedTuple):
+    """Both ways: the reader took `size` bytes of Data of this call; as many more may be sent."""
+
+    size: int
+
+
+class Hook(NamedTuple):
+    """To the worker: run a lifecycle hook (`initializer`)."""
+
+    name: str
+    request_id: str
+
+
+class Hello(NamedTuple):
+    """From the worker, first: the wire version it speaks and what it is."""
+
+    version: int
+    runtime: str
+
+
+class Ready(NamedTuple):
+    """From the worker: the user's module is loaded, or could not be."""
+
+    fault: Fault | None
+
+
+class Reply(NamedTuple):
+    """From the worker: the answer to a call. Payload: the result, or its first 1 MiB, or the error JSON."""
+
+    more: bool
+    size: int
+    fault: Fault | None
+    status: int
+    """HTTP status of an HTTP function, else 200."""
+    headers: list[list[str]] | None
+    """Response headers of an HTTP function."""
+
+
+class HookDone(NamedTuple):
+    """From the worker: the hook has run. Payload: the error JSON if it failed."""
+
+    fault: Fault | None
+
+
+class Fork(NamedTuple):
+    """To the zygote, with three descriptors (frames in, frames out, output): fork a worker. Call id: the token."""
+
+    limits: dict[str, int]
+    """Resource limits by the name after RLIMIT_."""
+
+
+class Forked(NamedTuple):
+    """From the zygote, with a pidfd where the system has them. A negative pid is the errno of the failed fork."""
+
+    pid: int
+    has_pidfd: bool
+
+
+class Exited(NamedTuple):
+    """From the zygote: a worker has ended and was waited for."""
+
+    pid: int
+    status: int
+    """As from waitpid."""
+    peak_memory: int
+    """Largest resident size in bytes."""

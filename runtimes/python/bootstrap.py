@@ -1,0 +1,237 @@
+"""The life of one Python worker: Hello, Init, the user's module, its initializer, its calls.
+
+The worker never tells times or sizes: the supervisor measures. Whatever user code raises becomes FC's error JSON;
+`sys.exit` and deadly signals end the process, as they do in FC.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import shlex
+import signal
+import site
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import context
+import output
+import wire
+import wsgi
+
+NAME = "python"
+_HERE = os.path.dirname(os.path.abspath(__file__))
+
+_MESSAGE_KEPT = 65536
+_FRAMES_KEPT = 200
+
+
+class HandlerError(Exception):
+    """The handler string does not lead to a function. `kind` is FC's errorType."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def main(incoming: int, outgoing: int) -> None:
+    """Serve calls until told to stop. Descriptors: frames in, frames out."""
+    channel = wire.Channel(incoming, outgoing)
+    channel.write(wire.HELLO, 0, (wire.VERSION, NAME))
+    frame = channel.read()
+    if frame is None or frame[0] != wire.INIT:
+        return
+    worker = _Worker(channel, frame[2])
+    worker.load()
+    worker.serve()
+
+
+class _Worker:
+    def __init__(self, channel: wire.Channel, init: list[Any]) -> None:
+        self._channel = channel
+        self._handler_name, self._initializer_name, self._code, environment, fixed, *rest = init[:8]
+        packages, cache, self._source = rest
+        self._fixed = context.Fixed(fixed)
+        self._handler: Callable[..., Any]
+        self._initializer: Callable[..., Any]
+        self._flush = output.install()
+        _enter_environment(environment)
+        _enter_path(self._code, packages, cache)
+        signal.signal(signal.SIGTERM, self._on_timeout)
+
+    def load(self) -> None:
+        """Import the user's module; the answer is Ready."""
+        try:
+            self._handler = self._find(self._handler_name)
+            if self._initializer_name:
+                self._initializer = self._find(self._initializer_name)
+        except Exception as error:
+            self._answer(wire.READY, 0, (_fault(error),), _error_json(error))
+        else:
+            print("FunctionCompute python3 runtime inited.")
+            self._answer(wire.READY, 0, (None,))
+
+    def _find(self, name: str) -> Callable[..., Any]:
+        """The function that a handler string `module.function` or `folder/module.function` names."""
+        module_name, _, function = name.rpartition(".")
+        if not module_name or not function:
+            raise HandlerError("Invalid handler '%s': it must be <module>.<function>" % name, "InvalidHandlerName")
+        try:
+            module = importlib.import_module(module_name.strip("/").replace("/", "."))
+        except Exception as error:
+            raise self._import_error(module_name, error) from error
+        found: Any = getattr(module, function, None)
+        if callable(found):
+            return found  # type: ignore[no-any-return]
+        raise HandlerError("Handler '%s' is missing on module '%s'" % (function, module_name), "HandlerNotFound")
+
+    def _import_error(self, module_name: str, error: Exception) -> HandlerError:
+        """The error of a failed import, with the command that would install what is missing."""
+        message = "Unable to import module '%s': %s" % (module_name, _text(error))
+        if isinstance(error, ModuleNotFoundError) and os.path.isfile(os.path.join(self._code, "requirements.txt")):
+            folder = self._source or "."
+            requirements = shlex.quote(os.path.join(folder, "requirements.txt"))
+            message += "; its folder has a requirements.txt, so install what it names: pip install -r %s -t %s" % (
+                requirements,
+                shlex.quote(folder),
+            )
+        return HandlerError(message, type(error).__name__ if isinstance(error, SyntaxError) else "ImportModuleError")
+
+    def serve(self) -> None:
+        """Take frames until Stop or the end of the pipe."""
+        actions = {wire.INVOKE: self._invoke, wire.HOOK: self._hook}
+        while True:
+            frame = self._channel.read()
+            if frame is None or frame[0] == wire.STOP:
+                return
+            action = actions.get(frame[0])
+            if action is not None:
+                action(*frame[1:])
+
+    def _hook(self, call: int, header: list[Any], _payload: bytes) -> None:
+        output.current["request_id"] = header[1]
+        try:
+            self._initializer(context.FCContext(self._fixed, header[1], logging.getLogger()))
+        except Exception as error:
+            self._answer(wire.HOOK_DONE, call, (_fault(error),), _error_json(error))
+        else:
+            self._answer(wire.HOOK_DONE, call, (None,))
+
+    def _invoke(self, call: int, header: list[Any], payload: bytes) -> None:
+        _, size, request_id, kind, attempt, _, http, trace = header[:8]
+        if len(payload) < size:
+            payload = self._channel.read_body(call, size, payload)
+        output.current["request_id"] = request_id
+        ctx = context.FCContext(self._fixed, request_id, logging.getLogger(), attempt, trace)
+        status, headers, fault = 200, None, None
+        body: bytes
+        try:
+            if kind == 0:
+                body = _to_bytes(self._handler(payload, ctx))
+            else:
+                status, headers, body = wsgi.respond(self._handler, http, payload, ctx, self._handler_name)
+        except Exception as error:
+            fault, body = _fault(error), _error_json(error)
+        self._reply(call, (fault, status, headers), body)
+
+    def _reply(self, call: int, outcome: tuple[Any, ...], body: bytes) -> None:
+        more = len(body) > wire.MAXIMUM_UNARY
+        first = body[: wire.MAXIMUM_UNARY] if more else body
+        self._answer(wire.REPLY, call, (more, len(body), *outcome), first)
+        if more:
+            self._channel.write_body(call, body)
+
+    def _answer(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
+        self._flush()
+        self._channel.write(kind, call, header, payload)
+
+    def _on_timeout(self, _signal: int, _frame: FrameType | None) -> None:
+        """The supervisor ends a call that ran too long: say where it was, as FC's runtime does."""
+        try:
+            print("Dumping stack trace after function timeout", file=sys.stderr)
+            for number, frame in sys._current_frames().items():
+                stack = [entry for entry in traceback.extract_stack(frame) if not entry.filename.startswith(_HERE)]
+                print("Thread %d:\n%s" % (number, "".join(traceback.format_list(stack)).rstrip()), file=sys.stderr)
+            self._flush()
+        finally:
+            os._exit(143)
+
+
+def _enter_environment(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+
+
+def _enter_path(code: str, packages: list[str], cache: str) -> None:
+    """The user's code comes first, and its modules also win over those this process has loaded for itself."""
+    os.chdir(code)
+    own = {name.partition(".")[0] for name in os.listdir(code)}
+    for name in list(sys.modules):
+        if name.partition(".")[0] in own and name.partition(".")[0] not in KEPT:
+            del sys.modules[name]
+    declared = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
+    layers = ["/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2], "/opt/python"]
+    sys.path[:0] = [code, *declared, *layers]
+    for folder in packages:
+        site.addsitedir(folder)
+    sys.argv[:] = [""]
+    if cache:
+        sys.pycache_prefix = cache
+    else:
+        sys.dont_write_bytecode = True
+
+
+KEPT: frozenset[str] = frozenset()
+"""Modules that a bare interpreter has loaded; set by `zygote.py`. Python itself never looks for them on the path."""
+
+
+def _to_bytes(value: Any) -> bytes:
+    """What FC makes of a handler's return value: bytes as they are, text as UTF-8, the rest as JSON."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass")
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    return json.dumps(value).encode()
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:_MESSAGE_KEPT]
+    except Exception as broken:  # a user's exception class may fail in its own __str__
+        return "the error's own text could not be made: %s" % type(broken).__name__
+
+
+def _fault(error: BaseException) -> tuple[str, str, str]:
+    return ("UNHANDLED", _text(error)[:1000], _kind(error)[:200])
+
+
+def _kind(error: BaseException) -> str:
+    return error.kind if isinstance(error, HandlerError) else type(error).__name__
+
+
+def _error_json(error: BaseException) -> bytes:
+    """FC's error JSON for Python: errorMessage, errorType, stackTrace with one list of four texts per frame."""
+    shown = error.__cause__ if isinstance(error, HandlerError) and error.__cause__ else error
+    frames = [entry for entry in traceback.extract_tb(shown.__traceback__) if not _is_ours(entry.filename)]
+    stack = [
+        ['File "%s"' % entry.filename, "line %s" % entry.lineno, "in %s" % entry.name, entry.line or ""]
+        for entry in frames[-_FRAMES_KEPT:]
+    ]
+    if isinstance(shown, SyntaxError) and shown.filename:
+        text = (shown.text or "").strip()
+        stack.append(['File "%s"' % shown.filename, "line %s" % shown.lineno, "in <module>", text])
+    document = {"errorMessage": _text(error), "errorType": _kind(error), "stackTrace": stack}
+    return json.dumps(document).encode("utf-8", "replace")
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_HERE, "<frozen importlib")) or filename == importlib.__file__

@@ -1,0 +1,92 @@
+"""FC's context object, as Python functions see it (fields and names: FC's Python context page)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+
+class Credentials:
+    """The function's role credentials; placeholders that open nothing."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.access_key_id = values["access_key_id"]
+        self.access_key_secret = values["access_key_secret"]
+        self.security_token = values["security_token"]
+
+
+class FunctionMeta:
+    """The function as it is declared: memory in MB, timeout in seconds."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.name = values["name"]
+        self.handler = values["handler"]
+        self.memory = values["memory"]
+        self.timeout = values["timeout"]
+        self.version_id = values["version_id"]
+        self.qualifier = values["qualifier"]
+
+
+class ServiceMeta:
+    """The service that the function belongs to."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.name = values["name"]
+        self.log_project = values["log_project"]
+        self.log_store = values["log_store"]
+        self.qualifier = values["qualifier"]
+        self.version_id = values["version_id"]
+
+
+class Tracing:
+    """What the caller sent of an OpenTracing trace."""
+
+    def __init__(self, span_context: str | None, span_baggages: dict[str, str]) -> None:
+        self.span_context = span_context
+        self.jaeger_endpoint = None
+        self.span_baggages = span_baggages
+
+
+class FCContext:
+    """One call's context. What does not change between calls is shared between them."""
+
+    def __init__(
+        self,
+        fixed: Fixed,
+        request_id: str,
+        logger: logging.Logger,
+        retry_count: int = 0,
+        trace: tuple[str, dict[str, str]] | None = None,
+    ) -> None:
+        self.request_id = request_id
+        self.credentials = fixed.credentials
+        self.function = fixed.function
+        self.service = fixed.service
+        self.region = fixed.region
+        self.account_id = fixed.account_id
+        self.log_project = fixed.service.log_project
+        self.log_store = fixed.service.log_store
+        self.retry_count = retry_count
+        self.logger = logger
+        self.tracing = Tracing(*(trace or (None, {})))
+
+    def to_json(self) -> dict[str, Any]:
+        """The context as text, without credentials; some functions print it."""
+        return {
+            "request_id": self.request_id,
+            "function": vars(self.function),
+            "service": vars(self.service),
+            "region": self.region,
+            "account_id": self.account_id,
+        }
+
+
+class Fixed:
+    """The part of the context that lives as long as the instance."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.credentials = Credentials(values["credentials"])
+        self.function = FunctionMeta(values["function"])
+        self.service = ServiceMeta(values["service"])
+        self.region = values["region"]
+        self.account_id = values["account_id"]

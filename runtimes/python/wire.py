@@ -1,0 +1,312 @@
+"""The worker's side of the wire: frames over descriptors, and the part of msgpack that headers need.
+
+runtimes/README.md describes every frame. Standard library only, Python 3.9 syntax: the function's interpreter may be
+older than pyfc's.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from typing import Any
+
+VERSION = 1
+MAXIMUM_UNARY = 1024 * 1024
+MAXIMUM_DATA = 256 * 1024
+
+INIT, INVOKE, DATA, CREDIT, CANCEL, HOOK, STOP = range(1, 8)
+HELLO, READY, REPLY, END, HOOK_DONE, LOG = range(16, 22)
+FORK, SHUTDOWN = 32, 33
+FORKED, EXITED = 48, 49
+
+_PREFIX = struct.Struct(">IBIH")
+_U16 = struct.Struct(">H")
+_U32 = struct.Struct(">I")
+_U64 = struct.Struct(">Q")
+_I64 = struct.Struct(">q")
+_F64 = struct.Struct(">d")
+
+
+_Reader = Callable[[bytes, int], "tuple[Any, int]"]
+
+
+class WireError(Exception):
+    """The other side sent what is no frame, or went away in the middle of one."""
+
+
+def pack(value: Any) -> bytes:
+    """msgpack of None, bool, int, float, str, bytes, list, tuple and dict."""
+    out = bytearray()
+    _pack(value, out)
+    return bytes(out)
+
+
+def _pack(value: Any, out: bytearray) -> None:
+    packer = _PACK.get(type(value))
+    if packer is None:
+        raise TypeError("cannot pack " + type(value).__name__)
+    packer(value, out)
+
+
+def _pack_text(value: str, out: bytearray) -> None:
+    data = _utf8(value)
+    _pack_length(len(data), (0xA0, 32), (0xD9, 0xDA, 0xDB), out)
+    out += data
+
+
+def _pack_list(value: Any, out: bytearray) -> None:
+    _pack_length(len(value), (0x90, 16), (None, 0xDC, 0xDD), out)
+    for item in value:
+        _pack(item, out)
+
+
+def _pack_dict(value: dict[Any, Any], out: bytearray) -> None:
+    _pack_length(len(value), (0x80, 16), (None, 0xDE, 0xDF), out)
+    for key, item in value.items():
+        _pack(key, out)
+        _pack(item, out)
+
+
+def _pack_bytes(value: bytes, out: bytearray) -> None:
+    _pack_length(len(value), (0, 0), (0xC4, 0xC5, 0xC6), out)
+    out += value
+
+
+def _pack_float(value: float, out: bytearray) -> None:
+    out.append(0xCB)
+    out += _F64.pack(value)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")
+
+
+def _pack_integer(value: int, out: bytearray) -> None:
+    if 0 <= value < 128:
+        out.append(value)
+    elif -32 <= value < 0:
+        out.append(256 + value)
+    elif value >= 0:
+        out.append(0xCF)
+        out += _U64.pack(value)
+    else:
+        out.append(0xD3)
+        out += _I64.pack(value)
+
+
+def _pack_length(length: int, short: tuple[int, int], tags: tuple[int | None, int, int], out: bytearray) -> None:
+    base, limit = short
+    if length < limit:
+        out.append(base | length)
+    elif tags[0] is not None and length < 256:
+        out.append(tags[0])
+        out.append(length)
+    elif length < 65536:
+        out.append(tags[1])
+        out += _U16.pack(length)
+    else:
+        out.append(tags[2])
+        out += _U32.pack(length)
+
+
+_PACK: dict[type, Callable[[Any, bytearray], None]] = {
+    type(None): lambda _, out: out.append(0xC0),
+    bool: lambda value, out: out.append(0xC3 if value else 0xC2),
+    int: _pack_integer,
+    float: _pack_float,
+    str: _pack_text,
+    bytes: _pack_bytes,
+    list: _pack_list,
+    tuple: _pack_list,
+    dict: _pack_dict,
+}
+
+
+def unpack(data: bytes) -> Any:
+    """The value that `data` holds; WireError if it is not exactly one."""
+    try:
+        value, end = _unpack(data, 0)
+    except (IndexError, struct.error, UnicodeDecodeError, TypeError, RecursionError) as error:
+        raise WireError("malformed msgpack") from error
+    if end != len(data):
+        raise WireError("trailing bytes after msgpack")
+    return value
+
+
+def _unpack(data: bytes, at: int) -> tuple[Any, int]:
+    tag = data[at]
+    at += 1
+    if tag < 0x80:
+        return tag, at
+    if 0xA0 <= tag < 0xC0:
+        end = at + (tag & 31)
+        return str(data[at:end], "utf-8", "surrogateescape"), end
+    if 0x90 <= tag < 0xA0:
+        return _unpack_list(data, at, tag & 15)
+    if tag < 0x90:
+        return _unpack_dict(data, at, tag & 15)
+    if tag >= 0xE0:
+        return tag - 256, at
+    return _UNPACK[tag](data, at)
+
+
+def _unpack_list(data: bytes, at: int, length: int) -> tuple[Any, int]:
+    items = []
+    for _ in range(length):
+        item, at = _unpack(data, at)
+        items.append(item)
+    return items, at
+
+
+def _unpack_dict(data: bytes, at: int, length: int) -> tuple[Any, int]:
+    items = {}
+    for _ in range(length):
+        key, at = _unpack(data, at)
+        items[key], at = _unpack(data, at)
+    return items, at
+
+
+def _number(form: struct.Struct) -> _Reader:
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        return form.unpack_from(data, at)[0], at + form.size
+
+    return read
+
+
+def _sized(form: struct.Struct, finish: Callable[[bytes, int, int], tuple[Any, int]]) -> _Reader:
+    def read(data: bytes, at: int) -> tuple[Any, int]:
+        (length,) = form.unpack_from(data, at)
+        return finish(data, at + form.size, length)
+
+    return read
+
+
+def _text(data: bytes, at: int, length: int) -> tuple[Any, int]:
+    if at + length > len(data):
+        raise IndexError
+    return str(data[at : at + length], "utf-8", "surrogateescape"), at + length
+
+
+def _bytes(data: bytes, at: int, length: int) -> tuple[Any, int]:
+    if at + length > len(data):
+        raise IndexError
+    return bytes(data[at : at + length]), at + length
+
+
+_U8 = struct.Struct(">B")
+
+
+def _unknown(data: bytes, at: int) -> tuple[Any, int]:
+    raise TypeError("unknown msgpack tag")
+
+
+_UNPACK: dict[int, _Reader] = dict.fromkeys(range(0xC0, 0xE0), _unknown)
+_UNPACK.update({
+    0xC0: lambda data, at: (None, at),
+    0xC2: lambda data, at: (False, at),
+    0xC3: lambda data, at: (True, at),
+    0xC4: _sized(_U8, _bytes),
+    0xC5: _sized(_U16, _bytes),
+    0xC6: _sized(_U32, _bytes),
+    0xCA: _number(struct.Struct(">f")),
+    0xCB: _number(_F64),
+    0xCC: _number(_U8),
+    0xCD: _number(_U16),
+    0xCE: _number(_U32),
+    0xCF: _number(_U64),
+    0xD0: _number(struct.Struct(">b")),
+    0xD1: _number(struct.Struct(">h")),
+    0xD2: _number(struct.Struct(">i")),
+    0xD3: _number(_I64),
+    0xD9: _sized(_U8, _text),
+    0xDA: _sized(_U16, _text),
+    0xDB: _sized(_U32, _text),
+    0xDC: _sized(_U16, _unpack_list),
+    0xDD: _sized(_U32, _unpack_list),
+    0xDE: _sized(_U16, _unpack_dict),
+    0xDF: _sized(_U32, _unpack_dict),
+})  # fmt: skip
+
+
+def encode(kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> bytes:
+    """One frame as bytes."""
+    packed = pack(header)
+    return _PREFIX.pack(7 + len(packed) + len(payload), kind, call, len(packed)) + packed + payload
+
+
+class Channel:
+    """Frames over two blocking descriptors, with the credit of large bodies."""
+
+    def __init__(self, incoming: int, outgoing: int) -> None:
+        self._in = incoming
+        self._out = outgoing
+        self._buffer = b""
+
+    def read(self) -> tuple[int, int, list[Any], bytes] | None:
+        """The next frame as (type, call id, header, payload); None when the other side has closed."""
+        buffer = self._buffer
+        while len(buffer) < 4:
+            chunk = os.read(self._in, 65536)
+            if not chunk:
+                if buffer:
+                    raise WireError("truncated frame")
+                return None
+            buffer = buffer + chunk if buffer else chunk
+        size = 4 + _U32.unpack_from(buffer)[0]
+        if len(buffer) < size:
+            buffer = self._read_rest(buffer, size)
+        self._buffer = buffer[size:]
+        _, kind, call, header_size = _PREFIX.unpack_from(buffer)
+        start = 11 + header_size
+        return kind, call, unpack(buffer[11:start]), buffer[start:size]
+
+    def _read_rest(self, buffer: bytes, size: int) -> bytes:
+        chunks, have = [buffer], len(buffer)
+        while have < size:
+            chunk = os.read(self._in, max(65536, min(size - have, MAXIMUM_UNARY)))
+            if not chunk:
+                raise WireError("truncated frame")
+            chunks.append(chunk)
+            have += len(chunk)
+        return b"".join(chunks)
+
+    def write(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
+        """Write one frame, however long that takes."""
+        data = memoryview(encode(kind, call, header, payload))
+        while data:
+            data = data[os.write(self._out, data) :]
+
+    def read_body(self, call: int, size: int, first: bytes) -> bytes:
+        """A body of `size` bytes of which `first` came with its Invoke; gives credit for what it takes."""
+        chunks, have = [first], len(first)
+        while have < size:
+            frame = self.read()
+            if frame is None:
+                raise WireError("the other side went away in the middle of a body")
+            kind, of, _, payload = frame
+            if kind == DATA and of == call:
+                chunks.append(payload)
+                have += len(payload)
+                self.write(CREDIT, call, (len(payload),))
+        return b"".join(chunks)
+
+    def write_body(self, call: int, body: bytes) -> None:
+        """What of `body` did not travel in the Reply, as Data frames within the credit that the reader gives."""
+        credit, at = MAXIMUM_DATA, MAXIMUM_UNARY
+        while at < len(body):
+            while credit <= 0:
+                credit += self._read_credit(call)
+            end = min(at + min(credit, MAXIMUM_DATA), len(body))
+            self.write(DATA, call, (end < len(body),), body[at:end])
+            credit -= end - at
+            at = end
+
+    def _read_credit(self, call: int) -> int:
+        frame = self.read()
+        if frame is None:
+            raise WireError("the other side went away in the middle of a body")
+        return int(frame[2][0]) if frame[0] == CREDIT and frame[1] == call else 0

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import uvloop
 
 from pyfc.app import App, data_folder_of
@@ -46,24 +47,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    began = time.monotonic()
     chosen = {field.name: getattr(options, field.name, None) for field in fields()}
     if chosen["allow_host"] is not None:
         chosen["allow_host"] = tuple(chosen["allow_host"])
     settings = load_settings(os.environ, **chosen)
     logging.basicConfig(level=logging.WARNING, format="pyfc: %(levelname)s: %(message)s", stream=sys.stderr)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(options.dir, settings, began))
+        runner.run(_serve(options.dir, settings))
     return 0
 
 
-async def _serve(root: Path, settings: Settings, began: float) -> None:
+async def _serve(root: Path, settings: Settings) -> None:
     async with App(settings, data_folder_of(root, settings)) as app:
         _catch_signals(app)
         project = load_project(root)
         report = await app.deploy(project)
         app.bind()
-        _announce(app, project, report, began)
+        _announce(app, project, report)
         if not settings.quiet:
             app.listen(Console(as_json=settings.json).listen)
         await app.serve()
@@ -87,11 +87,11 @@ def _catch_signals(app: App) -> None:
         loop.add_signal_handler(number, caught)
 
 
-def _announce(app: App, project: Project, report: Report, began: float) -> None:
+def _announce(app: App, project: Project, report: Report) -> None:
     """The table, what is not supported, and the ready line."""
     settings = app.settings
     endpoint = f"http://{_shown_host(settings.host)}:{app.port}"
-    milliseconds = round((time.monotonic() - began) * 1000)
+    milliseconds = round((time.time() - psutil.Process().create_time()) * 1000)  # the interpreter's own start counts
     functions = [describe(entry) for entry in app.supervisor.table.entries.values()]
     notes = _notes(app, project, report)
     if settings.json:

@@ -92,7 +92,8 @@ def _as_json(record: CallRecord | OutputRecord) -> str:
         "function": record.function.name,
     }
     if isinstance(record, OutputRecord):
-        fields |= {"instanceId": record.instance_id, "output": record.data.decode("utf-8", "replace")}
+        fields |= {"instanceId": record.instance_id, "callId": record.request_id}
+        fields["output"] = record.data.decode("utf-8", "replace")
         return json.dumps(fields)
     fields |= {"requestId": record.call.request_id, "status": record.status}
     if record.result is not None:

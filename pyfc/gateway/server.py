@@ -113,6 +113,10 @@ class Exchange:
         protocol.on_response_complete()
 
 
+def _too_much_head() -> PyfcError:
+    return InvalidArgument(message=f"the head of a request has at most {_MAXIMUM_HEAD} bytes")
+
+
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
@@ -135,6 +139,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._head_since = 0.0
         self._head_size = 0
+        self._large = False
+        """The head may be larger than allowed: it came in pieces, or with very much data."""
         self._receiving = False
         self._deaf = False
         """Nothing that still comes in is taken: the connection ends with the answers that are owed."""
@@ -146,6 +152,7 @@ class Protocol(HttpToolsProtocol):
         if self._deaf:
             return
         self.touched = self.shared.now
+        self._large = self._head_size > 0 or len(data) > _MAXIMUM_HEAD
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -158,7 +165,7 @@ class Protocol(HttpToolsProtocol):
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > _MAXIMUM_HEAD:
-                self._refuse(InvalidArgument(message=f"the head of a request has at most {_MAXIMUM_HEAD} bytes"))
+                self._refuse(_too_much_head())
 
     def on_message_begin(self) -> None:
         """A new request: nothing is known of it yet."""
@@ -194,6 +201,8 @@ class Protocol(HttpToolsProtocol):
 
     def _problem(self, fields: dict[bytes, bytes]) -> PyfcError | None:
         """What makes the head ambiguous or too large, if anything does."""
+        if self._large and sum(len(name) + len(value) for name, value in self.headers) > _MAXIMUM_HEAD:
+            return _too_much_head()
         version = self.parser.get_http_version()
         if len(fields) != len(self.headers):
             names = [name for name, _ in self.headers]

@@ -219,7 +219,9 @@ class Link:
         if fault is not None:
             fault = Fault(FaultKind.HANDLED if fault[0] == "HANDLED" else FaultKind.UNHANDLED, *map(str, fault[1:3]))
         if size > self._maximum_result:
-            fault = Fault(FaultKind.UNHANDLED, f"the result of {size} bytes exceeds {self._maximum_result}", "TooLarge")
+            fault = Fault(
+                FaultKind.UNHANDLED, f"the result of {size} bytes exceeds {self._maximum_result}", "ResponseTooLarge"
+            )
             payload = fault.document()
         elif size != len(payload):
             raise ValueError("a body is not of the size that its Reply told")
@@ -322,6 +324,12 @@ class Link:
                 return await future
         finally:
             self._expected = None
+
+    def measure(self) -> float:
+        """The largest resident memory of the worker so far, in MB, as it is known now."""
+        if not self._closed:
+            self._read_memory(_monotonic())
+        return self.peak_memory
 
     def take_output(self) -> bytes:
         """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""

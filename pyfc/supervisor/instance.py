@@ -69,9 +69,10 @@ class Instance:
                 self._advance(Event.LOADED)
                 await self._initialize(link, request_id)
         except _StepFailed as failure:
+            peak = link.measure()
             self.kill()
             self.startup += link.take_output()
-            usage = Usage(time.monotonic() - began, link.peak_memory, True, self.id)
+            usage = Usage(time.monotonic() - began, peak, True, self.id)
             raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
         self.startup += link.take_output()
         self._advance(Event.INITIALIZED)
@@ -82,7 +83,8 @@ class Instance:
     async def _load(self, link: Link) -> None:
         timeout = self._birth.load_timeout
         await self._step(link, frames.HELLO, timeout, "Runtime did not start within")
-        link.send(frames.INIT, self._birth.init)
+        environment = {**self._birth.init.environment, "FC_INSTANCE_ID": self.id}
+        link.send(frames.INIT, self._birth.init._replace(environment=environment))
         await self._step(link, frames.READY, timeout, "Loading the handler's module timed out after")
 
     async def _initialize(self, link: Link, request_id: str) -> None:
@@ -101,7 +103,7 @@ class Instance:
         try:
             header, payload = await link.expect(kind, timeout)
         except TimeoutError:
-            text = f"{late} {timeout:g} seconds (maxMemoryUsage: {link.peak_memory:.2f}MB)"
+            text = f"{late} {timeout:g} seconds (maxMemoryUsage: {link.measure():.2f}MB)"
             raise _StepFailed(Fault(FaultKind.INIT_FAILED, text)) from None
         except LinkClosed as closed:
             raise _StepFailed(_exit_fault(closed.how, time.monotonic() - began)) from None

@@ -1,0 +1,54 @@
+"""Fixtures: servers in subprocesses, which are always stopped and must leave no process behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from support import FUNCTIONS, Server, wait_until
+
+
+def _end(server: Server) -> None:
+    processes = server.processes() if server.process.poll() is None else []
+    status, errors = server.stop()
+    assert status == 0, errors
+    assert "Traceback" not in errors, errors
+    wait_until(lambda: not [each for each in processes if _lives(each)], "the end of every process of the server")
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="session")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of tests/functions, shared by the tests that do not disturb each other."""
+    server = Server(FUNCTIONS, tmp_path_factory.mktemp("cases"), "--site-packages")
+    yield server
+    _end(server)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts a server of the files given by name; all are stopped at the end of the test."""
+    servers: list[Server] = []
+
+    def start(files: dict[str, str], *options: str, **environment: str) -> Server:
+        folder = tmp_path / f"project{len(servers)}"
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        folder.mkdir(exist_ok=True)
+        server = Server(folder, tmp_path / f"data{len(servers)}", *options, **environment)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        _end(server)

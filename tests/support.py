@@ -1,0 +1,163 @@
+"""What tests share: a pyfc in a subprocess, and waiting for conditions with a deadline."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+FUNCTIONS = Path(__file__).parent / "functions"
+DEADLINE = 20.0
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = DEADLINE) -> Any:
+    """What `condition` returns as soon as that is true; fails after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {timeout} s for {what}"
+        pause.wait(0.01)
+
+
+class Response(NamedTuple):
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Server:
+    """`python -m pyfc serve` in a process of its own, with --json and a free port."""
+
+    def __init__(self, folder: Path, data_dir: Path, *options: str, **environment: str) -> None:
+        self.data_dir = data_dir
+        command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", "0", "--json"]
+        self.process = subprocess.Popen(
+            [*command, "--data-dir", str(data_dir), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(self.process.communicate()[1])
+        self.ready = json.loads(line)
+        self.endpoint: str = self.ready["ready"]
+        self.host, _, port = self.endpoint.removeprefix("http://").rpartition(":")
+        self.port = int(port)
+        self.records: list[dict[str, Any]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.records.append(json.loads(line))
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Response:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE * 2)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Response(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+    def invoke(self, function: str, event: bytes = b"", **headers: str) -> Response:
+        """Call SERVICE/FUNCTION; header names with _ for -."""
+        service, _, name = function.partition("/")
+        path = f"/2016-08-15/services/{service}/functions/{name}/invocations"
+        return self.request("POST", path, event, {key.replace("_", "-"): value for key, value in headers.items()})
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=DEADLINE)
+
+    def record(self, request_id: str) -> dict[str, Any]:
+        """The console's record of a call."""
+
+        def found() -> dict[str, Any] | None:
+            return next((each for each in self.records if each.get("requestId") == request_id), None)
+
+        return wait_until(found, f"the record of {request_id}")
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything the server has started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that zygotes have forked."""
+        return [child for zygote in psutil.Process(self.process.pid).children() for child in zygote.children()]
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Signal the server and wait for its end: exit status and standard error."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        assert self.process.stderr is not None
+        try:
+            self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join(DEADLINE)
+        errors = self.process.stderr.read()
+        self.process.stderr.close()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return self.process.returncode, errors
+
+
+def send_raw(server: Server, data: bytes, *, shut: bool = False) -> bytes:
+    """Everything the server answers to raw bytes, until it closes the connection."""
+    with server.connect() as connection:
+        connection.sendall(data)
+        if shut:
+            connection.shutdown(socket.SHUT_WR)
+        return read_all(connection)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    chunks = []
+    while True:
+        try:
+            chunk = connection.recv(65536)
+        except ConnectionResetError:
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def template(functions: dict[str, dict[str, Any]], service: str = "demo") -> str:
+    """A Funcraft template of functions: name -> properties; `http` among them makes an HTTP trigger."""
+    resources: dict[str, Any] = {"Type": "Aliyun::Serverless::Service"}
+    for name, given in functions.items():
+        properties = {"Handler": "index.handler", "Runtime": "python3", "CodeUri": "./", **given}
+        methods = properties.pop("http", None)
+        resources[name] = {"Type": "Aliyun::Serverless::Function", "Properties": properties}
+        if methods:
+            event = {"Type": "HTTP", "Properties": {"AuthType": "ANONYMOUS", "Methods": methods}}
+            resources[name]["Events"] = {"web": event}
+    return json.dumps({"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {service: resources}})

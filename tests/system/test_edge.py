@@ -1,0 +1,277 @@
+"""The edge under strange, slow and hostile clients."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+from support import Server, read_all, send_raw, wait_until
+
+INVOKE = b"POST /2016-08-15/services/events/functions/%s/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+
+def post(function: bytes, body: bytes, extra: bytes = b"") -> bytes:
+    return INVOKE % function + extra + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def bodies(raw: bytes) -> list[bytes]:
+    """The bodies of responses that have a Content-Length, in order."""
+    found = []
+    while raw:
+        head, _, rest = raw.partition(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+        )
+        found.append(rest[:length])
+        raw = rest[length:]
+    return found
+
+
+def test_pipelined_requests_are_answered_in_order_whatever_they_take(cases: Server) -> None:
+    data = (
+        post(b"sleeps", b"0.3")
+        + post(b"echo", b"second")
+        + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        + post(b"echo", b"fourth")
+        + b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        + post(b"echo", b"last", b"Connection: close\r\n")
+    )
+
+    health = b'{"status": "ok"}\n'
+    assert bodies(send_raw(cases, data)) == [b"slept", b"second", health, b"fourth", health, b"last"]
+
+
+def test_a_request_may_arrive_byte_by_byte(cases: Server) -> None:
+    data = post(b"echo", b"slowly", b"Connection: close\r\n")
+    with cases.connect() as connection:
+        for number in range(len(data)):
+            connection.sendall(data[number : number + 1])
+
+        assert bodies(read_all(connection)) == [b"slowly"]
+
+
+def test_chunked_bodies_are_joined_and_their_trailers_are_not_headers(cases: Server) -> None:
+    data = (
+        INVOKE % b"echo" + b"Connection: close\r\nTransfer-Encoding: chunked\r\nTrailer: Host\r\n\r\n"
+        b"3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\nHost: evil.example\r\n\r\n"
+    )
+
+    assert bodies(send_raw(cases, data)) == [b"abcdefg"]
+
+
+def test_a_client_that_expects_100_continue_gets_it_before_the_body(cases: Server) -> None:
+    with cases.connect() as connection:
+        connection.sendall(INVOKE % b"echo" + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"abc")
+
+        assert bodies(read_all(connection)) == [b"abc"]
+
+
+def test_a_client_that_expects_100_continue_for_too_much_is_refused_instead(cases: Server) -> None:
+    raw = send_raw(cases, INVOKE % b"echo" + b"Expect: 100-continue\r\nContent-Length: 99999999\r\n\r\n")
+
+    assert raw.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"EntityTooLarge" in raw
+
+
+def test_a_connection_is_kept_for_the_next_request_and_closed_when_asked(cases: Server) -> None:
+    with cases.connect() as connection:
+        for word in (b"one", b"two", b"three"):
+            connection.sendall(post(b"echo", word))
+            raw = b""
+            while not raw.endswith(word):
+                raw += connection.recv(65536)
+        connection.sendall(post(b"echo", b"four", b"Connection: close\r\n"))
+
+        raw = read_all(connection)
+    assert raw.endswith(b"four")
+    assert b"Connection: close\r\n" in raw
+
+
+def test_an_http_1_0_client_is_answered_and_its_connection_closed(cases: Server) -> None:
+    data = post(b"echo", b"old").replace(b"HTTP/1.1", b"HTTP/1.0").replace(b"Host: 127.0.0.1\r\n", b"")
+
+    assert bodies(send_raw(cases, data)) == [b"old"]
+
+
+SMUGGLED = [
+    b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    b"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n",
+    b"Content-Length: +3\r\n\r\nabc",
+    b"Content-Length: 3, 3\r\n\r\nabc",
+    b"Content-Length: 0x3\r\n\r\nabc",
+    b"Content-Length: -1\r\n\r\n",
+    b"Host: other\r\nContent-Length: 3\r\n\r\nabc",
+    b"X: a\r\n folded\r\nContent-Length: 3\r\n\r\nabc",
+    b"X: a\rb\r\nContent-Length: 3\r\n\r\nabc",
+    b"X: a\0b\r\nContent-Length: 3\r\n\r\nabc",
+    b"X\r\nContent-Length: 3\r\n\r\nabc",
+    b"Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
+    b"Transfer-Encoding: chunked\r\n\r\n-3\r\nabc\r\n0\r\n\r\n",
+    b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabc",
+]
+
+
+@pytest.mark.parametrize("rest", SMUGGLED)
+def test_requests_that_could_mean_two_things_are_refused_and_the_connection_ends(cases: Server, rest: bytes) -> None:
+    raw = send_raw(cases, INVOKE % b"echo" + rest + post(b"echo", b"smuggled"))
+
+    assert raw.startswith(b"HTTP/1.1 400 ")
+    assert b"smuggled" not in raw
+    assert raw.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"POST /2016-08-15/services/events/functions/echo/invocations HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+        b"GET http://127.0.0.1/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"NONSENSE\r\n\r\n",
+        b"GET /healthz HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_for_this_server_is_a_400(cases: Server, data: bytes) -> None:
+    assert send_raw(cases, data, shut=True).startswith(b"HTTP/1.1 400 ")
+
+
+def test_garbage_after_a_good_request_does_not_spoil_its_answer(cases: Server) -> None:
+    raw = send_raw(cases, post(b"sleeps", b"0.2") + b"\0garbage\r\n\r\n")
+
+    assert bodies(raw) == [b"slept"]
+
+
+def test_an_upgrade_that_is_not_offered_is_answered_as_the_plain_request_it_is(cases: Server) -> None:
+    raw = send_raw(
+        cases,
+        b"GET /2016-08-15/proxy/web/writes/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    )
+
+    assert bodies(raw) == [b"written returned"]
+
+
+def test_huge_headers_are_refused(cases: Server) -> None:
+    one = send_raw(cases, INVOKE % b"echo" + b"X: " + b"a" * 70_000 + b"\r\n\r\n")
+    endless = send_raw(cases, INVOKE % b"echo" + b"X: " + b"a" * 200_000)
+
+    for raw in (one, endless):
+        assert raw.startswith(b"HTTP/1.1 400 ") or raw == b""
+    assert cases.invoke("events/echo", b"x").body == b"x"
+
+
+def test_slow_and_silent_clients_are_closed(serve: Callable[..., Server]) -> None:
+    server = serve(
+        {"echo.py": "def handler(event, context):\n    return event\n"},
+        PYFC_HEADER_TIMEOUT="1", PYFC_BODY_TIMEOUT="1", PYFC_KEEP_ALIVE_TIMEOUT="1",
+    )  # fmt: skip
+    silent, slow_head, slow_body = (server.connect() for _ in range(3))
+    with silent, slow_head, slow_body:
+        slow_body.sendall(
+            b"POST /2016-08-15/services/default/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\n"
+        )
+        slow_body.sendall(b"Content-Length: 10\r\n\r\nabc")
+        slow_head.settimeout(0.2)
+        end = time.monotonic() + 10
+        ended = False
+        while not ended and time.monotonic() < end:  # a byte now and then must not keep the connection open
+            try:
+                slow_head.sendall(b"G")
+                ended = slow_head.recv(100) == b""
+            except TimeoutError:
+                continue
+            except OSError:
+                ended = True
+
+        assert ended
+        assert silent.recv(100) == b""
+        assert slow_body.recv(100) == b""
+    assert server.invoke("default/echo", b"x").body == b"x"
+
+
+def test_a_client_that_leaves_lets_the_call_run_to_its_end_and_the_log_says_499(cases: Server) -> None:
+    with cases.connect() as connection:
+        connection.sendall(post(b"sleeps", b"0.5"))
+        before = len(cases.records)
+        wait_until(lambda: cases.workers(), "a worker")
+        assert cases.invoke("events/echo", b"x").body == b"x"
+
+    def found() -> list[dict[str, object]]:
+        return [each for each in cases.records[before:] if each.get("status") == 499]
+
+    [record] = wait_until(found, "a record with 499")
+    assert record["function"] == "sleeps"
+    assert record["durationMs"] >= 500
+
+
+def test_half_open_connections_leave_no_descriptor_behind(cases: Server) -> None:
+    import psutil
+
+    process = psutil.Process(cases.process.pid)
+    cases.invoke("events/echo")
+    before = process.num_fds()
+    for _ in range(50):
+        with cases.connect() as connection:
+            connection.sendall(INVOKE % b"echo" + b"Content-Length: 10\r\n\r\nabc")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    wait_until(lambda: process.num_fds() <= before, "the descriptors of connections that were reset")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "localhost:1"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Host": "127.9.9.9"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Host": "127.0.0.1:5", "Origin": "http://127.0.0.1:5"}, 200),
+    ],
+)
+def test_pages_of_other_sites_and_unknown_hosts_reach_nothing_but_http_triggers(
+    cases: Server, headers: dict[str, str], status: int
+) -> None:
+    invoked = cases.request("POST", "/2016-08-15/services/events/functions/echo/invocations", b"x", headers)
+    index = cases.request("GET", "/", None, headers)
+    triggered = cases.request("GET", "/2016-08-15/proxy/web/writes/", None, headers)
+
+    assert (invoked.status, index.status, triggered.status) == (status, status, 200)
+    if status == 403:
+        assert invoked.json["ErrorCode"] == index.json["ErrorCode"] == "AccessDenied"
+
+
+def test_a_host_that_was_allowed_is_known(serve: Callable[..., Server]) -> None:
+    server = serve({}, "--allow-host", "dev.example")
+
+    assert server.request("GET", "/", None, {"Host": "dev.example:8000"}).status == 200
+    assert server.request("GET", "/", None, {"Host": "other.example"}).status == 403
+
+
+def test_the_index_lists_the_functions_and_where_to_call_them(cases: Server) -> None:
+    functions = {f"{each['service']}/{each['function']}": each for each in cases.request("GET", "/").json["functions"]}
+
+    assert functions["events/echo"]["url"] == "/2016-08-15/services/events/functions/echo/invocations"
+    assert functions["web/environ"]["url"] == "/2016-08-15/proxy/web/environ/"
+    assert functions["web/environ"]["triggers"] == ["http"]
+    assert not functions["other/node"]["served"]
+    assert cases.request("HEAD", "/healthz").body == b""
+    assert cases.request("POST", "/").status == 400

@@ -66,6 +66,7 @@ class Server:
         self.host, _, port = self.endpoint.removeprefix("http://").rpartition(":")
         self.port = int(port)
         self.records: list[dict[str, Any]] = []
+        self._ended: tuple[int, str] | None = None
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -111,7 +112,9 @@ class Server:
         return [child for zygote in psutil.Process(self.process.pid).children() for child in zygote.children()]
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
-        """Signal the server and wait for its end: exit status and standard error."""
+        """Signal the server and wait for its end: exit status and standard error. Again: what it was."""
+        if self._ended is not None:
+            return self._ended
         if self.process.poll() is None:
             self.process.send_signal(number)
         assert self.process.stderr is not None
@@ -125,7 +128,8 @@ class Server:
         self.process.stderr.close()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return self.process.returncode, errors
+        self._ended = (self.process.returncode, errors)
+        return self._ended
 
 
 def send_raw(server: Server, data: bytes, *, shut: bool = False) -> bytes:

@@ -290,7 +290,7 @@ class EventReply(_Reply):
         if result.fault is not None:
             extra = f"X-Fc-Error-Type: {result.fault.kind.error_type}\r\n"
         if self.wants_log:
-            log = transcript(self.request_id, function.limits.memory_size, result)[-TAIL:]
+            log = transcript(self.request_id, function, result)[-TAIL:]
             extra += f"X-Fc-Log-Result: {base64.b64encode(log).decode()}\r\n"
         exchange.respond(
             "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"

@@ -50,13 +50,12 @@ class FunctionLogs:
             self._rotate(path)
 
     def _rotate(self, path: Path) -> None:
-        """PATH becomes PATH.1, PATH.1 becomes PATH.2, the oldest goes."""
+        """PATH becomes PATH.1, PATH.1 becomes PATH.2; the oldest is overwritten."""
         for number in range(self._file_count - 1, 0, -1):
             older = path.with_name(f"{path.name}.{number}")
             if older.exists():
                 older.replace(path.with_name(f"{path.name}.{number + 1}"))
         path.replace(path.with_name(f"{path.name}.1"))
-        path.with_name(f"{path.name}.{self._file_count}").unlink(missing_ok=True)
 
 
 def _line(record: Record) -> str:

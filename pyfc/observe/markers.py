@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from pyfc.model.function import Function
 from pyfc.model.invocation import FaultKind, Result
 
 _ERROR = b", Error: Unhandled function error"
@@ -25,9 +26,11 @@ def initialize_end(request_id: str, *, failed: bool) -> bytes:
     return f"FC Initialize End RequestId: {request_id}".encode() + (_ERROR if failed else b"") + b"\n"
 
 
-def transcript(request_id: str, memory_size: int, result: Result) -> bytes:
+def transcript(request_id: str, function: Function, result: Result) -> bytes:
     """The whole log of one call: what was written at its start, its own output, the closing line."""
     parts = [_line(result.startup)]
+    if result.usage.cold:
+        parts.insert(0, f"FunctionCompute {function.runtime} runtime inited.\n".encode())
     if result.fault is None or result.fault.kind is not FaultKind.INIT_FAILED:
         end = f"FC Invoke End RequestId: {request_id}".encode()
         parts += [
@@ -38,7 +41,7 @@ def transcript(request_id: str, memory_size: int, result: Result) -> bytes:
     milliseconds = result.usage.duration * 1000
     parts.append(
         f"\nDuration: {milliseconds:.2f} ms, Billed Duration: {math.ceil(milliseconds)} ms, "
-        f"Memory Size: {memory_size} MB, Max Memory Used: {result.usage.peak_memory:.2f} MB\n".encode()
+        f"Memory Size: {function.limits.memory_size} MB, Max Memory Used: {result.usage.peak_memory:.2f} MB\n".encode()
     )
     return b"".join(parts)
 

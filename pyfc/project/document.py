@@ -32,11 +32,13 @@ class Field:
     """Its place in the document, as `Resources.shop.pay.Properties.Timeout`."""
     node: yaml.Node
     interpolate: Interpolate | None = None
+    line: int = 0
+    """Where its name stands; 0 if it has none."""
 
     @property
     def where(self) -> str:
         """`file:line`"""
-        return f"{self.file}:{self.node.start_mark.line + 1}"
+        return f"{self.file}:{self.line or self.node.start_mark.line + 1}"
 
     def error(self, found: str, allowed: str) -> ProjectError:
         """What is wrong here and what would be right."""
@@ -56,9 +58,9 @@ class Field:
             return self
         value = self.interpolate(self, self.node.value)
         if isinstance(value, Field):
-            return Field(value.file, self.name, value.node, self.interpolate)
+            return Field(value.file, self.name, value.node, self.interpolate, self.line)
         node = yaml.ScalarNode("tag:yaml.org,2002:str", value, self.node.start_mark, self.node.end_mark)
-        return Field(self.file, self.name, node)
+        return Field(self.file, self.name, node, None, self.line)
 
     def is_mapping(self) -> bool:
         """Whether there are names with values here."""
@@ -83,7 +85,8 @@ class Field:
                     message="a name can not be a mapping or a list. If {{ ... }} stands there, this is a project "
                     "template: fill in its placeholders first (with `s init` or by hand)",
                 )
-            value = Field(self.file, f"{self.name}.{key.value}" if self.name else key.value, node, self.interpolate)
+            name = f"{self.name}.{key.value}" if self.name else key.value
+            value = Field(self.file, name, node, self.interpolate, key.start_mark.line + 1)
             if id(node) in {id(mine) for _, mine in field.node.value}:
                 if key.value in own:
                     raise value.error("given twice", "given once")
@@ -102,7 +105,9 @@ class Field:
         field = self.get(name)
         if field is None:
             place = self.name or "the file"
-            raise ProjectError(where=self.where, message=f"{place} has no {name}; it is required")
+            names = [key for key, _ in self.items()]
+            shown = name[:1].upper() + name[1:] if names and names[0][:1].isupper() else name
+            raise ProjectError(where=self.where, message=f"{place} has no {shown}; it is required")
         return field
 
     def elements(self) -> list[Field]:

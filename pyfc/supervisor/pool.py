@@ -168,7 +168,7 @@ class Pool:
             self.grow()
         except HostRefused as error:
             self.starting -= 1
-            self._dead(instance, Exit(None, 0))
+            self._forget(instance)
             self._refuse_all(error)
         except Exception:
             self.starting -= 1
@@ -238,6 +238,10 @@ class Pool:
         self._by_link[link].condemned()
 
     def _dead(self, instance: Instance, _how: Exit) -> None:
+        self._forget(instance)
+        self.grow()
+
+    def _forget(self, instance: Instance) -> None:
         self.instances.discard(instance)
         if instance in self.idle:
             self.idle.remove(instance)
@@ -246,7 +250,6 @@ class Pool:
         if not self.instances:
             self.drained.set()
         self._room.give_back()
-        self.grow()
 
     def _expire(self) -> None:
         """Refuse those who have waited too long and for whom no instance is being started."""

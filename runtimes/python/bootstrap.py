@@ -74,7 +74,6 @@ class _Worker:
         except Exception as error:
             self._answer(wire.READY, 0, (_fault(error),), _error_json(error))
         else:
-            print("FunctionCompute python3 runtime inited.")
             self._answer(wire.READY, 0, (None,))
 
     def _find(self, name: str) -> Callable[..., Any]:

@@ -1,0 +1,223 @@
+"""Code of every kind, the hostile included."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastcrc import crc64
+
+from pyfc.blobs.disk import DiskBlobs
+from pyfc.errors import InvalidArgument
+from pyfc.host.bundle import Bundles
+from pyfc.model.function import Code
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Bundles:
+    return Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), 10_000_000, 50)
+
+
+def put(bundles: Bundles, path: Path) -> Code:
+    return asyncio.run(bundles.put(path))
+
+
+def left(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "data" / "code").iterdir())
+
+
+def test_a_folder_is_copied_read_only_without_what_is_not_code(bundles: Bundles, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in ("index.py", "lib/a.py", ".git/config", "__pycache__/x.pyc", "venv/pyvenv.cfg", ".hidden"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+    (source / "bin").mkdir()
+    (source / "bin" / "tool").write_text("#!/bin/sh")
+    (source / "bin" / "tool").chmod(0o755)
+    os.symlink("lib/a.py", source / "linked.py")
+
+    code = put(bundles, source)
+
+    folder = bundles.artefact(code).folder
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {"index.py", "lib/a.py", ".hidden", "bin/tool", "linked.py"}
+    assert stat.S_IMODE((folder / "index.py").stat().st_mode) == 0o444
+    assert stat.S_IMODE((folder / "bin" / "tool").stat().st_mode) == 0o555
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o555
+    assert not (folder / "linked.py").is_symlink()
+    assert (code.kind, code.source) == ("folder", str(source))
+    assert code.checksum.isdigit()
+
+
+def test_the_same_code_is_kept_once_and_a_change_is_another_digest(bundles: Bundles, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.py").write_text("x = 1")
+
+    first, second = put(bundles, tmp_path / "a"), put(bundles, tmp_path / "b")
+    (tmp_path / "b" / "index.py").rename(tmp_path / "b" / "other.py")
+    renamed = put(bundles, tmp_path / "b")
+
+    assert first.digest == second.digest
+    assert renamed.digest != first.digest
+    assert left(tmp_path) == sorted({first.digest, renamed.digest})
+    bundles.sweep([renamed.digest])
+    assert left(tmp_path) == [renamed.digest]
+
+
+def test_a_single_file_is_code(bundles: Bundles, tmp_path: Path) -> None:
+    (tmp_path / "index.py").write_text("x = 1")
+
+    code = put(bundles, tmp_path / "index.py")
+
+    assert [path.name for path in bundles.artefact(code).folder.iterdir()] == ["index.py"]
+
+
+def test_a_zip_is_unpacked_and_its_checksum_is_crc64(bundles: Bundles, tmp_path: Path) -> None:
+    path = archive(tmp_path, {"index.py": b"x = 1", "lib/a.py": b"y"})
+
+    code = put(bundles, path)
+
+    assert (bundles.artefact(code).folder / "lib" / "a.py").read_bytes() == b"y"
+    assert code.checksum == str(crc64.xz(path.read_bytes()))
+    assert (code.kind, code.size, code.source) == ("zip", path.stat().st_size, "")
+
+
+def archive(tmp_path: Path, files: dict[str, bytes]) -> Path:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        for name, data in files.items():
+            target.writestr(name, data)
+    return path
+
+
+def special(tmp_path: Path, mode: int) -> Path:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("fine.py", b"")
+        entry = zipfile.ZipInfo("odd")
+        entry.external_attr = (mode | 0o644) << 16
+        target.writestr(entry, b"/etc/passwd")
+    return path
+
+
+def encrypted(tmp_path: Path) -> Path:
+    path = archive(tmp_path, {"index.py": b"secret"})
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1
+    path.write_bytes(data)
+    return path
+
+
+def bomb(tmp_path: Path) -> Path:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("zeros", b"\0" * 10_000_001)
+    return path
+
+
+def lying_bomb(tmp_path: Path) -> Path:
+    """Says that it is small."""
+    path = bomb(tmp_path)
+    data = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = data.index(signature) + offset
+        data[at : at + 4] = struct.pack("<I", 10)
+    path.write_bytes(data)
+    return path
+
+
+def damaged(tmp_path: Path) -> Path:
+    path = archive(tmp_path, {"index.py": b"x" * 1000})
+    data = bytearray(path.read_bytes())
+    data[60] ^= 0xFF
+    path.write_bytes(data)
+    return path
+
+
+def twice(tmp_path: Path) -> Path:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("index.py", b"1")
+        with pytest.warns(UserWarning, match="Duplicate"):
+            target.writestr("index.py", b"2")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: archive(path, {"ok.py": b"", "../evil.py": b""}), "'../evil.py' leads out of the folder"),
+        (lambda path: archive(path, {"/etc/evil": b""}), "leads out of the folder"),
+        (lambda path: archive(path, {"a\\..\\..\\evil": b""}), "leads out of the folder"),
+        (lambda path: archive(path, {"C:/evil": b""}), "leads out of the folder"),
+        (lambda path: special(path, stat.S_IFLNK), "entry 'odd' is a symbolic link"),
+        (lambda path: special(path, stat.S_IFCHR), "is a device"),
+        (lambda path: special(path, stat.S_IFIFO), "is a named pipe"),
+        (encrypted, "entry 'index.py' is encrypted"),
+        (bomb, "unpacks to 10000001 bytes; at most 10000000 are allowed"),
+        (lying_bomb, "is not a zip file that can be read"),
+        (damaged, "is not a zip file that can be read"),
+        (twice, "entry 'index.py' is there twice"),
+        (lambda path: archive(path, {f"{number}": b"" for number in range(51)}), "has 51 entries; at most 50"),
+        (lambda path: archive(path, {"a": b"", "a/b": b""}), "both a file and a folder"),
+    ],
+)  # fmt: skip
+def test_a_hostile_or_broken_archive_is_refused_and_leaves_nothing(
+    bundles: Bundles, tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
+    path = make(tmp_path)
+
+    with pytest.raises(InvalidArgument) as caught:
+        put(bundles, path)
+
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert left(tmp_path) == []
+    assert not (tmp_path / "evil.py").exists()
+    assert not (tmp_path / "data" / "evil.py").exists()
+
+
+def test_a_text_file_called_zip_is_refused(bundles: Bundles, tmp_path: Path) -> None:
+    (tmp_path / "code.zip").write_text("not a zip")
+
+    with pytest.raises(InvalidArgument, match=r"code\.zip is not a zip file"):
+        put(bundles, tmp_path / "code.zip")
+
+
+def test_special_files_circles_and_too_much_in_a_folder_are_refused(bundles: Bundles, tmp_path: Path) -> None:
+    for name in ("pipe", "circle", "large", "many", "dangling"):
+        (tmp_path / name).mkdir()
+    os.mkfifo(tmp_path / "pipe" / "fifo")
+    os.symlink("..", tmp_path / "circle" / "up")
+    os.symlink("nowhere", tmp_path / "dangling" / "link")
+    (tmp_path / "large" / "file").write_bytes(b"\0" * 10_000_001)
+    for number in range(51):
+        (tmp_path / "many" / str(number)).touch()
+
+    for name, message in (
+        ("pipe", "neither a file nor a folder"),
+        ("circle", "is a link to a folder that contains it"),
+        ("large", "larger than 10000000 bytes"),
+        ("many", "more than 50 files"),
+        ("dangling", "link can not be read: No such file"),
+    ):
+        with pytest.raises(InvalidArgument, match=message):
+            put(bundles, tmp_path / name)
+    assert left(tmp_path) == []
+
+
+def test_a_data_folder_inside_the_served_folder_is_not_code(tmp_path: Path) -> None:
+    (tmp_path / "index.py").write_text("x = 1")
+    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), 1000, 50)
+
+    code = put(bundles, tmp_path)
+
+    assert [path.name for path in bundles.artefact(code).folder.iterdir()] == ["index.py"]

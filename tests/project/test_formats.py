@@ -1,0 +1,336 @@
+"""Templates as people write them, and with the mistakes they make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyfc.errors import ProjectError
+from pyfc.model.function import Limits
+from pyfc.project.interface import Project
+from pyfc.project.load import load
+
+
+def project(tmp_path: Path, **files: str) -> Project:
+    for name, text in files.items():
+        path = tmp_path / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return load(tmp_path)
+
+
+FUNCRAFT = """\
+ROSTemplateFormatVersion: '2015-09-01'
+Transform: 'Aliyun::Serverless-2018-04-03'
+Resources:
+  shop:
+    Type: 'Aliyun::Serverless::Service'
+    Properties:
+      Description: the shop
+      Role: acs:ram::1:role/x
+      LogConfig: {Project: p, Logstore: s}
+      NasConfig: Auto
+      InternetAccess: false
+    pay:
+      Type: 'Aliyun::Serverless::Function'
+      Properties:
+        Handler: pay/index.handler
+        Initializer: pay/index.init
+        Runtime: python3
+        CodeUri: ./
+        Description: takes money
+        MemorySize: 256
+        Timeout: 20
+        InitializationTimeout: 10
+        InstanceConcurrency: 3
+        EnvironmentVariables: {A: 1, B: true, C: ~}
+        Layers: [x]
+      Events:
+        web: {Type: HTTP, Properties: {AuthType: Function, Methods: [get, POST]}}
+        daily: {Type: Timer, Properties: {CronExpression: '0 0 8 * * *'}}
+    node:
+      Type: 'Aliyun::Serverless::Function'
+      Properties: {Handler: index.handler, Runtime: nodejs12, CodeUri: nowhere/}
+  shop.example:
+    Type: 'Aliyun::Serverless::CustomDomain'
+    Properties: {Protocol: HTTP, RouteConfig: {}}
+"""
+
+
+def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Path) -> None:
+    found = project(tmp_path, template_yml=FUNCRAFT)
+
+    [service] = found.services
+    assert (service.name, service.description, service.log_project, service.log_store) == ("shop", "the shop", "p", "s")
+    pay, node = (declaration.function for declaration in found.functions)
+    assert (pay.handler, pay.initializer, pay.description) == ("pay/index.handler", "pay/index.init", "takes money")
+    assert pay.limits == Limits(memory_size=256, timeout=20, initialization_timeout=10, instance_concurrency=3)
+    assert pay.environment_variables == {"A": "1", "B": "true", "C": ""}
+    assert node.limits == Limits(memory_size=128, timeout=3, initialization_timeout=3, instance_concurrency=1)
+    [trigger] = found.triggers
+    assert trigger.config == {"authType": "function", "methods": ["GET", "POST"], "convention": "handler"}
+    assert found.functions[0].code == tmp_path
+    assert found.functions[0].where == f"{tmp_path}/template.yml:14"
+    assert found.warnings == []
+    assert found.unsupported == [
+        "Role of service shop",
+        "NasConfig of service shop",
+        "InternetAccess: false of service shop",
+        "Layers of function shop/pay",
+        "3 calls at once in an instance of function shop/pay",
+        "Timer trigger daily of function shop/pay",
+        "CustomDomain shop.example",
+    ]
+
+
+S_FC = """\
+edition: 1.0.0
+name: app
+vars:
+  service: {name: shop, description: from vars}
+  timeout: 7
+  folder: code
+services:
+  pay:
+    component: devsapp/fc
+    props:
+      region: cn-hangzhou
+      service: ${vars.service}
+      function:
+        name: ${env('PAY_NAME', 'pay')}
+        runtime: python3.9
+        handler: index.handler
+        codeUri: ./${vars.folder}
+        timeout: ${vars.timeout}
+        environmentVariables: {HOME_OF: "${env.HOME}-x"}
+      triggers:
+        - {name: web, type: http, config: {authType: anonymous, methods: [GET]}}
+        - {name: t, type: timer, config: {cronExpression: '@every 1m', enable: true}}
+      customDomains: [{domainName: auto, protocol: HTTP}]
+  pay2:
+    component: fc
+    props:
+      service: {name: shop}
+      function: {name: pay2, runtime: python3, handler: index.handler, codeUri: code}
+  other: {component: website, props: {}}
+"""
+
+
+def test_an_s_yaml_of_fc_2_is_read_with_its_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    (tmp_path / "code").mkdir()
+
+    found = project(tmp_path, s_yaml=S_FC)
+
+    [service] = found.services
+    assert (service.name, service.description) == ("shop", "from vars")
+    pay, pay2 = (declaration.function for declaration in found.functions)
+    assert (pay.name, pay.runtime, pay.limits.timeout) == ("pay", "python3.9", 7)
+    assert pay.environment_variables == {"HOME_OF": "/home/ada-x"}
+    assert pay2.name == "pay2"
+    assert found.functions[0].code == tmp_path / "code"
+    assert [trigger.config["convention"] for trigger in found.triggers] == ["handler"]
+    assert found.unsupported == [
+        "customDomains of service shop",
+        "timer trigger t of function shop/pay",
+        "component website of other",
+    ]
+
+
+S_FC3 = """\
+edition: 3.0.0
+name: app
+resources:
+  pay:
+    component: fc3
+    props:
+      region: cn-hangzhou
+      functionName: pay
+      runtime: python3.10
+      handler: index.handler
+      code: ./
+      diskSize: 512
+      internetAccess: true
+      instanceLifecycleConfig: {initializer: {handler: index.init, timeout: 3}}
+      triggers:
+        - {triggerName: web, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET, PATCH]}}
+"""
+
+
+def test_a_function_of_fc_3_stands_in_service_default_and_gets_events(tmp_path: Path) -> None:
+    found = project(tmp_path, s_yaml=S_FC3)
+
+    [declaration] = found.functions
+    assert (declaration.function.service, declaration.function.name) == ("default", "pay")
+    assert declaration.function.initializer == "index.init"
+    assert found.triggers[0].config["convention"] == "event"
+    assert found.warnings == []
+
+
+def test_a_second_template_is_named_and_only_the_folder_itself_is_searched(tmp_path: Path) -> None:
+    found = project(tmp_path, template_yml=FUNCRAFT, s_yaml=S_FC3, deeper__faas_yml="not read")
+
+    assert found.source == tmp_path / "template.yml"
+    assert found.warnings == ["template.yml is served; s.yaml beside it is ignored"]
+
+
+def test_pyfc_yml_overrides_what_the_template_can_not_say(tmp_path: Path) -> None:
+    found = project(
+        tmp_path, template_yml=FUNCRAFT, pyfc_yml="services: {shop: {pay: {maximumInstanceCount: 2}}}"
+    )  # fmt: skip
+
+    assert [each.function.maximum_instance_count for each in found.functions] == [2, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("services: {shop: {nope: {}}}", "pyfc.yml:1: there is no function shop/nope. Found: shop/pay, shop/node"),
+        (
+            "services:\n  shop:\n    pay: {maximumInstanceCount: 0}",
+            "pyfc.yml:3: services.shop.pay.maximumInstanceCount is 0; it must be a whole number from 1 to 10000",
+        ),
+    ],
+)
+def test_a_wrong_override_is_shown_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ProjectError) as caught:
+        project(tmp_path, template_yml=FUNCRAFT, pyfc_yml=text)
+
+    assert str(caught.value) == f"{tmp_path}/{message}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Timeout: 20", "Timeout: soon",
+         "21: Resources.shop.pay.Properties.Timeout is 'soon'; it must be a whole number from 1 to 86400"),
+        ("Timeout: 20", "Timeout: 0", "21: Resources.shop.pay.Properties.Timeout is 0; it must be a whole number"),
+        ("MemorySize: 256", "MemorySize: 200", "20: Resources.shop.pay.Properties.MemorySize is 200; it must be a "
+         "whole number from 128 to 32768 in steps of 64"),
+        ("pay/index.handler", "handler", "15: Resources.shop.pay.Properties.Handler is 'handler'; it must be <module>"),
+        ("Runtime: python3\n", "Nothing: python3\n", "14: Resources.shop.pay.Properties has no Runtime; it is required"),
+        ("CodeUri: ./", "CodeUri: ./gone", "18: Resources.shop.pay.Properties.CodeUri is './gone'; it must be an "
+         "existing file, folder or zip"),
+        ("{A: 1,", "{FC_A: 1,", "24: Resources.shop.pay.Properties.EnvironmentVariables.FC_A is a name that FC does not"),
+        ("A: 1,", "A: " + "x" * 5000 + ",", "24: Resources.shop.pay.Properties.EnvironmentVariables is 5"),
+        ("[get, POST]", "[FETCH]", "27: Resources.shop.pay.Events.web.Properties.Methods[0] is 'FETCH'; it must be one "
+         "of GET, POST"),
+        ("AuthType: Function", "AuthType: maybe", "27: Resources.shop.pay.Events.web.Properties.AuthType is 'maybe'"),
+        ("    pay:\n", "    pa y:\n", "12: Resources.shop.pa y is the function name 'pa y'; it must be a letter or _"),
+        ("  shop:\n    Type", "  9shop:\n    Type", "4: Resources.9shop is the service name '9shop'"),
+        ("Transform: 'Aliyun::Serverless-2018-04-03'", "Transform: AWS::Serverless-2016-10-31",
+         "2: Transform is 'AWS::Serverless-2016-10-31'; it must be one of Aliyun::Serverless-2018-04-03"),
+        ("MemorySize: 256", "Timeout: 21\n        MemorySize: 256", "Timeout is given twice; it must be given once"),
+        ("InternetAccess: false", "InternetAccess: perhaps", "InternetAccess is 'perhaps'; it must be true or false"),
+        ("Handler: pay/index.handler", "Handler: !Sub x", "Handler is computed by !Sub; it must be plain text"),
+        ("[get, POST]", "GET", "Methods is 'GET'; it must be a list"),
+        ("LogConfig: {Project: p, Logstore: s}", "LogConfig: [1]", "LogConfig is a list; it must be text"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_shown_with_file_line_property_what_was_found_and_what_is_allowed(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in FUNCRAFT
+
+    with pytest.raises(ProjectError) as caught:
+        project(tmp_path, template_yml=FUNCRAFT.replace(old, new))
+
+    assert str(caught.value).startswith(f"{tmp_path}/template.yml:")
+    assert message in str(caught.value)
+
+
+def test_an_unknown_property_is_a_warning_with_a_guess(tmp_path: Path) -> None:
+    found = project(tmp_path, template_yml=FUNCRAFT.replace("Timeout: 20", "Timout: 20"))
+
+    assert found.warnings == [
+        f"{tmp_path}/template.yml:21: Resources.shop.pay.Properties.Timout is not a property that pyfc knows, "
+        "it is ignored; did you mean Timeout?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vars: {}\nservices:\n  a: {component: fc, props: {service: {name: '${vars.x}'}}}",
+         "s.yaml:3: services.a.props.service.name is '${vars.x}'; it must be a name that stands under vars"),
+        ("services:\n  a: {component: fc, props: {service: {name: '${env.NOT_SET_AT_ALL}'}}}",
+         "s.yaml:2: services.a.props.service.name is '${env.NOT_SET_AT_ALL}'; it must be an environment variable"),
+        ("services:\n  a:\n    component: fc\n    props: {service: {name: {{ name }}}}", "s.yaml:4: "),
+        ("services:\n  a: {props: {}}", "s.yaml:2: services.a has no component; it is required"),
+        ("- 1", "s.yaml:1: the file must hold a mapping of names to values"),
+        ("a: b: c", "s.yaml:1: this is not YAML: mapping values are not allowed here"),
+        ("a: " + "[" * 5000, "this is not YAML"),
+        ("a: \x00", "this is not YAML"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_an_s_yaml_is_shown_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ProjectError) as caught:
+        project(tmp_path, s_yaml=text)
+
+    assert message in str(caught.value)
+
+
+def test_a_file_of_aliases_that_multiply_costs_nothing(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 40)]
+
+    found = project(tmp_path, s_yaml="\n".join(lines))
+
+    assert found.functions == []
+    assert len(found.warnings) == 40
+
+
+def test_merged_mappings_give_what_is_not_given_itself(tmp_path: Path) -> None:
+    text = S_FC3.replace("      runtime: python3.10\n", "      <<: *common\n      timeout: 9\n")
+    text = "vars:\n  common: &common {runtime: python3.10, timeout: 5, memorySize: 256}\n" + text
+
+    [declaration] = project(tmp_path, s_yaml=text).functions
+
+    assert (declaration.function.runtime, declaration.function.limits.timeout) == ("python3.10", 9)
+    assert declaration.function.limits.memory_size == 256
+
+
+def test_a_bare_folder_serves_what_has_a_handler(tmp_path: Path) -> None:
+    found = project(
+        tmp_path,
+        alone_py="def initializer(context): pass\ndef handler(event, context): pass\n",
+        web_py="def handler(environ, start_response): pass\n",
+        helper_py="x = 1\n",
+        imported_py="from helper import x as handler\n",
+        folder__index_py="try:\n    handler = print\nexcept ImportError:\n    pass\n",
+        data__file_txt="",
+        node__modules__index_py="",
+    )
+
+    functions = {declaration.function.name: declaration for declaration in found.functions}
+    assert set(functions) == {"alone", "web", "imported", "folder"}
+    alone = functions["alone"].function
+    assert (alone.service, alone.handler, alone.initializer) == ("default", "alone.handler", "alone.initializer")
+    assert (alone.limits.timeout, alone.limits.memory_size) == (60, 512)
+    assert functions["alone"].code == tmp_path
+    assert functions["folder"].code == tmp_path / "folder"
+    assert functions["folder"].function.handler == "index.handler"
+    [trigger] = found.triggers
+    assert (trigger.function, trigger.config["authType"]) == ("web", "anonymous")
+    assert set(trigger.config["methods"]) == {"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"}
+
+
+def test_names_that_begin_with_a_dot_or_underscore_and_environments_are_skipped(tmp_path: Path) -> None:
+    for folder in (".hidden", "_private", "node_modules", "venv"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "index.py").write_text("def handler(e, c): pass")
+    (tmp_path / "venv" / "pyvenv.cfg").touch()
+    (tmp_path / "_file.py").write_text("def handler(e, c): pass")
+
+    assert load(tmp_path).functions == []
+
+
+def test_an_empty_folder_is_valid_and_a_missing_one_is_not(tmp_path: Path) -> None:
+    assert load(tmp_path).functions == []
+    with pytest.raises(ProjectError, match="is not a folder"):
+        load(tmp_path / "gone")
+
+
+def test_a_file_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="a file and a folder called 'a'"):
+        project(tmp_path, a_py="def handler(e, c): pass", a__index_py="def handler(e, c): pass")

@@ -17,8 +17,9 @@ from pyfc.blobs.disk import DiskBlobs
 from pyfc.errors import AccessDenied, AddressInUse, DataFolderInUse, InvalidArgument
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
+from pyfc.gateway.listener import GatewayServer
 from pyfc.gateway.routes import application
-from pyfc.gateway.server import GatewayServer, Shared
+from pyfc.gateway.server import Shared
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener

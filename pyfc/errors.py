@@ -9,6 +9,7 @@ Codes, statuses and message forms are those of FC's "Error codes" page; `Retry-A
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 
@@ -23,6 +24,10 @@ class PyfcError(Exception):
     def __init__(self, **fields: object) -> None:
         self.fields = fields
         super().__init__((type(self).__doc__ or "{message}").format(**fields))
+
+    def document(self) -> bytes:
+        """FC's error JSON (API 2016-08-15)."""
+        return json.dumps({"ErrorCode": self.code, "ErrorMessage": str(self)}).encode()
 
 
 class InvalidArgument(PyfcError):

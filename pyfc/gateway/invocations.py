@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -22,17 +21,17 @@ from pyfc.errors import (
     FunctionNotFound,
     Internal,
     InvalidArgument,
-    NotSupportedYet,
     PathNotSupported,
     PyfcError,
     ServiceNotFound,
     TriggerNotFound,
     VersionNotFound,
 )
+from pyfc.gateway.checks import check_invocation_type, check_size, trace_of, wants_log
 from pyfc.gateway.guard import Guard
 from pyfc.model.function import Function
 from pyfc.model.invocation import Invocation, Kind, Result, Ticket
-from pyfc.model.names import LATEST, Target, request_id
+from pyfc.model.names import LATEST, Target, request_ids
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
@@ -40,8 +39,6 @@ from pyfc.supervisor.supervisor import Entry, Table
 from pyfc.triggers.http import Config, Response, fault_in, from_event, to_event, to_response, translate
 
 VERSIONS = (b"2016-08-15", b"2021-04-06")
-_MAXIMUM_HEADERS = 8192
-_MAXIMUM_URI = 4096
 _KNOWN_HOSTS = 64
 _CLIENT_CLOSED = 499
 _NO_BODY = {204, 304}
@@ -76,6 +73,7 @@ class _Place(NamedTuple):
     """What a path leads to."""
 
     entry: Entry
+    target: Target
     fixed: str
     """Response headers that are the same for every call."""
     trigger: Config | None
@@ -93,6 +91,7 @@ class Invocations:
         self._event_places: dict[bytes, _Place] = {}
         self._http_places: dict[bytes, _Place] = {}
         self._hosts: set[bytes | None] = set()
+        self._numbers: list[str] = []
 
     def use(self, table: Table) -> None:
         """Serve what `table` holds from now on."""
@@ -102,12 +101,14 @@ class Invocations:
 
     def handle(self, exchange: Exchange) -> None:
         """Answer a request on `/VERSION/services/.../invocations` or `/VERSION/proxy/...`, now or later."""
+        if not self._numbers:
+            self._numbers = request_ids()
         path = exchange.url.partition(b"?")[0]
         place = self._event_places.get(path)
         if place is not None or path[11:17] != b"/proxy":
-            reply: _Reply = EventReply(self, exchange, request_id())
+            reply: _Reply = EventReply(self, exchange, self._numbers.pop())
         else:
-            reply = HttpReply(self, exchange, request_id())
+            reply = HttpReply(self, exchange, self._numbers.pop())
         try:
             reply.begin(place, path)
         except PyfcError as error:
@@ -155,7 +156,7 @@ class Invocations:
             f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {LATEST}\r\n"
             f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
         )
-        return _Place(entry, fixed, config)
+        return _Place(entry, target, fixed, config)
 
     def _find(self, service: str, function: str, qualifier: str) -> Entry:
         if service not in self._table.services:
@@ -224,7 +225,7 @@ class _Reply:
             self.owner.record(place.entry.function, self._call(place), status, None, error.code)
         if exchange.gone:
             return
-        body = error_body(error)
+        body = error.document()
         extra = self.error_header
         if error.retry_after is not None:
             extra += f"Retry-After: {error.retry_after}\r\n"
@@ -237,7 +238,7 @@ class _Reply:
     def _call(self, place: _Place) -> Invocation:
         if self.call is not None:
             return self.call
-        return Invocation(self.request_id, place.entry.function.target, Kind.EVENT, b"")
+        return Invocation(self.request_id, place.target, Kind.EVENT, b"")
 
     def left(self) -> None:
         """The client went away: a call that has not begun never will, and is recorded now."""
@@ -265,14 +266,13 @@ class EventReply(_Reply):
             place = self.owner.event_place(path)
         self.place = place
         fields = exchange.fields
-        self.wants_log = b"x-fc-log-type" in fields and _log_type(fields[b"x-fc-log-type"])
+        self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
         if b"x-fc-invocation-type" in fields:
-            _check_invocation_type(fields[b"x-fc-invocation-type"])
+            check_invocation_type(fields[b"x-fc-invocation-type"])
         trace = None
         if b"x-fc-tracing-opentracing-span-context" in fields:
-            trace = _trace(fields)
-        function = place.entry.function
-        call = self.call = Invocation(self.request_id, function.target, Kind.EVENT, exchange.body, None, trace)
+            trace = trace_of(fields)
+        call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, trace)
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(call, self)
 
@@ -317,12 +317,12 @@ class HttpReply(_Reply):
         self.place = place
         method = exchange.method.decode("latin-1")
         self.owner.check_trigger(config, method)
-        _check_size(exchange)
+        check_size(exchange.url, exchange.headers)
         if b"x-fc-invocation-type" in exchange.fields:
-            _check_invocation_type(exchange.fields[b"x-fc-invocation-type"])
+            check_invocation_type(exchange.fields[b"x-fc-invocation-type"])
         request = translate(method, rest, exchange.url, exchange.client, exchange.headers)
-        target = place.entry.function.target
-        trace = _trace(exchange.fields) if b"x-fc-tracing-opentracing-span-context" in exchange.fields else None
+        target = place.target
+        trace = trace_of(exchange.fields) if b"x-fc-tracing-opentracing-span-context" in exchange.fields else None
         if config.is_event:
             body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)
             self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
@@ -371,39 +371,3 @@ class HttpReply(_Reply):
         )
         has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
         self.exchange.respond(head, answer.body if has_body else b"")
-
-
-def _log_type(value: bytes) -> bool:
-    if value not in {b"Tail", b"None", b""}:
-        raise InvalidArgument(message=f"X-Fc-Log-Type is '{value.decode('latin-1')}'; it must be Tail or None")
-    return value == b"Tail"
-
-
-def _check_invocation_type(value: bytes) -> None:
-    if value == b"Async":
-        raise NotSupportedYet(what="an asynchronous call", advice="send X-Fc-Invocation-Type: Sync")
-    if value not in {b"Sync", b""}:
-        raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
-
-
-def _check_size(exchange: Exchange) -> None:
-    if len(exchange.url) > _MAXIMUM_URI:
-        raise InvalidArgument(message=f"path and query have {len(exchange.url)} bytes; at most {_MAXIMUM_URI}")
-    size = sum(len(name) + len(value) for name, value in exchange.headers)
-    if size > _MAXIMUM_HEADERS:
-        raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")
-
-
-def _trace(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:
-    prefix = b"x-fc-tracing-opentracing-span-baggage-"
-    baggage = {
-        name[len(prefix) :].decode("latin-1"): value.decode("latin-1")
-        for name, value in fields.items()
-        if name.startswith(prefix)
-    }
-    return fields[b"x-fc-tracing-opentracing-span-context"].decode("latin-1"), baggage
-
-
-def error_body(error: PyfcError) -> bytes:
-    """FC's error JSON (API 2016-08-15)."""
-    return json.dumps({"ErrorCode": error.code, "ErrorMessage": str(error)}).encode()

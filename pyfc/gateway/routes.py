@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pyfc import __version__
 from pyfc.errors import Internal, PathNotSupported, PyfcError
 from pyfc.gateway.guard import Guard
-from pyfc.gateway.invocations import error_body
 from pyfc.model.names import request_id
 from pyfc.supervisor.supervisor import Entry, Table
 
@@ -93,4 +92,4 @@ def _json(status: int, body: bytes) -> Response:
 
 
 def _error(error: PyfcError) -> Response:
-    return _json(error.status, error_body(error))
+    return _json(error.status, error.document())

@@ -18,19 +18,17 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Generator
-from email.utils import formatdate
-from functools import partial
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
-from uvicorn import Config, Server
+from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
-from pyfc.gateway.invocations import Invocations, error_body
+from pyfc.gateway.invocations import Invocations
 from pyfc.model.invocation import Ticket
 from pyfc.model.names import request_id
 from pyfc.settings import Settings
@@ -41,7 +39,6 @@ _EVENT_END = b"/invocations"
 _MAXIMUM_HEAD = 64 * 1024
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
-_TICK = 1.0
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 
@@ -333,7 +330,7 @@ class Protocol(HttpToolsProtocol):
         self._linger()
 
     def _write_error(self, error: PyfcError) -> None:
-        body = error_body(error)
+        body = error.document()
         head = (
             f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {request_id()}\r\nX-Fc-Error-Type: FcCommonError\r\n"
@@ -372,52 +369,3 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
         elif late:
             self.transport.close()
-
-
-class GatewayServer(Server):
-    """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
-
-    def __init__(self, app: Any, shared: Shared) -> None:
-        config = Config(
-            app,
-            http=cast("type[asyncio.Protocol]", partial(Protocol, shared)),  # uvicorn only calls it
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=None,
-        )
-        super().__init__(config)
-        self._shared = shared
-        self._stop = asyncio.Event()
-
-    def stop(self) -> None:
-        """Accept nothing more, answer what has begun, then return from `serve`."""
-        self._stop.set()
-
-    async def wait_stopping(self) -> None:
-        """Return when `stop` was called."""
-        await self._stop.wait()
-
-    async def main_loop(self) -> None:
-        """Renew the Date header and look after slow clients, until told to stop."""
-        while not self._stop.is_set():
-            self._tick()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK):
-                    await self._stop.wait()
-
-    def _tick(self) -> None:
-        date = formatdate(usegmt=True)
-        self._shared.date = f"Date: {date}\r\n"
-        self.server_state.default_headers = [(b"date", date.encode())]
-        self._shared.now = now = asyncio.get_running_loop().time()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, Protocol):
-                connection.sweep(now)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are the application's affair (app.py)."""
-        yield

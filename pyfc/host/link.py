@@ -22,13 +22,15 @@ from typing import Any
 
 import msgpack
 
-from pyfc.errors import PyfcError
+from pyfc.host import faults, output
+from pyfc.host.bodies import Download, Upload
+from pyfc.host.expectation import Expectation
 from pyfc.host.launch import Worker
 from pyfc.host.process import Exit, resident_memory
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Reply, Result, Usage
 from pyfc.wire import frames
 
-_READ = 65536
+_READ = output.READ
 _LOG_KEPT = 65536
 _LOG_TAIL = 8192
 _TERM_GRACE = 0.25
@@ -48,21 +50,7 @@ _monotonic = time.monotonic
 class Flight:
     """One call in a worker."""
 
-    __slots__ = (
-        "body",
-        "call",
-        "credit",
-        "deadline",
-        "head",
-        "late",
-        "log",
-        "parts",
-        "reply",
-        "sent",
-        "size",
-        "started",
-        "startup",
-    )
+    __slots__ = ("call", "deadline", "download", "late", "log", "reply", "started", "startup", "timeout", "upload")
 
     def __init__(self, call: Invocation, reply: Reply, startup: bytes = b"") -> None:
         self.call = call
@@ -72,20 +60,9 @@ class Flight:
         self.deadline = 0.0
         self.late = False
         self.log = b""
-        self.body: memoryview | None = None
-        self.sent = 0
-        self.credit = 0
-        self.head: list[Any] | None = None
-        self.parts: list[bytes] = []
-        self.size = 0
-
-
-class LinkClosed(PyfcError):
-    """the worker has ended before it answered"""
-
-    def __init__(self, how: Exit | None) -> None:
-        super().__init__()
-        self.how = how
+        self.timeout = 0.0
+        self.upload: Upload | None = None
+        self.download: Download | None = None
 
 
 class Link:
@@ -106,7 +83,8 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
         self._pending: list[memoryview] = []
-        self._expected: tuple[int, asyncio.Future[tuple[list[Any], bytes]]] | None = None
+        self.expectation = Expectation()
+        """Gets the frames of the instance's start."""
         self._timer: asyncio.TimerHandle | None = None
         self._broken = False
         self._memory_read = 0.0
@@ -123,9 +101,9 @@ class Link:
     def invoke(self, flight: Flight, timeout: float) -> None:
         """Send one call; its answer comes to `on_answer`."""
         call = flight.call
-        output = self._read_output()
-        if output:
-            self.on_output("", output)
+        written = self._read_output()
+        if written:
+            self.on_output("", written)
         self.calls += 1
         number = self.calls
         body = call.body
@@ -135,19 +113,18 @@ class Link:
         header = _pack((more, size, call.request_id, call.kind, call.attempt, wall, call.http, call.trace))
         first = body
         if more:
-            flight.body = memoryview(body)
-            flight.sent = frames.MAXIMUM_UNARY
-            flight.credit = frames.MAXIMUM_DATA
+            flight.upload = Upload(number, body)
             first = body[: frames.MAXIMUM_UNARY]
         self.in_flight[number] = flight
         now = flight.started = _monotonic()
+        flight.timeout = timeout
         flight.deadline = now + timeout
         if self._timer is None:
             self._timer = self._loop.call_later(timeout, self._check_deadlines)
         head = _prefix(7 + len(header) + len(first), frames.INVOKE, number, len(header))
         self._write(head + header + first)
-        if more:
-            self._send_body(number, flight)
+        if flight.upload is not None:
+            self._send_ready(flight.upload)
 
     def _readable(self) -> bool:
         """Take the frames that have arrived; whether there was anything."""
@@ -210,18 +187,14 @@ class Link:
         more, size, fault, status, headers = header[:5]
         flight = self.in_flight[number]
         if more:
-            if not len(payload) < size:
-                raise ValueError("a Reply says that more follows, and nothing does")
-            flight.head, flight.size, flight.parts = header, len(payload), [payload]
+            flight.download = Download(header, payload, self._maximum_result)
             return
         if headers is not None:
             headers = [(str(name), str(value)) for name, value in headers]
         if fault is not None:
             fault = Fault(FaultKind.HANDLED if fault[0] == "HANDLED" else FaultKind.UNHANDLED, *map(str, fault[1:3]))
         if size > self._maximum_result:
-            fault = Fault(
-                FaultKind.UNHANDLED, f"the result of {size} bytes exceeds {self._maximum_result}", "ResponseTooLarge"
-            )
+            fault = faults.too_large(size, self._maximum_result)
             payload = fault.document()
         elif size != len(payload):
             raise ValueError("a body is not of the size that its Reply told")
@@ -246,7 +219,7 @@ class Link:
             return b""
         if len(data) < _READ:
             return data
-        return data + self._read_output_on()
+        return data + output.read_on(self.worker.output)
 
     def _write(self, data: bytes | memoryview) -> None:
         if not self._pending:
@@ -262,34 +235,20 @@ class Link:
             self._loop.add_writer(self.worker.outgoing, self._writable)
         self._pending.append(memoryview(data))
 
-    # large bodies
+    # what the warm path seldom needs
 
-    def _send_body(self, number: int, flight: Flight) -> None:
-        """As much of the request's body as the worker's credit allows."""
-        body = flight.body
-        while body is not None and flight.credit > 0 and flight.sent < len(body):
-            end = min(flight.sent + min(flight.credit, frames.MAXIMUM_DATA), len(body))
-            header = _pack((end < len(body),))
-            size = end - flight.sent
-            self._write(_prefix(7 + len(header) + size, frames.DATA, number, len(header)) + header)
-            self._write(body[flight.sent : end])
-            flight.credit -= size
-            flight.sent = end
+    def _send_ready(self, upload: Upload) -> None:
+        for piece in upload.ready():
+            self._write(piece)
 
     def _take_data(self, number: int, header: list[Any], payload: bytes) -> None:
-        flight = self.in_flight[number]
-        head = flight.head
-        if head is None or len(payload) > frames.MAXIMUM_DATA or not payload:
-            raise ValueError("Data without a Reply before it, or of a size that is not allowed")
-        flight.size += len(payload)
-        if flight.size > head[1]:
-            raise ValueError("a body is longer than its Reply told")
-        if flight.size <= self._maximum_result:
-            flight.parts.append(payload)
-        packed = _pack((len(payload),))
-        self._write(_prefix(7 + len(packed), frames.CREDIT, number, len(packed)) + packed)
+        download = self.in_flight[number].download
+        if download is None:
+            raise ValueError("Data without a Reply before it")
+        credit = download.take(payload)
+        self._write(_prefix(7 + len(credit), frames.CREDIT, number, len(credit)) + credit)
         if not header[0]:
-            self._replied(number, [False, flight.size, *head[2:]], b"".join(flight.parts))
+            self._replied(number, *download.whole())
 
     def _writable(self) -> None:
         try:
@@ -313,18 +272,6 @@ class Link:
         packed = _pack(tuple(header))
         self._write(_prefix(7 + len(packed), kind, 0, len(packed)) + packed)
 
-    async def expect(self, kind: int, timeout: float) -> tuple[list[Any], bytes]:
-        """The next frame of this kind: header and payload. Raises TimeoutError, or LinkClosed when the worker ends."""
-        future: asyncio.Future[tuple[list[Any], bytes]] = self._loop.create_future()
-        if self._closed:
-            raise LinkClosed(self.worker.process.exit)
-        self._expected = (kind, future)
-        try:
-            async with asyncio.timeout(timeout):
-                return await future
-        finally:
-            self._expected = None
-
     def measure(self) -> float:
         """The largest resident memory of the worker so far, in MB, as it is known now."""
         if not self._closed:
@@ -340,15 +287,11 @@ class Link:
             self._take_data(number, header, payload)
         elif kind == frames.CREDIT:
             flight = self.in_flight.get(number)
-            if flight is not None and flight.body is not None:
-                size = int(header[0])
-                if not 0 < size <= flight.sent:
-                    raise ValueError("credit for what was never sent")
-                flight.credit += size
-                self._send_body(number, flight)
-        elif self._expected is not None and self._expected[0] == kind and not self._expected[1].done():
-            self._expected[1].set_result((header, payload))
-        # anything else is a frame type of a later version: ignored
+            if flight is not None and flight.upload is not None:
+                flight.upload.grant(int(header[0]))
+                self._send_ready(flight.upload)
+        else:
+            self.expectation.offer(kind, header, payload)
 
     def _check_deadlines(self) -> None:
         self._timer = None
@@ -391,8 +334,7 @@ class Link:
             self._drain_frames()
         self._closed = True
         self.peak_memory = max(self.peak_memory, how.peak_memory / _MEGABYTE)
-        if self._expected is not None and not self._expected[1].done():
-            self._expected[1].set_exception(LinkClosed(how))
+        self.expectation.fail(how)
         self._fail_flights()
         rest = self._read_output()
         if rest:
@@ -411,7 +353,10 @@ class Link:
             del self.in_flight[number]
             duration = now - flight.started
             usage = Usage(duration, self.peak_memory, number == 1, self.instance_id)
-            fault = _late_fault(flight, usage) if flight.late else _exit_fault(usage)
+            if flight.late:
+                fault = faults.timed_out(flight.timeout, self.peak_memory)
+            else:
+                fault = faults.exited(duration, self.peak_memory)
             log = flight.log + self._read_output()
             self.on_answer(self, flight, Result(fault, fault.document(), usage, 200, None, log, flight.startup))
 
@@ -430,7 +375,8 @@ class Link:
         """The worker writes while a call runs (or between calls): keep what its answer will carry, pass on the rest."""
         data = self._read_output()
         if not data:
-            self._check_output_end()
+            if output.has_ended(self.worker.output):
+                self._loop.remove_reader(self.worker.output)
             return
         flight = next(iter(self.in_flight.values()), None)
         if flight is None:
@@ -440,26 +386,6 @@ class Link:
         if len(flight.log) > _LOG_KEPT:
             self.on_output(flight.call.request_id, flight.log[:-_LOG_TAIL])
             flight.log = flight.log[-_LOG_TAIL:]
-
-    def _check_output_end(self) -> None:
-        """Empty and readable means that the worker has closed its output: there is nothing more to wait for."""
-        try:
-            if os.read(self.worker.output, 1) == b"":
-                self._loop.remove_reader(self.worker.output)
-        except BlockingIOError:
-            return
-
-    def _read_output_on(self) -> bytes:
-        chunks = []
-        for _ in range(15):  # a writer that never pauses must not hold the loop
-            try:
-                chunk = os.read(self.worker.output, _READ)
-            except BlockingIOError:
-                break
-            chunks.append(chunk)
-            if len(chunk) < _READ:
-                break
-        return b"".join(chunks)
 
     def _read_memory(self, now: float) -> None:
         """The largest resident size of the process so far, from the kernel."""
@@ -481,18 +407,3 @@ def _open_statistics(pid: int) -> int:
         return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return -1  # no /proc (macOS), or the process has ended already
-
-
-def _late_fault(flight: Flight, usage: Usage) -> Fault:
-    seconds = round(flight.deadline - flight.started)
-    text = f"Function timed out after {seconds} seconds (maxMemoryUsage: {usage.peak_memory:.2f}MB)"
-    return Fault(FaultKind.TIMEOUT, text)
-
-
-def _exit_fault(usage: Usage) -> Fault:
-    milliseconds = round(usage.duration * 1000)
-    text = (
-        "Process exited unexpectedly before completing request "
-        f"(duration: {milliseconds}ms, maxMemoryUsage: {usage.peak_memory:.2f}MB)"
-    )
-    return Fault(FaultKind.EXITED, text)

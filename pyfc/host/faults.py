@@ -1,0 +1,34 @@
+"""The faults that only the supervisor can see, in FC's words."""
+
+from __future__ import annotations
+
+from pyfc.model.invocation import Fault, FaultKind
+
+
+def exited(duration: float, peak_memory: float, kind: FaultKind = FaultKind.EXITED) -> Fault:
+    """The process ended before it answered. Seconds, MB."""
+    text = (
+        "Process exited unexpectedly before completing request "
+        f"(duration: {round(duration * 1000)}ms, maxMemoryUsage: {peak_memory:.2f}MB)"
+    )
+    return Fault(kind, text)
+
+
+def timed_out(seconds: float, peak_memory: float) -> Fault:
+    """The call took longer than the function's timeout."""
+    return Fault(FaultKind.TIMEOUT, f"Function timed out after {seconds:g} seconds {_memory(peak_memory)}")
+
+
+def start_timed_out(what: str, seconds: float, peak_memory: float) -> Fault:
+    """A step of the start took too long; `what` begins the sentence."""
+    return Fault(FaultKind.INIT_FAILED, f"{what} timed out after {seconds:g} seconds {_memory(peak_memory)}")
+
+
+def too_large(size: int, limit: int) -> Fault:
+    """The result is larger than the server allows. Bytes."""
+    text = f"the result of {size} bytes exceeds the maximum of {limit} bytes"
+    return Fault(FaultKind.UNHANDLED, text, "ResponseTooLarge")
+
+
+def _memory(peak_memory: float) -> str:
+    return f"(maxMemoryUsage: {peak_memory:.2f}MB)"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pyfc.errors import InvalidArgument, NotSupportedYet
 
-_MAXIMUM_HEADERS = 8192
-_MAXIMUM_URI = 4096
-
 
 def wants_log(value: bytes) -> bool:
     """Whether X-Fc-Log-Type asks for the log. Raises InvalidArgument."""
@@ -21,15 +18,6 @@ def check_invocation_type(value: bytes) -> None:
         raise NotSupportedYet(what="an asynchronous call", advice="send X-Fc-Invocation-Type: Sync")
     if value not in {b"Sync", b""}:
         raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
-
-
-def check_size(url: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """FC's limits of an HTTP function's request. Raises InvalidArgument."""
-    if len(url) > _MAXIMUM_URI:
-        raise InvalidArgument(message=f"path and query have {len(url)} bytes; at most {_MAXIMUM_URI}")
-    size = sum(len(name) + len(value) for name, value in headers)
-    if size > _MAXIMUM_HEADERS:
-        raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")
 
 
 def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:

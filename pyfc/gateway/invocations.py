@@ -27,16 +27,16 @@ from pyfc.errors import (
     TriggerNotFound,
     VersionNotFound,
 )
-from pyfc.gateway.checks import check_invocation_type, check_size, trace_of, wants_log
+from pyfc.gateway.checks import check_invocation_type, trace_of, wants_log
 from pyfc.gateway.guard import Guard
 from pyfc.model.function import Function
-from pyfc.model.invocation import Invocation, Kind, Result, Ticket
+from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Ticket, Usage
 from pyfc.model.names import LATEST, Target, request_ids
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
 from pyfc.supervisor.supervisor import Entry, Table
-from pyfc.triggers.http import Config, Response, fault_in, from_event, to_event, to_response, translate
+from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
 VERSIONS = (b"2016-08-15", b"2021-04-06")
 _KNOWN_HOSTS = 64
@@ -317,7 +317,6 @@ class HttpReply(_Reply):
         self.place = place
         method = exchange.method.decode("latin-1")
         self.owner.check_trigger(config, method)
-        check_size(exchange.url, exchange.headers)
         if b"x-fc-invocation-type" in exchange.fields:
             check_invocation_type(exchange.fields[b"x-fc-invocation-type"])
         request = translate(method, rest, exchange.url, exchange.client, exchange.headers)
@@ -338,27 +337,25 @@ class HttpReply(_Reply):
         assert place.trigger is not None
         assert call is not None
         fault = result.fault
+        answer = Response(result.status, result.headers or [], result.body)
         if fault is None and place.trigger.is_event:
             answer = from_event(result.body)
-        else:
-            answer = to_response(result.status, result.headers, result.body)
+        lines = ""
         if fault is None:
-            fault = fault_in(answer.status, answer.headers)
-            if fault is not None:
+            try:
+                lines = _header_lines(answer)
+            except ValueError as error:
+                fault = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
                 result = result._replace(fault=fault, body=fault.document())
         if fault is not None:
-            answer = Response(502, [("Content-Type", "application/json")], result.body)
+            answer = Response(502, [], result.body)
+            lines = f"Content-Type: application/json\r\nX-Fc-Error-Type: {fault.kind.error_type}\r\n"
         status = _CLIENT_CLOSED if exchange.gone else answer.status
         self.owner.record(place.entry.function, call, status, result, "")
         if not exchange.gone:
-            error_type = fault.kind.error_type if fault is not None else ""
-            self._respond(answer, result, place, error_type)
+            self._respond(answer, lines, result.usage, place)
 
-    def _respond(self, answer: Response, result: Result, place: _Place, error_type: str) -> None:
-        usage = result.usage
-        lines = "".join([f"{name}: {value}\r\n" for name, value in answer.headers])
-        if error_type:
-            lines += f"X-Fc-Error-Type: {error_type}\r\n"
+    def _respond(self, answer: Response, lines: str, usage: Usage, place: _Place) -> None:
         if self.owner.settings.content_disposition:
             lines += "Content-Disposition: attachment\r\n"
         if answer.status not in _NO_BODY:
@@ -371,3 +368,18 @@ class HttpReply(_Reply):
         )
         has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
         self.exchange.respond(head, answer.body if has_body else b"")
+
+
+def _header_lines(answer: Response) -> str:
+    """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
+    if not 200 <= answer.status <= 599:
+        raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")
+    lines = ""
+    for name, value in answer.headers:
+        if not TOKEN.fullmatch(name) or not FIELD.fullmatch(value):
+            text = f"invalid response header {name!r}: {value!r}"[:500]
+            raise ValueError(f"{text}; it must be one line of Latin-1 text")
+        lower = name.lower()
+        if lower not in NOT_SETTABLE and not lower.startswith("x-fc-"):
+            lines += f"{name}: {value}\r\n"
+    return lines

@@ -26,7 +26,7 @@ from pyfc.host import faults, output
 from pyfc.host.bodies import Download, Upload
 from pyfc.host.expectation import Expectation
 from pyfc.host.launch import Worker
-from pyfc.host.process import Exit, resident_memory
+from pyfc.host.process import Exit, open_statistics, resident_memory
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Reply, Result, Usage
 from pyfc.wire import frames
 
@@ -89,7 +89,7 @@ class Link:
         self._broken = False
         self._memory_read = 0.0
         self._closed = False
-        self._statistics = _open_statistics(worker.process.pid)
+        self._statistics = open_statistics(worker.process.pid)
         worker.process.on_exit = self._exited
         self._loop.add_reader(worker.incoming, self._readable)
         self._loop.add_reader(worker.output, self._output_readable)
@@ -139,7 +139,7 @@ class Link:
             data = self._buffer + data if len(self._buffer) < _READ else self._read_long(data)
         end = len(data)
         at = 0
-        while end - at >= 4:
+        while end - at >= 4 and not self._broken:
             size = 4 + int.from_bytes(data[at : at + 4], "big")
             if size - 4 > frames.MAXIMUM_FRAME or size < frames.PREFIX.size:
                 self._break()
@@ -330,8 +330,8 @@ class Link:
         """The worker is gone: take what it has written, fail what it has not answered, give everything back."""
         if self._closed:
             return
-        if not self._broken:
-            self._drain_frames()
+        while not self._broken and self._readable():
+            continue  # frames that were written before the death still count
         self._closed = True
         self.peak_memory = max(self.peak_memory, how.peak_memory / _MEGABYTE)
         self.expectation.fail(how)
@@ -341,11 +341,6 @@ class Link:
             self.on_output("", rest)
         self._release()
         self.on_closed(self, how)
-
-    def _drain_frames(self) -> None:
-        """Frames that were written before the death still count."""
-        while not self._broken and self._readable():
-            pass
 
     def _fail_flights(self) -> None:
         now = _monotonic()
@@ -373,10 +368,12 @@ class Link:
 
     def _output_readable(self) -> None:
         """The worker writes while a call runs (or between calls): keep what its answer will carry, pass on the rest."""
-        data = self._read_output()
+        try:
+            data = os.read(self.worker.output, _READ)
+        except BlockingIOError:
+            return
         if not data:
-            if output.has_ended(self.worker.output):
-                self._loop.remove_reader(self.worker.output)
+            self._loop.remove_reader(self.worker.output)  # everyone who could write has closed it
             return
         flight = next(iter(self.in_flight.values()), None)
         if flight is None:
@@ -400,10 +397,3 @@ class Link:
         at = text.find(b"VmHWM:")
         if at >= 0:
             self.peak_memory = int(text[at + 6 : text.index(b"kB", at)]) / 1024
-
-
-def _open_statistics(pid: int) -> int:
-    try:
-        return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1  # no /proc (macOS), or the process has ended already

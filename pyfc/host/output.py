@@ -20,11 +20,3 @@ def read_on(descriptor: int) -> bytes:
         if len(chunk) < READ:
             break
     return b"".join(chunks)
-
-
-def has_ended(descriptor: int) -> bool:
-    """Whether an empty pipe was closed by everyone who could write to it."""
-    try:
-        return os.read(descriptor, 1) == b""
-    except BlockingIOError:
-        return False

@@ -37,6 +37,14 @@ def resident_memory(pid: int) -> float:
         return 0.0
 
 
+def open_statistics(pid: int) -> int:
+    """A descriptor of the kernel's figures about a process; -1 where there is no /proc, or the process has ended."""
+    try:
+        return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
 class Process:
     """A running worker. `on_exit` is called once, in the loop."""
 

@@ -16,16 +16,23 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from pyfc.model.invocation import Fault, FaultKind, HttpRequest
+from pyfc.errors import InvalidArgument
+from pyfc.model.invocation import HttpRequest
 
 _NOT_PASSED_ON = frozenset({
     "connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect",
 })  # fmt: skip
-_NOT_SETTABLE = frozenset({
+NOT_SETTABLE = frozenset({
     "connection", "content-length", "date", "keep-alive", "server", "upgrade", "transfer-encoding", "trailer",
 })  # fmt: skip
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""Response headers that are the platform's, beside all that begin with x-fc-."""
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+"""What a header's name and value may be."""
+_MAXIMUM_HEADERS = 8192
+_MAXIMUM_URI = 4096
 
 
 class Config(NamedTuple):
@@ -47,7 +54,7 @@ class Config(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What the client is sent, before pyfc's own headers."""
+    """What the function answers: its own status, headers and body."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -55,35 +62,23 @@ class Response(NamedTuple):
 
 
 def translate(method: str, path: bytes, uri: bytes, client: str, fields: list[tuple[bytes, bytes]]) -> HttpRequest:
-    """The request of an HTTP function. `path`: raw path after the function's name; `uri`: path and query as sent."""
+    """The request of an HTTP function. `path`: raw path after the function's name; `uri`: path and query as sent.
+
+    Raises InvalidArgument for a request over FC's limits.
+    """
+    if len(uri) > _MAXIMUM_URI:
+        raise InvalidArgument(message=f"path and query have {len(uri)} bytes; at most {_MAXIMUM_URI}")
     headers = []
+    size = 0
     for name, value in fields:
+        size += len(name) + len(value)
         text = name.decode("latin-1")
         if text not in _NOT_PASSED_ON and not text.startswith("x-fc-"):
             headers.append((text, value.decode("latin-1")))
+    if size > _MAXIMUM_HEADERS:
+        raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")
     decoded = unquote(path.decode("latin-1"), "utf-8", "surrogateescape") or "/"
     return HttpRequest(method, decoded, uri.decode("latin-1"), client, headers)
-
-
-def to_response(status: int, headers: list[tuple[str, str]] | None, body: bytes) -> Response:
-    """A function's answer, without the headers that are not its own to set."""
-    kept = []
-    for name, value in headers or []:
-        lower = name.lower()
-        if lower not in _NOT_SETTABLE and not lower.startswith("x-fc-"):
-            kept.append((name, value))
-    return Response(status, kept, body)
-
-
-def fault_in(status: int, headers: list[tuple[str, str]] | None) -> Fault | None:
-    """What makes an answer impossible to send, if anything does."""
-    if not 200 <= status <= 599:
-        return Fault(FaultKind.UNHANDLED, f"invalid response status {status}", "InvalidResponse")
-    for name, value in headers or []:
-        if not _TOKEN.fullmatch(name) or not _FIELD.fullmatch(value):
-            text = f"invalid response header {name!r}: {value!r}; it must be one line of Latin-1 text"
-            return Fault(FaultKind.UNHANDLED, text[:500], "InvalidResponse")
-    return None
 
 
 def to_event(request: HttpRequest, body: bytes, account_id: str, request_id: str) -> bytes:
@@ -140,4 +135,4 @@ def _structured(answer: dict[str, Any]) -> Response:
     headers: list[tuple[str, str]] = []
     for name, value in dict(answer.get("headers") or {}).items():
         headers += [(str(name), str(item)) for item in (value if isinstance(value, list) else [value])]
-    return to_response(int(answer["statusCode"]), headers, data)
+    return Response(int(answer["statusCode"]), headers, data)

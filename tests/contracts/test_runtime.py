@@ -1,0 +1,60 @@
+"""What every folder under runtimes/ promises; a new folder is tested by being there."""
+
+from __future__ import annotations
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import Server
+
+from pyfc.host.runtimes import ROOT, Runtime, Runtimes, found
+from pyfc.project.load import load
+
+RUNTIMES = list(found())
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(params=RUNTIMES, ids=lambda runtime: runtime.name)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    chosen: Runtime = request.param
+    return chosen
+
+
+def test_every_folder_with_files_is_a_runtime() -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"}
+
+    assert folders == {runtime.name for runtime in RUNTIMES}
+
+
+def test_its_keys_are_explained_and_its_launcher_is_there(runtime: Runtime) -> None:
+    table = tomllib.loads((runtime.folder / "runtime.toml").read_text(encoding="utf-8"))
+
+    for key in table:
+        assert f"`{key}`" in README, f"runtimes/README.md does not explain {key}"
+    assert importlib.import_module(f"pyfc.host.launchers.{runtime.start}")
+    assert (runtime.folder / runtime.zygote).is_file()
+
+
+def test_a_refused_name_says_what_to_do_and_is_not_served() -> None:
+    runtimes = Runtimes()
+
+    assert runtimes.get("python2.7") is None
+    assert "port the function to python3" in runtimes.why_not("python2.7")
+    assert runtimes.get("python3.12") is not None
+    assert "python3" in runtimes.why_not("cobol")
+
+
+def test_its_template_is_a_project_of_an_event_and_an_http_function_that_work(runtime: Runtime, tmp_path: Path) -> None:
+    folder = runtime.folder / "template"
+    project = load(folder)
+    assert (project.unsupported, project.warnings) == ([], [])
+    assert [declaration.function.name for declaration in project.functions] == ["hello", "web"]
+
+    server = Server(folder, tmp_path)
+    try:
+        assert server.invoke("demo/hello", b'{"name": "ada"}').json["greeting"] == "Hello, ada!"
+        assert server.request("GET", "/2016-08-15/proxy/demo/web/any/path?x=1").status == 200
+    finally:
+        assert server.stop()[0] == 0

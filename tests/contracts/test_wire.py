@@ -1,0 +1,129 @@
+"""The wire, byte by byte, on both of its sides."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import threading
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyfc.host.runtimes import ROOT
+from pyfc.wire import frames
+
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "frames.json").read_text(encoding="utf-8"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"runtime_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+WIRE = load(ROOT / "python" / "wire.py")
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_a_frame_is_these_bytes_on_both_sides(vector: dict[str, Any]) -> None:
+    frame, payload = bytes.fromhex(vector["frame"]), bytes.fromhex(vector["payload"])
+    length, kind, call, header_size = frames.PREFIX.unpack_from(frame)
+    header = frame[frames.PREFIX.size : frames.PREFIX.size + header_size]
+
+    assert length == len(frame) - 4
+    assert (kind, call) == (vector["type"], vector["call"])
+    assert msgpack.unpackb(header) == vector["header"]
+    assert WIRE.unpack(header) == vector["header"]
+    assert frame[frames.PREFIX.size + header_size :] == payload
+    read, write = os.pipe()
+    os.write(write, frame)
+    assert WIRE.Channel(read, write).read() == (kind, call, vector["header"], payload)
+    os.close(read)
+    os.close(write)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_every_vector_stands_in_the_readme(vector: dict[str, Any]) -> None:
+    assert vector["frame"] in README
+
+
+def test_both_sides_have_the_same_numbers() -> None:
+    names = [name for name in vars(frames) if name.isupper() and isinstance(getattr(frames, name), int)]
+    shared = [name for name in names if name not in {"MAXIMUM_HEADER", "MAXIMUM_FRAME"}]
+
+    assert {name: getattr(WIRE, name) for name in shared} == {name: getattr(frames, name) for name in shared}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda children: st.lists(children, max_size=20) | st.dictionaries(st.text(max_size=40), children, max_size=20),
+    max_leaves=30,
+)
+
+
+@given(values)
+@settings(deadline=None)
+def test_the_runtimes_msgpack_is_the_same_as_the_librarys(value: Any) -> None:
+    assert WIRE.unpack(msgpack.packb(value)) == value
+    assert msgpack.unpackb(WIRE.pack(value)) == value
+
+
+@pytest.mark.parametrize("size", [31, 32, 255, 256, 65535, 65536])
+def test_lengths_at_the_borders_of_their_forms_survive(size: int) -> None:
+    for value in ("x" * size, b"x" * size, [1] * size, {str(number): 1 for number in range(size)}):
+        assert WIRE.unpack(msgpack.packb(value)) == value
+        assert msgpack.unpackb(WIRE.pack(value)) == value
+
+
+@given(st.binary(max_size=60))
+@settings(deadline=None)
+def test_malformed_msgpack_is_an_error_and_nothing_else(data: bytes) -> None:
+    try:
+        WIRE.unpack(data)
+    except WIRE.WireError:
+        pass
+
+
+@given(st.lists(st.sampled_from(VECTORS), min_size=1, max_size=6), st.lists(st.integers(1, 40), min_size=1))
+@settings(deadline=None, max_examples=50)
+def test_frames_survive_any_chunking(chosen: list[dict[str, Any]], sizes: list[int]) -> None:
+    data = b"".join(bytes.fromhex(vector["frame"]) for vector in chosen)
+    read, write = os.pipe()
+
+    def feed() -> None:
+        at = 0
+        while at < len(data):
+            size = sizes[at % len(sizes)]
+            os.write(write, data[at : at + size])
+            at += size
+        os.close(write)
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    channel = WIRE.Channel(read, -1)
+    found = [channel.read() for _ in chosen]
+    thread.join()
+
+    assert channel.read() is None
+    os.close(read)
+    assert [each[2] for each in found] == [vector["header"] for vector in chosen]
+
+
+def test_a_stream_that_ends_within_a_frame_is_an_error() -> None:
+    read, write = os.pipe()
+    os.write(write, bytes.fromhex(VECTORS[0]["frame"])[:-1])
+    os.close(write)
+
+    with pytest.raises(WIRE.WireError):
+        WIRE.Channel(read, -1).read()
+    os.close(read)

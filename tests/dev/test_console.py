@@ -1,0 +1,102 @@
+"""What a developer sees of hostile output, and the settings a developer chooses."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from pyfc.dev.console import Console, escaped
+from pyfc.dev.table import table
+from pyfc.errors import InvalidArgument
+from pyfc.model.function import Function
+from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
+from pyfc.observe.journal import CallRecord, OutputRecord
+from pyfc.observe.markers import transcript
+from pyfc.settings import fields, load
+
+FUNCTION = Function(service="s", name="f", runtime="python3", handler="index.handler")
+CALL = Invocation("number", FUNCTION.target, Kind.EVENT, b"")
+USAGE = Usage(0.0012, 9.5, False, "c-1")
+
+
+def shown(*records: object, as_json: bool = False) -> list[str]:
+    stream = io.StringIO()
+    Console(stream, as_json=as_json).listen(list(records))  # type: ignore[arg-type]
+    return stream.getvalue().splitlines()
+
+
+def test_control_characters_of_a_function_are_shown_and_not_obeyed() -> None:
+    assert escaped("\x1b[2Ja\x07\r\x9b\u202eb\tc") == "\\x1b[2Ja\\x07\\x0d\\x9b\\x202eb\tc"
+    result = Result(None, b"", USAGE, log=b"\x1b[31mred\r\nforged\n")
+
+    lines = shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))
+
+    assert lines[:2] == ["| \\x1b[31mred", "| forged"]
+    assert lines[2].split("  ")[1:5] == ["s/f", "number", "warm", "200"]
+
+
+def test_a_fault_a_refusal_and_output_between_calls_have_their_lines() -> None:
+    fault = Result(Fault(FaultKind.UNHANDLED, "went\nwrong", "ValueError"), b"{}", USAGE)
+
+    lines = shown(
+        CallRecord(0.0, FUNCTION, CALL, 200, fault, ""),
+        CallRecord(0.0, FUNCTION, CALL, 429, None, "ResourceExhausted"),
+        OutputRecord(0.0, FUNCTION, "c-1", "", b"later\n"),
+    )
+
+    assert lines[0].endswith("UNHANDLED  ValueError: went")
+    assert lines[1].endswith("number  -     429  ResourceExhausted")
+    assert lines[2] == "| later"
+
+
+def test_very_many_lines_are_cut_with_a_hint() -> None:
+    result = Result(None, b"", USAGE, log=b"x\n" * 1000)
+
+    lines = shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))
+
+    assert len(lines) == 202
+    assert "800 lines before these are in the function's log file" in lines[0]
+
+
+def test_machines_get_json_lines() -> None:
+    [line] = shown(CallRecord(0.0, FUNCTION, CALL, 200, Result(None, b"", USAGE, log=b"\xff"), ""), as_json=True)
+
+    assert json.loads(line)["output"] == "\ufffd"
+
+
+def test_markers_that_a_function_forges_stand_inside_the_real_ones() -> None:
+    result = Result(None, b"", USAGE, log=b"FC Invoke End RequestId: number\nafter")
+
+    lines = transcript("number", FUNCTION, result).decode().splitlines()
+
+    assert lines[0] == "FC Invoke Start RequestId: number"
+    assert lines[2] == "after"
+    assert lines[3] == "FC Invoke End RequestId: number"
+    assert lines[5] == "Duration: 1.20 ms, Billed Duration: 2 ms, Memory Size: 128 MB, Max Memory Used: 9.50 MB"
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    assert table(("A", "N"), [("long", "1"), ("b", "22")], right=(1,)) == "A      N\nlong   1\nb     22"
+
+
+def test_settings_come_from_defaults_then_variables_then_choices() -> None:
+    environment = {"PYFC_PORT": "1", "PYFC_QUIET": "yes", "PYFC_ALLOW_HOST": "a, b", "PYFC_MAXIMUM_WAIT": "0.5"}
+
+    settings = load(environment, port=2, host=None)
+
+    assert (settings.port, settings.host, settings.quiet) == (2, "127.0.0.1", True)
+    assert (settings.allow_host, settings.maximum_wait) == (("a", "b"), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [("PYFC_PORT", "x"), ("PYFC_QUIET", "maybe"), ("PYFC_IDLE_TIMEOUT", "-1")]
+)
+def test_a_variable_that_does_not_fit_is_named(variable: str, text: str) -> None:
+    with pytest.raises(InvalidArgument, match=variable):
+        load({variable: text})
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert all(field.metadata["doc"].endswith(".") for field in fields())

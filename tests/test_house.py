@@ -1,0 +1,195 @@
+"""The rules of the house that no linter can see."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import configparser
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyfc import settings as settings_module
+from pyfc.app import App
+from pyfc.cli import COMMANDS
+from pyfc.errors import PyfcError
+from pyfc.project.load import load
+from pyfc.settings import Settings
+from pyfc.wire import frames
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAP = (ROOT / "pyfc" / "README.md").read_text(encoding="utf-8")
+WIRE = (ROOT / "runtimes" / "README.md").read_text(encoding="utf-8")
+SOURCES = [
+    path
+    for folder in ("pyfc", "runtimes/python")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "template" not in path.parts
+]
+
+
+def test_the_packages_that_are_shipped_are_those_on_disk() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split()) - {"pyfc._runtimes"}
+    on_disk = {
+        ".".join(path.parent.relative_to(ROOT).parts) for path in SOURCES if path.name == "__init__.py"
+    }  # fmt: skip
+
+    assert listed == on_disk
+    assert all((path.parent / "__init__.py").exists() for path in SOURCES if "pyfc" in path.relative_to(ROOT).parts)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_and_fits_in_400_lines(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert ast.get_docstring(ast.parse(text)), "no docstring"
+    assert len(text.splitlines()) <= 400
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_are_short_and_public_ones_say_what_they_do(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 50, f"{node.name} is longer than 50 lines"
+    for node in public_functions(ast.parse(path.read_text(encoding="utf-8"))):
+        assert ast.get_docstring(node), f"{node.name} (line {node.lineno}) has no docstring"
+
+
+def public_functions(tree: ast.Module) -> list[Any]:
+    found: list[Any] = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            found.append(node)
+            found += [each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(node)
+    return [node for node in found if not node.name.startswith("_") and not has_no_body(node)]
+
+
+def has_no_body(node: Any) -> bool:
+    """Standard methods of a stream and overloads of uvicorn's need no words of ours."""
+    return node.name in {"writable", "fileno", "write", "flush", "close", "format", "emit"}
+
+
+def test_every_setting_and_command_is_in_the_readme() -> None:
+    for field in settings_module.fields():
+        assert f"| `{field.name}`" in README, field.name
+        assert ("(flag)" in README.split(f"| `{field.name}`")[1].split("|")[0]) == field.metadata["flag"], field.name
+    for command in COMMANDS:
+        assert f"`pyfc {command}" in README
+        assert (ROOT / "pyfc" / "cli" / f"{command}.py").exists()
+
+
+def test_every_package_is_on_the_map() -> None:
+    for path in (ROOT / "pyfc").iterdir():
+        if path.is_dir() and (path / "__init__.py").exists():
+            assert f"`{path.name}`" in MAP, path.name
+
+
+def test_every_frame_is_in_the_runtimes_readme() -> None:
+    names = [name for name in vars(frames) if name[0].isupper() and hasattr(getattr(frames, name), "_fields")]
+
+    assert names
+    for name in names:
+        assert f"| {name}" in WIRE, name
+
+
+def test_every_error_forms_its_message_and_knows_its_status() -> None:
+    errors = list(subclasses(PyfcError))
+
+    assert len(errors) > 10
+    for error in errors:
+        assert error.__doc__, error.__name__
+        assert 400 <= error.status < 600
+        assert error.code
+
+
+def subclasses(of: type[PyfcError]) -> list[type[PyfcError]]:
+    return [
+        each
+        for child in of.__subclasses__()
+        for each in [child, *subclasses(child)]
+        if child.__module__ == "pyfc.errors"
+    ]
+
+
+def test_what_ci_runs_is_what_the_readme_says() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    [line] = [line for line in README.splitlines() if "-m pytest" in line]
+
+    assert "grep -m 1 -- '-m pytest' README.md" in script
+    assert line.startswith("python3 -m venv .venv && ")
+
+
+FOUR = ["gateway/server.py", "gateway/invocations.py", "supervisor/pool.py", "host/link.py"]
+
+
+def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_function_more(tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text("def handler(event, context):\n    return event\n")
+    (tmp_path / "web.py").write_text(
+        "def handler(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hi']\n"
+    )
+
+    event, web = asyncio.run(_profiled(tmp_path))
+
+    assert {name for name, _ in event} == set(FOUR)
+    assert {name for name, _ in web} == {*FOUR, "triggers/http.py"}
+    assert {function for name, function in web if name == "triggers/http.py"} == {"translate"}
+
+
+async def _profiled(folder: Path) -> list[set[tuple[str, str]]]:
+    """The files of pyfc, and their functions, that a warm call enters: of an event function and of an HTTP function."""
+    async with App(Settings(port=0), folder / "data") as app:
+        await app.deploy(load(folder))
+        app.bind()
+        serving = asyncio.get_running_loop().create_task(app.serve())
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        found = []
+        for request in (
+            b"POST /2016-08-15/services/default/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 2\r\n\r\nhi",
+            b"GET /2016-08-15/proxy/default/web/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ):
+            entered: set[tuple[str, str]] = set()
+            for number in range(3):
+                sys.setprofile(None if number < 2 else _recorder(entered))
+                writer.write(request)
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(2)
+                sys.setprofile(None)
+            found.append(entered)
+        writer.close()
+        app.stop()
+        await serving
+        return found
+
+
+def _recorder(entered: set[tuple[str, str]]) -> Any:
+    package = f"{ROOT / 'pyfc'}/"
+
+    def record(frame: Any, event: str, _: object) -> None:
+        name = frame.f_code.co_filename
+        if event == "call" and name.startswith(package):
+            entered.add((name.removeprefix(package), frame.f_code.co_name))
+
+    return record
+
+
+def test_nothing_names_the_place_where_it_was_made() -> None:
+    words = ["/" + "work/", "pypi." + "org", "index-" + "url", "/" + "root/"]
+    for path in ROOT.rglob("*"):
+        parts = path.relative_to(ROOT).parts
+        if path.suffix in {".py", ".md", ".cfg", ".toml", ".yml", ".json"} and parts[0] not in {
+            ".venv",
+            "build",
+            ".git",
+        }:
+            text = path.read_text(encoding="utf-8")
+            assert not [word for word in words if word in text], path
+    assert json.loads((ROOT / "tests" / "contracts" / "vectors" / "frames.json").read_text(encoding="utf-8"))

@@ -7,10 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from support import Server
 
 from pyfc.host.runtimes import ROOT, Runtime, Runtimes, found
 from pyfc.project.load import load
+from support import Server
 
 RUNTIMES = list(found())
 README = (ROOT / "README.md").read_text(encoding="utf-8")

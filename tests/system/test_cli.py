@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support import Server, wait_until
 
 ENDPOINT = "--endpoint"

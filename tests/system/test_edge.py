@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+
 from support import Server, read_all, send_raw, wait_until
 
 INVOKE = b"POST /2016-08-15/services/events/functions/%s/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n"

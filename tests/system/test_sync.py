@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from support import Server, wait_until
 
 UNHANDLED = "UnhandledInvocationError"

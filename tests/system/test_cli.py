@@ -114,28 +114,29 @@ def test_serve_shows_a_table_a_ready_line_and_a_line_per_call(tmp_path: Path) ->
         "def handler(event, context):\n    print('\\x1b[31mred')\n    return 1\n"
     )
     command = [sys.executable, "-m", "pyfc", "serve", str(tmp_path / "app"), "--port", "0"]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "--data-dir", str(tmp_path / "data")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    lines = []
-    while not lines or not lines[-1].startswith("Ready at "):
-        lines.append(process.stdout.readline().rstrip("\n"))
-    ready = re.fullmatch(r"Ready at (http://127\.0\.0\.1:\d+) in \d+ ms\. Ctrl-C stops\.", lines[-1])
-    assert ready is not None
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            while not lines or not lines[-1].startswith("Ready at "):
+                lines.append(process.stdout.readline().rstrip("\n"))
+            ready = re.fullmatch(r"Ready at (http://127\.0\.0\.1:\d+) in \d+ ms\. Ctrl-C stops\.", lines[-1])
+            assert ready is not None
+            pyfc("invoke", "default/talks", "-e", "", ENDPOINT, ready[1])
+            called = [process.stdout.readline(), process.stdout.readline()]
+        finally:
+            process.terminate()
+            rest, errors = process.communicate(timeout=20)
+
     assert lines[0].startswith("FUNCTION")
     assert lines[1].startswith("default/talks  python3")
     assert any("your user's rights" in line for line in lines)
-
-    pyfc("invoke", "default/talks", "-e", "", ENDPOINT, ready[1])
-
-    assert process.stdout.readline() == "| \\x1b[31mred\n"
+    assert called[0] == "| \\x1b[31mred\n"
     assert re.fullmatch(
-        r"\d\d:\d\d:\d\d\.\d{3}  default/talks  [0-9a-f-]{36}  cold  200 +[\d.]+ ms +[\d.]+ MB\n",
-        process.stdout.readline(),
+        r"\d\d:\d\d:\d\d\.\d{3}  default/talks  [0-9a-f-]{36}  cold  200 +[\d.]+ ms +[\d.]+ MB\n", called[1]
     )
-    process.terminate()
-    rest, errors = process.communicate(timeout=20)
     assert "Stopping." in rest
     assert errors == ""
     assert process.returncode == 0

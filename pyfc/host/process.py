@@ -74,6 +74,12 @@ class Process:
         """The zygote has waited for the process. `status` as from waitpid."""
         self._finish(Exit(os.waitstatus_to_exitcode(status), peak_memory))
 
+    def orphaned(self) -> None:
+        """The zygote is gone, so nobody will report the end: make sure that there is one."""
+        self.send_signal(signal.SIGKILL)
+        if self._pidfd is None:
+            self._finish(Exit(None, 0))
+
     def _died(self) -> None:
         assert self._pidfd is not None
         self._loop.remove_reader(self._pidfd)

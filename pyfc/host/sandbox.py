@@ -15,4 +15,7 @@ LIMITS = {"CORE": 0, "NOFILE": 1024}
 def report() -> str:
     """One line for a person: what protects this machine from its functions, and what does not."""
     missing = "" if sys.platform.startswith("linux") else " (no_new_privs and parent-death signals are missing here)"
-    return f"functions run with your user's rights: they can read your files and use your network{missing}"
+    return (
+        "functions run with your user's rights: they can read your files and use your network, "
+        f"and memory sizes are not enforced yet{missing}"
+    )

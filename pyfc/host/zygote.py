@@ -172,6 +172,8 @@ class Zygote:
         for future in self._forks.values():
             if not future.done():
                 future.set_exception(HostRefused(reason="its zygote has ended"))
+        for process in self._workers.values():
+            process.orphaned()
         self._loop.run_in_executor(None, self._reap)
 
     def _reap(self) -> None:

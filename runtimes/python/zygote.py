@@ -143,11 +143,10 @@ class _Zygote:
         except BlockingIOError:
             pass
         while self._workers:
-            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            ended = _ended_child()
             if ended is None:
                 return
-            _kill_group(ended.si_pid)
-            pid, status, usage = os.wait4(ended.si_pid, 0)
+            pid, status, usage = ended
             self._workers.discard(pid)
             peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
             self._send(wire.EXITED, 0, (pid, status, peak))
@@ -167,6 +166,21 @@ def _above(descriptors: list[int], floor: int) -> list[int]:
 def _descriptor_limit() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 65536
+
+
+def _ended_child() -> tuple[int, int, resource.struct_rusage] | None:
+    """A worker that has ended, as from wait4, after the end of all that it left in its process group."""
+    if hasattr(os, "waitid"):
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        _kill_group(ended.si_pid)  # its number can not be anybody else's before it is waited for
+        return os.wait4(ended.si_pid, 0)
+    pid, status, usage = os.wait4(-1, os.WNOHANG)  # macOS before Python 3.13
+    if pid == 0:
+        return None
+    _kill_group(pid)
+    return pid, status, usage
 
 
 def _kill_group(pid: int) -> None:

@@ -1,0 +1,7 @@
+"""A module in a folder of the code."""
+
+from deeper.text import TEXT
+
+
+def handler(event, context):
+    return TEXT

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import gc
 import hashlib
 import os
 import resource
@@ -67,6 +68,7 @@ class App:
         self.journal = Journal()
         logs = FunctionLogs(self.data_folder / "logs", settings.log_file_size, settings.log_file_count)
         self.journal.listeners.append(logs.listen)
+        self._stack.callback(logs.close)
         self._stack.callback(self.journal.flush)
         store = MemoryStore()
         self._stack.push_async_callback(store.close)
@@ -106,6 +108,8 @@ class App:
     async def serve(self) -> None:
         """Answer requests until `stop`; then answer what has begun, for at most `drain_timeout`."""
         assert self._socket is not None
+        gc.collect()
+        gc.freeze()  # what was built to serve stays: later collections need not look at it
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
         stopping = asyncio.get_running_loop().create_task(self._server.wait_stopping())
         await asyncio.wait([self._serving, stopping], return_when=asyncio.FIRST_COMPLETED)

@@ -95,6 +95,7 @@ class Exchange:
     def respond(self, head: str, body: bytes) -> None:
         """See invocations.Exchange."""
         self.response_complete = True
+        self.on_gone = None  # the Reply holds this exchange: a circle would have to be collected
         protocol = self.protocol
         transport = protocol.transport
         if transport.is_closing():

@@ -13,9 +13,12 @@ Rules:
 
 from __future__ import annotations
 
+import array
 import asyncio
+import fcntl
 import os
 import signal
+import termios
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -45,24 +48,24 @@ _pack = msgpack.Packer(unicode_errors="surrogateescape").pack
 _prefix = frames.PREFIX.pack
 _frame_head = frames.PREFIX.unpack_from
 _monotonic = time.monotonic
+_ioctl, _FIONREAD = fcntl.ioctl, termios.FIONREAD
+_available = array.array("i", [0])
+"""Filled by the kernel: bytes in a pipe."""
 
 
 class Flight:
-    """One call in a worker."""
+    """One call in a worker. What stands here holds until something else is known."""
 
-    __slots__ = ("call", "deadline", "download", "late", "log", "reply", "started", "startup", "timeout", "upload")
+    startup = b""
+    started = deadline = timeout = 0.0
+    late = False
+    log = b""
+    upload: Upload | None = None
+    download: Download | None = None
 
-    def __init__(self, call: Invocation, reply: Reply, startup: bytes = b"") -> None:
+    def __init__(self, call: Invocation, reply: Reply) -> None:
         self.call = call
         self.reply = reply
-        self.startup = startup
-        self.started = 0.0
-        self.deadline = 0.0
-        self.late = False
-        self.log = b""
-        self.timeout = 0.0
-        self.upload: Upload | None = None
-        self.download: Download | None = None
 
 
 class Link:
@@ -88,6 +91,8 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._broken = False
         self._memory_read = 0.0
+        self._output_is_read = False
+        """The pipe was just read empty for one call's answer, in whose wake the next call is sent."""
         self._closed = False
         self._statistics = open_statistics(worker.process.pid)
         worker.process.on_exit = self._exited
@@ -101,9 +106,10 @@ class Link:
     def invoke(self, flight: Flight, timeout: float) -> None:
         """Send one call; its answer comes to `on_answer`."""
         call = flight.call
-        written = self._read_output()
-        if written:
-            self.on_output("", written)
+        if not self._output_is_read:
+            written = self._read_output()
+            if written:
+                self.on_output("", written)
         self.calls += 1
         number = self.calls
         body = call.body
@@ -209,14 +215,16 @@ class Link:
         if flight.log:
             log = flight.log + log
         del self.in_flight[number]
+        self._output_is_read = True
         self.on_answer(self, flight, Result(fault, payload, usage, int(status), headers, log, flight.startup))
+        self._output_is_read = False
 
     def _read_output(self) -> bytes:
-        """What the output pipe holds now."""
-        try:
-            data = os.read(self.worker.output, _READ)
-        except BlockingIOError:
+        """What the output pipe holds now. Mostly nothing: asking costs a third of a read that fails."""
+        _ioctl(self.worker.output, _FIONREAD, _available)
+        if not _available[0]:
             return b""
+        data = os.read(self.worker.output, _READ)
         if len(data) < _READ:
             return data
         return data + output.read_on(self.worker.output)

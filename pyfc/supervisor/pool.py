@@ -191,7 +191,9 @@ class Pool:
             self._idle_timer = self._loop.call_later(self._settings.idle_timeout, self._release_idle)
         waiter = self._next_waiter()
         if waiter is not None:
-            link.invoke(Flight(waiter.call, waiter.reply, instance.startup), self._timeout)
+            flight = Flight(waiter.call, waiter.reply)
+            flight.startup = instance.startup
+            link.invoke(flight, self._timeout)
             return
         if instance.startup:
             link.on_output("", instance.startup)

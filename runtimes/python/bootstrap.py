@@ -28,6 +28,7 @@ import wsgi
 NAME = "python"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
+_PLAIN = (None, 200, None)
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
 
@@ -61,6 +62,7 @@ class _Worker:
         self._handler: Callable[..., Any]
         self._initializer: Callable[..., Any]
         self._flush = output.install()
+        self._logger = logging.getLogger()
         _enter_environment(environment)
         _enter_path(self._code, packages, cache)
         signal.signal(signal.SIGTERM, self._on_timeout)
@@ -116,7 +118,7 @@ class _Worker:
     def _hook(self, call: int, header: list[Any], _payload: bytes) -> None:
         output.current["request_id"] = header[1]
         try:
-            self._initializer(context.FCContext(self._fixed, header[1], logging.getLogger()))
+            self._initializer(context.FCContext(self._fixed, header[1], self._logger))
         except Exception as error:
             self._answer(wire.HOOK_DONE, call, (_fault(error),), _error_json(error))
         else:
@@ -127,7 +129,7 @@ class _Worker:
         if len(payload) < size:
             payload = self._channel.read_body(call, size, payload)
         output.current["request_id"] = request_id
-        ctx = context.FCContext(self._fixed, request_id, logging.getLogger(), attempt, trace)
+        ctx = context.FCContext(self._fixed, request_id, self._logger, attempt, trace)
         status, headers, fault = 200, None, None
         body: bytes
         try:
@@ -141,6 +143,10 @@ class _Worker:
 
     def _reply(self, call: int, outcome: tuple[Any, ...], body: bytes) -> None:
         more = len(body) > wire.MAXIMUM_UNARY
+        if not more and outcome == _PLAIN:
+            self._flush()
+            self._channel.send(wire.plain_reply(call, body))
+            return
         first = body[: wire.MAXIMUM_UNARY] if more else body
         self._answer(wire.REPLY, call, (more, len(body), *outcome), first)
         if more:

@@ -43,8 +43,11 @@ class _Shared(io.BufferedWriter):
     """The one buffer of both streams."""
 
     flushed = 0.0
+    pending = False
+    """Something was written since the last flush at the end of a call."""
 
     def write(self, data: Any) -> int:
+        self.pending = True
         count = super().write(data)
         now = time.monotonic()
         if now - self.flushed > _FLUSH_AFTER:
@@ -108,9 +111,11 @@ class _Handler(logging.Handler):
 def install() -> Callable[[], None]:
     """Put both streams and the root logger in place; returns the function that writes the buffer out."""
     shared = _Shared(_Pipe(1), 65536)
+    streams = []
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream: Any = _Stream(shared, number)
         text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
+        streams.append(text)
         setattr(sys, name, text)
         setattr(sys, "__%s__" % name, text)
     root = logging.getLogger()
@@ -118,11 +123,14 @@ def install() -> Callable[[], None]:
     root.setLevel(logging.INFO)
 
     def flush() -> None:
+        if not shared.pending and sys.stdout is streams[0] and sys.stderr is streams[1]:
+            return
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 continue  # a function may have closed or replaced its streams with something else
         shared.flush()
+        shared.pending = False
 
     return flush

@@ -26,6 +26,7 @@ from typing import Any
 import msgpack
 
 from pyfc.host import faults, output
+from pyfc.host.backlog import Backlog
 from pyfc.host.bodies import Download, Upload
 from pyfc.host.expectation import Expectation
 from pyfc.host.launch import Worker
@@ -85,7 +86,7 @@ class Link:
         self._maximum_result = maximum_result
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
-        self._pending: list[memoryview] = []
+        self._backlog = Backlog(worker.outgoing)
         self.expectation = Expectation()
         """Gets the frames of the instance's start."""
         self._timer: asyncio.TimerHandle | None = None
@@ -230,18 +231,16 @@ class Link:
         return data + output.read_on(self.worker.output)
 
     def _write(self, data: bytes | memoryview) -> None:
-        if not self._pending:
+        written = 0
+        if not self._backlog.pieces:
             try:
                 written = os.write(self.worker.outgoing, data)
             except BlockingIOError:
                 written = 0
             except OSError:
                 return  # the worker is dying; its exit answers its calls
-            if written == len(data):
-                return
-            data = memoryview(data)[written:]
-            self._loop.add_writer(self.worker.outgoing, self._writable)
-        self._pending.append(memoryview(data))
+        if written < len(data):
+            self._backlog.add(memoryview(data)[written:])
 
     # what the warm path seldom needs
 
@@ -257,21 +256,6 @@ class Link:
         self._write(_prefix(7 + len(credit), frames.CREDIT, number, len(credit)) + credit)
         if not header[0]:
             self._replied(number, *download.whole())
-
-    def _writable(self) -> None:
-        try:
-            while self._pending:
-                written = os.write(self.worker.outgoing, self._pending[0])
-                rest = self._pending[0][written:]
-                if rest:
-                    self._pending[0] = rest
-                    return
-                self._pending.pop(0)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._pending.clear()  # the worker is dying; its exit answers its calls
-        self._loop.remove_writer(self.worker.outgoing)
 
     # the cold path
 
@@ -364,7 +348,7 @@ class Link:
             self.on_answer(self, flight, Result(fault, fault.document(), usage, 200, None, log, flight.startup))
 
     def _release(self) -> None:
-        self._loop.remove_writer(self.worker.outgoing)
+        self._backlog.drop()
         for descriptor in (self.worker.incoming, self.worker.output):
             self._loop.remove_reader(descriptor)
         for descriptor in (self.worker.incoming, self.worker.output, self.worker.outgoing, self._statistics):

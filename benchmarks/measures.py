@@ -1,0 +1,111 @@
+"""What is measured beside warm throughput: cold starts, start-up, memory."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+from servers import Server, free_port, post, pss
+
+Figures = dict[str, float]
+_HELLO = "def handler(event, context):\n    return event\n"
+_SLEEPY = "import time\n\n\ndef handler(event, context):\n    time.sleep(0.5)\n"
+
+
+def pyfc_server(folder: Path, cpus: set[int], function: str, *options: str) -> Server:
+    """A pyfc that serves `folder`; `function` is called once to see that it answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet", *options]
+    path = f"/2016-08-15/services/default/functions/{function}/invocations"
+    return Server([*command, "--data-dir", str(folder.with_suffix(".data"))], path, port, cpus, folder)
+
+
+def _project(scratch: Path, name: str, files: dict[str, str]) -> Path:
+    folder = scratch / name
+    folder.mkdir()
+    for file, text in files.items():
+        (folder / file).write_text(text)
+    return folder
+
+
+def cold_starts(scratch: Path, cpus: set[int], rounds: int) -> Figures:
+    """Milliseconds from request to answer of a call that needs a new instance, beside starting a bare interpreter.
+
+    Each round calls one function that has no instance yet, then starts `python -I -S -c pass`.
+    """
+    names = [f"hello{number}" for number in range(rounds)]
+    folder = _project(scratch, "cold", {f"{name}.py": _HELLO for name in ["warmed", *names]})
+    server = pyfc_server(folder, cpus, "warmed")
+    cold, bare = [], []
+    try:
+        for name in names:
+            began = time.monotonic()
+            assert post(server.port, server.path.replace("/warmed/", f"/{name}/"), b"x") == 200
+            cold.append(time.monotonic() - began)
+            began = time.monotonic()
+            subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True)
+            bare.append(time.monotonic() - began)
+    finally:
+        server.stop()
+    return {
+        "cold start, request to answer, p50 ms": statistics.median(cold) * 1000,
+        "cold start, request to answer, max ms": max(cold) * 1000,
+        "python -I -S -c pass, p50 ms": statistics.median(bare) * 1000,
+    }
+
+
+def burst(scratch: Path, cpus: set[int]) -> Figures:
+    """Milliseconds until 100 calls at once, each with an instance of its own and 500 ms of work, are answered."""
+    folder = _project(scratch, "burst", {"sleepy.py": _SLEEPY})
+    server = pyfc_server(folder, cpus, "sleepy")
+    try:
+        with ThreadPoolExecutor(100) as pool:
+            began = time.monotonic()
+            statuses = list(pool.map(lambda _: post(server.port, server.path, b"x"), range(100)))
+            took = time.monotonic() - began
+        assert statuses == [200] * 100
+    finally:
+        server.stop()
+    return {"100 instances at once, beyond the calls' own 500 ms, ms": (took - 0.5) * 1000}
+
+
+def start_up(scratch: Path, cpus: set[int], rounds: int, many: int) -> Figures:
+    """Seconds from starting the server to its first answer, with one function and with many."""
+    one, all_ = [], []
+    for number in range(rounds):
+        folder = _project(scratch, f"one{number}", {"hello0.py": _HELLO})
+        server = pyfc_server(folder, cpus, "hello0")
+        one.append(server.ready_seconds)
+        server.stop()
+        files = {f"hello{index}.py": _HELLO for index in range(many)}
+        server = pyfc_server(_project(scratch, f"many{number}", files), cpus, "hello0")
+        all_.append(server.ready_seconds)
+        server.stop()
+    return {
+        "start to first answer, 1 function, s": statistics.median(one),
+        f"start to first answer, {many} functions, s": statistics.median(all_),
+    }
+
+
+def idle_memory(scratch: Path, cpus: set[int]) -> Figures:
+    """Mean PSS in MB of ten idle instances of hello functions."""
+    names = [f"hello{number}" for number in range(10)]
+    folder = _project(scratch, "idle", {f"{name}.py": _HELLO for name in names})
+    server = pyfc_server(folder, cpus, "hello0")
+    try:
+        for name in names:
+            post(server.port, server.path.replace("/hello0/", f"/{name}/"), b"x")
+        own = psutil.Process(server.process.pid)
+        workers = [worker for zygote in own.children() for worker in zygote.children()]
+        assert len(workers) == 10
+        return {
+            "idle instance, mean PSS of 10, MB": statistics.mean(map(pss, workers)),
+            "supervisor, resident, MB": server.memory(),
+        }
+    finally:
+        server.stop()

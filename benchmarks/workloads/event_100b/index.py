@@ -1,0 +1,5 @@
+"""Returns its input."""
+
+
+def handler(event, context):
+    return event

@@ -42,6 +42,7 @@ class Settings:
     maximum_waiting_calls: int = _setting(1000, "Most calls of one function that wait for a free instance.")
     maximum_wait: float = _setting(10.0, "Longest wait of a call for a free instance, in seconds.")
     idle_timeout: float = _setting(300.0, "Seconds of idleness after which an instance is released.")
+    spare_workers: int = _setting(1, "Started workers that wait for a function, per runtime; they hide a fork.")
     load_timeout: float = _setting(60.0, "Seconds that starting the runtime and importing a module may take.")
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 

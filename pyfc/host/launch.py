@@ -76,6 +76,11 @@ class Worker:
     output: int
     """What it writes to its descriptors 1 and 2."""
 
+    def close(self) -> None:
+        """Close the pipes of a worker that was never given to a link."""
+        for descriptor in (self.incoming, self.outgoing, self.output):
+            os.close(descriptor)
+
 
 class Launcher(Protocol):
     """One way to start workers."""

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 from pyfc.errors import NotSupportedYet
 from pyfc.host.bundle import Bundles
+from pyfc.host.launch import LaunchSpec
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.runtimes import Runtimes
+from pyfc.host.sandbox import LIMITS
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import Target
@@ -71,7 +73,7 @@ class Supervisor:
         self._bundles = bundles
         self._runtimes = runtimes
         self._journal = journal
-        self._launcher = ForkLauncher()
+        self._launcher = ForkLauncher(settings.spare_workers)
         self._scaler = Scaler(settings.maximum_server_instances)
         self._draining: set[Pool] = set()
         self._revision = 0
@@ -82,7 +84,7 @@ class Supervisor:
         """Begin to follow the registry; the zygotes warm up meanwhile."""
         for runtime in self._runtimes.all:
             if runtime.start == "fork":
-                self._launcher.prepare(runtime)
+                self._launcher.prepare(LaunchSpec(runtime=runtime, limits=LIMITS))
         self._task = asyncio.get_running_loop().create_task(self._follow(self._registry.changes()))
 
     async def caught_up(self, revision: int) -> None:

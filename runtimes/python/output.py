@@ -134,3 +134,16 @@ def install() -> Callable[[], None]:
         shared.pending = False
 
     return flush
+
+
+def rehearse() -> None:
+    """Format a line for nobody (see zygote.py)."""
+    record = logging.LogRecord("rehearsal", logging.INFO, "", 0, "text %s", ("argument",), None)
+    _Formatter().format(record)
+    with open(os.devnull, "wb") as null:
+        shared = _Shared(_Pipe(null.fileno()), 1024)
+        stream: Any = _Stream(shared, 1)
+        text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
+        text.write("text")
+        text.flush()
+        text.detach()

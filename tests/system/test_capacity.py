@@ -125,7 +125,9 @@ def wait_for_waiting(server: Server) -> bool:
 
 def test_the_server_limit_takes_the_longest_idle_instance_of_another_function(serve: Callable[..., Server]) -> None:
     echo = "def handler(event, context):\n    return event\n"
-    server = serve({f"f{number}.py": echo for number in range(3)}, PYFC_MAXIMUM_SERVER_INSTANCES="2")
+    server = serve(
+        {f"f{number}.py": echo for number in range(3)}, PYFC_MAXIMUM_SERVER_INSTANCES="2", PYFC_SPARE_WORKERS="0"
+    )
 
     first = server.invoke("default/f0").headers["X-Fc-Instance-Id"]
     second = server.invoke("default/f1").headers["X-Fc-Instance-Id"]
@@ -144,6 +146,7 @@ def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Serv
             "    atexit.register(lambda: open(event.decode(), 'w').close())\n"
         },
         PYFC_IDLE_TIMEOUT="0.3",
+        PYFC_SPARE_WORKERS="0",
     )
     first = server.invoke("default/tidy", str(tmp_path / "tidied").encode()).headers["X-Fc-Instance-Id"]
 

@@ -1,25 +1,52 @@
-"""Start a worker as a fork of its runtime's warm zygote: about a millisecond."""
+"""Start a worker as a fork of its runtime's warm zygote, and keep spares: forked workers that wait for their Init.
+
+A spare is a worker like any other that nobody has told yet what it is to be; it has run no user code. One that is
+taken is replaced a moment later, so that its own start is not slowed down by that of the next one.
+"""
 
 from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, Pipes, Worker
 from pyfc.host.runtimes import Runtime
 from pyfc.host.zygote import Zygote
 
+_log = logging.getLogger(__name__)
+_REFILL_DELAY = 0.01
+
 
 class ForkLauncher:
     """Keeps one zygote per runtime; a zygote that has died is started again for the next worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, spares: int) -> None:
+        self._spares_wanted = spares
         self._zygotes: dict[str, Zygote] = {}
+        self._spares: dict[str, deque[Worker]] = {}
+        self._refills: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
-    def prepare(self, runtime: Runtime) -> None:
-        """Start the zygote ahead of its first worker; it warms up by itself."""
-        self._zygote(runtime)
+    def prepare(self, spec: LaunchSpec) -> None:
+        """Start the zygote and the spares ahead of their first use."""
+        self._zygote(spec.runtime)
+        self._refill_later(spec)
 
     async def launch(self, spec: LaunchSpec) -> Worker:
         """See Launcher."""
+        self._refill_later(spec)
+        spares = self._spares.get(spec.runtime.name)
+        while spares:
+            worker = spares.popleft()
+            if worker.process.exit is None:
+                return worker
+            worker.close()
+        return await self._fork(spec)
+
+    async def _fork(self, spec: LaunchSpec) -> Worker:
         try:
             pipes = Pipes()
         except OSError as error:
@@ -39,7 +66,35 @@ class ForkLauncher:
             zygote = self._zygotes[runtime.name] = Zygote(runtime.folder / runtime.zygote)
         return zygote
 
+    def _refill_later(self, spec: LaunchSpec) -> None:
+        name = spec.runtime.name
+        if self._spares_wanted and name not in self._refills and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._refills[name] = loop.call_later(_REFILL_DELAY, self._start_refill, spec)
+
+    def _start_refill(self, spec: LaunchSpec) -> None:
+        task = asyncio.get_running_loop().create_task(self._refill(spec))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _refill(self, spec: LaunchSpec) -> None:
+        spares = self._spares.setdefault(spec.runtime.name, deque())
+        try:
+            while len(spares) < self._spares_wanted and not self._closed:
+                spares.append(await self._fork(spec))
+        except HostRefused as error:
+            _log.info("no spare worker: %s", error)  # the next launch will tell whoever needs it
+        finally:
+            self._refills.pop(spec.runtime.name, None)
+
     async def close(self) -> None:
         """See Launcher."""
+        self._closed = True
+        for timer in self._refills.values():
+            timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for zygote in self._zygotes.values():
             await zygote.close()
+        for spares in self._spares.values():
+            while spares:
+                spares.popleft().close()

@@ -65,7 +65,7 @@ class Exchange(Protocol):
     ticket: Ticket | None
     on_gone: Callable[[], None] | None
 
-    def respond(self, head: str, body: bytes) -> None:
+    def respond(self, head: str, body: bytes | memoryview) -> None:
         """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
 
 
@@ -339,7 +339,7 @@ class HttpReply(_Reply):
         fault = result.fault
         answer = Response(result.status, result.headers or [], result.body)
         if fault is None and place.trigger.is_event:
-            answer = from_event(result.body)
+            answer = from_event(bytes(result.body))
         lines = ""
         if fault is None:
             try:

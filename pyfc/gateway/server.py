@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 _HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/")
 _EVENT_END = b"/invocations"
 _MAXIMUM_HEAD = 64 * 1024
+_JOINED = 64 * 1024
+"""Bodies below this size are written in one piece with their head."""
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
@@ -92,7 +94,7 @@ class Exchange:
         self.on_gone: Callable[[], None] | None = None
         self.client = protocol.client[0] if protocol.client else ""
 
-    def respond(self, head: str, body: bytes) -> None:
+    def respond(self, head: str, body: bytes | memoryview) -> None:
         """See invocations.Exchange."""
         self.response_complete = True
         self.on_gone = None  # the Reply holds this exchange: a circle would have to be collected
@@ -102,7 +104,7 @@ class Exchange:
             return
         ending = "\r\n" if self.keep_alive else "Connection: close\r\n\r\n"
         data = f"{head}{protocol.shared.date}{ending}".encode("latin-1")
-        if len(body) < 65536:
+        if len(body) < _JOINED:
             transport.write(data + body)
         else:
             transport.writelines((data, body))

@@ -47,15 +47,15 @@ class Upload:
 class Download:
     """A result of which more is to come. Bytes beyond `maximum` are counted and thrown away."""
 
-    def __init__(self, head: list[Any], first: bytes, maximum: int) -> None:
+    def __init__(self, head: list[Any], first: bytes | memoryview, maximum: int) -> None:
         self.head = head
         if not len(first) < head[1]:
             raise ValueError("a Reply says that more follows, and nothing does")
         self._size = len(first)
-        self._parts = [first]
+        self._parts: list[bytes | memoryview] = [first]
         self._maximum = maximum
 
-    def take(self, payload: bytes) -> bytes:
+    def take(self, payload: bytes | memoryview) -> bytes:
         """Keep the bytes of one Data frame; the Credit frame's header. Raises ValueError for what is not allowed."""
         self._size += len(payload)
         if not 0 < len(payload) <= frames.MAXIMUM_DATA or self._size > self.head[1]:

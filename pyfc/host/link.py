@@ -25,11 +25,12 @@ from typing import Any
 
 import msgpack
 
-from pyfc.host import faults, output
+from pyfc.host import faults, longframe, output
 from pyfc.host.backlog import Backlog
 from pyfc.host.bodies import Download, Upload
 from pyfc.host.expectation import Expectation
 from pyfc.host.launch import Worker
+from pyfc.host.longframe import LongFrame
 from pyfc.host.process import Exit, open_statistics, resident_memory
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Reply, Result, Usage
 from pyfc.wire import frames
@@ -86,6 +87,7 @@ class Link:
         self._maximum_result = maximum_result
         self._loop = asyncio.get_running_loop()
         self._buffer = b""
+        self._long: LongFrame | None = None
         self._backlog = Backlog(worker.outgoing)
         self.expectation = Expectation()
         """Gets the frames of the instance's start."""
@@ -129,12 +131,18 @@ class Link:
         if self._timer is None:
             self._timer = self._loop.call_later(timeout, self._check_deadlines)
         head = _prefix(7 + len(header) + len(first), frames.INVOKE, number, len(header))
-        self._write(head + header + first)
+        if size < _READ:
+            self._write(head + header + body)
+            return
+        self._write(head + header)
+        self._write(first)
         if flight.upload is not None:
             self._send_ready(flight.upload)
 
     def _readable(self) -> bool:
         """Take the frames that have arrived; whether there was anything."""
+        if self._long is not None:
+            return self._read_long(self._long)
         try:
             data = os.read(self.worker.incoming, _READ)
         except BlockingIOError:
@@ -143,7 +151,7 @@ class Link:
             self._break()
             return False
         if self._buffer:
-            data = self._buffer + data if len(self._buffer) < _READ else self._read_long(data)
+            data = self._buffer + data
         end = len(data)
         at = 0
         while end - at >= 4 and not self._broken:
@@ -152,28 +160,28 @@ class Link:
                 self._break()
                 return False
             if end - at < size:
+                if size > longframe.THRESHOLD:
+                    self._long = LongFrame(data[at:])
+                    at = end
                 break
             self._take(data, at, size)
             at += size
         self._buffer = data[at:] if at else data
         return True
 
-    def _read_long(self, data: bytes) -> bytes:
-        """The rest of a long frame, as far as it has arrived, joined once."""
-        need = 4 + int.from_bytes(self._buffer[:4], "big") - len(self._buffer) - len(data)
-        chunks = [self._buffer, data]
-        while need > 0:
-            try:
-                chunk = os.read(self.worker.incoming, _READ)
-            except BlockingIOError:
-                break
-            if not chunk:
-                break
-            chunks.append(chunk)
-            need -= len(chunk)
-        return b"".join(chunks)
+    def _read_long(self, frame: LongFrame) -> bool:
+        """Take a long frame when it is whole; whether there may be more to read."""
+        try:
+            whole = frame.fill(self.worker.incoming)
+        except EOFError:
+            self._break()
+            return False
+        if whole:
+            self._long = None
+            self._take(frame.view, 0, len(frame.view))
+        return whole
 
-    def _take(self, data: bytes, at: int, size: int) -> None:
+    def _take(self, data: bytes | memoryview, at: int, size: int) -> None:
         """One whole frame."""
         _, kind, number, header_size = _frame_head(data, at)
         start = at + frames.PREFIX.size + header_size
@@ -190,7 +198,7 @@ class Link:
         except (ValueError, TypeError, KeyError, IndexError):
             self._break()
 
-    def _replied(self, number: int, header: list[Any], payload: bytes) -> None:
+    def _replied(self, number: int, header: list[Any], payload: bytes | memoryview) -> None:
         more, size, fault, status, headers = header[:5]
         flight = self.in_flight[number]
         if more:
@@ -248,7 +256,7 @@ class Link:
         for piece in upload.ready():
             self._write(piece)
 
-    def _take_data(self, number: int, header: list[Any], payload: bytes) -> None:
+    def _take_data(self, number: int, header: list[Any], payload: bytes | memoryview) -> None:
         download = self.in_flight[number].download
         if download is None:
             raise ValueError("Data without a Reply before it")
@@ -274,7 +282,7 @@ class Link:
         """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
         return b"" if self._closed else self._read_output()
 
-    def _take_other(self, kind: int, number: int, header: list[Any], payload: bytes) -> None:
+    def _take_other(self, kind: int, number: int, header: list[Any], payload: bytes | memoryview) -> None:
         if kind == frames.DATA:
             self._take_data(number, header, payload)
         elif kind == frames.CREDIT:
@@ -283,7 +291,7 @@ class Link:
                 flight.upload.grant(int(header[0]))
                 self._send_ready(flight.upload)
         else:
-            self.expectation.offer(kind, header, payload)
+            self.expectation.offer(kind, header, bytes(payload))
 
     def _check_deadlines(self) -> None:
         self._timer = None

@@ -95,7 +95,7 @@ class Result(NamedTuple):
     """The answer to one call. `fault` is None on success."""
 
     fault: Fault | None
-    body: bytes
+    body: bytes | memoryview
     usage: Usage
     status: int = 200
     headers: list[tuple[str, str]] | None = None

@@ -58,7 +58,7 @@ class Response(NamedTuple):
 
     status: int
     headers: list[tuple[str, str]]
-    body: bytes
+    body: bytes | memoryview
 
 
 def translate(method: str, path: bytes, uri: bytes, client: str, fields: list[tuple[bytes, bytes]]) -> HttpRequest:

@@ -55,15 +55,20 @@ class Exchange(Protocol):
 
     method: bytes
     url: bytes
+    path: bytes
+    """The url without its query."""
     headers: list[tuple[bytes, bytes]]
     fields: dict[bytes, bytes]
     """The headers by lower-case name; the last of those that are there twice."""
     body: bytes
-    client: str
     gone: bool
     """The client has left."""
     ticket: Ticket | None
     on_gone: Callable[[], None] | None
+
+    @property
+    def client(self) -> str:
+        """The client's address."""
 
     def respond(self, head: str, body: bytes | memoryview) -> None:
         """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
@@ -103,7 +108,7 @@ class Invocations:
         """Answer a request on `/VERSION/services/.../invocations` or `/VERSION/proxy/...`, now or later."""
         if not self._numbers:
             self._numbers = request_ids()
-        path = exchange.url.partition(b"?")[0]
+        path = exchange.path
         place = self._event_places.get(path)
         if place is not None or path[11:17] != b"/proxy":
             reply: _Reply = EventReply(self, exchange, self._numbers.pop())
@@ -203,8 +208,10 @@ class Invocations:
 class _Reply:
     """What both kinds of answer share."""
 
-    __slots__ = ("call", "exchange", "owner", "place", "request_id")
     error_header = ""
+    place: _Place | None = None
+    call: Invocation | None = None
+    wants_log = False
 
     def begin(self, place: _Place | None, path: bytes) -> None:
         """Check the request and submit it; `place` if the path is known. Raises PyfcError."""
@@ -214,8 +221,6 @@ class _Reply:
         self.owner = owner
         self.exchange = exchange
         self.request_id = number
-        self.place: _Place | None = None
-        self.call: Invocation | None = None
 
     def refuse(self, error: PyfcError) -> None:
         """See Reply."""
@@ -249,12 +254,6 @@ class _Reply:
 
 class EventReply(_Reply):
     """Writes the answer of InvokeFunction."""
-
-    __slots__ = ("wants_log",)
-
-    def __init__(self, owner: Invocations, exchange: Exchange, number: str) -> None:
-        super().__init__(owner, exchange, number)
-        self.wants_log = False
 
     def begin(self, place: _Place | None, path: bytes) -> None:
         """See _Reply."""
@@ -305,7 +304,6 @@ class EventReply(_Reply):
 class HttpReply(_Reply):
     """Writes the answer of an HTTP function."""
 
-    __slots__ = ()
     error_header = "X-Fc-Error-Type: FcCommonError\r\n"
 
     def begin(self, _: _Place | None, path: bytes) -> None:

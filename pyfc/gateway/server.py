@@ -69,30 +69,33 @@ _NO_EVENT = _NoEvent()
 class Exchange:
     """One request on a hot route and the place of its response; also a cycle in uvicorn's pipeline."""
 
-    __slots__ = (
-        "body", "chunks", "client", "complete", "disconnected", "expects", "fields", "gone", "headers", "keep_alive",
-        "method", "on_gone", "protocol", "response_complete", "size", "ticket", "url",
-    )  # fmt: skip
     message_event = _NO_EVENT
+    expects = False
+    body = b""
+    chunks: list[bytes] | None = None
+    size = 0
+    complete = False
+    response_complete = False
+    disconnected = False
+    gone = False
+    ticket: Ticket | None = None
+    on_gone: Callable[[], None] | None = None
 
-    def __init__(self, protocol: Protocol, method: bytes, fields: dict[bytes, bytes], *, keep_alive: bool) -> None:
+    def __init__(
+        self, protocol: Protocol, method: bytes, path: bytes, fields: dict[bytes, bytes], *, keep_alive: bool
+    ) -> None:
         self.protocol = protocol
         self.method = method
         self.url: bytes = protocol.url
+        self.path = path
         self.headers: list[tuple[bytes, bytes]] = protocol.headers
         self.fields = fields
         self.keep_alive = keep_alive
-        self.expects = False
-        self.body = b""
-        self.chunks: list[bytes] = []
-        self.size = 0
-        self.complete = False
-        self.response_complete = False
-        self.disconnected = False
-        self.gone = False
-        self.ticket: Ticket | None = None
-        self.on_gone: Callable[[], None] | None = None
-        self.client = protocol.client[0] if protocol.client else ""
+
+    @property
+    def client(self) -> str:
+        """The client's address."""
+        return self.protocol.client[0] if self.protocol.client else ""
 
     def respond(self, head: str, body: bytes | memoryview) -> None:
         """See invocations.Exchange."""
@@ -191,13 +194,14 @@ class Protocol(HttpToolsProtocol):
         problem = self._problem(fields)
         if problem is not None:
             self._refuse(problem)
-        elif self.url.startswith(_HOT) and (self.url[11:17] == b"/proxy" or self._is_invocation()):
-            self._begin(fields)
+        elif self.url.startswith(_HOT):
+            path = self.url.partition(b"?")[0]
+            if path.endswith(_EVENT_END) or path[11:17] == b"/proxy":
+                self._begin(path, fields)
+            else:
+                self._begin_asgi(fields)
         else:
             self._begin_asgi(fields)
-
-    def _is_invocation(self) -> bool:
-        return self.url.partition(b"?")[0].endswith(_EVENT_END)
 
     def _problem(self, fields: dict[bytes, bytes]) -> PyfcError | None:
         """What makes the head ambiguous or too large, if anything does."""
@@ -222,15 +226,16 @@ class Protocol(HttpToolsProtocol):
             return EntityTooLarge(limit=self.shared.settings.maximum_body)
         return None
 
-    def _begin(self, fields: dict[bytes, bytes]) -> None:
+    def _begin(self, path: bytes, fields: dict[bytes, bytes]) -> None:
         before = self.cycle
         keep_alive = (
             self.parser.should_keep_alive()
             and self.parser.get_http_version() != "1.0"
             and not self.parser.should_upgrade()
         )
-        exchange = self.cycle = Exchange(self, self.parser.get_method(), fields, keep_alive=keep_alive)
-        exchange.expects = fields.get(b"expect", b"").lower() == b"100-continue"
+        exchange = self.cycle = Exchange(self, self.parser.get_method(), path, fields, keep_alive=keep_alive)
+        if b"expect" in fields:
+            exchange.expects = fields[b"expect"].lower() == b"100-continue"
         if before is None or before.response_complete:
             self._start_exchange(exchange)
         else:
@@ -268,7 +273,10 @@ class Protocol(HttpToolsProtocol):
         if not isinstance(cycle, Exchange):
             super().on_body(body)
         elif not cycle.response_complete:
-            cycle.chunks.append(body)
+            if cycle.chunks is None:
+                cycle.chunks = [body]
+            else:
+                cycle.chunks.append(body)
             cycle.size += len(body)
             if cycle.size > self.shared.settings.maximum_body:
                 self._refuse(EntityTooLarge(limit=self.shared.settings.maximum_body))
@@ -282,9 +290,9 @@ class Protocol(HttpToolsProtocol):
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
             return
-        chunks = cycle.chunks
-        cycle.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        cycle.chunks = []
+        if cycle.chunks is not None:
+            cycle.body = cycle.chunks[0] if len(cycle.chunks) == 1 else b"".join(cycle.chunks)
+            cycle.chunks = None
         cycle.complete = True
         if cycle is self._turn:
             self.shared.invocations.handle(cycle)

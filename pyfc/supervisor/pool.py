@@ -127,7 +127,10 @@ class Pool:
             else:
                 instance.idle_since = self._loop.time()
                 self.idle.append(instance)
-        flight.reply.result(result)
+        try:
+            flight.reply.result(result)
+        except Exception:  # a bug of ours must not take the other calls of this worker with it
+            _log.exception("an answer could not be given", extra={"request_id": flight.call.request_id})
 
     # the cold path
 

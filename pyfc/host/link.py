@@ -55,6 +55,9 @@ _available = array.array("i", [0])
 """Filled by the kernel: bytes in a pipe."""
 
 
+Answer = tuple["Flight", Result] | None
+
+
 class Flight:
     """One call in a worker. What stands here holds until something else is known."""
 
@@ -80,7 +83,8 @@ class Link:
         self.peak_memory = 0.0
         self.calls = 0
         self.on_answer: Callable[[Link, Flight, Result], None] = lambda *_: None
-        self.on_late: Callable[[Link], None] = lambda *_: None
+        self.on_doomed: Callable[[Link], None] = lambda *_: None
+        """The worker is about to be ended: it gets no further call."""
         self.on_closed: Callable[[Link, Exit], None] = lambda *_: None
         self.on_output: Callable[[str, bytes], None] = lambda *_: None
         """Output that no answer will carry: (request id or '', bytes)."""
@@ -91,6 +95,7 @@ class Link:
         self._backlog = Backlog(worker.outgoing)
         self.expectation = Expectation()
         """Gets the frames of the instance's start."""
+        self._takers = {frames.REPLY: self._replied, frames.DATA: self._take_data, frames.CREDIT: self._take_credit}
         self._timer: asyncio.TimerHandle | None = None
         self._broken = False
         self._memory_read = 0.0
@@ -109,10 +114,8 @@ class Link:
     def invoke(self, flight: Flight, timeout: float) -> None:
         """Send one call; its answer comes to `on_answer`."""
         call = flight.call
-        if not self._output_is_read:
-            written = self._read_output()
-            if written:
-                self.on_output("", written)
+        if not self._output_is_read and (written := self._read_output()):
+            self.on_output("", written)
         self.calls += 1
         number = self.calls
         body = call.body
@@ -191,19 +194,26 @@ class Link:
             return
         try:
             header = msgpack.unpackb(data[at + frames.PREFIX.size : start])
-            if kind == frames.REPLY:
-                self._replied(number, header, data[start:end])
-            else:
-                self._take_other(kind, number, header, data[start:end])
-        except (ValueError, TypeError, KeyError, IndexError):
+            take = self._takers.get(kind)
+            if take is None:
+                self.expectation.offer(kind, header, bytes(data[start:end]))
+                return
+            answer = take(number, header, data[start:end])
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError):
             self._break()
+            return
+        if answer is not None:
+            self._output_is_read = True
+            self.on_answer(self, *answer)
+            self._output_is_read = False
 
-    def _replied(self, number: int, header: list[Any], payload: bytes | memoryview) -> None:
+    def _replied(self, number: int, header: list[Any], payload: bytes | memoryview) -> Answer:
+        """What to answer, if the frame ends a call. Raises ValueError and its like for what is no proper Reply."""
         more, size, fault, status, headers = header[:5]
         flight = self.in_flight[number]
         if more:
             flight.download = Download(header, payload, self._maximum_result)
-            return
+            return None
         if headers is not None:
             headers = [(str(name), str(value)) for name, value in headers]
         if fault is not None:
@@ -214,7 +224,7 @@ class Link:
         elif size != len(payload):
             raise ValueError("a body is not of the size that its Reply told")
         if flight.late:
-            return  # it has been told to stop; its death answers the call
+            return None  # it has been told to stop; its death answers the call
         now = _monotonic()
         duration = now - flight.started
         if duration > _SHORT_CALL or now - self._memory_read > _MEMORY_INTERVAL:
@@ -224,9 +234,7 @@ class Link:
         if flight.log:
             log = flight.log + log
         del self.in_flight[number]
-        self._output_is_read = True
-        self.on_answer(self, flight, Result(fault, payload, usage, int(status), headers, log, flight.startup))
-        self._output_is_read = False
+        return flight, Result(fault, payload, usage, int(status), headers, log, flight.startup)
 
     def _read_output(self) -> bytes:
         """What the output pipe holds now. Mostly nothing: asking costs a third of a read that fails."""
@@ -256,14 +264,20 @@ class Link:
         for piece in upload.ready():
             self._write(piece)
 
-    def _take_data(self, number: int, header: list[Any], payload: bytes | memoryview) -> None:
+    def _take_data(self, number: int, header: list[Any], payload: bytes | memoryview) -> Answer:
         download = self.in_flight[number].download
         if download is None:
             raise ValueError("Data without a Reply before it")
         credit = download.take(payload)
         self._write(_prefix(7 + len(credit), frames.CREDIT, number, len(credit)) + credit)
-        if not header[0]:
-            self._replied(number, *download.whole())
+        return None if header[0] else self._replied(number, *download.whole())
+
+    def _take_credit(self, number: int, header: list[Any], _payload: bytes | memoryview) -> Answer:
+        flight = self.in_flight.get(number)
+        if flight is not None and flight.upload is not None:
+            flight.upload.grant(int(header[0]))
+            self._send_ready(flight.upload)
+        return None
 
     # the cold path
 
@@ -282,17 +296,6 @@ class Link:
         """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
         return b"" if self._closed else self._read_output()
 
-    def _take_other(self, kind: int, number: int, header: list[Any], payload: bytes | memoryview) -> None:
-        if kind == frames.DATA:
-            self._take_data(number, header, payload)
-        elif kind == frames.CREDIT:
-            flight = self.in_flight.get(number)
-            if flight is not None and flight.upload is not None:
-                flight.upload.grant(int(header[0]))
-                self._send_ready(flight.upload)
-        else:
-            self.expectation.offer(kind, header, bytes(payload))
-
     def _check_deadlines(self) -> None:
         self._timer = None
         if not self.in_flight:
@@ -303,7 +306,7 @@ class Link:
         for flight in late:
             flight.late = True
         if late:
-            self.on_late(self)
+            self.on_doomed(self)
             self.worker.process.send_signal(signal.SIGTERM)
             self._loop.call_later(_TERM_GRACE, self.kill)
         elif waiting:
@@ -314,16 +317,12 @@ class Link:
         """End the worker at once."""
         self.worker.process.send_signal(signal.SIGKILL)
 
-    def abandon(self) -> None:
-        """The worker can not be killed for now: answer its calls without it."""
-        if not self._closed:
-            self._fail_flights()
-
     def _break(self) -> None:
         """The worker sent what is no frame, or closed its pipe: it can not be trusted with another call."""
         if not self._broken:
             self._broken = True
             self._loop.remove_reader(self.worker.incoming)
+            self.on_doomed(self)
             self.kill()
 
     def _exited(self, how: Exit) -> None:
@@ -335,14 +334,14 @@ class Link:
         self._closed = True
         self.peak_memory = max(self.peak_memory, how.peak_memory / _MEGABYTE)
         self.expectation.fail(how)
-        self._fail_flights()
-        rest = self._read_output()
-        if rest:
+        self.fail_flights()
+        if rest := self._read_output():
             self.on_output("", rest)
         self._release()
         self.on_closed(self, how)
 
-    def _fail_flights(self) -> None:
+    def fail_flights(self) -> None:
+        """Answer the calls in flight: the worker is gone, or can not be killed for now."""
         now = _monotonic()
         for number, flight in list(self.in_flight.items()):
             del self.in_flight[number]

@@ -25,9 +25,9 @@ from pyfc.wire import frames
 
 STOP_GRACE = 1.0
 """Seconds that a worker gets to end by itself after Stop."""
-_STARTUP_KEPT = 65536
 KILL_GRACE = 5.0
 """Seconds after SIGKILL in which a process normally is gone; then it counts as stuck."""
+_STARTUP_KEPT = 65536
 
 
 class StartFailed(Exception):
@@ -140,14 +140,14 @@ class Instance:
             self._set_timer(KILL_GRACE, self._overdue)
 
     def condemned(self) -> None:
-        """The link has told the worker to stop because a call was late."""
+        """The link ends the worker, because of a late call or a broken frame."""
         self._advance(Event.KILL)
         self._set_timer(KILL_GRACE, self._overdue)
 
     def _overdue(self) -> None:
         self._advance(Event.OVERDUE)
         if self.state is State.STUCK and self.link is not None:
-            self.link.abandon()
+            self.link.fail_flights()
 
     def _closed(self, _link: Link, how: Exit) -> None:
         self._advance(Event.DIED)

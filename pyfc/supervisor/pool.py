@@ -188,7 +188,7 @@ class Pool:
         assert link is not None
         self._by_link[link] = instance
         link.on_answer = self._answered
-        link.on_late = self._late
+        link.on_doomed = self._doomed
         link.on_output = partial(self._on_output, self.function, instance.id)
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_later(self._settings.idle_timeout, self._release_idle)
@@ -239,8 +239,11 @@ class Pool:
         while (waiter := self._next_waiter()) is not None:
             waiter.reply.refuse(error)
 
-    def _late(self, link: Link) -> None:
-        self._by_link[link].condemned()
+    def _doomed(self, link: Link) -> None:
+        instance = self._by_link[link]
+        instance.condemned()
+        if instance in self.idle:
+            self.idle.remove(instance)
 
     def _dead(self, instance: Instance, _how: Exit) -> None:
         self._forget(instance)

@@ -187,3 +187,25 @@ def test_a_zygote_that_is_killed_is_started_again(serve: Callable[..., Server]) 
     answer = wait_until(lambda: (found := server.invoke("default/echo", b"y")).body == b"y" and found, "an answer")
     assert answer.status == 200
     assert psutil.Process(server.process.pid).children() != [zygote]
+
+
+def test_a_new_instance_takes_the_spare_worker_and_another_spare_is_made(serve: Callable[..., Server]) -> None:
+    server = serve({"tells.py": "import os\ndef handler(event, context):\n    return os.getpid()\n"})
+    [spare] = wait_until(server.workers, "the first spare")
+
+    taken = server.invoke("default/tells").json
+
+    assert taken == spare.pid
+    wait_until(lambda: len(server.workers()) == 2, "the next spare")
+
+
+def test_a_spare_that_has_died_is_not_used(serve: Callable[..., Server]) -> None:
+    server = serve({"tells.py": "import os\ndef handler(event, context):\n    return os.getpid()\n"})
+    [spare] = wait_until(server.workers, "the first spare")
+    spare.kill()
+    psutil.wait_procs([spare], timeout=10)
+
+    answer = server.invoke("default/tells")
+
+    assert answer.headers["X-Fc-Error-Type"] is None
+    assert answer.json != spare.pid

@@ -17,12 +17,12 @@ _HELLO = "def handler(event, context):\n    return event\n"
 _SLEEPY = "import time\n\n\ndef handler(event, context):\n    time.sleep(0.5)\n"
 
 
-def pyfc_server(folder: Path, cpus: set[int], function: str, *options: str) -> Server:
+def pyfc_server(folder: Path, cpus: set[int], function: str, **environment: str) -> Server:
     """A pyfc that serves `folder`; `function` is called once to see that it answers."""
     port = free_port()
-    command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet", *options]
+    command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet"]
     path = f"/2016-08-15/services/default/functions/{function}/invocations"
-    return Server([*command, "--data-dir", str(folder.with_suffix(".data"))], path, port, cpus, folder)
+    return Server([*command, "--data-dir", str(folder.with_suffix(".data"))], path, port, cpus, folder, **environment)
 
 
 def _project(scratch: Path, name: str, files: dict[str, str]) -> Path:
@@ -96,7 +96,7 @@ def idle_memory(scratch: Path, cpus: set[int]) -> Figures:
     """Mean PSS in MB of ten idle instances of hello functions."""
     names = [f"hello{number}" for number in range(10)]
     folder = _project(scratch, "idle", {f"{name}.py": _HELLO for name in names})
-    server = pyfc_server(folder, cpus, "hello0")
+    server = pyfc_server(folder, cpus, "hello0", PYFC_SPARE_WORKERS="0")
     try:
         for name in names:
             post(server.port, server.path.replace("/hello0/", f"/{name}/"), b"x")

@@ -1,6 +1,6 @@
 """Measures pyfc beside what people would use instead, interleaved, in one run on one machine.
 
-    python benchmarks/run.py [--quick] [--setup pinned] [--only event_100b] [--json FILE] [--plot FILE]
+    python benchmarks/run.py [--quick] [--measure warm] [--setup pinned] [--only event_100b] [--json FILE] [--plot FILE]
     python benchmarks/run.py --compare BEFORE.json AFTER.json
 
 Two set-ups: `pinned`, everything on one CPU, for comparison; `free`, no pinning. The peers of a line run in turns,
@@ -50,20 +50,27 @@ def main() -> int:
     }
     print(f"load: {result['load']}")
     with tempfile.TemporaryDirectory(prefix="pyfc-bench-") as scratch:
-        result["warm"] = _warm(options, peers, python, Path(scratch))
-        result["other"] = {} if options.only else _other(options, Path(scratch))
+        result["warm"] = _warm(options, peers, python, Path(scratch)) if options.measure != "other" else []
+        _save(result, options.json)
+        result["other"] = _other(options, Path(scratch)) if options.measure != "warm" else {}
+    _save(result, options.json)
     print(report.warm_table(result["warm"]))
     print(report.figures_table(result["other"]))
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
     if options.plot:
         report.plot(result["warm"], options.plot)
     return 0
 
 
+def _save(result: dict[str, Any], path: Path | None) -> None:
+    """What there is so far: a measurement that fails must not cost those before it."""
+    if path is not None:
+        path.write_text(json.dumps(result, indent=1) + "\n")
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under two minutes: few workloads, peers and rounds")
+    parser.add_argument("--measure", choices=["warm", "other", "both"], default="both")
     parser.add_argument("--setup", choices=["pinned", "free", "both"], default="both")
     parser.add_argument("--only", action="append", metavar="WORKLOAD", help="this workload only (repeatable)")
     parser.add_argument("--peers", action="append", metavar="PEER", help="this peer only (repeatable)")

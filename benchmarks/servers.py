@@ -40,7 +40,9 @@ def post(port: int, path: str, body: bytes) -> int:
 class Server:
     """One peer's server process and its children; `ready_seconds`: from its start to its first answer."""
 
-    def __init__(self, command: list[str], path: str, port: int, cpus: set[int], folder: Path) -> None:
+    def __init__(
+        self, command: list[str], path: str, port: int, cpus: set[int], folder: Path, **environment: str
+    ) -> None:
         self.path = path
         self.port = port
         began = time.monotonic()
@@ -49,6 +51,7 @@ class Server:
             command,
             stdout=self._log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
             cwd="/",  # nothing in the current folder must be importable by chance
             preexec_fn=lambda: os.sched_setaffinity(0, cpus),
             start_new_session=True,

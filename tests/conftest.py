@@ -16,14 +16,7 @@ def _end(server: Server) -> None:
     status, errors = server.stop()
     assert status == 0, errors
     assert "Traceback" not in errors, errors
-    wait_until(lambda: not [each for each in processes if _lives(each)], "the end of every process of the server")
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_until(lambda: not [each for each in processes if each.is_running()], "the end of every process of the server")
 
 
 @pytest.fixture(scope="session")

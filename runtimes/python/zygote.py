@@ -38,6 +38,7 @@ import output  # noqa: E402
 import wire  # noqa: E402
 
 _REHEARSALS = 20
+_END_GRACE = 2
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = ("bootstrap", "context", "enter", "output", "wire", "wsgi")
@@ -158,9 +159,12 @@ class _Zygote:
             self._send(wire.EXITED, 0, (pid, status, peak))
 
     def _end(self) -> NoReturn:
+        signal.alarm(_END_GRACE)  # a worker that can not be killed must not keep the zygote
         for pid in self._workers:
             _kill_group(pid)
             os.kill(pid, signal.SIGKILL)
+        for pid in self._workers:
+            os.waitpid(pid, 0)
         os._exit(0)
 
 

@@ -211,7 +211,6 @@ class _Reply:
     error_header = ""
     place: _Place | None = None
     call: Invocation | None = None
-    wants_log = False
 
     def begin(self, place: _Place | None, path: bytes) -> None:
         """Check the request and submit it; `place` if the path is known. Raises PyfcError."""
@@ -240,6 +239,20 @@ class _Reply:
             b"" if exchange.method == b"HEAD" else body,
         )
 
+    def _common(self, fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]] | None:
+        """What both kinds read of the headers: refuses what can not be served, returns the trace."""
+        if b"x-fc-invocation-type" in fields:
+            check_invocation_type(fields[b"x-fc-invocation-type"])
+        return trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
+
+    def _platform_lines(self, usage: Usage, place: _Place) -> str:
+        """The headers that FC adds to every answer of a function."""
+        return (
+            f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n"
+            f"X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n"
+            f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}"
+        )
+
     def _call(self, place: _Place) -> Invocation:
         if self.call is not None:
             return self.call
@@ -255,6 +268,8 @@ class _Reply:
 class EventReply(_Reply):
     """Writes the answer of InvokeFunction."""
 
+    wants_log = False
+
     def begin(self, place: _Place | None, path: bytes) -> None:
         """See _Reply."""
         exchange = self.exchange
@@ -266,11 +281,7 @@ class EventReply(_Reply):
         self.place = place
         fields = exchange.fields
         self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
-        if b"x-fc-invocation-type" in fields:
-            check_invocation_type(fields[b"x-fc-invocation-type"])
-        trace = None
-        if b"x-fc-tracing-opentracing-span-context" in fields:
-            trace = trace_of(fields)
+        trace = self._common(fields)
         call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, trace)
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(call, self)
@@ -280,7 +291,6 @@ class EventReply(_Reply):
         exchange, place, call = self.exchange, self.place, self.call
         assert place is not None
         assert call is not None
-        usage = result.usage
         function = place.entry.function
         self.owner.record(function, call, _CLIENT_CLOSED if exchange.gone else 200, result, "")
         if exchange.gone:
@@ -293,10 +303,7 @@ class EventReply(_Reply):
             extra += f"X-Fc-Log-Result: {base64.b64encode(log).decode()}\r\n"
         exchange.respond(
             "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
-            f"Content-Length: {len(result.body)}\r\nX-Fc-Request-Id: {self.request_id}\r\n"
-            f"X-Fc-Instance-Id: {usage.instance_id}\r\n"
-            f"X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n"
-            f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}{extra}",
+            f"Content-Length: {len(result.body)}\r\n{self._platform_lines(result.usage, place)}{extra}",
             result.body,
         )
 
@@ -315,11 +322,9 @@ class HttpReply(_Reply):
         self.place = place
         method = exchange.method.decode("latin-1")
         self.owner.check_trigger(config, method)
-        if b"x-fc-invocation-type" in exchange.fields:
-            check_invocation_type(exchange.fields[b"x-fc-invocation-type"])
+        trace = self._common(exchange.fields)
         request = translate(method, rest, exchange.url, exchange.client, exchange.headers)
         target = place.target
-        trace = trace_of(exchange.fields) if b"x-fc-tracing-opentracing-span-context" in exchange.fields else None
         if config.is_event:
             body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)
             self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
@@ -359,10 +364,7 @@ class HttpReply(_Reply):
         if answer.status not in _NO_BODY:
             lines += f"Content-Length: {len(answer.body)}\r\n"
         head = (
-            f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n{lines}"
-            f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n"
-            f"X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n"
-            f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}"
+            f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n{lines}{self._platform_lines(usage, place)}"
         )
         has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
         self.exchange.respond(head, answer.body if has_body else b"")

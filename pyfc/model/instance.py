@@ -21,8 +21,6 @@ class State(Enum):
     """The user's initializer runs."""
     READY = "ready"
     """Takes calls."""
-    DRAINING = "draining"
-    """Takes no new calls; the running ones end."""
     STOPPING = "stopping"
     """Was told to stop and may clean up."""
     KILLED = "killed"
@@ -38,7 +36,6 @@ class Event(Enum):
 
     LOADED = "loaded"
     INITIALIZED = "initialized"
-    DRAIN = "drain"
     STOP = "stop"
     KILL = "kill"
     OVERDUE = "overdue"
@@ -49,32 +46,22 @@ _NEXT: dict[State, dict[Event, State]] = {
     State.STARTING: {
         Event.LOADED: State.INITIALIZING,
         Event.INITIALIZED: State.READY,
-        Event.DRAIN: State.DRAINING,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,
     },
     State.INITIALIZING: {
         Event.INITIALIZED: State.READY,
-        Event.DRAIN: State.DRAINING,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,
     },
     State.READY: {
-        Event.DRAIN: State.DRAINING,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
-    },
-    State.DRAINING: {
-        Event.DRAIN: State.DRAINING,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,
     },
     State.STOPPING: {
-        Event.DRAIN: State.STOPPING,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,
@@ -82,21 +69,18 @@ _NEXT: dict[State, dict[Event, State]] = {
     State.KILLED: {
         Event.LOADED: State.KILLED,
         Event.INITIALIZED: State.KILLED,
-        Event.DRAIN: State.KILLED,
         Event.STOP: State.KILLED,
         Event.KILL: State.KILLED,
         Event.OVERDUE: State.STUCK,
         Event.DIED: State.DEAD,
     },
     State.STUCK: {
-        Event.DRAIN: State.STUCK,
         Event.STOP: State.STUCK,
         Event.KILL: State.STUCK,
         Event.OVERDUE: State.STUCK,
         Event.DIED: State.DEAD,
     },
     State.DEAD: {
-        Event.DRAIN: State.DEAD,
         Event.STOP: State.DEAD,
         Event.KILL: State.DEAD,
         Event.OVERDUE: State.DEAD,

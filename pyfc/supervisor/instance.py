@@ -116,15 +116,6 @@ class Instance:
             _, message, type_ = header[0][:3]
             raise _StepFailed(Fault(FaultKind.INIT_FAILED, str(message), str(type_)), payload)
 
-    def drain(self) -> None:
-        """Take no new calls; stop when the running ones have ended."""
-        if self.state in {State.STARTING, State.INITIALIZING}:
-            self.kill()
-            return
-        self._advance(Event.DRAIN)
-        if self.state is State.DRAINING and self.link is not None and not self.link.in_flight:
-            self.stop()
-
     def stop(self) -> None:
         """Let the worker end by itself, and kill it if it does not."""
         self._advance(Event.STOP)

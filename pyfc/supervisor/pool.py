@@ -212,7 +212,7 @@ class Pool:
 
     def _rest(self, instance: Instance) -> None:
         if self.draining:
-            instance.drain()
+            instance.stop()
             return
         instance.idle_since = self._loop.time()
         self.idle.append(instance)
@@ -294,7 +294,7 @@ class Pool:
         """Serve those who wait, then end every instance; `drained` is set when none is left."""
         self.draining = True
         while self.idle:
-            self.idle.pop().drain()
+            self.idle.pop().stop()
 
     def kill(self) -> None:
         """End every instance now; calls in flight fail."""

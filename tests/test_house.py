@@ -17,6 +17,7 @@ from pyfc.app import App
 from pyfc.cli import COMMANDS
 from pyfc.errors import PyfcError
 from pyfc.gateway import listener
+from pyfc.host import link
 from pyfc.observe import journal
 from pyfc.project.load import load
 from pyfc.settings import Settings
@@ -135,7 +136,8 @@ FOUR = ["gateway/server.py", "gateway/invocations.py", "supervisor/pool.py", "ho
 def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_function_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((journal, "_BATCH_DELAY"), (listener, "_TICK")):  # what happens beside a call stays away
+    beside = ((journal, "_BATCH_DELAY"), (listener, "_TICK"), (link, "_MEMORY_INTERVAL"), (link, "_SHORT_CALL"))
+    for module, name in beside:  # what does not happen in every call stays away
         monkeypatch.setattr(module, name, 60.0)
     (tmp_path / "echo.py").write_text("def handler(event, context):\n    return event\n")
     (tmp_path / "web.py").write_text(

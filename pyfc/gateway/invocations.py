@@ -32,6 +32,7 @@ from pyfc.gateway.guard import Guard
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Ticket, Usage
 from pyfc.model.names import LATEST, Target, request_ids
+from pyfc.model.streams import Stream
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
@@ -209,6 +210,7 @@ class _Reply:
     """What both kinds of answer share."""
 
     error_header = ""
+    streams = False
     place: _Place | None = None
     call: Invocation | None = None
 
@@ -220,6 +222,14 @@ class _Reply:
         self.owner = owner
         self.exchange = exchange
         self.request_id = number
+
+    def head(self, head: Result, stream: Stream) -> None:
+        """See Reply."""
+        raise Internal(detail="a result in pieces for somebody who wants it whole")
+
+    def piece(self, data: bytes | memoryview) -> bool:
+        """See Reply."""
+        raise Internal(detail="a piece for somebody who wants the whole")
 
     def refuse(self, error: PyfcError) -> None:
         """See Reply."""

@@ -1,16 +1,24 @@
 """Bodies that do not fit in one frame: Data frames within the credit that their reader gives.
 
-The first `MAXIMUM_UNARY` bytes travel in the Invoke or Reply itself; the rest follows in Data frames of at most
+A request's first `MAXIMUM_UNARY` bytes travel in its Invoke. What follows comes in Data frames of at most
 `MAXIMUM_DATA`, of which as many bytes may be on their way as the reader has credited.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
+from pyfc.host import faults
+from pyfc.host.output import LOG_KEPT
+from pyfc.model.invocation import Fault, Invocation, Reply, Result
 from pyfc.wire import frames
+
+if TYPE_CHECKING:
+    from pyfc.host.link import Flight, Link
 
 _MORE, _LAST = msgpack.packb((True,)), msgpack.packb((False,))
 
@@ -18,11 +26,18 @@ _MORE, _LAST = msgpack.packb((True,)), msgpack.packb((False,))
 class Upload:
     """What of a request's body the worker has not been sent."""
 
-    def __init__(self, number: int, body: bytes) -> None:
+    def __init__(self, number: int, call: Invocation) -> None:
         self._number = number
-        self._body = memoryview(body)
+        self._rest = memoryview(call.body)[frames.MAXIMUM_UNARY :]
+        self._incoming = call.incoming
+        self._size = call.size
         self._sent = frames.MAXIMUM_UNARY
         self._credit = frames.MAXIMUM_DATA
+
+    @property
+    def broken(self) -> bool:
+        """The client has left in the middle of it."""
+        return self._incoming is not None and self._incoming.broken
 
     def grant(self, size: int) -> None:
         """The worker took `size` bytes. Raises ValueError if it was never sent them."""
@@ -31,42 +46,158 @@ class Upload:
         self._credit += size
 
     def ready(self) -> list[bytes | memoryview]:
-        """The frames that the credit allows now, in pieces."""
+        """The frames that the credit allows and the client has sent, in pieces."""
         pieces: list[bytes | memoryview] = []
-        while self._credit > 0 and self._sent < len(self._body):
-            end = min(self._sent + min(self._credit, frames.MAXIMUM_DATA), len(self._body))
-            size = end - self._sent
-            header = _MORE if end < len(self._body) else _LAST
-            pieces.append(frames.PREFIX.pack(7 + len(header) + size, frames.DATA, self._number, len(header)) + header)
-            pieces.append(self._body[self._sent : end])
-            self._credit -= size
-            self._sent = end
+        while self._credit > 0 and self._sent < self._size:
+            piece = self._next(min(self._credit, frames.MAXIMUM_DATA))
+            if piece is None:
+                break
+            self._sent += len(piece)
+            self._credit -= len(piece)
+            header = _MORE if self._sent < self._size else _LAST
+            prefix = frames.PREFIX.pack(7 + len(header) + len(piece), frames.DATA, self._number, len(header))
+            pieces += [prefix + header, piece]
         return pieces
+
+    def _next(self, most: int) -> memoryview | None:
+        if self._rest:
+            piece, self._rest = self._rest[:most], self._rest[most:]
+            return piece
+        return self._incoming.take(most) if self._incoming is not None else None
 
 
 class Download:
-    """A result of which more is to come. Bytes beyond `maximum` are counted and thrown away."""
+    """A result of which more is to come: passed on to a reply that takes it in pieces, or gathered for one that does
+    not. Gathered bytes beyond `maximum` are counted and thrown away. It is the reply's Stream.
+    """
 
-    def __init__(self, head: list[Any], first: bytes | memoryview, maximum: int) -> None:
+    def __init__(self, head: Result, maximum: int, reply: Reply | None, send: Callable[[int, tuple[Any, ...]], None]):
         self.head = head
-        if not len(first) < head[1]:
-            raise ValueError("a Reply says that more follows, and nothing does")
-        self._size = len(first)
-        self._parts: list[bytes | memoryview] = [first]
+        self.size = 0
+        self._reply = reply
         self._maximum = maximum
+        self._parts: list[bytes | memoryview] = []
+        self._owed = 0
+        self._send = send
+        if reply is not None:
+            reply.head(head, self)
 
-    def take(self, payload: bytes | memoryview) -> bytes:
-        """Keep the bytes of one Data frame; the Credit frame's header. Raises ValueError for what is not allowed."""
-        self._size += len(payload)
-        if not 0 < len(payload) <= frames.MAXIMUM_DATA or self._size > self.head[1]:
-            raise ValueError("a Data frame of a size that is not allowed, or more than the Reply told")
-        if self._size <= self._maximum:
-            self._parts.append(payload)
-        packed: bytes = msgpack.packb((len(payload),))
-        return packed
+    @property
+    def passed_on(self) -> bool:
+        """Whether the reply has had the pieces already."""
+        return self._reply is not None
 
-    def whole(self) -> tuple[list[Any], bytes]:
-        """The Reply's header and the body, as if they had come in one frame. Raises ValueError if bytes are missing."""
-        if self._size != self.head[1]:
+    def take(self, payload: bytes | memoryview, *, credit: bool = True) -> None:
+        """The next bytes; their credit is given when there is room for more. Raises ValueError for too many."""
+        self.size += len(payload)
+        if not 0 < len(payload) <= frames.MAXIMUM_DATA and credit:
+            raise ValueError("a Data frame of a size that is not allowed")
+        if self.head.size is not None and self.size > self.head.size:
+            raise ValueError("more than the Reply told")
+        self._owed += len(payload) if credit else 0
+        if self._reply is None:
+            if self.size <= self._maximum:
+                self._parts.append(payload)
+            self.resume()
+        elif self._reply.piece(payload):
+            self.resume()
+
+    def resume(self) -> None:
+        """See Stream."""
+        if self._owed:
+            owed, self._owed = self._owed, 0
+            self._send(frames.CREDIT, frames.Credit(owed))
+
+    def cancel(self) -> None:
+        """See Stream."""
+        self._send(frames.CANCEL, frames.Cancel("disconnected"))
+
+    def whole(self) -> bytes:
+        """The gathered body."""
+        return b"".join(self._parts)
+
+
+class Streams:
+    """The large bodies of one link's calls."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def send_large(self, number: int, flight: Flight, header: bytes) -> None:
+        """An Invoke that is longer than a read: in two pieces, and what does not fit into it afterwards."""
+        link, call = self._link, flight.call
+        first = call.body[: frames.MAXIMUM_UNARY]
+        link.write(frames.PREFIX.pack(7 + len(header) + len(first), frames.INVOKE, number, len(header)) + header)
+        link.write(first)
+        if call.incoming is not None:
+            call.incoming.on_more = partial(self._send_ready, number, flight)
+        if call.size > len(first):
+            flight.upload = Upload(number, call)
+            self._send_ready(number, flight)
+
+    def _send_ready(self, number: int, flight: Flight) -> None:
+        upload = flight.upload
+        if upload is None or number not in self._link.in_flight:
+            return
+        for piece in upload.ready():
+            self._link.write(piece)
+        if upload.broken:
+            flight.upload = None
+            self._link.send(frames.CANCEL, frames.Cancel("disconnected"), number)
+
+    def take_credit(self, number: int, header: list[Any], _payload: bytes | memoryview) -> None:
+        """A Credit frame: more of a request's body may be sent."""
+        flight = self._link.in_flight.get(number)
+        if flight is not None and flight.upload is not None:
+            flight.upload.grant(int(header[0]))
+            self._send_ready(number, flight)
+
+    def begin(self, number: int, flight: Flight, head: Result, first: bytes | memoryview) -> None:
+        """A Reply that says that more follows."""
+        if flight.download is not None:
+            raise ValueError("a second Reply")
+        reply = flight.reply if flight.reply.streams and head.fault is None else None
+        flight.download = Download(head, self._link.maximum_result, reply, partial(self._tell, number))
+        if len(first):
+            flight.download.take(first, credit=False)
+
+    def _tell(self, number: int, kind: int, header: tuple[Any, ...]) -> None:
+        if number in self._link.in_flight:
+            self._link.send(kind, header, number)
+
+    def take_data(self, number: int, _header: list[Any], payload: bytes | memoryview) -> None:
+        """A Data frame: more of a result's body."""
+        download = self._link.in_flight[number].download
+        if download is None:
+            raise ValueError("Data without a Reply before it")
+        download.take(payload)
+
+    def take_log(self, number: int, _header: list[Any], payload: bytes | memoryview) -> None:
+        """A Log frame: output of one of several calls."""
+        flight = self._link.in_flight[number]
+        flight.log += payload
+        if len(flight.log) > LOG_KEPT:
+            self._link.on_output(flight.call.request_id, flight.log)
+            flight.log = b""
+
+    def take_abandoned(self, kind: int, number: int, payload: bytes | memoryview) -> None:
+        """A frame of a call that has been answered because it was late."""
+        if kind == frames.LOG:
+            self._link.on_output(self._link.abandoned[number], bytes(payload))
+
+    def end(self, flight: Flight, broken: list[Any] | None) -> tuple[Fault | None, bytes, Result]:
+        """An End frame: the fault if there is one, the body if it was gathered, and what the Reply told."""
+        download = flight.download
+        if download is None:
+            raise ValueError("End without a Reply before it")
+        head = download.head
+        if broken is not None:
+            fault = faults.told(broken)
+            return fault, fault.document(), head
+        if head.size not in {None, download.size}:
             raise ValueError("a body is not of the size that its Reply told")
-        return [False, *self.head[1:]], b"".join(self._parts)
+        limit = self._link.maximum_result
+        if not download.passed_on and download.size > limit:
+            fault = faults.too_large(download.size, limit)
+            return fault, fault.document(), head
+        return head.fault, download.whole(), head

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyfc.model.invocation import Fault, FaultKind
+
+
+def told(fields: list[Any]) -> Fault:
+    """A fault as a worker tells it: kind, message, type. Raises IndexError for what is none."""
+    kind, message, type_ = fields[:3]
+    return Fault(FaultKind.HANDLED if kind == "HANDLED" else FaultKind.UNHANDLED, str(message), str(type_))
 
 
 def exited(duration: float, peak_memory: float, kind: FaultKind = FaultKind.EXITED) -> Fault:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Protocol
 
+from pyfc.host.ahead import open_claims
 from pyfc.host.process import Process
 from pyfc.host.runtimes import Runtime
 
@@ -23,7 +24,9 @@ class LaunchSpec:
 
 
 class Pipes:
-    """The three pipes of one worker. The supervisor's ends do not block; whoever takes an end closes it."""
+    """The three pipes of one worker, and our claim on what it has not read. The supervisor's ends do not block; whoever
+    takes an end closes it.
+    """
 
     def __init__(self) -> None:
         self.theirs: list[int] = []
@@ -39,6 +42,7 @@ class Pipes:
             raise
         for descriptor in self.ours[:2]:
             _widen(descriptor)
+        self.ours.append(open_claims(self.theirs[0]))
 
     def close_theirs(self) -> None:
         """After the worker has its copies."""
@@ -49,7 +53,8 @@ class Pipes:
         """Both sides, when there will be no worker."""
         self.close_theirs()
         while self.ours:
-            os.close(self.ours.pop())
+            if (descriptor := self.ours.pop()) >= 0:
+                os.close(descriptor)
 
 
 def _widen(descriptor: int) -> None:
@@ -75,11 +80,14 @@ class Worker:
     """Frames to the worker."""
     output: int
     """What it writes to its descriptors 1 and 2."""
+    claims: int
+    """Takes back frames to the worker that it has not read (ahead.py); -1 where that is impossible."""
 
     def close(self) -> None:
-        """Close the pipes of a worker that was never given to a link."""
-        for descriptor in (self.incoming, self.outgoing, self.output):
-            os.close(descriptor)
+        """Close the descriptors."""
+        for descriptor in (self.incoming, self.outgoing, self.output, self.claims):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 class Launcher(Protocol):

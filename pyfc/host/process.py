@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import psutil
 
+_MEGABYTE = 1024 * 1024
 REPORT_GRACE = 0.2
 """Seconds to wait for the reason of a death that the pidfd has told."""
 
@@ -29,20 +30,32 @@ class Exit(NamedTuple):
     """Largest resident size in bytes, 0 if nobody could tell."""
 
 
-def resident_memory(pid: int) -> float:
-    """Resident memory of a process in MB where there is no /proc; 0 if it is gone."""
-    try:
-        return float(psutil.Process(pid).memory_info().rss) / 1024 / 1024
-    except psutil.Error:
-        return 0.0
+class Memory:
+    """The kernel's figures about a process."""
 
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        try:
+            self._descriptor = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._descriptor = -1  # there is no /proc, or the process has ended
 
-def open_statistics(pid: int) -> int:
-    """A descriptor of the kernel's figures about a process; -1 where there is no /proc, or the process has ended."""
-    try:
-        return os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1
+    def peak(self) -> float:
+        """Its largest resident size so far in MB (the present one where there is no /proc); 0 if it is gone."""
+        try:
+            if self._descriptor < 0:
+                return float(psutil.Process(self._pid).memory_info().rss) / _MEGABYTE
+            text = os.pread(self._descriptor, 4096, 0)
+        except (OSError, psutil.Error):
+            return 0.0
+        at = text.find(b"VmHWM:")
+        return int(text[at + 6 : text.index(b"kB", at)]) / 1024 if at >= 0 else 0.0
+
+    def close(self) -> None:
+        """Nobody will ask any more."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
 
 class Process:

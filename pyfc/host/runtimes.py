@@ -27,6 +27,9 @@ class Runtime:
     """The launcher: the name of a file in `host/launchers/`."""
     zygote: str
     """With start = fork: the program of the zygote, in the folder."""
+    marks: bool
+    """Whether its workers take one frame per read and end each call's output with a mark: what calls that are sent
+    ahead need."""
     refused: Mapping[str, str]
     """Names it knows and will not run, with the reason and what to do."""
 
@@ -49,6 +52,7 @@ def _read(path: Path) -> Runtime:
         names=tuple(table["names"]),
         start=table["start"],
         zygote=table.get("zygote", ""),
+        marks=table.get("marks", False),
         refused=table.get("refused", {}),
     )
 

@@ -21,6 +21,8 @@ class State(Enum):
     """The user's initializer runs."""
     READY = "ready"
     """Takes calls."""
+    DRAINING = "draining"
+    """Takes no new call and ends with the last of those it has."""
     STOPPING = "stopping"
     """Was told to stop and may clean up."""
     KILLED = "killed"
@@ -36,6 +38,7 @@ class Event(Enum):
 
     LOADED = "loaded"
     INITIALIZED = "initialized"
+    RETIRE = "retire"
     STOP = "stop"
     KILL = "kill"
     OVERDUE = "overdue"
@@ -57,16 +60,25 @@ _NEXT: dict[State, dict[Event, State]] = {
         Event.DIED: State.DEAD,
     },
     State.READY: {
+        Event.RETIRE: State.DRAINING,
+        Event.STOP: State.STOPPING,
+        Event.KILL: State.KILLED,
+        Event.DIED: State.DEAD,
+    },
+    State.DRAINING: {
+        Event.RETIRE: State.DRAINING,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,
     },
     State.STOPPING: {
+        Event.RETIRE: State.STOPPING,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,
     },
     State.KILLED: {
+        Event.RETIRE: State.KILLED,
         Event.LOADED: State.KILLED,
         Event.INITIALIZED: State.KILLED,
         Event.STOP: State.KILLED,

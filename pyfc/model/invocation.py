@@ -12,8 +12,9 @@ import json
 from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol
 
-from pyfc.errors import PyfcError
+from pyfc.errors import Internal, PyfcError
 from pyfc.model.names import Target
+from pyfc.model.streams import Incoming, Stream
 
 
 class Kind(IntEnum):
@@ -48,6 +49,13 @@ class Invocation(NamedTuple):
     trace: tuple[str, dict[str, str]] | None = None
     """OpenTracing span context and baggage items, as the caller sent them."""
     attempt: int = 0
+    incoming: Incoming | None = None
+    """What of a large body of an HTTP function is still on its way; then `body` is its beginning."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole body."""
+        return len(self.body) if self.incoming is None else self.incoming.size
 
 
 class FaultKind(StrEnum):
@@ -103,10 +111,22 @@ class Result(NamedTuple):
     """What the call wrote to its output, the newest part of it if it wrote very much."""
     startup: bytes = b""
     """What was written while the call's instance was loaded and initialized, with FC's Initialize markers."""
+    size: int | None = None
+    """In the head of a result that comes in pieces: the bytes of its body, if that is known."""
 
 
 class Reply(Protocol):
-    """Waits for one answer. Called in the loop: exactly one of the two, exactly once."""
+    """Waits for one answer. Called in the loop: exactly one of `result` and `refuse`, exactly once."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether it takes a result piece by piece; else that is gathered."""
+
+    def head(self, head: Result, stream: Stream) -> None:
+        """A result begins whose body comes in pieces, of `head.size` bytes if that is known; `result` ends it."""
+
+    def piece(self, data: bytes | memoryview) -> bool:
+        """The next bytes of such a body. False: no more until `stream.resume`."""
 
     def result(self, result: Result) -> None:
         """The function ran (or failed by its own fault)."""
@@ -130,8 +150,16 @@ class Route(Protocol):
 
 
 class _FutureReply:
+    streams = False
+
     def __init__(self, future: asyncio.Future[Result]) -> None:
         self.future = future
+
+    def head(self, head: Result, stream: Stream) -> None:
+        raise Internal(detail="a result in pieces for somebody who wants it whole")
+
+    def piece(self, data: bytes | memoryview) -> bool:
+        raise Internal(detail="a piece for somebody who wants the whole")
 
     def result(self, result: Result) -> None:
         if not self.future.done():

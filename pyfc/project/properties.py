@@ -93,8 +93,6 @@ def read_function(field: Field, service: str, name: str, project: Project, *, ca
         raise handler.error(f"'{handler_text}'", "<module>.<function>, as in index.handler")
     initializer = _initializer(field)
     limits = _limits(field)
-    if limits.instance_concurrency > 1:
-        project.unsupported.append(f"{limits.instance_concurrency} calls at once in an instance of {what}")
     function = Function(
         service=service,
         name=name,

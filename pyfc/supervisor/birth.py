@@ -6,6 +6,7 @@ and open nothing.
 
 from __future__ import annotations
 
+import os
 import site
 import sysconfig
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from pyfc.model.function import Function, Service
 from pyfc.model.names import LATEST
 from pyfc.settings import Settings
 from pyfc.wire import frames
+
+_MARK = 12
+"""Bytes that no output contains by chance."""
 
 _ACCESS_KEY = {
     "access_key_id": "pyfc-placeholder",
@@ -40,6 +44,7 @@ class Birth:
 
 def birth(service: Service, function: Function, artefact: Artefact, runtime: Runtime, settings: Settings) -> Birth:
     """The birth of the instances of `function`, whose code lies in `artefact`."""
+    concurrency = function.limits.instance_concurrency
     init = frames.Init(
         handler=function.handler,
         initializer=function.initializer,
@@ -49,6 +54,8 @@ def birth(service: Service, function: Function, artefact: Artefact, runtime: Run
         packages=_site_packages() if settings.site_packages else [],
         cache=str(artefact.cache),
         source=artefact.source,
+        concurrency=concurrency,
+        mark=os.urandom(_MARK).hex() if runtime.marks and concurrency == 1 else "",
     )
     return Birth(
         spec=LaunchSpec(runtime=runtime, limits=LIMITS),

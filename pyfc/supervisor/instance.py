@@ -46,6 +46,8 @@ class Instance:
         self.state = State.STARTING
         self.link: Link | None = None
         self.idle_since = 0.0
+        self.is_open = False
+        """Whether it is among its pool's `open` ones."""
         self.startup = b""
         """What it wrote before its first call."""
         self._birth = birth
@@ -60,11 +62,11 @@ class Instance:
         """
         began = time.monotonic()
         worker = await self._launcher.launch(self._birth.spec)
-        link = self.link = Link(worker, self.id, self._birth.maximum_result)
+        link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)
         link.on_output = self._started_output
         link.on_closed = self._closed
         if self.state is State.KILLED:
-            link.kill()
+            link.life.kill()
         try:
             await self._load(link)
             if self._birth.init.initializer:
@@ -127,8 +129,12 @@ class Instance:
         """End it now."""
         self._advance(Event.KILL)
         if self.state is State.KILLED and self.link is not None:
-            self.link.kill()
+            self.link.life.kill()
             self._set_timer(KILL_GRACE, self._overdue)
+
+    def retire(self) -> None:
+        """It gets no further call; the pool ends it after those it has."""
+        self._advance(Event.RETIRE)
 
     def condemned(self) -> None:
         """The link ends the worker, because of a late call or a broken frame."""
@@ -138,7 +144,7 @@ class Instance:
     def _overdue(self) -> None:
         self._advance(Event.OVERDUE)
         if self.state is State.STUCK and self.link is not None:
-            self.link.fail_flights()
+            self.link.life.fail_flights()
 
     def _closed(self, _link: Link, how: Exit) -> None:
         self._advance(Event.DIED)

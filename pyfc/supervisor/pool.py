@@ -1,17 +1,22 @@
 """The instances of one function version: who serves the next call, who waits, who is started.
 
-1. A call takes the instance that became idle last, so that few are kept busy and the rest can be released.
-2. Without an idle instance one is started, if the limits allow, and the call waits in order of arrival for whichever
-   instance is free first.
-3. A call that waits longer than `maximum_wait` is refused with 429, except while an instance is being started for it;
+1. A call takes the instance that became idle last, so that few are kept busy and the rest can be released; with
+   instanceConcurrency above 1, one that is busy already and has a slot left.
+2. Calls of a function that is measured to be short are sent to a busy worker ahead of their turn. When one of them
+   turns out to be long, those behind it are taken back.
+3. Without a free slot the call waits, in order of arrival, for whichever is free first. An instance is started for it,
+   if the limits allow, when the predicted wait is longer than a cold start; what is not known yet counts as long.
+4. A call that waits longer than `maximum_wait` is refused with 429, except while an instance is being started for it;
    a call that finds `maximum_waiting_calls` waiting is refused at once.
-4. Only this file moves instances between its lists. Timers are armed when needed and never one per call.
+5. Only this file moves instances between its lists. Timers are armed when needed and never one per call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -27,8 +32,19 @@ from pyfc.model.invocation import Invocation, Reply, Result
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.instance import Instance, StartFailed
+from pyfc.supervisor.waiting import SERVED, Served, Waiter
 
 _log = logging.getLogger(__name__)
+
+_AHEAD = 8
+"""Calls that a worker of a short function holds at once, the one that runs included."""
+_SHORT, _LONG = 0.001, 0.002
+"""Seconds of run time below which a function becomes short, and above which it is no more."""
+_WEIGHT = 1 / 16
+"""Of the newest call in the average run time."""
+_UNKNOWN = math.inf
+_STALL = 0.01
+"""Seconds after which a call that holds others up is no short one."""
 
 
 class Room(Protocol):
@@ -40,34 +56,6 @@ class Room(Protocol):
     def give_back(self) -> None:
         """An instance is gone."""
 
-
-class Waiter:
-    """A call that waits for an instance, and its ticket."""
-
-    __slots__ = ("call", "expires", "gone", "reply", "served")
-
-    def __init__(self, call: Invocation, reply: Reply, expires: float) -> None:
-        self.call = call
-        self.reply = reply
-        self.expires = expires
-        self.gone = False
-        self.served = False
-
-    def cancel(self) -> bool:
-        """See Ticket."""
-        self.gone = not self.served
-        return self.gone
-
-
-class _Served:
-    """The ticket of a call that runs already."""
-
-    def cancel(self) -> bool:
-        """See Ticket."""
-        return False
-
-
-_SERVED = _Served()
 
 OutputSink = Callable[[Function, str, str, bytes], None]
 """Takes output that no answer carries: function, instance id, request id or '', bytes."""
@@ -89,6 +77,8 @@ class Pool:
         self.function = function
         self.instances: set[Instance] = set()
         self.idle: list[Instance] = []
+        self.open: list[Instance] = []
+        """Instances that run calls and have slots left."""
         self.waiting: deque[Waiter] = deque()
         self.starting = 0
         self.draining = False
@@ -96,6 +86,13 @@ class Pool:
         self.drained.set()
         limit = function.maximum_instance_count
         self.limit = settings.maximum_instance_count if limit is None else limit
+        self._concurrency = birth.init.concurrency
+        self._slots = self._concurrency
+        """Calls that an instance is given at once."""
+        self._sends_ahead = bool(birth.init.mark)
+        self._is_short = False
+        self._run_time = _UNKNOWN
+        self._cold_start = 0.0
         self._birth = birth
         self._settings = settings
         self._launcher = launcher
@@ -106,27 +103,62 @@ class Pool:
         self._by_link: dict[Link, Instance] = {}
         self._wait_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # the warm path
 
-    def submit(self, call: Invocation, reply: Reply) -> Waiter | _Served:
+    def submit(self, call: Invocation, reply: Reply) -> Waiter | Served:
         """See Route."""
-        if self.idle and not self.waiting:
-            link = self.idle.pop().link
-            assert link is not None
-            link.invoke(Flight(call, reply), self._timeout)
-            return _SERVED
+        if not self.waiting:
+            instance = None
+            if self.idle and not (self.open and self._concurrency > 1):
+                instance = self.idle.pop()
+            elif self.open:
+                instance = self.open[-1]
+            if instance is not None and self._send(instance, Flight(call, reply)):
+                return SERVED
         return self._wait(call, reply)
+
+    def _send(self, instance: Instance, flight: Flight) -> bool:
+        """Hand a call to an instance; False if it can not be sent behind those that it has."""
+        link = instance.link
+        assert link is not None
+        if not link.invoke(flight, self._timeout):
+            return False
+        if self._slots > 1:
+            self._sort_in(instance, len(link.in_flight))
+        return True
+
+    def _sort_in(self, instance: Instance, count: int) -> None:
+        """Keep `open` right for an instance with `count` calls."""
+        is_open = 0 < count < self._slots
+        if is_open is not instance.is_open:
+            instance.is_open = is_open
+            if is_open:
+                self.open.append(instance)
+            else:
+                self.open.remove(instance)
+        if count and self._stall_timer is None:
+            self._stall_timer = self._loop.call_later(_STALL, self._look_for_stalls)
 
     def _answered(self, link: Link, flight: Flight, result: Result) -> None:
         instance = self._by_link[link]
+        duration = result.usage.duration
+        known = self._run_time
+        run_time = self._run_time = known + (duration - known) * _WEIGHT if known < _UNKNOWN else duration
+        if not run_time < _LONG if self._is_short else run_time < _SHORT:
+            self._judge()
         if instance.state is State.READY:
             if self.waiting or self.draining:
                 self._serve_waiting(instance)
-            else:
+            elif not link.in_flight:
                 instance.idle_since = self._loop.time()
                 self.idle.append(instance)
+            if self._slots > 1:
+                self._sort_in(instance, len(link.in_flight))
+        elif instance.state is State.DRAINING and not link.in_flight:
+            instance.kill()  # what still runs in it has been answered as too late
         try:
             flight.reply.result(result)
         except Exception:  # a bug of ours must not take the other calls of this worker with it
@@ -144,14 +176,60 @@ class Pool:
         self.grow()
         if self._wait_timer is None:
             self._wait_timer = self._loop.call_at(waiter.expires, self._expire)
+        if self._stall_timer is None:
+            self._stall_timer = self._loop.call_later(_STALL, self._look_for_stalls)
         return waiter
 
     def grow(self) -> None:
-        """Start instances for those who wait, as far as the limits allow."""
-        while len(self.waiting) > self.starting and len(self.instances) < self.limit:
-            if not self._room.take(self):
+        """Start instances for those who wait, as far as the limits allow and as it is quicker than waiting."""
+        while len(self.waiting) > self.starting * self._concurrency and len(self.instances) < self.limit:
+            if self._predicted_wait() <= self._cold_start or not self._room.take(self):
                 return
             self._start(self.waiting[self.starting].call.request_id)
+
+    def _predicted_wait(self) -> float:
+        """Seconds that the last of those who wait will wait for the instances there are."""
+        slots = len(self._by_link) * self._concurrency
+        return len(self.waiting) * self._run_time / slots if slots else math.inf
+
+    def _judge(self) -> None:
+        """The run time says that the function has become short, or is so no more."""
+        self._is_short = self._sends_ahead and self._run_time < (_LONG if self._is_short else _SHORT)
+        slots = _AHEAD if self._is_short else self._concurrency
+        if slots != self._slots:
+            self._slots = slots
+            for link, instance in self._by_link.items():
+                link.is_quiet = self._is_short
+                self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
+
+    def _look_for_stalls(self) -> None:
+        """While calls wait: take back what was sent behind a long one, and let its age count as run time."""
+        self._stall_timer = None
+        now = time.monotonic()
+        for link in list(self._by_link):
+            begun = min((flight.started for _, flight in link.begun()), default=now)
+            if self.waiting or self._is_short:
+                self._run_time = max(self._run_time, now - begun)
+            if link.is_stalled(now - _STALL):
+                self._returned(link, link.take_back(dead=False))
+            if begun < now - _STALL or not link.in_flight:
+                link.listen()
+        self._judge()
+        self.grow()
+        if self.waiting or any(link.in_flight for link in self._by_link):
+            self._stall_timer = self._loop.call_later(_STALL, self._look_for_stalls)
+
+    def _returned(self, link: Link, flights: list[Flight]) -> None:
+        """Calls that their worker has not begun and will not: the next free slots are theirs."""
+        instance = self._by_link[link]
+        for flight in reversed(flights):
+            if flight.startup:
+                self._on_output(self.function, instance.id, "", flight.startup)
+            self.waiting.appendleft(Waiter(flight.call, flight.reply, self._loop.time() + self._settings.maximum_wait))
+        self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
+        while self.waiting and self.idle:
+            self._serve_waiting(self.idle.pop())
+        self.grow()
 
     def _start(self, request_id: str) -> None:
         instance = Instance(self._birth, self._launcher, self._dead)
@@ -163,6 +241,7 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def _bring_up(self, instance: Instance, request_id: str) -> None:
+        began = time.monotonic()
         try:
             await instance.start(request_id)
         except StartFailed as failure:
@@ -180,6 +259,7 @@ class Pool:
             self._refuse_all(Internal(detail="an instance could not be started"))
         else:
             self.starting -= 1
+            self._cold_start = time.monotonic() - began
             self._serve(instance)
 
     def _serve(self, instance: Instance) -> None:
@@ -192,23 +272,30 @@ class Pool:
         link.on_output = partial(self._on_output, self.function, instance.id)
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_later(self._settings.idle_timeout, self._release_idle)
+        link.on_returned = self._returned
+        link.on_retired = self._retired
+        link.is_quiet = self._is_short
         waiter = self._next_waiter()
         if waiter is not None:
             flight = Flight(waiter.call, waiter.reply)
             flight.startup = instance.startup
-            link.invoke(flight, self._timeout)
-            return
-        if instance.startup:
+            flight.cold = True
+            self._send(instance, flight)
+        elif instance.startup:
             link.on_output("", instance.startup)
-        self._rest(instance)
+        self._serve_waiting(instance)
 
     def _serve_waiting(self, instance: Instance) -> None:
-        waiter = self._next_waiter()
-        if waiter is None:
+        """Give an instance as many of those who wait as it has slots for."""
+        link = instance.link
+        assert link is not None
+        while len(link.in_flight) < self._slots and (waiter := self._next_waiter()) is not None:
+            if not self._send(instance, Flight(waiter.call, waiter.reply)):
+                waiter.served = False
+                self.waiting.appendleft(waiter)
+                break
+        if not link.in_flight:
             self._rest(instance)
-            return
-        assert instance.link is not None
-        instance.link.invoke(Flight(waiter.call, waiter.reply), self._timeout)
 
     def _rest(self, instance: Instance) -> None:
         if self.draining:
@@ -242,8 +329,18 @@ class Pool:
     def _doomed(self, link: Link) -> None:
         instance = self._by_link[link]
         instance.condemned()
+        self._take_out(instance)
+
+    def _retired(self, link: Link) -> None:
+        instance = self._by_link[link]
+        instance.retire()
+        self._take_out(instance)
+
+    def _take_out(self, instance: Instance) -> None:
+        """It gets no further call."""
         if instance in self.idle:
             self.idle.remove(instance)
+        self._sort_in(instance, 0)
 
     def _dead(self, instance: Instance, _how: Exit) -> None:
         self._forget(instance)
@@ -251,8 +348,7 @@ class Pool:
 
     def _forget(self, instance: Instance) -> None:
         self.instances.discard(instance)
-        if instance in self.idle:
-            self.idle.remove(instance)
+        self._take_out(instance)
         if instance.link is not None:
             self._by_link.pop(instance.link, None)
         if not self.instances:

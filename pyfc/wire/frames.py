@@ -49,6 +49,10 @@ class Init(NamedTuple):
     """A folder that outlives the instance and belongs to this code alone, for compiled modules; '' for none."""
     source: str
     """The folder the code was deployed from, for messages to its author; '' if it was an archive."""
+    concurrency: int
+    """Most calls that it is given at once."""
+    mark: str
+    """With it and the call's id (u32) the worker ends each call's output; '' when nobody looks for marks."""
 
 
 class Invoke(NamedTuple):
@@ -73,12 +77,20 @@ class Data(NamedTuple):
     """Both ways: the next bytes of a body."""
 
     more: bool
+    """False in the last of a request's body. A result's body is ended by End."""
 
 
 class Credit(NamedTuple):
     """Both ways: the reader took `size` bytes of Data of this call; as many more may be sent."""
 
     size: int
+
+
+class Cancel(NamedTuple):
+    """To the worker: nobody waits for this call any more; what of its body has not been sent never will be."""
+
+    reason: str
+    """`disconnected`: the caller has left; `timeout`: answered already (say where it is, in a Log)."""
 
 
 class Hook(NamedTuple):
@@ -102,15 +114,28 @@ class Ready(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """From the worker: the answer to a call. Payload: the result, or its first 1 MiB, or the error JSON."""
+    """From the worker: the answer to a call. Payload: the result, or its first bytes, or the error JSON."""
 
     more: bool
-    size: int
+    """Data frames follow, and then End."""
+    size: int | None
+    """Bytes of the whole body; None if `more` and nobody knows yet."""
     fault: Fault | None
     status: int
     """HTTP status of an HTTP function, else 200."""
     headers: list[list[str]] | None
     """Response headers of an HTTP function."""
+
+
+class End(NamedTuple):
+    """From the worker: the end of an answer that came in more than one frame."""
+
+    fault: Fault | None
+    """What broke the body off."""
+
+
+class Log(NamedTuple):
+    """From the worker: output of one of several calls at once. Payload: the bytes. No fields."""
 
 
 class HookDone(NamedTuple):

@@ -20,15 +20,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import calls
 import context
 import output
+import threads
 import wire
 import wsgi
 
 NAME = "python"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
-_PLAIN = (None, 200, None)
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
 
@@ -56,12 +57,12 @@ def main(incoming: int, outgoing: int) -> None:
 class _Worker:
     def __init__(self, channel: wire.Channel, init: list[Any]) -> None:
         self._channel = channel
-        self._handler_name, self._initializer_name, self._code, environment, fixed, *rest = init[:8]
-        packages, cache, self._source = rest
+        self._handler_name, self._initializer_name, self._code, environment, fixed, *rest = init[:10]
+        packages, cache, self._source, self._concurrency, mark = rest
         self._fixed = context.Fixed(fixed)
         self._handler: Callable[..., Any]
         self._initializer: Callable[..., Any]
-        self._flush = output.install()
+        self._output = output.Output(mark)
         self._logger = logging.getLogger()
         _enter_environment(environment)
         _enter_path(self._code, packages, cache)
@@ -107,6 +108,8 @@ class _Worker:
     def serve(self) -> None:
         """Take frames until Stop or the end of the pipe."""
         actions = {wire.INVOKE: self._invoke, wire.HOOK: self._hook}
+        if self._concurrency > 1:
+            actions = {wire.HOOK: self._hook, **threads.Threads(self._channel, self._run).actions}
         while True:
             frame = self._channel.read()
             if frame is None or frame[0] == wire.STOP:
@@ -123,47 +126,63 @@ class _Worker:
             self._answer(wire.HOOK_DONE, call, (_fault(error),), _error_json(error))
         else:
             self._answer(wire.HOOK_DONE, call, (None,))
+        output.current["request_id"] = ""
 
-    def _invoke(self, call: int, header: list[Any], payload: bytes) -> None:
-        _, size, request_id, kind, attempt, _, http, trace = header[:8]
-        if len(payload) < size:
-            payload = self._channel.read_body(call, size, payload)
+    def _invoke(self, number: int, header: list[Any], payload: bytes) -> None:
+        """Run one call. The usual one, a small event with a small result, is not worth an object."""
+        size, request_id, kind = header[1:4]
         output.current["request_id"] = request_id
-        ctx = context.FCContext(self._fixed, request_id, self._logger, attempt, trace)
-        status, headers, fault = 200, None, None
-        body: bytes
-        try:
-            if kind == 0:
-                body = _to_bytes(self._handler(payload, ctx))
-            else:
-                status, headers, body = wsgi.respond(self._handler, http, payload, ctx, self._handler_name)
-        except Exception as error:
-            fault, body = _fault(error), _error_json(error)
-        self._reply(call, (fault, status, headers), body)
-
-    def _reply(self, call: int, outcome: tuple[Any, ...], body: bytes) -> None:
-        more = len(body) > wire.MAXIMUM_UNARY
-        if not more and outcome == _PLAIN:
-            self._flush()
-            self._channel.send(wire.plain_reply(call, body))
+        if kind != 0 or size != len(payload):
+            self._run(calls.Call(self._channel, number, size, payload), header)
             return
-        first = body[: wire.MAXIMUM_UNARY] if more else body
-        self._answer(wire.REPLY, call, (more, len(body), *outcome), first)
-        if more:
-            self._channel.write_body(call, body)
+        try:
+            body = _to_bytes(self._handler(payload, self._context(header)))
+        except Exception as error:
+            self._fail(calls.Call(self._channel, number, 0, b""), error)
+            return
+        if len(body) > wire.MAXIMUM_UNARY:
+            call = calls.Call(self._channel, number, 0, b"")
+            call.answer(None, 200, None, body, self._finisher(call))
+            return
+        self._output.finish(number)
+        self._channel.send(wire.plain_reply(number, body))
+
+    def _run(self, call: calls.Call, header: list[Any]) -> None:
+        """Run one call of any kind."""
+        try:
+            if header[3] == 0:
+                answer = wsgi.Answer(200, None, _to_bytes(self._handler(call.body(), self._context(header))))
+            else:
+                multithread = self._concurrency > 1
+                environ = wsgi.environment(header[6], call, self._context(header), self._handler_name, multithread)
+                answer = wsgi.respond(self._handler, environ)
+        except Exception as error:
+            self._fail(call, error)
+            return
+        if answer.pieces is None:
+            call.answer(None, answer.status, answer.headers, answer.body, self._finisher(call))
+        else:
+            finish = self._finisher(call)
+            call.stream(None, answer.status, answer.headers, answer.size, answer.pieces, finish, _fault)
+
+    def _context(self, header: list[Any]) -> context.FCContext:
+        return context.FCContext(self._fixed, header[2], self._logger, header[4], header[7])
+
+    def _finisher(self, call: calls.Call) -> Callable[[], None]:
+        return lambda: self._output.finish(call.number)
+
+    def _fail(self, call: calls.Call, error: Exception) -> None:
+        call.answer(_fault(error), 200, None, _error_json(error), self._finisher(call))
 
     def _answer(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
-        self._flush()
+        self._output.flush()
         self._channel.write(kind, call, header, payload)
 
     def _on_timeout(self, _signal: int, _frame: FrameType | None) -> None:
         """The supervisor ends a call that ran too long: say where it was, as FC's runtime does."""
         try:
-            print("Dumping stack trace after function timeout", file=sys.stderr)
-            for number, frame in sys._current_frames().items():
-                stack = [entry for entry in traceback.extract_stack(frame) if not entry.filename.startswith(_HERE)]
-                print("Thread %d:\n%s" % (number, "".join(traceback.format_list(stack)).rstrip()), file=sys.stderr)
-            self._flush()
+            print(output.stacks(sys._current_frames()), end="", file=sys.stderr)
+            self._output.flush()
         finally:
             os._exit(143)
 

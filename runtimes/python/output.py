@@ -5,22 +5,61 @@ Rules:
 2. The buffer is written out at the end of a call, and before that at the first write after 50 ms: a call that then
    hangs or is killed has lost at most what it wrote in its last moments.
 3. A line of the logger carries the id of the request, as FC's Python runtime writes it.
+4. A call's output ends with a mark, so that the next call may begin before anybody has read it. With several calls at
+   once there are no marks: what a call's own thread prints goes to its `CallLog` instead.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
 import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 _FLUSH_AFTER = 0.05
+_BUFFER = 65536
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_OWN_DESCRIPTOR = 5
 
 current = {"request_id": ""}
-"""The call that runs now. Replaced by the worker's loop, read by the log formatter."""
+"""The call that runs now, if there is one at a time. Replaced by the worker's loop, read by the log formatter."""
+
+
+class CallLog:
+    """What one of several calls at once has printed and nobody has been sent yet."""
+
+    def __init__(self, request_id: str, send: Callable[[bytes], None]) -> None:
+        self.request_id = request_id
+        self._send = send
+        self._data = bytearray()
+        self._flushed = 0.0
+
+    def write(self, data: Any) -> int:
+        """Keep `data`, or send it with what was kept before."""
+        self._data += data
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_AFTER or len(self._data) > _BUFFER:
+            self._flushed = now
+            self.flush()
+        return len(data)
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        for start in range(0, len(self._data), _BUFFER):
+            self._send(bytes(self._data[start : start + _BUFFER]))
+        self._data.clear()
+
+
+call_log: ContextVar[CallLog | None] = ContextVar("call_log", default=None)
+"""The log of the call that runs in this context, if there are several at once."""
 
 
 class _Pipe(io.RawIOBase):
@@ -73,10 +112,10 @@ class _Stream(io.BufferedIOBase):
         return self._descriptor
 
     def write(self, data: Any) -> int:
-        return self._shared.write(data)
+        return (call_log.get() or self._shared).write(data)
 
     def flush(self) -> None:
-        self._shared.flush()
+        (call_log.get() or self._shared).flush()
 
     def close(self) -> None:
         self._shared.flush()
@@ -90,7 +129,8 @@ class _Formatter(logging.Formatter):
         super().__init__("%(asctime)s.%(msecs)03dZ %(request_id)s [%(levelname)s] %(message)s", "%Y-%m-%dT%H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.request_id = current["request_id"]
+        log = call_log.get()
+        record.request_id = log.request_id if log is not None else current["request_id"]
         return super().format(record)
 
 
@@ -108,32 +148,57 @@ class _Handler(logging.Handler):
             self.handleError(record)
 
 
-def install() -> Callable[[], None]:
-    """Put both streams and the root logger in place; returns the function that writes the buffer out."""
-    shared = _Shared(_Pipe(1), 65536)
-    streams = []
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream: Any = _Stream(shared, number)
-        text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
-        streams.append(text)
-        setattr(sys, name, text)
-        setattr(sys, "__%s__" % name, text)
-    root = logging.getLogger()
-    root.handlers[:] = [_Handler()]
-    root.setLevel(logging.INFO)
+class Output:
+    """Both streams and the root logger, put in place."""
 
-    def flush() -> None:
-        if not shared.pending and sys.stdout is streams[0] and sys.stderr is streams[1]:
+    def __init__(self, mark: str) -> None:
+        self._mark = mark.encode()
+        self._descriptor = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, _OWN_DESCRIPTOR)
+        """The pipe for marks, also when a function puts something else in the place of descriptor 1."""
+        self._shared = _Shared(_Pipe(1), _BUFFER)
+        self._streams = []
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            stream: Any = _Stream(self._shared, number)
+            text = io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
+            self._streams.append(text)
+            setattr(sys, name, text)
+            setattr(sys, "__%s__" % name, text)
+        root = logging.getLogger()
+        root.handlers[:] = [_Handler()]
+        root.setLevel(logging.INFO)
+
+    def flush(self) -> None:
+        """Write out what is buffered, also where a function has replaced the streams."""
+        log = call_log.get()
+        if log is not None:
+            log.flush()
+        if not self._shared.pending and sys.stdout is self._streams[0] and sys.stderr is self._streams[1]:
             return
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 continue  # a function may have closed or replaced its streams with something else
-        shared.flush()
-        shared.pending = False
+        self._shared.flush()
+        self._shared.pending = False
 
-    return flush
+    def finish(self, number: int) -> None:
+        """A call has ended: what is written from here on is not its own."""
+        self.flush()
+        if self._mark:
+            try:
+                os.write(self._descriptor, self._mark + number.to_bytes(4, "big"))
+            except OSError:
+                self._mark = b""  # a function has closed it; who reads the pipe gets along without
+
+
+def stacks(frames: dict[int, FrameType]) -> str:
+    """Where each thread is, in the user's code."""
+    lines = ["Dumping stack trace after function timeout"]
+    for number, frame in frames.items():
+        stack = [entry for entry in traceback.extract_stack(frame) if not entry.filename.startswith(_HERE)]
+        lines.append("Thread %d:\n%s" % (number, "".join(traceback.format_list(stack)).rstrip()))
+    return "\n".join(lines) + "\n"
 
 
 def rehearse() -> None:

@@ -7,7 +7,9 @@ older than pyfc's.
 from __future__ import annotations
 
 import os
+import select
 import struct
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -247,12 +249,14 @@ def plain_reply(call: int, body: bytes) -> bytes:
 
 
 class Channel:
-    """Frames over two blocking descriptors, with the credit of large bodies."""
+    """Frames over two blocking descriptors. One thread reads; any may write."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._in = incoming
         self._out = outgoing
         self._buffer = b""
+        self._writing = threading.Lock()
+        self._poll: Any = None
 
     def read(self) -> tuple[int, int, list[Any], bytes] | None:
         """The next frame as (type, call id, header, payload); None when the other side has closed."""
@@ -282,43 +286,20 @@ class Channel:
             have += len(chunk)
         return b"".join(chunks)
 
+    def ready(self) -> bool:
+        """Whether a frame has begun to arrive (or the other side has closed)."""
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(self._in, select.POLLIN)
+        return bool(self._buffer) or bool(self._poll.poll(0))
+
     def write(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
         """Write one frame, however long that takes."""
         self.send(encode(kind, call, header, payload))
 
     def send(self, frame: bytes) -> None:
         """Write the bytes of a frame, however long that takes."""
-        written = os.write(self._out, frame)
-        while written < len(frame):
-            written += os.write(self._out, memoryview(frame)[written:])
-
-    def read_body(self, call: int, size: int, first: bytes) -> bytes:
-        """A body of `size` bytes of which `first` came with its Invoke; gives credit for what it takes."""
-        chunks, have = [first], len(first)
-        while have < size:
-            frame = self.read()
-            if frame is None:
-                raise WireError("the other side went away in the middle of a body")
-            kind, of, _, payload = frame
-            if kind == DATA and of == call:
-                chunks.append(payload)
-                have += len(payload)
-                self.write(CREDIT, call, (len(payload),))
-        return b"".join(chunks)
-
-    def write_body(self, call: int, body: bytes) -> None:
-        """What of `body` did not travel in the Reply, as Data frames within the credit that the reader gives."""
-        credit, at = MAXIMUM_DATA, MAXIMUM_UNARY
-        while at < len(body):
-            while credit <= 0:
-                credit += self._read_credit(call)
-            end = min(at + min(credit, MAXIMUM_DATA), len(body))
-            self.write(DATA, call, (end < len(body),), body[at:end])
-            credit -= end - at
-            at = end
-
-    def _read_credit(self, call: int) -> int:
-        frame = self.read()
-        if frame is None:
-            raise WireError("the other side went away in the middle of a body")
-        return int(frame[2][0]) if frame[0] == CREDIT and frame[1] == call else 0
+        with self._writing:
+            written = os.write(self._out, frame)
+            while written < len(frame):
+                written += os.write(self._out, memoryview(frame)[written:])

@@ -6,27 +6,61 @@ others have FC's own values, and `fc.request_uri` and `fc.context` are FC's addi
 
 from __future__ import annotations
 
-import io
+import itertools
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import calls
+import wire
 
 MAXIMUM_HEADERS = 32768
+MAXIMUM_GATHERED = wire.MAXIMUM_UNARY
+"""Bytes of a declared Content-Length up to which an answer is sent whole."""
 NOT_PASSED_ON = frozenset(("CONTENT_TYPE", "CONTENT_LENGTH"))
 
 
-def environment(request: list[Any], body: bytes, context: Any, handler: str) -> dict[str, Any]:
+class Answer(NamedTuple):
+    """What the application answers: `body`, or `pieces` that are sent one by one (`size` bytes if that is known)."""
+
+    status: int
+    headers: list[list[str]] | None
+    body: bytes = b""
+    pieces: Iterator[bytes] | None = None
+    size: int | None = None
+
+
+class _Variables:
+    """The process's variables as text, decoded again only when one has changed: that is a third of a small request."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Any, Any] = {}
+        self._text: dict[str, Any] = {}
+
+    def copy(self) -> dict[str, Any]:
+        raw = os.environ._data  # type: ignore[attr-defined]
+        if raw != self._seen:
+            self._seen, self._text = dict(raw), dict(os.environ)
+        return dict(self._text)
+
+
+_variables = _Variables()
+
+
+def environment(
+    request: list[Any], call: calls.Call, context: Any, handler: str, multithread: bool = False
+) -> dict[str, Any]:
     """The WSGI environment of one request; `request` is the Invoke frame's http field."""
     method, path, request_uri, client_ip, headers = request
-    environ: dict[str, Any] = dict(os.environ)
+    environ = _variables.copy()
     environ.update({
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": path.encode("utf-8", "surrogateescape").decode("latin-1"),
         "QUERY_STRING": request_uri.partition("?")[2],
         "CONTENT_TYPE": "application/octet-stream",
-        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_LENGTH": str(call.size),
         "REMOTE_ADDR": client_ip,
         "SERVER_NAME": "FCRUNTIME",
         "SERVER_PORT": "9000",
@@ -36,10 +70,10 @@ def environment(request: list[Any], body: bytes, context: Any, handler: str) -> 
         "HTTP_X_FC_FUNCTION_HANDLER": handler,
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.multithread": False,
+        "wsgi.multithread": multithread,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
-        "wsgi.input": io.BytesIO(body),
+        "wsgi.input": call.file(),
         "wsgi.errors": sys.stderr,
         "fc.request_uri": request_uri,
         "fc.context": context,
@@ -83,36 +117,69 @@ class Response:
             raise ValueError("the response headers are larger than %d bytes" % MAXIMUM_HEADERS)
         return self.written.append
 
-    def body(self, result: Any) -> bytes:
-        """All bytes of the answer. Closes the result, as PEP 3333 demands."""
-        try:
-            chunks = [] if result is None else self._chunks(result)
-        finally:
-            if hasattr(result, "close"):
-                result.close()
-        if self.status is None:
-            raise RuntimeError("the handler returned without calling start_response")
-        return b"".join(self.written + chunks)
-
-    @staticmethod
-    def _chunks(result: Any) -> list[bytes]:
-        if isinstance(result, (bytes, bytearray)):
-            return [bytes(result)]
+    def answer(self, result: Any) -> Answer:
+        """All of it if it is there, or not worth two frames; else its pieces, the first of which has been made."""
+        if result is None or isinstance(result, (bytes, bytearray, list, tuple)):
+            return self._whole([] if result is None else [result] if isinstance(result, (bytes, bytearray)) else result)
         if isinstance(result, str) or not hasattr(result, "__iter__"):
             raise TypeError("invalid response type %s: it must be an iterable of bytes" % type(result).__name__)
-        chunks = list(result)
-        for chunk in chunks:
-            if not isinstance(chunk, (bytes, bytearray)):
-                raise TypeError("invalid response type: an item is %s, not bytes" % type(chunk).__name__)
-        return chunks
+        pieces = filter(None, map(_bytes, result))
+        first = next(pieces, None)
+        size = self._declared()
+        if first is None or getattr(result, "__len__", _unknown)() == 1 or -1 < size <= MAXIMUM_GATHERED:
+            return self._whole(itertools.chain([first] if first else [], pieces))
+        return Answer(
+            self._checked(),
+            self.headers,
+            b"",
+            itertools.chain(self.written, [first], pieces),
+            size if size >= 0 else None,
+        )
+
+    def _whole(self, pieces: Iterable[Any]) -> Answer:
+        body = b"".join([*self.written, *map(_bytes, pieces)])
+        return Answer(self._checked(), self.headers, body)
+
+    def _checked(self) -> int:
+        if self.status is None:
+            raise RuntimeError("the handler returned without calling start_response")
+        return self.status
+
+    def _declared(self) -> int:
+        """The Content-Length that the application has set; -1 if it has not."""
+        for name, value in self.headers:
+            if name.lower() == "content-length" and value.strip().isdigit():
+                return int(value)
+        return -1
 
 
-def respond(
-    handler: Callable[..., Any], request: list[Any], body: bytes, context: Any, handler_name: str
-) -> tuple[int, list[list[str]], bytes]:
-    """Run a WSGI handler: (status, headers, body)."""
+def _unknown() -> int:
+    return -1
+
+
+def _bytes(piece: Any) -> bytes:
+    if not isinstance(piece, (bytes, bytearray)):
+        raise TypeError("invalid response type: an item is %s, not bytes" % type(piece).__name__)
+    return bytes(piece)
+
+
+def respond(handler: Callable[..., Any], environ: dict[str, Any]) -> Answer:
+    """Run a WSGI handler. What it returns is closed when its last piece has been taken, as PEP 3333 demands."""
     response = Response()
-    result = handler(environment(request, body, context, handler_name), response.start)
-    data = response.body(result)
-    assert response.status is not None  # body() has seen to it
-    return response.status, response.headers, data
+    result = handler(environ, response.start)
+    answer = None
+    try:
+        answer = response.answer(result)
+    finally:
+        if (answer is None or answer.pieces is None) and hasattr(result, "close"):
+            result.close()
+    if answer.pieces is not None and hasattr(result, "close"):
+        return answer._replace(pieces=_closing(answer.pieces, result.close))
+    return answer
+
+
+def _closing(pieces: Iterator[bytes], close: Callable[[], None]) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    finally:
+        close()

@@ -41,7 +41,7 @@ _REHEARSALS = 20
 _END_GRACE = 2
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
-_OURS = ("bootstrap", "context", "enter", "output", "wire", "wsgi")
+_OURS = ("bootstrap", "calls", "context", "enter", "output", "threads", "wire", "wsgi")
 
 
 class _Zygote:

@@ -78,7 +78,6 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
         "NasConfig of service shop",
         "InternetAccess: false of service shop",
         "Layers of function shop/pay",
-        "3 calls at once in an instance of function shop/pay",
         "Timer trigger daily of function shop/pay",
         "CustomDomain shop.example",
     ]

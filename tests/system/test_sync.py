@@ -270,7 +270,7 @@ def test_the_environment_is_fcs_and_the_users_and_nothing_of_the_servers(cases: 
 def test_a_worker_has_its_own_session_and_only_its_own_descriptors_and_no_new_privileges(cases: Server) -> None:
     worker = cases.invoke("events/process").json
 
-    assert worker["descriptors"] == [0, 1, 2, 3, 4]
+    assert worker["descriptors"] == [0, 1, 2, 3, 4, 5]
     assert worker["session"]
     assert worker["group"]
     assert worker["no_new_privs"] == "1"

@@ -57,8 +57,8 @@ class ForkLauncher:
             pipes.close()
             raise
         pipes.close_theirs()
-        outgoing, incoming, output = pipes.ours
-        return Worker(process=process, incoming=incoming, outgoing=outgoing, output=output)
+        outgoing, incoming, output, claims = pipes.ours
+        return Worker(process=process, incoming=incoming, outgoing=outgoing, output=output, claims=claims)
 
     def _zygote(self, runtime: Runtime) -> Zygote:
         zygote = self._zygotes.get(runtime.name)

@@ -1,0 +1,54 @@
+"""Calls that are sent to a busy worker ahead of their turn, so that one wake-up serves several; and taking them back.
+
+The pipe of frames is put into packet mode: each write is one packet, each read of the worker takes exactly one, and
+calls that it has not come to stay in the kernel. The supervisor has a descriptor of its own on the reading end, by
+which it takes them back when the worker stalls. Linux alone has such pipes; elsewhere nothing is sent ahead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import sys
+import termios
+
+from pyfc.wire import frames
+
+PACKET = 4096
+"""Most bytes of a frame that is one packet (PIPE_BUF)."""
+
+
+def open_claims(reading_end: int) -> int:
+    """A descriptor of our own, not blocking, on the pipe that a worker reads; -1 where there is no packet mode."""
+    if not sys.platform.startswith("linux"):
+        return -1
+    try:
+        return os.open(f"/proc/self/fd/{reading_end}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def set_packets(descriptor: int, wanted: bool) -> bool:
+    """Put the writing end of a pipe into packet mode or out of it; whether it is in it now.
+
+    A packet that follows ordinary bytes could be cut off by the read that takes them, so the pipe has to be empty.
+    """
+    (unread,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))
+    if wanted and unread:
+        return False
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_NONBLOCK | (os.O_DIRECT if wanted else 0))
+    return wanted
+
+
+def claim(descriptor: int) -> list[int]:
+    """Take every packet that the worker has not read; the numbers of their calls, in order."""
+    numbers: list[int] = []
+    while True:
+        try:
+            packet = os.read(descriptor, PACKET)
+        except BlockingIOError:
+            return numbers
+        if len(packet) < frames.PREFIX.size:
+            return numbers
+        numbers.append(frames.PREFIX.unpack_from(packet)[2])

@@ -1,0 +1,114 @@
+"""The deadlines of a worker's calls, and its death.
+
+1. A call's deadline runs from the moment it can begin. There is one timer per worker, armed for the earliest deadline
+   and never cancelled: when it fires too early it is armed again.
+2. A late call's worker is told to stop (it dumps its stack), then killed; the call is answered when it is gone. With
+   other calls in flight it is answered at once, the worker says where it is, takes no further call and goes when the
+   others have ended.
+3. Of a worker that dies, the calls it has not begun are given back, the others fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from pyfc.host import faults
+from pyfc.host.process import Exit
+from pyfc.model.invocation import Fault
+from pyfc.wire import frames
+
+if TYPE_CHECKING:
+    from pyfc.host.link import Flight, Link
+
+_TERM_GRACE = 0.25
+"""Seconds between SIGTERM and SIGKILL of a late call's worker."""
+_MEGABYTE = 1024 * 1024
+
+
+class Lifeline:
+    """Watches one link's calls and its worker."""
+
+    def __init__(self, link: Link) -> None:
+        self.is_armed = False
+        self.closed = False
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        process = link.worker.process
+        process.on_exit = self._exited
+        if process.exit is not None:
+            self._loop.call_soon(self._exited, process.exit)
+
+    def arm(self, delay: float) -> None:
+        """A call has begun and none was in flight for a while."""
+        self.is_armed = True
+        self._timer = self._loop.call_later(delay, self._check)
+
+    def _check(self) -> None:
+        self.is_armed = False
+        now = time.monotonic()
+        begun = [(number, flight) for number, flight in self._link.begun() if not flight.late]
+        late = [(number, flight) for number, flight in begun if flight.deadline <= now]
+        if late and len(late) < len(begun):
+            for number, flight in late:
+                self._abandon(number, flight)
+        elif late:
+            for _, flight in late:
+                flight.late = True
+            self._link.on_doomed(self._link)
+            self._link.worker.process.send_signal(signal.SIGTERM)
+            self._loop.call_later(_TERM_GRACE, self.kill)
+            return
+        waiting = [flight.deadline for _, flight in begun if flight.deadline > now]
+        if waiting:
+            self.arm(min(waiting) - now)
+
+    def _abandon(self, number: int, flight: Flight) -> None:
+        """Answer a late call whose neighbours still run."""
+        link = self._link
+        link.on_retired(link)
+        link.abandoned[number] = flight.call.request_id
+        link.send(frames.CANCEL, frames.Cancel("timeout"), number)
+        link.fail(number, flight, faults.timed_out(flight.timeout, link.measure()))
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        self._link.worker.process.send_signal(signal.SIGKILL)
+
+    def _exited(self, how: Exit) -> None:
+        """The worker is gone: take what it has written, fail what it has not answered, give everything back."""
+        if self.closed:
+            return
+        link = self._link
+        while not link.is_broken and link.read():
+            continue  # frames that were written before the death still count
+        link.condemn()
+        link.peak_memory = max(link.peak_memory, how.peak_memory / _MEGABYTE)
+        link.expectation.fail(how)
+        self.fail_flights()
+        if self._timer is not None:
+            self._timer.cancel()
+        if rest := link.take_output():
+            link.on_output("", rest)
+        self.closed = True
+        link.release()
+        link.on_closed(link, how)
+
+    def fail_flights(self) -> None:
+        """Answer the calls in flight: the worker is gone, or can not be killed for now."""
+        link = self._link
+        now = time.monotonic()
+        begun = link.begun()
+        if returned := link.take_back(dead=True):
+            link.on_returned(link, returned)
+        for number, flight in begun:
+            if number in link.in_flight:
+                link.fail(number, flight, self._fault(flight, now))
+
+    def _fault(self, flight: Flight, now: float) -> Fault:
+        if flight.late:
+            return faults.timed_out(flight.timeout, self._link.peak_memory)
+        return faults.exited(now - flight.started, self._link.peak_memory)

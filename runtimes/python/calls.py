@@ -1,0 +1,166 @@
+"""One call as the worker holds it: the body of its request, and an answer in one piece or in many.
+
+1. What a frame does not hold follows in Data frames, of which `MAXIMUM_DATA` bytes may be on their way; whoever reads
+   them gives credit for as many again. An answer in more than one frame is ended by End.
+2. A worker that runs one call at a time lets the call read the channel itself; one that runs several reads it in one
+   place and puts each call's frames into its inbox.
+3. When the caller has left, reading on or writing on raises `Gone`.
+"""
+
+from __future__ import annotations
+
+import io
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import wire
+
+
+class Gone(ConnectionError):
+    """The caller has left: nobody will read the answer, and the rest of the request will not come."""
+
+    def __init__(self) -> None:
+        super().__init__("the caller has left")
+
+
+class Call:
+    """`size` is that of the whole body, `first` what came of it with the Invoke frame."""
+
+    def __init__(
+        self,
+        channel: wire.Channel,
+        number: int,
+        size: int,
+        first: bytes,
+        inbox: queue.SimpleQueue[tuple[int, int, list[Any], bytes]] | None = None,
+    ) -> None:
+        self.number = number
+        self.size = size
+        self.inbox = inbox
+        self._channel = channel
+        self._chunks = deque([first] if first else [])
+        self._missing = size - len(first)
+        self._credit = wire.MAXIMUM_DATA
+        self._gone = False
+
+    # the request
+
+    def body(self) -> bytes:
+        """The whole body."""
+        pieces: list[bytes] = []
+        while True:
+            piece = self.read_some()
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+
+    def read_some(self) -> bytes:
+        """The next bytes of the body, as soon as there are any; b"" at its end."""
+        while not self._chunks and self._missing:
+            self._take(self._next())
+        return self._chunks.popleft() if self._chunks else b""
+
+    def file(self) -> Any:
+        """The body as a file to read."""
+        if self._missing:
+            return io.BufferedReader(_Body(self))
+        return io.BytesIO(b"".join(self._chunks))
+
+    # the answer
+
+    def answer(self, fault: Any, status: int, headers: Any, body: bytes, finish: Callable[[], None]) -> None:
+        """Answer with a whole body. `finish` is called before the last frame: what was written belongs to the call."""
+        if len(body) <= wire.MAXIMUM_UNARY:
+            finish()
+            self._channel.write(wire.REPLY, self.number, (False, len(body), fault, status, headers), body)
+            return
+        self.stream(fault, status, headers, len(body), (body,), finish)
+
+    def stream(
+        self,
+        fault: Any,
+        status: int,
+        headers: Any,
+        size: int | None,
+        pieces: Iterable[bytes],
+        finish: Callable[[], None],
+        describe: Callable[[Exception], Any] = lambda _: None,
+    ) -> None:
+        """Answer piece by piece, each sent at once; `describe` makes a fault of what a piece raises."""
+        self._channel.write(wire.REPLY, self.number, (True, size, fault, status, headers))
+        sent, broken = 0, None
+        try:
+            for piece in pieces:
+                sent += len(piece)
+                if size is not None and sent > size:
+                    raise ValueError("the body is longer than its Content-Length of %d" % size)
+                self._send(piece)
+            if size is not None and sent < size:
+                raise ValueError("the body has %d bytes, its Content-Length is %d" % (sent, size))
+        except Gone:
+            pass
+        except Exception as error:
+            broken = describe(error)
+        finish()
+        self._channel.write(wire.END, self.number, (broken,))
+
+    def _send(self, piece: bytes) -> None:
+        at = 0
+        while at < len(piece):
+            while self._credit <= 0 or self._arrived():
+                self._take(self._next())
+            end = min(at + min(self._credit, wire.MAXIMUM_DATA), len(piece))
+            self._channel.write(wire.DATA, self.number, (True,), piece[at:end])
+            self._credit -= end - at
+            at = end
+
+    def _arrived(self) -> bool:
+        return not self.inbox.empty() if self.inbox is not None else self._channel.ready()
+
+    # frames
+
+    def _next(self) -> tuple[int, int, list[Any], bytes]:
+        """The next frame of this call."""
+        if self.inbox is not None:
+            return self.inbox.get()
+        while True:
+            frame = self._channel.read()
+            if frame is None:
+                raise wire.WireError("the other side went away in the middle of a body")
+            if frame[1] == self.number:
+                return frame
+            if frame[0] == wire.INVOKE:  # sent ahead, to be run after this one, which takes longer than anyone thought
+                self._channel.write(wire.CANCEL, frame[1], ("busy",))
+
+    def _take(self, frame: tuple[int, int, list[Any], bytes]) -> None:
+        kind, _, header, payload = frame
+        if kind == wire.DATA and payload:
+            self._chunks.append(payload)
+            self._missing -= len(payload)
+            self._channel.write(wire.CREDIT, self.number, (len(payload),))
+        elif kind == wire.CREDIT:
+            self._credit += header[0]
+        elif kind == wire.CANCEL:
+            self._gone = True
+        if self._gone:
+            raise Gone
+
+
+class _Body(io.RawIOBase):
+    """What io needs to make a file of a call's body."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        data = self._rest or self._call.read_some()
+        count = min(len(room), len(data))
+        room[:count] = data[:count]
+        self._rest = data[count:]
+        return count

@@ -21,6 +21,7 @@ from pyfc.host import link
 from pyfc.observe import journal
 from pyfc.project.load import load
 from pyfc.settings import Settings
+from pyfc.supervisor import pool
 from pyfc.wire import frames
 
 ROOT = Path(__file__).parents[1]
@@ -136,7 +137,13 @@ FOUR = ["gateway/server.py", "gateway/invocations.py", "supervisor/pool.py", "ho
 def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_function_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside = ((journal, "_BATCH_DELAY"), (listener, "_TICK"), (link, "_MEMORY_INTERVAL"), (link, "_SHORT_CALL"))
+    beside = (
+        (journal, "_BATCH_DELAY"),
+        (listener, "_TICK"),
+        (link, "_MEMORY_INTERVAL"),
+        (link, "_SHORT_CALL"),
+        (pool, "_STALL"),
+    )
     for module, name in beside:  # what does not happen in every call stays away
         monkeypatch.setattr(module, name, 60.0)
     (tmp_path / "echo.py").write_text("def handler(event, context):\n    return event\n")

@@ -1,8 +1,11 @@
-"""What is checked of a call's headers, by FC's rules."""
+"""What is checked of a call's headers, by FC's rules, and the answer to a request that is none."""
 
 from __future__ import annotations
 
-from pyfc.errors import InvalidArgument, NotSupportedYet
+from http import HTTPStatus
+
+from pyfc.errors import InvalidArgument, NotSupportedYet, PyfcError
+from pyfc.model.names import request_id
 
 
 def wants_log(value: bytes) -> bool:
@@ -29,3 +32,14 @@ def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:
         if name.startswith(prefix)
     }
     return fields[b"x-fc-tracing-opentracing-span-context"].decode("latin-1"), baggage
+
+
+def refusal(error: PyfcError, date: str) -> bytes:
+    """The response to a request that is not taken at all; the last one of its connection."""
+    body = error.document()
+    head = (
+        f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {request_id()}\r\nX-Fc-Error-Type: FcCommonError\r\n"
+        f"{date}Connection: close\r\n\r\n"
+    )
+    return head.encode("latin-1") + body

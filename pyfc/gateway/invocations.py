@@ -10,79 +10,36 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from pyfc.errors import (
     AccessDenied,
-    AliasNotFound,
-    FunctionNotFound,
     Internal,
-    InvalidArgument,
     PathNotSupported,
     PyfcError,
-    ServiceNotFound,
-    TriggerNotFound,
-    VersionNotFound,
 )
 from pyfc.gateway.checks import check_invocation_type, trace_of, wants_log
+from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import Guard
+from pyfc.gateway.places import Place, find
+from pyfc.gateway.streams import Outgoing
 from pyfc.model.function import Function
-from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Ticket, Usage
-from pyfc.model.names import LATEST, Target, request_ids
+from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
+from pyfc.model.names import request_ids
 from pyfc.model.streams import Stream
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
-from pyfc.supervisor.supervisor import Entry, Table
+from pyfc.supervisor.supervisor import Table
 from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
 VERSIONS = (b"2016-08-15", b"2021-04-06")
 _KNOWN_HOSTS = 64
 _CLIENT_CLOSED = 499
 _NO_BODY = {204, 304}
-_EXPOSED = (
-    "Date,x-fc-request-id,x-fc-error-type,x-fc-code-checksum,x-fc-invocation-duration,x-fc-max-memory-usage,"
-    "x-fc-log-result,x-fc-invocation-code-version"
-)
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _wall = time.time
-
-
-class Exchange(Protocol):
-    """One request and the place of its response (gateway/server.py)."""
-
-    method: bytes
-    url: bytes
-    path: bytes
-    """The url without its query."""
-    headers: list[tuple[bytes, bytes]]
-    fields: dict[bytes, bytes]
-    """The headers by lower-case name; the last of those that are there twice."""
-    body: bytes
-    gone: bool
-    """The client has left."""
-    ticket: Ticket | None
-    on_gone: Callable[[], None] | None
-
-    @property
-    def client(self) -> str:
-        """The client's address."""
-
-    def respond(self, head: str, body: bytes | memoryview) -> None:
-        """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
-
-
-class _Place(NamedTuple):
-    """What a path leads to."""
-
-    entry: Entry
-    target: Target
-    fixed: str
-    """Response headers that are the same for every call."""
-    trigger: Config | None
 
 
 class Invocations:
@@ -94,8 +51,8 @@ class Invocations:
         self._journal = journal
         self._is_local = is_local
         self._table = Table({}, {})
-        self._event_places: dict[bytes, _Place] = {}
-        self._http_places: dict[bytes, _Place] = {}
+        self._event_places: dict[bytes, Place] = {}
+        self._http_places: dict[bytes, Place] = {}
         self._hosts: set[bytes | None] = set()
         self._numbers: list[str] = []
 
@@ -120,17 +77,25 @@ class Invocations:
         except PyfcError as error:
             reply.refuse(error)
 
-    def event_place(self, path: bytes) -> _Place:
+    def takes_streams(self, path: bytes) -> bool:
+        """Whether the function of an HTTP-trigger path takes a request's body while it arrives."""
+        try:
+            config = self.http_place(path)[0].trigger
+        except PyfcError:
+            return False  # the whole request will be told
+        return config is not None and not config.is_event
+
+    def event_place(self, path: bytes) -> Place:
         """What an InvokeFunction path leads to. Raises the NotFound that fits."""
         parts = path.decode("latin-1").split("/")
         if len(parts) != 7 or parts[4] != "functions" or parts[6] != "invocations":
             raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
-        place = self._place(parts[3], parts[5], None)
+        place = find(self._table, parts[3], parts[5], is_http=False)
         if b"%" not in path:
             self._event_places[path] = place
         return place
 
-    def http_place(self, path: bytes) -> tuple[_Place, bytes]:
+    def http_place(self, path: bytes) -> tuple[Place, bytes]:
         """What an HTTP-trigger path leads to, and the rest of the path. Raises the NotFound that fits."""
         parts = path.split(b"/", 5)
         if len(parts) < 5 or not parts[4]:
@@ -140,41 +105,10 @@ class Invocations:
         place = self._http_places.get(prefix)
         if place is None:
             service, function = parts[3].decode("latin-1"), parts[4].decode("latin-1")
-            place = self._place(service, function, "http")
+            place = find(self._table, service, function, is_http=True)
             if b"%" not in prefix:
                 self._http_places[prefix] = place
         return place, rest
-
-    def _place(self, service: str, function: str, trigger_type: str | None) -> _Place:
-        service, _, qualifier = unquote(service).partition(".")
-        entry = self._find(service, unquote(function), qualifier)
-        triggers = [trigger for trigger in entry.triggers if trigger.type == "http"]
-        config = Config.read(triggers[0].config) if triggers else None
-        target = entry.function.target
-        if trigger_type is None and config is not None:
-            url = f"/2016-08-15/proxy/{target.service}/{target.function}/"
-            raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
-        if trigger_type is not None and config is None:
-            url = f"POST /2016-08-15/services/{target.service}/functions/{target.function}/invocations"
-            raise TriggerNotFound(service=target.service, function=target.function, url=url)
-        checksum = entry.function.code.checksum if entry.function.code is not None else ""
-        fixed = (
-            f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {LATEST}\r\n"
-            f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
-        )
-        return _Place(entry, target, fixed, config)
-
-    def _find(self, service: str, function: str, qualifier: str) -> Entry:
-        if service not in self._table.services:
-            raise ServiceNotFound(service=service)
-        if qualifier.isdigit():
-            raise VersionNotFound(version=qualifier, service=service)
-        if qualifier not in {"", LATEST}:
-            raise AliasNotFound(alias=qualifier, service=service)
-        entry = self._table.entries.get(Target(service, function))
-        if entry is None:
-            raise FunctionNotFound(function=function, service=service)
-        return entry
 
     def check_sender(self, exchange: Exchange) -> None:
         """Raises AccessDenied for another site's page or an unknown Host; remembers the hosts that are known."""
@@ -210,11 +144,10 @@ class _Reply:
     """What both kinds of answer share."""
 
     error_header = ""
-    streams = False
-    place: _Place | None = None
+    place: Place | None = None
     call: Invocation | None = None
 
-    def begin(self, place: _Place | None, path: bytes) -> None:
+    def begin(self, place: Place | None, path: bytes) -> None:
         """Check the request and submit it; `place` if the path is known. Raises PyfcError."""
         raise Internal(detail="a reply of no kind")
 
@@ -222,6 +155,11 @@ class _Reply:
         self.owner = owner
         self.exchange = exchange
         self.request_id = number
+
+    @property
+    def streams(self) -> bool:
+        """See Reply."""
+        return False
 
     def head(self, head: Result, stream: Stream) -> None:
         """See Reply."""
@@ -255,7 +193,7 @@ class _Reply:
             check_invocation_type(fields[b"x-fc-invocation-type"])
         return trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
 
-    def _platform_lines(self, usage: Usage, place: _Place) -> str:
+    def _platform_lines(self, usage: Usage, place: Place) -> str:
         """The headers that FC adds to every answer of a function."""
         return (
             f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n"
@@ -263,7 +201,11 @@ class _Reply:
             f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}"
         )
 
-    def _call(self, place: _Place) -> Invocation:
+    def _early_platform_lines(self, usage: Usage, place: Place) -> str:
+        """The same before the call has ended: what it will have used is in its log."""
+        return f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n{place.fixed}"
+
+    def _call(self, place: Place) -> Invocation:
         if self.call is not None:
             return self.call
         return Invocation(self.request_id, place.target, Kind.EVENT, b"")
@@ -280,7 +222,7 @@ class EventReply(_Reply):
 
     wants_log = False
 
-    def begin(self, place: _Place | None, path: bytes) -> None:
+    def begin(self, place: Place | None, path: bytes) -> None:
         """See _Reply."""
         exchange = self.exchange
         self.owner.check_sender(exchange)
@@ -322,8 +264,18 @@ class HttpReply(_Reply):
     """Writes the answer of an HTTP function."""
 
     error_header = "X-Fc-Error-Type: FcCommonError\r\n"
+    status = 0
+    """What the client has been answered; the body may still be on its way."""
+    outgoing: Outgoing | None = None
+    stream: Stream | None = None
+    invalid: Fault | None = None
 
-    def begin(self, _: _Place | None, path: bytes) -> None:
+    @property
+    def streams(self) -> bool:
+        """See Reply."""
+        return self.place is not None and self.place.trigger is not None and not self.place.trigger.is_event
+
+    def begin(self, _: Place | None, path: bytes) -> None:
         """See _Reply."""
         exchange = self.exchange
         place, rest = self.owner.http_place(path)
@@ -339,7 +291,8 @@ class HttpReply(_Reply):
             body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)
             self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
         else:
-            self.call = Invocation(self.request_id, target, Kind.HTTP, exchange.body, request, trace)
+            incoming = exchange.incoming
+            self.call = Invocation(self.request_id, target, Kind.HTTP, exchange.body, request, trace, 0, incoming)
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(self.call, self)
 
@@ -349,7 +302,10 @@ class HttpReply(_Reply):
         assert place is not None
         assert place.trigger is not None
         assert call is not None
-        fault = result.fault
+        if self.status:
+            self._end(place, call, result)
+            return
+        fault = result.fault if self.invalid is None else self.invalid
         answer = Response(result.status, result.headers or [], result.body)
         if fault is None and place.trigger.is_event:
             answer = from_event(bytes(result.body))
@@ -359,8 +315,9 @@ class HttpReply(_Reply):
                 lines = _header_lines(answer)
             except ValueError as error:
                 fault = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
-                result = result._replace(fault=fault, body=fault.document())
         if fault is not None:
+            if fault is not result.fault:
+                result = result._replace(fault=fault, body=fault.document())
             answer = Response(502, [], result.body)
             lines = f"Content-Type: application/json\r\nX-Fc-Error-Type: {fault.kind.error_type}\r\n"
         status = _CLIENT_CLOSED if exchange.gone else answer.status
@@ -368,9 +325,53 @@ class HttpReply(_Reply):
         if not exchange.gone:
             self._respond(answer, lines, result.usage, place)
 
-    def _respond(self, answer: Response, lines: str, usage: Usage, place: _Place) -> None:
-        if self.owner.settings.content_disposition:
-            lines += "Content-Disposition: attachment\r\n"
+    def head(self, head: Result, stream: Stream) -> None:
+        """See Reply."""
+        exchange, place = self.exchange, self.place
+        assert place is not None
+        answer = Response(head.status, head.headers or [], b"")
+        try:
+            lines = _header_lines(answer)
+        except ValueError as error:
+            self.invalid = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
+            stream.cancel()
+            return
+        if exchange.gone:
+            stream.cancel()
+            return
+        self.stream = stream
+        self.status = answer.status
+        lines += self._early_platform_lines(head.usage, place)
+        text = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n{self._disposition()}{lines}"
+        if answer.status in _NO_BODY or exchange.method == b"HEAD":
+            exchange.respond(text, b"")
+            stream.cancel()
+        else:
+            self.outgoing = exchange.stream(text, head.size, stream.resume)
+
+    def piece(self, data: bytes | memoryview) -> bool:
+        """See Reply."""
+        return self.outgoing is None or self.outgoing.write(data)
+
+    def _end(self, place: Place, call: Invocation, result: Result) -> None:
+        """A result that came in pieces is over."""
+        status = _CLIENT_CLOSED if self.exchange.gone else self.status
+        self.owner.record(place.entry.function, call, status, result, "")
+        if self.outgoing is not None and not self.exchange.gone:
+            self.outgoing.end(is_whole=result.fault is None)
+        self.stream = self.outgoing = None
+
+    def left(self) -> None:
+        """The client went away: what comes piece by piece need not come any more."""
+        super().left()
+        if self.stream is not None:
+            self.stream.cancel()
+
+    def _disposition(self) -> str:
+        return "Content-Disposition: attachment\r\n" if self.owner.settings.content_disposition else ""
+
+    def _respond(self, answer: Response, lines: str, usage: Usage, place: Place) -> None:
+        lines += self._disposition()
         if answer.status not in _NO_BODY:
             lines += f"Content-Length: {len(answer.body)}\r\n"
         head = (

@@ -56,8 +56,12 @@ class GatewayServer(Server):
         self.server_state.default_headers = [(b"date", date.encode())]
         self._shared.now = now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Protocol):
-                connection.sweep(now)
+            if not isinstance(connection, Protocol) or not connection.is_late(now):
+                continue
+            if connection.transport.get_write_buffer_size():
+                connection.transport.abort()
+            else:
+                connection.transport.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -19,7 +19,6 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
@@ -28,9 +27,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
+from pyfc.gateway.checks import refusal
 from pyfc.gateway.invocations import Invocations
+from pyfc.gateway.streams import Outgoing, declared_stream, pass_on
 from pyfc.model.invocation import Ticket
-from pyfc.model.names import request_id
+from pyfc.model.streams import Incoming
 from pyfc.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ _EVENT_END = b"/invocations"
 _MAXIMUM_HEAD = 64 * 1024
 _JOINED = 64 * 1024
 """Bodies below this size are written in one piece with their head."""
+_SMALL_DIGITS = 6
+"""Of a Content-Length that is not worth a second look."""
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
@@ -80,6 +83,11 @@ class Exchange:
     gone = False
     ticket: Ticket | None = None
     on_gone: Callable[[], None] | None = None
+    incoming: Incoming | None = None
+    declared = 0
+    """Bytes of a body that may be passed on while it arrives (streams.py)."""
+    is_current = True
+    """HTTP/1.1, not 1.0."""
 
     def __init__(
         self, protocol: Protocol, method: bytes, path: bytes, fields: dict[bytes, bytes], *, keep_alive: bool
@@ -115,6 +123,10 @@ class Exchange:
             protocol.end()
         protocol.on_response_complete()
 
+    def stream(self, head: str, size: int | None, resume: Callable[[], None]) -> Outgoing:
+        """See invocations.Exchange."""
+        return Outgoing(self, head, size, resume)
+
 
 def _too_much_head() -> PyfcError:
     return InvalidArgument(message=f"the head of a request has at most {_MAXIMUM_HEAD} bytes")
@@ -137,6 +149,8 @@ class Protocol(HttpToolsProtocol):
         self.busy = False
         """A request has begun and is not answered."""
         self.cycle: Any = None
+        self.on_room: Callable[[], None] | None = None
+        """Told when the client has read what was written."""
         self._turn: Any = None
         """The cycle that is being answered."""
         self._in_head = False
@@ -236,6 +250,10 @@ class Protocol(HttpToolsProtocol):
         exchange = self.cycle = Exchange(self, self.parser.get_method(), path, fields, keep_alive=keep_alive)
         if b"expect" in fields:
             exchange.expects = fields[b"expect"].lower() == b"100-continue"
+        if len(fields.get(b"content-length", b"")) > _SMALL_DIGITS:
+            exchange.declared = declared_stream(path, fields)
+        if not keep_alive:
+            exchange.is_current = self.parser.get_http_version() != "1.0"
         if before is None or before.response_complete:
             self._start_exchange(exchange)
         else:
@@ -273,11 +291,13 @@ class Protocol(HttpToolsProtocol):
         if not isinstance(cycle, Exchange):
             super().on_body(body)
         elif not cycle.response_complete:
+            cycle.size += len(body)
+            if cycle.declared and cycle is self._turn and pass_on(cycle, body):
+                return
             if cycle.chunks is None:
                 cycle.chunks = [body]
             else:
                 cycle.chunks.append(body)
-            cycle.size += len(body)
             if cycle.size > self.shared.settings.maximum_body:
                 self._refuse(EntityTooLarge(limit=self.shared.settings.maximum_body))
 
@@ -294,7 +314,7 @@ class Protocol(HttpToolsProtocol):
             cycle.body = cycle.chunks[0] if len(cycle.chunks) == 1 else b"".join(cycle.chunks)
             cycle.chunks = None
         cycle.complete = True
-        if cycle is self._turn:
+        if cycle is self._turn and cycle.incoming is None:
             self.shared.invocations.handle(cycle)
 
     # responses go out
@@ -311,6 +331,13 @@ class Protocol(HttpToolsProtocol):
             self.busy = self._receiving
         if not self._deaf:
             self.flow.resume_reading()
+
+    def resume_writing(self) -> None:
+        """The client has read what was written."""
+        super().resume_writing()
+        if self.on_room is not None:
+            on_room, self.on_room = self.on_room, None
+            on_room()
 
     def end(self) -> None:
         """The response that was just written has said that it is the last one."""
@@ -341,13 +368,7 @@ class Protocol(HttpToolsProtocol):
         self._linger()
 
     def _write_error(self, error: PyfcError) -> None:
-        body = error.document()
-        head = (
-            f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {request_id()}\r\nX-Fc-Error-Type: FcCommonError\r\n"
-            f"{self.shared.date}Connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode("latin-1") + body)
+        self.transport.write(refusal(error, self.shared.date))
 
     def _linger(self) -> None:
         """Close so that a client which still sends gets to read the answer."""
@@ -364,19 +385,16 @@ class Protocol(HttpToolsProtocol):
         for cycle in left:
             if isinstance(cycle, Exchange) and not cycle.response_complete:
                 cycle.gone = cycle.response_complete = True
+                if cycle.incoming is not None:
+                    cycle.incoming.break_off()
                 if cycle.on_gone is not None:
                     cycle.on_gone()
 
-    def sweep(self, now: float) -> None:
-        """Close the connection if its client is idle or too slow."""
+    def is_late(self, now: float) -> bool:
+        """Whether the client is idle or too slow."""
         settings = self.shared.settings
         if self._in_head:
-            late = now - self._head_since > settings.header_timeout
-        elif self._receiving:
-            late = now - self.touched > settings.body_timeout and not self.flow.read_paused
-        else:
-            late = not self.busy and now - self.touched > settings.keep_alive_timeout
-        if late and self.transport.get_write_buffer_size():
-            self.transport.abort()
-        elif late:
-            self.transport.close()
+            return now - self._head_since > settings.header_timeout
+        if self._receiving:
+            return now - self.touched > settings.body_timeout and not self.flow.read_paused
+        return not self.busy and now - self.touched > settings.keep_alive_timeout

@@ -1,0 +1,39 @@
+"""One request and the place of its response, as the call paths see it; gateway/server.py has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from pyfc.gateway.streams import Outgoing
+from pyfc.model.invocation import Ticket
+from pyfc.model.streams import Incoming
+
+
+class Exchange(Protocol):
+    """One request and the place of its response."""
+
+    method: bytes
+    url: bytes
+    path: bytes
+    """The url without its query."""
+    headers: list[tuple[bytes, bytes]]
+    fields: dict[bytes, bytes]
+    """The headers by lower-case name; the last of those that are there twice."""
+    body: bytes
+    incoming: Incoming | None
+    """What of a large body is still on its way; then `body` is its beginning."""
+    gone: bool
+    """The client has left."""
+    ticket: Ticket | None
+    on_gone: Callable[[], None] | None
+
+    @property
+    def client(self) -> str:
+        """The client's address."""
+
+    def respond(self, head: str, body: bytes | memoryview) -> None:
+        """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
+
+    def stream(self, head: str, size: int | None, resume: Callable[[], None]) -> Outgoing:
+        """Begin a response whose body comes piece by piece; `head` without its length."""

@@ -1,0 +1,87 @@
+"""Bodies that are too large, or too slow, to be gathered: a request's on its way to the function, a response's back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pyfc.model.streams import Incoming
+from pyfc.wire.frames import MAXIMUM_UNARY
+
+if TYPE_CHECKING:
+    from pyfc.gateway.server import Exchange
+
+
+def declared_stream(path: bytes, fields: dict[bytes, bytes]) -> int:
+    """The size of a request's body that may be passed on while it arrives; 0 for one that is gathered.
+
+    Functions read CONTENT_LENGTH, so a body of unknown length is gathered, like every event.
+    """
+    declared = fields.get(b"content-length", b"0")
+    is_large = len(declared) > 6 and int(declared) > MAXIMUM_UNARY
+    return int(declared) if is_large and path[11:17] == b"/proxy" else 0
+
+
+def pass_on(exchange: Exchange, body: bytes) -> bool:
+    """Take a piece of a large body; False while it is to be gathered still."""
+    flow = exchange.protocol.flow
+    if exchange.incoming is not None:
+        if not exchange.incoming.write(body):
+            flow.pause_reading()
+        return True
+    if exchange.size < MAXIMUM_UNARY or not exchange.protocol.shared.invocations.takes_streams(exchange.path):
+        return False
+    exchange.body = b"".join([*(exchange.chunks or ()), body])
+    exchange.chunks = None
+    exchange.incoming = Incoming(exchange.declared)
+    exchange.incoming.on_room = flow.resume_reading
+    exchange.protocol.shared.invocations.handle(exchange)
+    return True
+
+
+class Outgoing:
+    """A response that is written piece by piece."""
+
+    def __init__(self, exchange: Exchange, head: str, size: int | None, resume: Callable[[], None]) -> None:
+        self._exchange = exchange
+        self._protocol = exchange.protocol
+        self._transport = exchange.protocol.transport
+        self._resume = resume
+        self._is_chunked = size is None and exchange.is_current
+        length = "Transfer-Encoding: chunked\r\n" if self._is_chunked else ""
+        if size is not None:
+            length = f"Content-Length: {size}\r\n"
+        if size is None and not self._is_chunked:
+            exchange.keep_alive = False  # HTTP/1.0: the end of the connection is that of the body
+        ending = "\r\n" if exchange.keep_alive else "Connection: close\r\n\r\n"
+        self._transport.write(f"{head}{length}{self._protocol.shared.date}{ending}".encode("latin-1"))
+
+    def write(self, data: bytes | memoryview) -> bool:
+        """Send a piece. False: no more until `resume` was called."""
+        if self._transport.is_closing():
+            return True  # the client has left; the call is told by its Exchange
+        if self._is_chunked:
+            self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
+        else:
+            self._transport.write(data)
+        if self._protocol.flow.write_paused:
+            self._protocol.on_room = self._resume
+            return False
+        return True
+
+    def end(self, *, is_whole: bool) -> None:
+        """The body is complete, or never will be: then the connection is cut so that the client can tell."""
+        exchange, protocol = self._exchange, self._protocol
+        exchange.response_complete = True
+        exchange.on_gone = None
+        protocol.on_room = None
+        if self._transport.is_closing():
+            return
+        if not is_whole:
+            self._transport.abort()
+            return
+        if self._is_chunked:
+            self._transport.write(b"0\r\n\r\n")
+        if not exchange.keep_alive:
+            protocol.end()
+        protocol.on_response_complete()

@@ -103,6 +103,11 @@ class Server:
 
         return wait_until(found, f"the record of {request_id}")
 
+    def logged(self, request_id: str) -> str:
+        """What has been printed for a call so far; for "", by no call."""
+        own = [each for each in self.records if request_id == each.get("callId", each.get("requestId"))]
+        return "".join(each.get("log", "") for each in own)
+
     def processes(self) -> list[psutil.Process]:
         """Everything the server has started."""
         return psutil.Process(self.process.pid).children(recursive=True)

@@ -6,13 +6,13 @@ colours or forge lines. A line that starts with `|` was written by a function; n
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import datetime
 from typing import TextIO
 
 from pyfc.model.invocation import Result
-from pyfc.observe.journal import CallRecord, OutputRecord, Record
+from pyfc.observe.journal import CallRecord, Record
+from pyfc.observe.lines import line, names
 
 _LINES_SHOWN = 200
 _LINE_LENGTH = 2000
@@ -38,7 +38,7 @@ class Console:
         lines: list[str] = []
         for record in batch:
             if self._as_json:
-                lines.append(_as_json(record))
+                lines.append(line(record, names(record)))
             elif isinstance(record, CallRecord):
                 lines += _call_lines(record)
             else:
@@ -83,28 +83,3 @@ def _output_lines(data: bytes) -> list[str]:
     if len(texts) > _LINES_SHOWN:
         shown.insert(0, f"| ... {len(texts) - _LINES_SHOWN} lines before these are in the function's log file")
     return shown
-
-
-def _as_json(record: CallRecord | OutputRecord) -> str:
-    fields: dict[str, object] = {
-        "time": record.time,
-        "service": record.function.service,
-        "function": record.function.name,
-    }
-    if isinstance(record, OutputRecord):
-        fields |= {"instanceId": record.instance_id, "callId": record.request_id}
-        fields["output"] = record.data.decode("utf-8", "replace")
-        return json.dumps(fields)
-    fields |= {"requestId": record.call.request_id, "status": record.status}
-    if record.result is not None:
-        usage, fault = record.result.usage, record.result.fault
-        fields |= {
-            "cold": usage.cold,
-            "durationMs": round(usage.duration * 1000, 3),
-            "memoryMb": round(usage.peak_memory, 2),
-            "fault": fault.kind.value if fault is not None else None,
-            "output": (record.result.startup + record.result.log).decode("utf-8", "replace"),
-        }
-    else:
-        fields["error"] = record.error
-    return json.dumps(fields)

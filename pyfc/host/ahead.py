@@ -41,14 +41,19 @@ def set_packets(descriptor: int, wanted: bool) -> bool:
     return wanted
 
 
-def claim(descriptor: int) -> list[int]:
-    """Take every packet that the worker has not read; the numbers of their calls, in order."""
+def claim(descriptor: int) -> tuple[list[int], list[bytes]]:
+    """Take every packet that the worker has not read: the numbers of the calls, in order, and the other frames."""
     numbers: list[int] = []
+    others: list[bytes] = []
     while True:
         try:
             packet = os.read(descriptor, PACKET)
         except BlockingIOError:
-            return numbers
+            return numbers, others
         if len(packet) < frames.PREFIX.size:
-            return numbers
-        numbers.append(frames.PREFIX.unpack_from(packet)[2])
+            return numbers, others
+        _, kind, number, _ = frames.PREFIX.unpack_from(packet)
+        if kind == frames.INVOKE:
+            numbers.append(number)
+        else:
+            others.append(packet)

@@ -156,8 +156,10 @@ class Streams:
         """A Reply that says that more follows."""
         if flight.download is not None:
             raise ValueError("a second Reply")
-        reply = flight.reply if flight.reply.streams and head.fault is None else None
-        flight.download = Download(head, self._link.maximum_result, reply, partial(self._tell, number))
+        limit = self._link.maximum_result
+        is_allowed = head.fault is None and (head.size is None or head.size <= limit)
+        reply = flight.reply if flight.reply.streams and is_allowed else None
+        flight.download = Download(head, limit, reply, partial(self._tell, number))
         if len(first):
             flight.download.take(first, credit=False)
 

@@ -23,8 +23,8 @@ from pyfc.wire import frames
 if TYPE_CHECKING:
     from pyfc.host.link import Flight, Link
 
-_TERM_GRACE = 0.25
-"""Seconds between SIGTERM and SIGKILL of a late call's worker."""
+_STOP_GRACE = 0.25
+"""Seconds that the worker of a late call gets before SIGKILL."""
 _MEGABYTE = 1024 * 1024
 
 
@@ -56,15 +56,25 @@ class Lifeline:
             for number, flight in late:
                 self._abandon(number, flight)
         elif late:
-            for _, flight in late:
-                flight.late = True
-            self._link.on_doomed(self._link)
-            self._link.worker.process.send_signal(signal.SIGTERM)
-            self._loop.call_later(_TERM_GRACE, self.kill)
+            self._stop(late)
             return
         waiting = [flight.deadline for _, flight in begun if flight.deadline > now]
         if waiting:
             self.arm(min(waiting) - now)
+
+    def _stop(self, late: list[tuple[int, Flight]]) -> None:
+        """Nothing else runs: the worker says where it is and ends, or is killed."""
+        link = self._link
+        link.on_doomed(link)
+        for number, flight in late:
+            flight.late = True
+            if link.is_concurrent:
+                link.send(frames.CANCEL, frames.Cancel("timeout"), number)
+        if link.is_concurrent:
+            link.send(frames.STOP, ())
+        else:
+            link.worker.process.send_signal(signal.SIGTERM)
+        self._loop.call_later(_STOP_GRACE, self.kill)
 
     def _abandon(self, number: int, flight: Flight) -> None:
         """Answer a late call whose neighbours still run."""

@@ -38,7 +38,6 @@ from pyfc.host.process import Exit, Memory
 from pyfc.model.invocation import Fault, Invocation, Reply, Result, Usage
 from pyfc.wire import frames
 
-_READ = READ
 _SHORT_CALL = 0.001
 _MEMORY_INTERVAL = 0.1
 """Seconds. The kernel's figure is read after a call unless the call was short (it can not have touched many pages) and
@@ -80,6 +79,7 @@ class Link:
     def __init__(self, worker: Worker, instance_id: str, init: frames.Init, maximum_result: int) -> None:
         self.worker = worker
         self.instance_id = instance_id
+        self.is_concurrent = init.concurrency > 1
         self.maximum_result = maximum_result
         self.is_quiet = False
         """Calls are so short that it is enough to read their output with their answers."""
@@ -102,7 +102,6 @@ class Link:
         self.expectation = Expectation()
         """Gets the frames of the instance's start."""
         self._loop = asyncio.get_running_loop()
-        self._concurrent = init.concurrency > 1
         self._mark = init.mark.encode()
         self._buffer = b""
         self._long: LongFrame | None = None
@@ -143,7 +142,7 @@ class Link:
         wall = int((time.time() + timeout) * 1000)
         header = _pack((more, size, call.request_id, call.kind, call.attempt, wall, call.http, call.trace))
         length = 11 + len(header) + len(body)
-        if in_flight and not self._concurrent:
+        if in_flight and not self.is_concurrent:
             if not self._packets or length > ahead.PACKET:
                 return False
         else:  # else its time begins when the one before it is answered
@@ -157,7 +156,7 @@ class Link:
         flight.timeout = timeout
         if not self.life.is_armed:
             self.life.arm(timeout)
-        if length < _READ:
+        if length < READ:
             self.write(_prefix(length - 4, frames.INVOKE, number, len(header)) + header + body)
         else:
             self._streams.send_large(number, flight, header)
@@ -168,7 +167,7 @@ class Link:
         if self._long is not None:
             return self._read_long(self._long)
         try:
-            data = os.read(self.worker.incoming, _READ)
+            data = os.read(self.worker.incoming, READ)
         except BlockingIOError:
             return False
         if not data:
@@ -246,7 +245,7 @@ class Link:
     ) -> Answer:
         """A call is over."""
         in_flight = self.in_flight
-        if not self._concurrent and next(iter(in_flight)) != number:
+        if not self.is_concurrent and next(iter(in_flight)) != number:
             raise ValueError("an answer to a call that has not begun")
         if flight.late:
             return None  # it has been told to stop; its death answers the call
@@ -256,9 +255,9 @@ class Link:
             self._memory_read = now
             self.measure()
         usage = Usage(duration, self.peak_memory, flight.cold, self.instance_id)
-        log = flight.log if self._concurrent else self._log_of(number)
+        log = flight.log if self.is_concurrent else self._log_of(number)
         del in_flight[number]
-        if in_flight and not self._concurrent:
+        if in_flight and not self.is_concurrent:
             following = next(iter(in_flight.values()))
             following.started = now
             following.deadline = now + following.timeout
@@ -269,7 +268,7 @@ class Link:
         output = self._output
         if self._mark and output.is_empty:
             try:
-                data = os.read(self.worker.output, _READ)
+                data = os.read(self.worker.output, READ)
             except BlockingIOError:
                 return b""
             if data == self._mark + number.to_bytes(4, "big"):
@@ -315,7 +314,7 @@ class Link:
     def begun(self) -> list[tuple[int, Flight]]:
         """The calls that the worker may have begun, with their numbers."""
         flights = list(self.in_flight.items())
-        return flights if self._concurrent else flights[:1]
+        return flights if self.is_concurrent else flights[:1]
 
     def is_stalled(self, since: float) -> bool:
         """Whether calls wait behind one that began before `since`."""
@@ -323,8 +322,10 @@ class Link:
 
     def take_back(self, *, dead: bool) -> list[Flight]:
         """The calls that were sent ahead and not begun, in order. They are in flight here no more."""
-        numbers = ahead.claim(self.worker.claims) if self._packets else []
-        if dead and not self._concurrent:  # it has come to none but the first, whatever it has read
+        numbers, others = ahead.claim(self.worker.claims) if self._packets else ([], [])
+        for frame in others:
+            self.write(frame)
+        if dead and not self.is_concurrent:  # it has come to none but the first, whatever it has read
             unanswered = list(self.in_flight)
             numbers = unanswered if unanswered[:1] == numbers[:1] else unanswered[1:]
         return [flight for number in numbers if (flight := self.in_flight.pop(number, None)) is not None]
@@ -336,7 +337,7 @@ class Link:
 
     def fail(self, number: int, flight: Flight, fault: Fault) -> None:
         """Answer a call for its worker."""
-        log = flight.log if self._concurrent else self._output.log_of(number)
+        log = flight.log if self.is_concurrent else self._output.log_of(number)
         del self.in_flight[number]
         body = fault.document()
         self.on_answer(self, flight, Result(fault, body, self._usage(flight), log=log, startup=flight.startup))
@@ -389,7 +390,7 @@ class Link:
 
     def _output_grew(self) -> None:
         """Keep what an answer will carry, pass on the rest."""
-        if not self.in_flight or self._concurrent:
+        if not self.in_flight or self.is_concurrent:
             self.on_output("", self._output.take())
             return
         spilled = self._output.overflow()

@@ -63,7 +63,7 @@ def test_very_many_lines_are_cut_with_a_hint() -> None:
 def test_machines_get_json_lines() -> None:
     [line] = shown(CallRecord(0.0, FUNCTION, CALL, 200, Result(None, b"", USAGE, log=b"\xff"), ""), as_json=True)
 
-    assert json.loads(line)["output"] == "\ufffd"
+    assert json.loads(line)["log"] == "\ufffd"
 
 
 def test_markers_that_a_function_forges_stand_inside_the_real_ones() -> None:

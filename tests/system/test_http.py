@@ -105,7 +105,6 @@ def test_generators_written_bytes_and_large_bodies_arrive_whole(cases: Server) -
     ("function", "message"),
     [
         ("raises", "'missing'"),
-        ("fails_midway", "midway"),
         ("text", "invalid response type str"),
         ("forgets", "the handler returned without calling start_response"),
         ("event_style", "invalid response type str"),

@@ -220,7 +220,7 @@ class Link:
 
     def _replied(self, number: int, header: list[Any], payload: bytes | memoryview) -> Answer:
         """What to answer, if the frame ends a call. Raises ValueError and its like for what is no proper Reply."""
-        more, size, fault, status, headers = header[:5]
+        more, size, fault, status, headers, written = header[:6]
         flight = self.in_flight[number]
         if headers is not None:
             headers = [(str(name), str(value)) for name, value in headers]
@@ -232,7 +232,7 @@ class Link:
             return None
         if size != len(payload):
             raise ValueError("a body is not of the size that its Reply told")
-        return self._finish(number, flight, fault, payload, int(status), headers)
+        return self._finish(number, flight, fault, payload, written, int(status), headers)
 
     def _finish(
         self,
@@ -240,6 +240,7 @@ class Link:
         flight: Flight,
         fault: Fault | None,
         payload: bytes | memoryview,
+        written: Any,
         status: int,
         headers: list[tuple[str, str]] | None,
     ) -> Answer:
@@ -255,7 +256,7 @@ class Link:
             self._memory_read = now
             self.measure()
         usage = Usage(duration, self.peak_memory, flight.cold, self.instance_id)
-        log = flight.log if self.is_concurrent else self._log_of(number)
+        log = flight.log if self.is_concurrent else self._log_of(number, written=written)
         del in_flight[number]
         if in_flight and not self.is_concurrent:
             following = next(iter(in_flight.values()))
@@ -263,18 +264,11 @@ class Link:
             following.deadline = now + following.timeout
         return flight, Result(fault, payload, usage, status, headers, log, flight.startup)
 
-    def _log_of(self, number: int) -> bytes:
-        """What the call wrote. Mostly nothing but its mark."""
-        output = self._output
-        if self._mark and output.is_empty:
-            try:
-                data = os.read(self.worker.output, READ)
-            except BlockingIOError:
-                return b""
-            if data == self._mark + number.to_bytes(4, "big"):
-                return b""
-            output.add(data)
-        return output.log_of(number)
+    def _log_of(self, number: int, *, written: Any) -> bytes:
+        """What the call wrote. Mostly nothing."""
+        if not written and self._mark and self._output.is_empty:
+            return b""
+        return self._output.log_of(number, written=bool(written) or not self._mark)
 
     def _pass_on_output(self) -> None:
         """Before a call begins: what was written since the last one. Asking costs a third of a read that fails."""
@@ -300,7 +294,7 @@ class Link:
     def _ended(self, number: int, header: list[Any], _payload: bytes | memoryview) -> Answer:
         flight = self.in_flight[number]
         fault, body, head = self._streams.end(flight, header[0])
-        return self._finish(number, flight, fault, body, head.status, head.headers)
+        return self._finish(number, flight, fault, body, header[1], head.status, head.headers)
 
     def _take_refusal(self, number: int, _header: list[Any], _payload: bytes | memoryview) -> Answer:
         """The worker will not come to a call that it was sent ahead: the one before it takes long."""
@@ -337,7 +331,7 @@ class Link:
 
     def fail(self, number: int, flight: Flight, fault: Fault) -> None:
         """Answer a call for its worker."""
-        log = flight.log if self.is_concurrent else self._output.log_of(number)
+        log = flight.log if self.is_concurrent else self._log_of(number, written=True)
         del self.in_flight[number]
         body = fault.document()
         self.on_answer(self, flight, Result(fault, body, self._usage(flight), log=log, startup=flight.startup))
@@ -385,7 +379,7 @@ class Link:
 
     def listen(self) -> None:
         """Between calls, or while a call turns out to be long: output is read as soon as it is there."""
-        if not self.life.closed:
+        if not self.life.closed and len(self.in_flight) <= 1:
             self._output.listen()
 
     def _output_grew(self) -> None:

@@ -16,8 +16,11 @@ _NUMBER = 4
 
 
 class Output:
-    """The output of a worker that runs one call at a time. With a `mark`, each call's output ends with it and the
-    call's id; without, with its answer.
+    """The output of a worker that runs one call at a time. With a `mark`, the output of a call that has written
+    something ends with it and the call's id; without, with its answer.
+
+    Answers say whether there is something to read. What is read before the answer (while one listens) is the running
+    call's; so there must be no other then which could begin meanwhile.
     """
 
     def __init__(self, descriptor: int, mark: bytes, on_more: Callable[[], None]) -> None:
@@ -71,12 +74,12 @@ class Output:
             log = piece[_NUMBER:]
         self._rest = log
 
-    def log_of(self, number: int) -> bytes:
-        """What the call wrote whose answer has arrived."""
-        if number not in self._logs:
+    def log_of(self, number: int, *, written: bool) -> bytes:
+        """What the call wrote whose answer has arrived; `written`: the pipe holds some of it."""
+        if written and number not in self._logs:
             self.read(until=number)
         log = self._logs.pop(number, None)
-        if log is None:  # no marks, or the function has closed the descriptor that they go to
+        if log is None:  # it has all been read before; or no marks; or the function has closed their descriptor
             log, self._rest = self._rest, b""
         self.is_empty = not self._logs and not self._rest
         return log

@@ -125,6 +125,8 @@ class Reply(NamedTuple):
     """HTTP status of an HTTP function, else 200."""
     headers: list[list[str]] | None
     """Response headers of an HTTP function."""
+    written: bool = True
+    """Whether there is output to be read for this answer; if there are marks, it ends with the call's."""
 
 
 class End(NamedTuple):
@@ -132,6 +134,8 @@ class End(NamedTuple):
 
     fault: Fault | None
     """What broke the body off."""
+    written: bool = True
+    """See Reply."""
 
 
 class Log(NamedTuple):

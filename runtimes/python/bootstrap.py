@@ -144,8 +144,7 @@ class _Worker:
             call = calls.Call(self._channel, number, 0, b"")
             call.answer(None, 200, None, body, self._finisher(call))
             return
-        self._output.finish(number)
-        self._channel.send(wire.plain_reply(number, body))
+        self._channel.send(wire.plain_reply(number, body, self._output.finish(number)))
 
     def _run(self, call: calls.Call, header: list[Any]) -> None:
         """Run one call of any kind."""
@@ -168,7 +167,7 @@ class _Worker:
     def _context(self, header: list[Any]) -> context.FCContext:
         return context.FCContext(self._fixed, header[2], self._logger, header[4], header[7])
 
-    def _finisher(self, call: calls.Call) -> Callable[[], None]:
+    def _finisher(self, call: calls.Call) -> Callable[[], bool]:
         return lambda: self._output.finish(call.number)
 
     def _fail(self, call: calls.Call, error: Exception) -> None:

@@ -70,11 +70,10 @@ class Call:
 
     # the answer
 
-    def answer(self, fault: Any, status: int, headers: Any, body: bytes, finish: Callable[[], None]) -> None:
-        """Answer with a whole body. `finish` is called before the last frame: what was written belongs to the call."""
+    def answer(self, fault: Any, status: int, headers: Any, body: bytes, finish: Callable[[], bool]) -> None:
+        """Answer with a whole body. `finish` is called before the last frame; it tells whether there is output."""
         if len(body) <= wire.MAXIMUM_UNARY:
-            finish()
-            self._channel.write(wire.REPLY, self.number, (False, len(body), fault, status, headers), body)
+            self._channel.write(wire.REPLY, self.number, (False, len(body), fault, status, headers, finish()), body)
             return
         self.stream(fault, status, headers, len(body), (body,), finish)
 
@@ -85,11 +84,11 @@ class Call:
         headers: Any,
         size: int | None,
         pieces: Iterable[bytes],
-        finish: Callable[[], None],
+        finish: Callable[[], bool],
         describe: Callable[[Exception], Any] = lambda _: None,
     ) -> None:
         """Answer piece by piece, each sent at once; `describe` makes a fault of what a piece raises."""
-        self._channel.write(wire.REPLY, self.number, (True, size, fault, status, headers))
+        self._channel.write(wire.REPLY, self.number, (True, size, fault, status, headers, False))
         sent, broken = 0, None
         try:
             for piece in pieces:
@@ -103,8 +102,7 @@ class Call:
             pass
         except Exception as error:
             broken = describe(error)
-        finish()
-        self._channel.write(wire.END, self.number, (broken,))
+        self._channel.write(wire.END, self.number, (broken, finish()))
 
     def _send(self, piece: bytes) -> None:
         at = 0

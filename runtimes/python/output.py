@@ -5,17 +5,20 @@ Rules:
 2. The buffer is written out at the end of a call, and before that at the first write after 50 ms: a call that then
    hangs or is killed has lost at most what it wrote in its last moments.
 3. A line of the logger carries the id of the request, as FC's Python runtime writes it.
-4. A call's output ends with a mark, so that the next call may begin before anybody has read it. With several calls at
+4. The output of a call that has written something, by whatever means, ends with a mark, so that the next call may
+   begin before anybody has read it. With several calls at
    once there are no marks: what a call's own thread prints goes to its `CallLog` instead.
 """
 
 from __future__ import annotations
 
+import array
 import fcntl
 import io
 import logging
 import os
 import sys
+import termios
 import time
 import traceback
 from collections.abc import Callable
@@ -155,6 +158,7 @@ class Output:
         self._mark = mark.encode()
         self._descriptor = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, _OWN_DESCRIPTOR)
         """The pipe for marks, also when a function puts something else in the place of descriptor 1."""
+        self._unread = array.array("i", [0])
         self._shared = _Shared(_Pipe(1), _BUFFER)
         self._streams = []
         for number, name in ((1, "stdout"), (2, "stderr")):
@@ -182,14 +186,19 @@ class Output:
         self._shared.flush()
         self._shared.pending = False
 
-    def finish(self, number: int) -> None:
-        """A call has ended: what is written from here on is not its own."""
+    def finish(self, number: int) -> bool:
+        """A call has ended: what is written from here on is not its own. Whether there is something to be read."""
         self.flush()
-        if self._mark:
-            try:
-                os.write(self._descriptor, self._mark + number.to_bytes(4, "big"))
-            except OSError:
-                self._mark = b""  # a function has closed it; who reads the pipe gets along without
+        if not self._mark:
+            return True
+        try:
+            fcntl.ioctl(self._descriptor, termios.FIONREAD, self._unread)
+            if not self._unread[0]:
+                return False  # nobody reads before the answer arrives, unless it is the only call
+            os.write(self._descriptor, self._mark + number.to_bytes(4, "big"))
+        except OSError:
+            self._mark = b""  # a function has closed it; who reads the pipe gets along without
+        return True
 
 
 def stacks(frames: dict[int, FrameType]) -> str:

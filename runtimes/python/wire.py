@@ -23,7 +23,7 @@ FORK, SHUTDOWN = 32, 33
 FORKED, EXITED = 48, 49
 
 _PREFIX = struct.Struct(">IBIH")
-_PLAIN = struct.Struct(">IBIHBBBQBBBB")
+_PLAIN = struct.Struct(">IBIHBBBQBBBBB")
 """A Reply's prefix and its header [false, size, null, 200, null]."""
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
@@ -242,10 +242,12 @@ def encode(kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") 
     return _PREFIX.pack(7 + len(packed) + len(payload), kind, call, len(packed)) + packed + payload
 
 
-def plain_reply(call: int, body: bytes) -> bytes:
+def plain_reply(call: int, body: bytes, written: bool) -> bytes:
     """The Reply frame of a call that went well and has neither status nor headers: the one that must be fast."""
     size = len(body)
-    return b"".join((_PLAIN.pack(22 + size, REPLY, call, 15, 0x95, 0xC2, 0xCF, size, 0xC0, 0xCC, 200, 0xC0), body))
+    last = 0xC3 if written else 0xC2
+    head = _PLAIN.pack(23 + size, REPLY, call, 16, 0x96, 0xC2, 0xCF, size, 0xC0, 0xCC, 200, 0xC0, last)
+    return head + body
 
 
 class Channel:

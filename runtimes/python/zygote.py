@@ -217,7 +217,7 @@ def _rehearse() -> None:
     for _ in range(_REHEARSALS):
         wire.unpack(wire.pack([init, init]))
         wire.unpack(wire.pack((False, 100, "r" * 36, 0, 0, 1 << 40, None, None)))
-        wire.plain_reply(1, b"x")
+        wire.plain_reply(1, b"x", False)
         compile("import json\n\n\ndef handler(event, context):\n    return json.dumps({'a': [1]})\n", "<none>", "exec")
         context.rehearse()
         output.rehearse()

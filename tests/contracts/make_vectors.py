@@ -45,7 +45,7 @@ CASES: list[tuple[str, int, int, tuple[Any, ...], bytes]] = [
     ("credit", frames.CREDIT, 3, frames.Credit(262144), b""),
     ("cancel", frames.CANCEL, 3, frames.Cancel("disconnected"), b""),
     ("log", frames.LOG, 3, (), b"line\n"),
-    ("reply", frames.REPLY, 1, frames.Reply(False, 2, None, 200, None), b"hi"),
+    ("reply", frames.REPLY, 1, frames.Reply(False, 2, None, 200, None, written=False), b"hi"),
     ("reply-http", frames.REPLY, 2, frames.Reply(False, 0, None, 404, [["Content-Type", "text/plain"]]), b""),
     ("reply-fault", frames.REPLY, 1, frames.Reply(False, 2, ("UNHANDLED", "caf\u00e9", "E"), 200, None), b"{}"),
     ("reply-more", frames.REPLY, 3, frames.Reply(True, None, None, 200, [["A", "b"]]), b""),

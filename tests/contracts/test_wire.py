@@ -129,12 +129,13 @@ def test_a_stream_that_ends_within_a_frame_is_an_error() -> None:
     os.close(read)
 
 
+@pytest.mark.parametrize("written", [True, False])
 @pytest.mark.parametrize("body", [b"", b"hi", b"x" * 70000])
-def test_the_fast_form_of_a_plain_reply_is_a_reply_like_any_other(body: bytes) -> None:
-    frame = WIRE.plain_reply(7, body)
+def test_the_fast_form_of_a_plain_reply_is_a_reply_like_any_other(body: bytes, *, written: bool) -> None:
+    frame = WIRE.plain_reply(7, body, written)
 
     length, kind, call, header_size = frames.PREFIX.unpack_from(frame)
     header = frame[frames.PREFIX.size : frames.PREFIX.size + header_size]
     assert (length, kind, call) == (len(frame) - 4, frames.REPLY, 7)
-    assert msgpack.unpackb(header) == [False, len(body), None, 200, None]
+    assert msgpack.unpackb(header) == [False, len(body), None, 200, None, written]
     assert frame[frames.PREFIX.size + header_size :] == body

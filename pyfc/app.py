@@ -21,7 +21,7 @@ from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.listener import GatewayServer
 from pyfc.gateway.routes import application
-from pyfc.gateway.server import Shared
+from pyfc.gateway.shared import Shared
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from uvicorn import Config, Server
 
-from pyfc.gateway.server import Protocol, Shared
+from pyfc.gateway.server import Protocol
+from pyfc.gateway.shared import Shared
 
 _TICK = 1.0
 

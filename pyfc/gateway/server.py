@@ -28,16 +28,16 @@ from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
 from pyfc.gateway.checks import refusal
-from pyfc.gateway.invocations import Invocations
+from pyfc.gateway.shared import HEAD_END, Head, Shared, remember
 from pyfc.gateway.streams import Outgoing, declared_stream, pass_on
 from pyfc.model.invocation import Ticket
 from pyfc.model.streams import Incoming
-from pyfc.settings import Settings
 
 _log = logging.getLogger(__name__)
 _HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/")
 _EVENT_END = b"/invocations"
 _MAXIMUM_HEAD = 64 * 1024
+_TOO_MUCH_HEAD = f"the head of a request has at most {_MAXIMUM_HEAD} bytes"
 _JOINED = 64 * 1024
 """Bodies below this size are written in one piece with their head."""
 _SMALL_DIGITS = 6
@@ -45,18 +45,6 @@ _SMALL_DIGITS = 6
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
-
-
-class Shared:
-    """What all connections of one server share."""
-
-    def __init__(self, settings: Settings, invocations: Invocations) -> None:
-        self.settings = settings
-        self.invocations = invocations
-        self.date = ""
-        """The Date header's line, renewed every second."""
-        self.now = 0.0
-        """Loop time of the last sweep: precise enough for a client's time-outs."""
 
 
 class _NoEvent:
@@ -128,10 +116,6 @@ class Exchange:
         return Outgoing(self, head, size, resume)
 
 
-def _too_much_head() -> PyfcError:
-    return InvalidArgument(message=f"the head of a request has at most {_MAXIMUM_HEAD} bytes")
-
-
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
@@ -168,8 +152,30 @@ class Protocol(HttpToolsProtocol):
         """Parse; whatever the parser does not accept is answered with 400 and the end of the connection."""
         if self._deaf:
             return
-        self.touched = self.shared.now
+        shared = self.shared
+        self.touched = shared.now
+        is_free = not self.busy
+        if is_free:
+            head = shared.heads.get(data[: data.find(HEAD_END) + 4])
+            if head is not None and len(data) == head.whole:
+                self._begin_known(head, data)
+                return
         self._large = self._head_size > 0 or len(data) > _MAXIMUM_HEAD
+        self._feed(data)
+        cycle = self.cycle
+        if is_free and isinstance(cycle, Exchange) and cycle.complete:
+            remember(shared.heads, data, cycle)
+
+    def _begin_known(self, head: Head, data: bytes) -> None:
+        """A request with a head that was parsed before, and nothing else."""
+        _, method, path, self.url, self.headers, fields = head
+        self.busy = True
+        exchange = self.cycle = self._turn = Exchange(self, method, path, fields, keep_alive=True)
+        exchange.complete = True
+        exchange.body = data[data.find(HEAD_END) + 4 :]
+        self.shared.invocations.handle(exchange)
+
+    def _feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -182,7 +188,7 @@ class Protocol(HttpToolsProtocol):
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > _MAXIMUM_HEAD:
-                self._refuse(_too_much_head())
+                self._refuse(InvalidArgument(message=_TOO_MUCH_HEAD))
 
     def on_message_begin(self) -> None:
         """A new request: nothing is known of it yet."""
@@ -220,7 +226,7 @@ class Protocol(HttpToolsProtocol):
     def _problem(self, fields: dict[bytes, bytes]) -> PyfcError | None:
         """What makes the head ambiguous or too large, if anything does."""
         if self._large and sum(len(name) + len(value) for name, value in self.headers) > _MAXIMUM_HEAD:
-            return _too_much_head()
+            return InvalidArgument(message=_TOO_MUCH_HEAD)
         version = self.parser.get_http_version()
         if len(fields) != len(self.headers):
             names = [name for name, _ in self.headers]
@@ -364,15 +370,8 @@ class Protocol(HttpToolsProtocol):
             return
         if unfinished is not None:
             unfinished.response_complete = True
-        self._write_error(error)
-        self._linger()
-
-    def _write_error(self, error: PyfcError) -> None:
         self.transport.write(refusal(error, self.shared.date))
-
-    def _linger(self) -> None:
-        """Close so that a client which still sends gets to read the answer."""
-        self.busy = False
+        self.busy = False  # close so that a client which still sends gets to read the answer
         with contextlib.suppress(OSError, NotImplementedError):
             self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)

@@ -42,6 +42,8 @@ _SHORT_CALL = 0.001
 _MEMORY_INTERVAL = 0.1
 """Seconds. The kernel's figure is read after a call unless the call was short (it can not have touched many pages) and
 the figure is fresh."""
+_STALL = 0.01
+"""The same for a call that shared its worker's time with others: its answer may have waited for theirs."""
 _LAST_NUMBER = 2**32 - 1
 
 _pack = msgpack.Packer(unicode_errors="surrogateescape").pack
@@ -252,7 +254,7 @@ class Link:
             return None  # it has been told to stop; its death answers the call
         now = _monotonic()
         duration = now - flight.started
-        if duration > _SHORT_CALL or now - self._memory_read > _MEMORY_INTERVAL:
+        if duration > (_STALL if self.is_quiet else _SHORT_CALL) or now - self._memory_read > _MEMORY_INTERVAL:
             self._memory_read = now
             self.measure()
         usage = Usage(duration, self.peak_memory, flight.cold, self.instance_id)

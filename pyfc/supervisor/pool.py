@@ -116,19 +116,14 @@ class Pool:
                 instance = self.idle.pop()
             elif self.open:
                 instance = self.open[-1]
-            if instance is not None and self._send(instance, Flight(call, reply)):
-                return SERVED
+            if instance is not None:
+                link = instance.link
+                assert link is not None
+                if link.invoke(Flight(call, reply), self._timeout):
+                    if self._slots > 1:
+                        self._sort_in(instance, len(link.in_flight))
+                    return SERVED
         return self._wait(call, reply)
-
-    def _send(self, instance: Instance, flight: Flight) -> bool:
-        """Hand a call to an instance; False if it can not be sent behind those that it has."""
-        link = instance.link
-        assert link is not None
-        if not link.invoke(flight, self._timeout):
-            return False
-        if self._slots > 1:
-            self._sort_in(instance, len(link.in_flight))
-        return True
 
     def _sort_in(self, instance: Instance, count: int) -> None:
         """Keep `open` right for an instance with `count` calls."""
@@ -155,7 +150,9 @@ class Pool:
             elif not link.in_flight:
                 instance.idle_since = self._loop.time()
                 self.idle.append(instance)
-            if self._slots > 1:
+                if instance.is_open:
+                    self._sort_in(instance, 0)
+            elif self._slots > 1:
                 self._sort_in(instance, len(link.in_flight))
         elif instance.state is State.DRAINING and not link.in_flight:
             instance.kill()  # what still runs in it has been answered as too late
@@ -280,7 +277,7 @@ class Pool:
             flight = Flight(waiter.call, waiter.reply)
             flight.startup = instance.startup
             flight.cold = True
-            self._send(instance, flight)
+            link.invoke(flight, self._timeout)
         elif instance.startup:
             link.on_output("", instance.startup)
         self._serve_waiting(instance)
@@ -290,12 +287,14 @@ class Pool:
         link = instance.link
         assert link is not None
         while len(link.in_flight) < self._slots and (waiter := self._next_waiter()) is not None:
-            if not self._send(instance, Flight(waiter.call, waiter.reply)):
+            if not link.invoke(Flight(waiter.call, waiter.reply), self._timeout):
                 waiter.served = False
                 self.waiting.appendleft(waiter)
                 break
         if not link.in_flight:
             self._rest(instance)
+        if self._slots > 1:
+            self._sort_in(instance, len(link.in_flight))
 
     def _rest(self, instance: Instance) -> None:
         if self.draining:

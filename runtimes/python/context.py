@@ -68,7 +68,7 @@ class FCContext:
         self.log_store = fixed.service.log_store
         self.retry_count = retry_count
         self.logger = logger
-        self.tracing = Tracing(*(trace or (None, {})))
+        self.tracing = Tracing(*trace) if trace is not None else fixed.untraced
 
     def to_json(self) -> dict[str, Any]:
         """The context as text, without credentials; some functions print it."""
@@ -90,6 +90,7 @@ class Fixed:
         self.service = ServiceMeta(values["service"])
         self.region = values["region"]
         self.account_id = values["account_id"]
+        self.untraced = Tracing(None, {})
 
 
 def rehearse() -> None:

@@ -139,3 +139,29 @@ def test_the_fast_form_of_a_plain_reply_is_a_reply_like_any_other(body: bytes, *
     assert (length, kind, call) == (len(frame) - 4, frames.REPLY, 7)
     assert msgpack.unpackb(header) == [False, len(body), None, 200, None, written]
     assert frame[frames.PREFIX.size + header_size :] == body
+
+
+@pytest.mark.parametrize("size", [0, 5, 200, 70000])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        ("a" * 36, 0, 0, 1, None, None),
+        ("a" * 36, 1, 127, 2**63, None, None),
+        ("a" * 36, 0, 128, 5, None, None),
+        ("a" * 36, 0, 0, 2**40, None, ["span", {}]),
+        ("short", 0, 0, 2**40, None, None),
+    ],
+)
+def test_an_invoke_of_the_usual_form_is_read_like_any_other(size: int, rest: tuple[object, ...]) -> None:
+    header = msgpack.packb((False, size, *rest))
+    payload = b"x" * size
+    frame = frames.PREFIX.pack(7 + len(header) + size, frames.INVOKE, 3, len(header)) + header + payload
+    read, write = os.pipe()
+    writer = threading.Thread(target=os.write, args=(write, frame))  # more than a pipe holds
+    writer.start()
+
+    assert WIRE.Channel(read, -1).read() == (frames.INVOKE, 3, [False, size, *rest], payload)
+
+    writer.join()
+    os.close(read)
+    os.close(write)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+from peers import functions_framework
 from servers import Server, free_port, post, pss
 
 Figures = dict[str, float]
@@ -57,6 +58,18 @@ def cold_starts(scratch: Path, cpus: set[int], rounds: int) -> Figures:
         "cold start, request to answer, max ms": max(cold) * 1000,
         "python -I -S -c pass, p50 ms": statistics.median(bare) * 1000,
     }
+
+
+def framework_cold_starts(scratch: Path, cpus: set[int], rounds: int, python: str) -> Figures:
+    """Seconds from starting functions-framework, which is how its users get an instance, to its first answer."""
+    seconds = []
+    for number in range(rounds):
+        port = free_port()
+        command, path = functions_framework.start(python, scratch, port, scratch / f"framework{number}")
+        server = Server(command, path, port, cpus, scratch)
+        seconds.append(server.ready_seconds)
+        server.stop()
+    return {"functions-framework, start to first answer, p50 ms": statistics.median(seconds) * 1000}
 
 
 def burst(scratch: Path, cpus: set[int]) -> Figures:

@@ -52,7 +52,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pyfc-bench-") as scratch:
         result["warm"] = _warm(options, peers, python, Path(scratch)) if options.measure != "other" else []
         _save(result, options.json)
-        result["other"] = _other(options, Path(scratch)) if options.measure != "warm" else {}
+        result["other"] = _other(options, python, Path(scratch)) if options.measure != "warm" else {}
     _save(result, options.json)
     print(report.warm_table(result["warm"]))
     print(report.figures_table(result["other"]))
@@ -170,12 +170,16 @@ def _sample(server: Server, body: int, connections: int, seconds: float, cpus: s
     }
 
 
-def _other(options: argparse.Namespace, scratch: Path) -> dict[str, float]:
+def _other(options: argparse.Namespace, python: str, scratch: Path) -> dict[str, float]:
     cpus = os.sched_getaffinity(0)
     figures: dict[str, float] = {}
     rounds = 10 if options.quick else 40
     for text, measure in (
         ("cold starts", lambda: measures.cold_starts(scratch, cpus, rounds)),
+        (
+            "cold starts of functions-framework",
+            lambda: measures.framework_cold_starts(scratch, cpus, 3 if options.quick else 10, python),
+        ),
         ("100 instances at once", lambda: measures.burst(scratch, cpus)),
         ("start-up", lambda: measures.start_up(scratch, cpus, 1 if options.quick else 3, 1000)),
         ("idle memory", lambda: measures.idle_memory(scratch, cpus)),

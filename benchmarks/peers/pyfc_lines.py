@@ -1,4 +1,4 @@
-"""pyfc with its line per call, written to /dev/null."""
+"""pyfc with its line per call, written to a file."""
 
 from __future__ import annotations
 

@@ -89,8 +89,8 @@ class _Shared(io.BufferedWriter):
     """Something was written since the last flush at the end of a call."""
 
     def write(self, data: Any) -> int:
-        self.pending = True
         count = super().write(data)
+        self.pending = True
         now = time.monotonic()
         if now - self.flushed > _FLUSH_AFTER:
             self.flushed = now
@@ -178,13 +178,13 @@ class Output:
             log.flush()
         if not self._shared.pending and sys.stdout is self._streams[0] and sys.stderr is self._streams[1]:
             return
+        self._shared.pending = False  # first: another thread may write meanwhile
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 continue  # a function may have closed or replaced its streams with something else
         self._shared.flush()
-        self._shared.pending = False
 
     def finish(self, number: int) -> bool:
         """A call has ended: what is written from here on is not its own. Whether there is something to be read."""

@@ -136,7 +136,7 @@ def test_prints_and_log_lines_belong_to_their_call_and_raw_output_to_the_instanc
         assert f"print {own}" in base64.b64decode(answer.headers["X-Fc-Log-Result"]).decode()
         assert "raw" not in log
     wait_until(lambda: server.logged("").count("raw\n") == 4, "the instance's own output")
-    wait_until(lambda: server.logged("").count("from a thread of its own\n") == 4, "what threads of its own print")
+    wait_until(lambda: server.logged("").count("from a thread of its own") == 4, "what threads of its own print")
     assert len(instances) == 1
 
 

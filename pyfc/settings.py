@@ -47,7 +47,9 @@ class Settings:
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 
     maximum_body: int = _setting(32 * MEBIBYTE, "Largest request body in bytes.")
-    maximum_result: int = _setting(32 * MEBIBYTE, "Largest result of a function in bytes, unless it comes in pieces of unknown size.")
+    maximum_result: int = _setting(
+        32 * MEBIBYTE, "Largest result of a function in bytes, unless it is of unknown size."
+    )
     header_timeout: float = _setting(10.0, "Seconds in which a client must send the head of a request.")
     body_timeout: float = _setting(30.0, "Seconds without a byte after which an unfinished request is given up.")
     keep_alive_timeout: float = _setting(75.0, "Seconds that an idle connection is kept.")

@@ -107,7 +107,7 @@ class _Worker:
 
     def serve(self) -> None:
         """Take frames until Stop or the end of the pipe."""
-        actions = {wire.INVOKE: self._invoke, wire.HOOK: self._hook}
+        actions: dict[int, Callable[[int, list[Any], bytes], Any]] = {wire.INVOKE: self._invoke, wire.HOOK: self._hook}
         if self._concurrency > 1:
             actions = {wire.HOOK: self._hook, **threads.Threads(self._channel, self._run).actions}
         while True:
@@ -115,8 +115,8 @@ class _Worker:
             if frame is None or frame[0] == wire.STOP:
                 return
             action = actions.get(frame[0])
-            if action is not None:
-                action(*frame[1:])
+            if action is not None and action(*frame[1:]):
+                return
 
     def _hook(self, call: int, header: list[Any], _payload: bytes) -> None:
         output.current["request_id"] = header[1]

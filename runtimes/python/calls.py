@@ -72,10 +72,12 @@ class Call:
 
     def answer(self, fault: Any, status: int, headers: Any, body: bytes, finish: Callable[[], bool]) -> None:
         """Answer with a whole body. `finish` is called before the last frame; it tells whether there is output."""
-        if len(body) <= wire.MAXIMUM_UNARY:
+        if len(body) > wire.MAXIMUM_UNARY:
+            self.stream(fault, status, headers, len(body), (body,), finish)
+        elif fault is None and headers is None:
+            self._channel.send(wire.plain_reply(self.number, body, finish()))
+        else:
             self._channel.write(wire.REPLY, self.number, (False, len(body), fault, status, headers, finish()), body)
-            return
-        self.stream(fault, status, headers, len(body), (body,), finish)
 
     def stream(
         self,

@@ -192,3 +192,48 @@ def test_large_bodies_of_several_calls_travel_beside_each_other(server: Server) 
 
 def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
+
+
+def test_a_short_function_that_takes_long_for_once_does_not_hold_up_its_neighbours(
+    server: Server, tmp_path: Path
+) -> None:
+    for number in range(60):
+        assert server.invoke("demo/several", b"%d" % number).body == b"%d" % number
+
+    held = Held(server, tmp_path / "flags")
+    held.start(3)
+    neighbour = server.invoke("demo/several", b"neighbour")
+    answers = held.finish()
+
+    assert neighbour.body == b"neighbour"
+    assert len({answer.headers["X-Fc-Instance-Id"] for answer in [neighbour, *answers]}) == 1
+
+
+def test_a_short_function_answers_each_call_with_its_own_result_and_log(server: Server) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        events = [b"print" if number % 50 == 49 else b"%d" % number for number in range(600)]
+        answers = list(pool.map(lambda event: server.invoke("demo/several", event), events))
+
+    for event, answer in zip(events, answers, strict=True):
+        if event != b"print":
+            assert answer.body == event
+            assert "print" not in server.logged(answer.headers["X-Fc-Request-Id"])
+        else:
+            own = answer.body.decode()
+            server.record(own)
+            assert server.logged(own).count(f"print {own}\n") == 50
+
+
+@pytest.mark.parametrize("last", [b"die", b"late"])
+def test_a_short_function_that_dies_or_is_late_ends_its_instance_alone(
+    server: Server, tmp_path: Path, last: bytes
+) -> None:
+    for _ in range(60):
+        server.invoke("demo/several", b"short")
+
+    answer = server.invoke("demo/several", last + b" " + bytes(tmp_path))
+
+    assert answer.headers["X-Fc-Error-Type"] == "UnhandledInvocationError"
+    if last == b"late":
+        wait_until(lambda: "wait_for_ever" in server.logged(answer.headers["X-Fc-Request-Id"]), "where it was")
+    assert server.invoke("demo/several", b"after").body == b"after"

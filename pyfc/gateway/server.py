@@ -28,7 +28,7 @@ from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
 from pyfc.gateway.checks import refusal
-from pyfc.gateway.shared import HEAD_END, Head, Shared, remember
+from pyfc.gateway.shared import HEAD_END, MOST_NEW, Head, Shared, remember
 from pyfc.gateway.streams import Outgoing, declared_stream, pass_on
 from pyfc.model.invocation import Ticket
 from pyfc.model.streams import Incoming
@@ -132,6 +132,7 @@ class Protocol(HttpToolsProtocol):
         self.touched = shared.now
         self.busy = False
         """A request has begun and is not answered."""
+        self.new_heads = 0  # in succession
         self.cycle: Any = None
         self.on_room: Callable[[], None] | None = None
         """Told when the client has read what was written."""
@@ -154,7 +155,7 @@ class Protocol(HttpToolsProtocol):
             return
         shared = self.shared
         self.touched = shared.now
-        is_free = not self.busy
+        is_free = not self.busy and self.new_heads < MOST_NEW
         if is_free:
             head = shared.heads.get(data[: data.find(HEAD_END) + 4])
             if head is not None and len(data) == head.whole:
@@ -169,7 +170,7 @@ class Protocol(HttpToolsProtocol):
     def _begin_known(self, head: Head, data: bytes) -> None:
         """A request with a head that was parsed before, and nothing else."""
         _, method, path, self.url, self.headers, fields = head
-        self.busy = True
+        self.busy, self.new_heads = True, 0
         exchange = self.cycle = self._turn = Exchange(self, method, path, fields, keep_alive=True)
         exchange.complete = True
         exchange.body = data[data.find(HEAD_END) + 4 :]

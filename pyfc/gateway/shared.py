@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyfc.gateway.server import Exchange
 
 HEAD_END = b"\r\n\r\n"
+MOST_NEW = 16
+"""Heads in succession that were all different: a connection that sends such (signed ones are) is looked at no more."""
 _MOST = 256
 _LARGEST = 4096
 """Bytes of a head."""
@@ -48,6 +50,7 @@ class Shared:
 
 def remember(heads: dict[bytes, Head], data: bytes, exchange: Exchange) -> None:
     """Keep the head of `exchange`, which `data` began and completed, if it is a plain one."""
+    exchange.protocol.new_heads += 1
     end = data.find(HEAD_END) + len(HEAD_END)
     fields = exchange.fields
     is_alone = b"transfer-encoding" not in fields and len(data) - end == int(fields.get(b"content-length", b"0"))

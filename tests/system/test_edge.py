@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import time
 from collections.abc import Callable
@@ -276,3 +277,32 @@ def test_the_index_lists_the_functions_and_where_to_call_them(cases: Server) -> 
     assert not functions["other/node"]["served"]
     assert cases.request("HEAD", "/healthz").body == b""
     assert cases.request("POST", "/").status == 400
+
+
+def answer(connection: socket.socket) -> bytes:
+    """The body of the next response."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response.read()
+
+
+def test_requests_with_the_same_head_are_told_apart_by_their_bodies(cases: Server) -> None:
+    last = post(b"echo", b"three", b"Connection: close\r\n")
+
+    with cases.connect() as connection:
+        for body in (b"first", b"again", b"\r\n\r\nx"):
+            connection.sendall(post(b"echo", body))
+            assert answer(connection) == body
+        whole = post(b"echo", b"parts")
+        connection.sendall(whole[:-3])
+        connection.sendall(whole[-3:])
+        assert answer(connection) == b"parts"
+        connection.sendall(post(b"echo", b"one..") + post(b"echo", b"two..") + last)
+        assert bodies(read_all(connection)) == [b"one..", b"two..", b"three"]
+
+
+def test_a_connection_whose_heads_all_differ_is_served_all_the_same(cases: Server) -> None:
+    with cases.connect() as connection:
+        for number in range(60):
+            connection.sendall(post(b"echo", b"%d" % number, b"X-Number: %d\r\n" % (number % 40)))
+            assert answer(connection) == b"%d" % number

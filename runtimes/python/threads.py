@@ -11,10 +11,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import queue
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -86,9 +88,15 @@ class Threads:
             threading.Thread(target=self._work, name="call-%d" % self._started, daemon=True).start()
 
     def _work(self) -> None:
-        while True:
-            self._ready.get()()
-            self._idle.append(True)
+        try:
+            while True:
+                self._ready.get()()
+                self._idle.append(True)
+        except BaseException as error:  # sys.exit, or the channel is broken: it ends the process, as without threads
+            if not isinstance(error, SystemExit):
+                traceback.print_exc()
+            sys.stdout.flush()
+            os._exit(1)
 
     def _call(self, call: calls.Call, header: list[Any]) -> None:
         began = time.monotonic()

@@ -14,7 +14,7 @@ import pytest
 from support import Response, Server, template, wait_until
 
 CODE = """
-import logging, os, threading, time
+import logging, os, sys, threading, time
 
 started = []
 
@@ -48,6 +48,8 @@ def handler(event, context):
         wait_for_ever()
     if word == 'die':
         os._exit(1)
+    if word == 'leave':
+        sys.exit('left')
     return event
 
 def wait_for_ever():
@@ -169,11 +171,12 @@ def test_a_late_call_without_neighbours_ends_its_worker(server: Server, tmp_path
     assert server.invoke("demo/several", b"echo").headers["X-Fc-Instance-Id"] != answer.headers["X-Fc-Instance-Id"]
 
 
-def test_a_worker_that_dies_fails_every_call_it_ran(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [b"die", b"leave"])
+def test_a_worker_that_dies_fails_every_call_it_ran(server: Server, tmp_path: Path, how: bytes) -> None:
     held = Held(server, tmp_path / "flags")
     held.start(2)
 
-    died = server.invoke("demo/several", b"die")
+    died = server.invoke("demo/several", how)
     answers = [died, *held.finish()]
 
     assert ["Process exited unexpectedly" in answer.json["errorMessage"] for answer in answers] == [True] * 3
@@ -224,7 +227,7 @@ def test_a_short_function_answers_each_call_with_its_own_result_and_log(server: 
             assert server.logged(own).count(f"print {own}\n") == 50
 
 
-@pytest.mark.parametrize("last", [b"die", b"late"])
+@pytest.mark.parametrize("last", [b"die", b"leave", b"late"])
 def test_a_short_function_that_dies_or_is_late_ends_its_instance_alone(
     server: Server, tmp_path: Path, last: bytes
 ) -> None:

@@ -23,7 +23,9 @@ from pyfc.gateway.listener import GatewayServer
 from pyfc.gateway.routes import application
 from pyfc.gateway.shared import Shared
 from pyfc.host.bundle import Bundles
+from pyfc.host.layers import require
 from pyfc.host.runtimes import Runtimes
+from pyfc.host.sandbox import Sandbox
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.project.interface import Project
@@ -31,6 +33,7 @@ from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.registry import Registry
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.memory import MemoryStore
+from pyfc.supervisor.birth import site_packages
 from pyfc.supervisor.supervisor import Supervisor
 
 _BACKLOG = 2048
@@ -76,7 +79,11 @@ class App:
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
         bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
-        self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal)
+        packages = site_packages() if settings.site_packages else []
+        self.sandbox = Sandbox(settings.sandbox, self.data_folder, packages)
+        self._stack.callback(self.sandbox.close)
+        self.sandbox.open()
+        self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal, self.sandbox)
         self._stack.push_async_callback(self.supervisor.close)
         self.supervisor.start()
         self._deployer = Deployer(registry, bundles, runtimes)
@@ -98,6 +105,7 @@ class App:
         """Serve `project`. Returns when every function of it can be called."""
         report = await self._deployer.deploy(project)
         await self.supervisor.caught_up(report.revision)
+        require(self.sandbox)
         return report
 
     def bind(self) -> None:

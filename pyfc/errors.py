@@ -107,6 +107,10 @@ class Conflict(PyfcError):
     status = 409
 
 
+class SandboxIncomplete(InvalidArgument):
+    """--sandbox required, but missing here: {layers}. `pyfc doctor` tells how to get them, --sandbox auto goes without"""
+
+
 class DataFolderInUse(Conflict):
     """another pyfc serves from the data folder {path} (process {pid}): stop it, or give this one its own --data-dir"""
 

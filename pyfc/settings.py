@@ -31,6 +31,9 @@ class Settings:
     quiet: bool = _setting(False, "Do not print a line per call.", flag=True)
     insecure: bool = _setting(False, "Listen on other addresses than loopback although nothing is signed.", flag=True)
     allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)
+    sandbox: str = _setting(
+        "auto", "auto: what this host allows; required: refuse to start if a layer is missing; off: none.", flag=True
+    )
     site_packages: bool = _setting(False, "Let functions import the packages of pyfc's interpreter.", flag=True)
     json: bool = _setting(False, "Print JSON lines for machines instead of tables.", flag=True)
 

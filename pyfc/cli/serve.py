@@ -19,7 +19,7 @@ from pyfc.app import App, data_folder_of
 from pyfc.dev.console import Console
 from pyfc.dev.table import function_rows
 from pyfc.gateway.routes import describe
-from pyfc.host.sandbox import report as sandbox_report
+from pyfc.host.layers import layers, summary
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
 from pyfc.registry.deploy import Report
@@ -118,7 +118,7 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
         notes.append(f"{', '.join(names)} functions run on this Python {version}")
     if app.is_local and any(trigger.config.get("authType") != "anonymous" for trigger in project.triggers):
         notes.append("HTTP triggers with authType function are served without a check: only this machine reaches them")
-    notes.append(sandbox_report())
+    notes.append(summary(layers(app.sandbox)))
     return notes
 
 

@@ -117,7 +117,7 @@ class Bundles:
         new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
         try:
             digest = fill(new)
-            (self._cache / digest).mkdir(mode=0o700, exist_ok=True)
+            (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
             if (self._folder / digest).exists():
                 _remove(new)
             else:

@@ -1,48 +1,249 @@
-"""Runs in the child between fork and user code: standard library only, Python 3.9 syntax, imports no pyfc.
+"""How a zygote and its workers are locked in: standard library only, Python 3.9 syntax, imports no pyfc.
 
-The zygote loads this file by its path. What it takes away can not be had back by the code that runs afterwards.
+The zygote loads this file by its path. What is taken away here can not be had back by the code that runs afterwards.
+
+1. `nest`, once, in the zygote: the best of the modes that this host allows. `root`: namespaces made by root; `user`:
+   the same inside a user namespace; `plain`: no namespaces, Landlock instead; `off`: by the operator's choice.
+2. `begin`, in each worker, right after the fork: what is the same for every function. A spare waits here.
+3. `settle`, in the worker, when it knows its function and before any code of the user: the rest, the system-call
+   filter last.
+4. A layer that the host refuses was found out by a trial (a worker that nobody needs) and is left out and reported;
+   a layer that fails afterwards ends the worker.
 """
 
 from __future__ import annotations
 
-import ctypes
+import base64
+import json
 import os
 import resource
 import signal
 import sys
+from typing import Any
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NO_NEW_PRIVS = 38
-_LINUX = sys.platform.startswith("linux")
-_libc = ctypes.CDLL(None, use_errno=True) if _LINUX else None
+import kernel
+import root
+
+_NAMESPACES = kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP | kernel.NEWPID
+_OWN = kernel.NEWNS | kernel.NEWIPC | kernel.NEWCGROUP
+_SHM = "mode=1777,size=64m"
+_INODES = 65536
+_FUNCTION_HOME = "/tmp"
 
 
-def enter(limits: dict[str, int]) -> None:
-    """Give the calling process its own session, its limits and, on Linux, no way to gain privileges.
+class Cage:
+    """What is in force for the workers of one zygote."""
 
-    `limits`: hard and soft resource limits by the name after `RLIMIT_`. Raises OSError when the kernel refuses.
-    """
-    os.setsid()
-    for name, value in limits.items():
-        _limit(getattr(resource, "RLIMIT_" + name), value)
-    if _LINUX:
+    def __init__(self, profile: dict[str, Any], mode: str, missing: dict[str, str]) -> None:
+        self.mode = mode
+        self.missing = missing
+        """Layers that the host refuses, with its words."""
+        self.has_namespaces = mode in ("root", "user")
+        self._profile = profile
+        self._filter = base64.b64decode(profile["filters"]["own" if self.has_namespaces else "shared"])
+        self._pid_namespace = -1
+
+    def isolate(self) -> None:
+        """In the zygote: new namespaces. Its next child, and no other, is the first process in them."""
+        if self.mode == "user":
+            kernel.unshare_user(_NAMESPACES, self._profile["inside"])
+        elif self.mode == "root":
+            kernel.unshare(_NAMESPACES)
+
+    def furnish(self) -> None:
+        """In the first process of the namespaces: its root, and what all workers inherit."""
+        if self.has_namespaces:
+            self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            root.build(self._profile)
+            kernel.drop_bounding_set()
+        if kernel.LINUX:
+            kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+
+    def fork(self) -> int:
+        """os.fork, in whose child everything of this module but `begin` and `settle` has been done."""
+        if not self.has_namespaces:
+            return os.fork()
+        kernel.unshare(kernel.NEWPID)
+        try:
+            pid = os.fork()
+        except OSError:
+            kernel.setns(self._pid_namespace, kernel.NEWPID)
+            raise
+        if pid:
+            kernel.setns(self._pid_namespace, kernel.NEWPID)  # only from here can there be another one
+        return pid
+
+    def begin(self, limits: dict[str, int]) -> None:
+        """In a worker: what its function has no say in. `limits`: resource limits by the name after RLIMIT_."""
+        os.setsid()
+        for name, value in limits.items():
+            _limit(name, value)
+        if self.has_namespaces:
+            kernel.unshare(_OWN)
+            flags = kernel.MS_NOSUID | kernel.MS_NODEV
+            kernel.mount("tmpfs", "/tmp", "tmpfs", flags, "mode=1777,size=512m,nr_inodes=%d" % _INODES)
+            kernel.mount("tmpfs", "/dev/shm", "tmpfs", flags | kernel.MS_NOEXEC, _SHM)
+            if "proc" not in self.missing:
+                read_only = kernel.MS_RDONLY if self.mode == "root" else 0  # `settle` writes a user map
+                kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC | read_only)
+        self._die_with_the_zygote()
+        os.umask(0o022)
+
+    def settle(self, wish: dict[str, Any]) -> None:
+        """In a worker: what its function decides (sandbox.py writes it), then no way back."""
+        if self.mode == "off":
+            return
+        if self.has_namespaces:
+            self._furnish_for(wish)
+        for name, value in wish["limits"].items():
+            _limit(name, value)
+        if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing:
+            kernel.unshare_user(0, self._profile["inside"])  # in which nobody else's processes count
+        if self.mode == "root" and wish["uid"]:
+            os.setgroups([])
+            os.setresgid(wish["uid"], wish["uid"], wish["uid"])
+            os.setresuid(wish["uid"], wish["uid"], wish["uid"])
+        if kernel.LINUX:
+            kernel.drop_capabilities()
+            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else it could not look at its own /proc/self
+            self._die_with_the_zygote()  # a change of user has undone it
+        if "landlock" not in self.missing:
+            kernel.landlock(wish["read"], wish["write"])
+        if "seccomp" not in self.missing:
+            kernel.load_filter(self._filter)
+
+    def _furnish_for(self, wish: dict[str, Any]) -> None:
+        if not wish["network"]:
+            kernel.unshare(kernel.NEWNET)
+            kernel.raise_loopback()
+        if wish["disk"] != 512:
+            flags = kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV
+            size = "mode=1777,size=%dm,nr_inodes=%d" % (wish["disk"], _INODES * wish["disk"] // 512)
+            kernel.mount("tmpfs", "/tmp", "tmpfs", flags, size)
+        if wish["digest"]:
+            kernel.bind(root.HIDDEN + "/code/" + wish["digest"], "/code")
+            kernel.bind(root.HIDDEN + "/cache/" + wish["digest"], "/cache", writable=wish["compiles"])
+        for name in self._profile["own"]:
+            kernel.unmount(root.HIDDEN + "/" + name)
+
+    def _die_with_the_zygote(self) -> None:
+        """The kernel kills this process when the zygote dies. In namespaces the zygote is no process of ours to see."""
+        if not kernel.LINUX:
+            return
         parent = os.getppid()
-        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent or parent == 1:
-            os._exit(0)  # the zygote died before the signal was asked for
-    os.umask(0o022)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if not self.has_namespaces and (os.getppid() != parent or parent == 1):
+            os._exit(0)  # it died before the signal was asked for
 
 
-def _limit(kind: int, value: int) -> None:
+def nest(profile: dict[str, Any]) -> Cage:
+    """Lock this process in as well as the host allows, and return in the process that is to be the zygote. The caller
+    stays behind in here to wait for it: whoever forks reaps. Raises OSError if not even the last mode works.
+    """
+    refused: dict[str, str] = {}
+    for mode in profile["modes"]:
+        missing = _tried(profile, mode)
+        if "mode" not in missing:
+            break
+        refused[mode] = missing.pop("mode")
+    else:
+        raise OSError("no mode of %s works: %s" % (profile["modes"], refused))
+    missing.update(("namespaces (%s)" % name, reason) for name, reason in refused.items())
+    cage = Cage(profile, mode, missing)
+    cage.isolate()
+    if cage.has_namespaces:
+        first = os.fork()
+        if first:
+            _stay_behind(first)
+        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    cage.furnish()
+    return cage
+
+
+def _stay_behind(first: int) -> None:
+    """Outside of the namespaces: wait for the zygote. Its control socket is its own."""
+    os.closerange(3, 64)
+    while True:
+        _, status = os.waitpid(first, 0)
+        if os.WIFSIGNALED(status) or os.WIFEXITED(status):
+            os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
+
+
+def _tried(profile: dict[str, Any], mode: str) -> dict[str, str]:
+    """What a worker would miss in this mode: layer -> the host's words; `mode` when it is no mode at all."""
+    if mode == "off":
+        return {}
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _try(profile, mode, write)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        text = pipe.read()
+    os.waitpid(child, 0)
+    if not text:
+        return {"mode": "the trial ended without a word"}
+    missing: dict[str, str] = json.loads(text)
+    return missing
+
+
+def _try(profile: dict[str, Any], mode: str, answer: int) -> None:
+    """In a child that nobody needs: go the whole way, and tell what is refused."""
+    missing: dict[str, str] = {}
+    try:
+        cage = Cage(profile, mode, missing)
+        cage.isolate()
+        if cage.has_namespaces and (first := os.fork()):
+            os.waitpid(first, 0)
+            os._exit(0)
+        cage.furnish()
+        _try_layers(cage, missing)
+    except OSError as error:
+        missing["mode"] = "%s: %s" % (error.filename or "fork", error.strerror)
+    except Exception as error:
+        missing["mode"] = repr(error)
+    os.write(answer, json.dumps(missing).encode())
+    os._exit(0)
+
+
+def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
+    """Each layer that a worker can do without, one after the other; then all of them, as a worker would."""
+    limits = {"CORE": 0}
+    wish = {"limits": {}, "uid": 0, "digest": "", "network": True, "disk": 512, "read": [], "write": []}
+    if cage.mode == "root":
+        wish["uid"] = cage._profile["first_uid"]
+    if not kernel.landlock_version():
+        missing["landlock"] = "the kernel has no Landlock"
+    elif kernel.landlock_version() < kernel.SCOPES_SINCE:
+        missing["scopes"] = "this Landlock can not limit signals and abstract sockets (Linux 6.12 can)"
+    if not cage._filter:
+        missing["seccomp"] = "no filter is written for this processor"
+    if cage.has_namespaces:
+        try:
+            kernel.mount("proc", "/proc", "proc", kernel.MS_RDONLY)
+        except OSError as error:
+            missing["proc"] = str(error)
+    if cage.mode == "plain":
+        wish["read"] = ["/"]
+    cage.begin(limits)
+    try:
+        cage.settle(wish)
+    except OSError as error:
+        layer = "seccomp" if error.filename == "seccomp" else "landlock" if error.filename == "landlock" else ""
+        if not layer:
+            raise
+        missing[layer] = str(error)
+
+
+def _limit(name: str, value: int) -> None:
+    kind = getattr(resource, "RLIMIT_" + name, None)
+    if kind is None:
+        return  # this system does not know it
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(kind, (value, value))
 
 
-def _prctl(option: int, value: int) -> None:
-    assert _libc is not None
-    if _libc.prctl(option, value, 0, 0, 0) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), "prctl(%d)" % option)
+if __name__ == "__main__":
+    sys.exit("this file is loaded by a zygote")

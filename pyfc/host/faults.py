@@ -22,6 +22,15 @@ def exited(duration: float, peak_memory: float, kind: FaultKind = FaultKind.EXIT
     return Fault(kind, text)
 
 
+def out_of_memory(memory_size: float, duration: float, peak_memory: float) -> Fault:
+    """The instance held more than its function's memorySize. MB, seconds, MB; FC's own words are not documented."""
+    text = (
+        f"Function ran out of memory: its instance needed more than its {memory_size:g} MB "
+        f"(duration: {round(duration * 1000)}ms, maxMemoryUsage: {peak_memory:.2f}MB)"
+    )
+    return Fault(FaultKind.OUT_OF_MEMORY, text, "FunctionOOMError")
+
+
 def timed_out(seconds: float, peak_memory: float) -> Fault:
     """The call took longer than the function's timeout."""
     return Fault(FaultKind.TIMEOUT, f"Function timed out after {seconds:g} seconds {_memory(peak_memory)}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from pyfc.host.ahead import open_claims
 from pyfc.host.process import Process
 from pyfc.host.runtimes import Runtime
+from pyfc.host.sandbox import Cell
 
 _PIPE_SIZE = 1024 * 1024
 
@@ -82,12 +84,15 @@ class Worker:
     """What it writes to its descriptors 1 and 2."""
     claims: int
     """Takes back frames to the worker that it has not read (ahead.py); -1 where that is impossible."""
+    cell: Cell
+    give_back: Callable[[Cell], None]
 
     def close(self) -> None:
-        """Close the descriptors."""
+        """It is gone: close the descriptors, give its cell back."""
         for descriptor in (self.incoming, self.outgoing, self.output, self.claims):
             if descriptor >= 0:
                 os.close(descriptor)
+        self.give_back(self.cell)
 
 
 class Launcher(Protocol):

@@ -5,7 +5,8 @@
 2. A late call's worker is told to stop (it dumps its stack), then killed; the call is answered when it is gone. With
    other calls in flight it is answered at once, the worker says where it is, takes no further call and goes when the
    others have ended.
-3. Of a worker that dies, the calls it has not begun are given back, the others fail.
+3. A worker that holds more memory than it may is killed (watch.py, or the kernel).
+4. Of a worker that dies, the calls it has not begun are given back, the others fail.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pyfc.host import faults
+from pyfc.host.cgroup import Group
 from pyfc.host.process import Exit
 from pyfc.model.invocation import Fault
 from pyfc.wire import frames
@@ -34,6 +36,10 @@ class Lifeline:
     def __init__(self, link: Link) -> None:
         self.is_armed = False
         self.closed = False
+        self.is_starting = True
+        """Its module is loaded, its initializer runs."""
+        self.is_exhausted = False
+        """It held more memory than it may."""
         self._link = link
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,6 +52,34 @@ class Lifeline:
         """A call has begun and none was in flight for a while."""
         self.is_armed = True
         self._timer = self._loop.call_later(delay, self._check)
+        self._link.worker.cell.watch(self)
+
+    @property
+    def pid(self) -> int:
+        """See Watched."""
+        return self._link.worker.process.pid
+
+    @property
+    def group(self) -> Group | None:
+        """See Watched."""
+        return self._link.worker.cell.group
+
+    @property
+    def memory_size(self) -> int:
+        """See Watched."""
+        return self._link.worker.cell.memory_size
+
+    @property
+    def is_active(self) -> bool:
+        """See Watched."""
+        return not self.closed and not self.is_exhausted and (self.is_armed or self.is_starting)
+
+    def exhaust(self, held: int) -> None:
+        """See Watched: it is killed, and nothing but it."""
+        self.is_exhausted = True
+        self._link.peak_memory = max(self._link.peak_memory, held / _MEGABYTE)
+        self._link.on_doomed(self._link)
+        self.kill()
 
     def _check(self) -> None:
         self.is_armed = False
@@ -96,7 +130,9 @@ class Lifeline:
         while not link.is_broken and link.read():
             continue  # frames that were written before the death still count
         link.condemn()
-        link.peak_memory = max(link.peak_memory, how.peak_memory / _MEGABYTE)
+        link.peak_memory = max(link.measure(), how.peak_memory / _MEGABYTE)
+        group = self.group
+        self.is_exhausted = self.is_exhausted or (group is not None and group.is_out_of_memory())
         link.expectation.fail(how)
         self.fail_flights()
         if self._timer is not None:
@@ -121,4 +157,6 @@ class Lifeline:
     def _fault(self, flight: Flight, now: float) -> Fault:
         if flight.late:
             return faults.timed_out(flight.timeout, self._link.peak_memory)
+        if self.is_exhausted:
+            return faults.out_of_memory(self.memory_size / _MEGABYTE, now - flight.started, self._link.peak_memory)
         return faults.exited(now - flight.started, self._link.peak_memory)

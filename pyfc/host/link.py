@@ -344,7 +344,7 @@ class Link:
     def measure(self) -> float:
         """The largest resident memory of the worker so far, in MB, as it is known now."""
         if not self.life.closed:
-            self.peak_memory = max(self.peak_memory, self._memory.peak())
+            self.peak_memory = max(self.peak_memory, self._memory.peak(), self.worker.cell.peak())
         return self.peak_memory
 
     def take_output(self) -> bytes:

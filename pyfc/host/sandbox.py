@@ -1,21 +1,220 @@
-"""Chooses what a worker may use on this host, and says what is in force.
+"""Chooses what workers may see and use on this host: the profile that a zygote enters (enter.py), what is added for
+each function, and the cell of each worker.
 
-Today: its own session and process group, no inherited descriptors, a clean environment, no way to gain privileges,
-no core files and 1,024 descriptors. Files, network and memory are those of the user who runs pyfc.
+What is not possible here is left out layer by layer; layers.py tells a person what is in force.
 """
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
+import os
+import shutil
+import site
 import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
+from pyfc.errors import HostRefused
+from pyfc.host import seccomp
+from pyfc.host.bundle import Artefact
+from pyfc.host.cgroup import Group, Groups
+from pyfc.host.watch import Watch, Watched
+from pyfc.model.function import Limits
+
+LINUX = sys.platform.startswith("linux")
+PROCESSES = 1024
+"""Processes and threads of an instance: FC's limit."""
 LIMITS = {"CORE": 0, "NOFILE": 1024}
 """Resource limits of every worker, by the name after RLIMIT_ (descriptors: FC's limit)."""
+_FURTHER = {"MEMLOCK": 64 * 1024, "MSGQUEUE": 0, "RTPRIO": 0, "NICE": 0, "SIGPENDING": 1024}
+_FIRST_UID = 70000
+_USERS = 1024
+"""Of which each worker gets one, where root serves."""
+INSIDE = 1000
+"""The number of the server's user inside a user namespace."""
+_SYSTEM = (
+    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
+    *("/etc/" + name for name in (
+        "ssl", "ca-certificates", "pki", "crypto-policies", "resolv.conf", "hosts", "host.conf", "nsswitch.conf",
+        "gai.conf", "localtime", "timezone", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "protocols",
+        "services", "mime.types", "magic", "fonts",
+    )),
+)  # fmt: skip
+"""Of this machine, read-only."""
+_DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
+_MEGABYTE = 1024 * 1024
+_SPARE_DATA = 256
+"""MB that a process may map beyond twice its function's memory where no control group counts: thread stacks and the
+like are mapped and not used. The watch, not this limit, keeps to memorySize."""
 
 
-def report() -> str:
-    """One line for a person: what protects this machine from its functions, and what does not."""
-    missing = "" if sys.platform.startswith("linux") else " (no_new_privs and parent-death signals are missing here)"
-    return (
-        "functions run with your user's rights: they can read your files and use your network, "
-        f"and memory sizes are not enforced yet{missing}"
-    )
+class Cell:
+    """What one worker occupies on this host, given back when it is gone."""
+
+    def __init__(self, uid: int, group: Group | None, folder: Path | None, watch: Callable[[Watched], None]) -> None:
+        self.uid = uid
+        """The worker's own user; 0 where it keeps the server's."""
+        self.group = group
+        self.folder = folder
+        """Its place for files where it has no /tmp of its own."""
+        self.memory_size = 0
+        """Bytes that its processes may hold together; 0 for any number."""
+        self.watch = watch
+        """Looks after its memory while it has calls."""
+
+    def peak(self) -> float:
+        """Most memory that all of its processes ever used together, in MB; 0 if nobody has counted."""
+        return self.group.peak() / _MEGABYTE if self.group is not None else 0.0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that its functions need to find their place."""
+        return {} if self.folder is None else {"HOME": str(self.folder), "TMPDIR": str(self.folder)}
+
+
+class Sandbox:
+    """The sandbox of one server's workers. `choice`: auto, required or off."""
+
+    def __init__(self, choice: str, data_folder: Path, packages: Sequence[str]) -> None:
+        self.choice = choice
+        self.mode = ""
+        """What a zygote has entered (enter.py); '' until one has told."""
+        self.refused: dict[str, str] = {}
+        """Layers that this host refuses, with its words."""
+        self.groups = Groups("pyfc-" + hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12])
+        self._data_folder = data_folder.resolve()
+        self._folders = self._data_folder / "tmp"
+        self._packages = [os.path.realpath(path) for path in packages if os.path.isdir(path)]
+        self._watch = Watch()
+        self._uids = list(range(_FIRST_UID + _USERS - 1, _FIRST_UID - 1, -1))
+
+    def open(self) -> None:
+        """Find out about this host, and clear away what a server that was killed has left."""
+        shutil.rmtree(self._folders, ignore_errors=True)
+        self._folders.mkdir(mode=0o700, parents=True)
+        (self._data_folder / "root").mkdir(mode=0o700, exist_ok=True)
+        if LINUX and self.choice != "off":
+            self.groups.open()
+
+    def close(self) -> None:
+        """Every worker is gone."""
+        self._watch.close()
+        self.groups.close()
+        shutil.rmtree(self._folders, ignore_errors=True)
+
+    @property
+    def has_namespaces(self) -> bool:
+        """Whether workers have a root of their own."""
+        return self.mode in {"root", "user"}
+
+    def told(self, mode: str, refused: dict[str, str]) -> None:
+        """A zygote has entered `mode`."""
+        self.mode, self.refused = mode, refused
+        self._watch.by_group = mode == "plain"
+
+    def profile(self) -> dict[str, Any]:
+        """What a zygote needs to know before it enters: see enter.py and root.py."""
+        modes = ["user", "plain"] if os.geteuid() else ["root", "user", "plain"]
+        return {
+            "modes": ["off"] if self.choice == "off" or not LINUX else modes,
+            "root": str(self._data_folder / "root"),
+            "show": [*_SYSTEM, *_interpreter(), *self._packages],
+            "hide": [path for path in _foreign_packages() if path not in self._packages],
+            "own": {name: str(self._data_folder / name) for name in ("code", "cache")},
+            "users": [("fc", INSIDE), *((f"fc{number}", _FIRST_UID + number) for number in range(_USERS))],
+            "first_uid": _FIRST_UID,
+            "inside": INSIDE,
+            "filters": {
+                "own": base64.b64encode(seccomp.program(shared_processes=False)).decode("ascii"),
+                "shared": base64.b64encode(seccomp.program(shared_processes=True)).decode("ascii"),
+            },
+        }
+
+    def cell(self, name: str) -> Cell:
+        """Room for a new worker. Raises HostRefused."""
+        try:
+            group = self.groups.make()
+        except OSError as error:
+            raise HostRefused(reason=f"no control group for another instance: {error.strerror}") from error
+        uid = self._uids.pop() if self.mode == "root" else 0
+        folder = None
+        if self.mode == "plain":
+            folder = self._folders / name
+            folder.mkdir(mode=0o700)
+        return Cell(uid, group, folder, self._watch.add)
+
+    def give_back(self, cell: Cell) -> None:
+        """The worker is gone."""
+        if cell.group is not None:
+            self.groups.give_back(cell.group)
+        if cell.uid:
+            self._uids.append(cell.uid)
+        if cell.folder is not None:
+            shutil.rmtree(cell.folder, ignore_errors=True)
+
+    def places(self, artefact: Artefact) -> tuple[str, str]:
+        """Where a worker finds its code, and what has been compiled of it."""
+        return ("/code", "/cache") if self.has_namespaces else (str(artefact.folder), str(artefact.cache))
+
+    def wish(self, artefact: Artefact, limits: Limits, *, network: bool, compiles: bool = False) -> dict[str, Any]:
+        """What a worker of one function settles into (enter.py); its cell is added by `confine`."""
+        code = str(artefact.folder)
+        return (
+            {
+                "digest": artefact.folder.name,
+                "network": network,
+                "disk": limits.disk_size,
+                "compiles": compiles,
+                "uid": 0,
+                "limits": self._limits(limits),
+                "read": [*_SYSTEM, *_interpreter(), *self._packages, code, str(artefact.cache), "/proc/self"],
+                "write": [*_DEVICES, *([str(artefact.cache)] if compiles else [])],
+            }
+            if self.mode != "off"
+            else {}
+        )
+
+    def confine(self, wish: dict[str, Any], cell: Cell, limits: Limits) -> dict[str, Any]:
+        """The wish for the worker in `cell`, whose groups are given the function's limits. Raises OSError."""
+        if not wish:
+            return wish
+        cell.memory_size = limits.memory_size * _MEGABYTE
+        if cell.group is not None:
+            cell.group.limit(limits.memory_size, limits.disk_size, PROCESSES)
+        own = [*wish["write"], *([str(cell.folder)] if cell.folder is not None else [])]
+        files = {"read": [], "write": []} if self.has_namespaces else {"write": own}
+        return {**wish, **files, "uid": cell.uid}
+
+    def _limits(self, limits: Limits) -> dict[str, int]:
+        """Resource limits that depend on the function or on what else there is."""
+        found = {**_FURTHER, "FSIZE": limits.disk_size * _MEGABYTE}
+        if "pids" not in self.groups.controllers:
+            found["NPROC"] = PROCESSES if self.mode == "user" else PROCESSES + _tasks_of_user()
+        if "memory" not in self.groups.controllers:
+            found["DATA"] = (2 * limits.memory_size + _SPARE_DATA) * _MEGABYTE
+        return found
+
+
+@functools.cache
+def _tasks_of_user() -> int:
+    """Processes of this user when it was first asked; where nothing else counts them, they count in the limit."""
+    uid = os.getuid()
+    return sum(1 for entry in os.scandir("/proc") if entry.name.isdigit() and entry.stat().st_uid == uid)
+
+
+def _interpreter() -> list[str]:
+    """Where the interpreter has its program and its standard library, if that is no part of the system."""
+    prefixes = dict.fromkeys(os.path.realpath(prefix) for prefix in (sys.base_prefix, sys.base_exec_prefix))
+    return [prefix for prefix in prefixes if prefix not in {"/usr", "/"}]
+
+
+def _foreign_packages() -> list[str]:
+    """Packages of the interpreter, which are no function's."""
+    prefixes = [sys.base_prefix, sys.base_exec_prefix]
+    version = "python" + sysconfig.get_python_version()
+    named = [f"{prefix}/lib/{folder}/dist-packages" for prefix in prefixes for folder in ("python3", version)]
+    return list(dict.fromkeys(os.path.realpath(path) for path in [*site.getsitepackages(prefixes), *named]))

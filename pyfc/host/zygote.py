@@ -1,15 +1,17 @@
 """The supervisor's end of a zygote's control socket.
 
 1. The zygote is started with posix_spawn and a clean environment; this process never forks itself.
-2. Fork goes out with three descriptors, Forked comes back with a pidfd, Exited when the zygote has waited for a
-   worker. The frames are those of the wire; runtimes/README.md lists them.
-3. When the socket closes the zygote is gone and its workers die with it (they asked the kernel for that).
+2. Nested comes first. Fork goes out with descriptors, Forked comes back with a pidfd, Exited when the zygote has
+   waited for a worker. The frames are those of the wire; runtimes/README.md lists them.
+3. Numbers of processes that a zygote tells are those of its own namespace; a pidfd knows ours.
+4. When the socket closes the zygote is gone and its workers die with it (they asked the kernel for that).
 """
 
 from __future__ import annotations
 
 import array
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -30,7 +32,7 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _CONTROL = 3
 
 
-def _spawn(program: Path, control: socket.socket) -> int:
+def _spawn(program: Path, profile: str, control: socket.socket) -> int:
     """Start `program` with `control` as its descriptor 3, its own session and nothing else of ours."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
@@ -39,7 +41,7 @@ def _spawn(program: Path, control: socket.socket) -> int:
             (os.POSIX_SPAWN_DUP2, null, 0),
             (os.POSIX_SPAWN_DUP2, null, 1),
         ]
-        arguments = [sys.executable, "-I", "-S", str(program), str(_CONTROL), str(_HOST)]
+        arguments = [sys.executable, "-I", "-S", str(program), str(_CONTROL), str(_HOST), profile]
         return os.posix_spawn(
             sys.executable,
             arguments,
@@ -54,12 +56,12 @@ def _spawn(program: Path, control: socket.socket) -> int:
 
 
 class Zygote:
-    """One warm interpreter. Create it inside the running loop."""
+    """One warm interpreter, locked in by `profile` (sandbox.py). Create it inside the running loop."""
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, profile: dict[str, Any]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self.pid = _spawn(program, theirs)
+            self.pid = _spawn(program, json.dumps(profile), theirs)
         self.ended = False
         self._loop = asyncio.get_running_loop()
         self._socket = ours
@@ -71,6 +73,8 @@ class Zygote:
         self._last_token = 0
         self._sending = asyncio.Lock()
         self._gone: asyncio.Future[None] = self._loop.create_future()
+        self.nested: asyncio.Future[frames.Nested] = self._loop.create_future()
+        """How it has locked itself in; HostRefused if it ended before it could tell."""
         self._loop.add_reader(ours, self._readable)
 
     async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
@@ -129,6 +133,7 @@ class Zygote:
         actions: dict[int, Callable[[int, list[Any]], None]] = {
             frames.FORKED: self._forked,
             frames.EXITED: self._exited,
+            frames.NESTED: lambda _, header: self.nested.set_result(frames.Nested(*header[:2])),
         }
         while len(self._buffer) >= 4:
             size = 4 + int.from_bytes(self._buffer[:4], "big")
@@ -148,7 +153,7 @@ class Zygote:
             if future is not None and not future.done():
                 future.set_exception(HostRefused(reason=os.strerror(-pid)))
             return
-        process = self._workers[pid] = Process(pid, pidfd)
+        process = self._workers[pid] = Process(pid if pidfd is None else _number(pidfd, pid), pidfd)
         if future is None or future.done():
             process.send_signal(signal.SIGKILL)  # nobody waits for it any more
         else:
@@ -169,9 +174,11 @@ class Zygote:
         self._socket.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())
-        for future in self._forks.values():
+        waiting: list[asyncio.Future[Any]] = [*self._forks.values(), self.nested]
+        for future in waiting:
             if not future.done():
                 future.set_exception(HostRefused(reason="its zygote has ended"))
+        self.nested.exception()  # nobody may be waiting for it
         for process in self._workers.values():
             process.orphaned()
         self._loop.run_in_executor(None, self._reap)
@@ -186,6 +193,15 @@ class Zygote:
         if not self.ended:
             self._socket.shutdown(socket.SHUT_WR)
         await self._gone
+
+
+def _number(pidfd: int, otherwise: int) -> int:
+    """The number that a process has here, whatever it has in its own namespace."""
+    try:
+        text = Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii")
+    except OSError:
+        return otherwise
+    return int(text.partition("Pid:")[2].split()[0])
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -17,6 +17,7 @@ class Service:
     description: str = ""
     log_project: str = ""
     log_store: str = ""
+    internet_access: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class Function:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     maximum_instance_count: int | None = None
+    internet_access: bool = True
+    """False cuts its instances off every network, this machine's loopback included; so does its service's."""
 
     @property
     def target(self) -> Target:

@@ -12,8 +12,8 @@ from pyfc.project.properties import (
     SERVICE,
     check_name,
     http_trigger,
+    internet_access,
     log_names,
-    note_internet,
     note_later,
     read_function,
 )
@@ -56,11 +56,17 @@ def _service(name: str, resource: Field, project: Project) -> None:
     if properties is not None:
         project.warnings.extend(properties.unknown([key[:1].upper() + key[1:] for key in SERVICE]))
         note_later(properties, _LATER, what, project, capital=True)
-        note_internet(properties, what, project, capital=True)
         log_project, log_store = log_names(properties, what, project, capital=True)
         text = properties.get("Description")
         description = text.text() if text is not None else ""
-    project.services.append(Service(name=name, description=description, log_project=log_project, log_store=log_store))
+    service = Service(
+        name=name,
+        description=description,
+        log_project=log_project,
+        log_store=log_store,
+        internet_access=properties is None or internet_access(properties),
+    )
+    project.services.append(service)
     for key, field in resource.items():
         if key not in {"Type", "Properties"}:
             _function(name, key, field, project)

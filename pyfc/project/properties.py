@@ -73,11 +73,10 @@ def log_names(field: Field, what: str, project: Project, *, capital: bool) -> tu
     return log_project, log_store
 
 
-def note_internet(field: Field, what: str, project: Project, *, capital: bool) -> None:
-    """Without a sandbox, functions can not be kept off the network."""
+def internet_access(field: Field) -> bool:
+    """`internetAccess` of a service, or of a function of FC 3."""
     value = field.get("internetAccess")
-    if value is not None and not value.boolean():
-        project.unsupported.append(f"{'InternetAccess' if capital else 'internetAccess'}: false of {what}")
+    return value is None or value.boolean()
 
 
 def read_function(field: Field, service: str, name: str, project: Project, *, capital: bool) -> Declaration:
@@ -102,6 +101,7 @@ def read_function(field: Field, service: str, name: str, project: Project, *, ca
         description=_text(field, "description"),
         environment_variables=_variables(field),
         limits=limits,
+        internet_access=internet_access(field),
     )
     return Declaration(function=function, code=_code(field, what, project), where=field.where)
 

@@ -16,8 +16,8 @@ from pyfc.project.properties import (
     SERVICE,
     check_name,
     http_trigger,
+    internet_access,
     log_names,
-    note_internet,
     note_later,
     read_function,
 )
@@ -106,7 +106,6 @@ def _fc(props: Field, project: Project) -> None:
     what = f"service {name}"
     project.warnings.extend(service.unknown(SERVICE))
     note_later(service, _LATER, what, project, capital=False)
-    note_internet(service, what, project, capital=False)
     log_project, log_store = log_names(service, what, project, capital=False)
     description = service.get("description")
     _add_service(
@@ -115,6 +114,7 @@ def _fc(props: Field, project: Project) -> None:
             description=description.text() if description is not None else "",
             log_project=log_project,
             log_store=log_store,
+            internet_access=internet_access(service),
         ),
         project,
     )
@@ -132,7 +132,6 @@ def _fc3(props: Field, project: Project) -> None:
     what = f"function {name}"
     known = [*FUNCTION, *_FC3_SERVICE, *_TOOL_ONLY]
     note_later(props, _LATER, what, project, capital=False)
-    note_internet(props, what, project, capital=False)
     log_names(props, what, project, capital=False)
     _add_service(Service(name=DEFAULT_SERVICE), project)
     before = len(project.warnings)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import site
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from pyfc.host.bundle import Artefact
 from pyfc.host.launch import LaunchSpec
 from pyfc.host.runtimes import Runtime
-from pyfc.host.sandbox import LIMITS
+from pyfc.host.sandbox import LIMITS, Cell, Sandbox
 from pyfc.model.function import Function, Service
 from pyfc.model.names import LATEST
 from pyfc.settings import Settings
@@ -40,22 +41,30 @@ class Birth:
     load_timeout: float
     initialization_timeout: float
     maximum_result: int
+    confine: Callable[[Cell], dict[str, Any]]
+    """What a worker settles into, its cell given the function's limits. Raises OSError."""
 
 
-def birth(service: Service, function: Function, artefact: Artefact, runtime: Runtime, settings: Settings) -> Birth:
-    """The birth of the instances of `function`, whose code lies in `artefact`."""
+def birth(
+    service: Service, function: Function, artefact: Artefact, runtime: Runtime, settings: Settings, sandbox: Sandbox
+) -> Birth:
+    """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered."""
+    code, cache = sandbox.places(artefact)
+    network = service.internet_access and function.internet_access
+    wish = sandbox.wish(artefact, function.limits, network=network)
     concurrency = function.limits.instance_concurrency
     init = frames.Init(
         handler=function.handler,
         initializer=function.initializer,
-        code=str(artefact.folder),
-        environment=_environment(function, artefact, settings),
+        code=code,
+        environment=_environment(function, code, settings),
         context=_context(service, function, settings),
-        packages=_site_packages() if settings.site_packages else [],
-        cache=str(artefact.cache),
+        packages=site_packages() if settings.site_packages else [],
+        cache=cache,
         source=artefact.source,
         concurrency=concurrency,
         mark=os.urandom(_MARK).hex() if runtime.marks and concurrency == 1 else "",
+        sandbox=wish,
     )
     return Birth(
         spec=LaunchSpec(runtime=runtime, limits=LIMITS),
@@ -63,11 +72,11 @@ def birth(service: Service, function: Function, artefact: Artefact, runtime: Run
         load_timeout=settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
         maximum_result=settings.maximum_result,
+        confine=lambda cell: sandbox.confine(wish, cell, function.limits),
     )
 
 
-def _environment(function: Function, artefact: Artefact, settings: Settings) -> dict[str, str]:
-    code = str(artefact.folder)
+def _environment(function: Function, code: str, settings: Settings) -> dict[str, str]:
     return {
         "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
         "HOME": "/tmp",  # noqa: S108  FC's own value
@@ -117,7 +126,7 @@ def _context(service: Service, function: Function, settings: Settings) -> dict[s
     }
 
 
-def _site_packages() -> list[str]:
+def site_packages() -> list[str]:
     """Where pyfc's own interpreter has its packages, those of a virtual environment included."""
     paths = sysconfig.get_paths()
     folders = [paths["purelib"], paths["platlib"], *site.getsitepackages()]

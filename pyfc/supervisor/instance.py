@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from pyfc.errors import Internal
+from pyfc.errors import HostRefused, Internal
 from pyfc.host import faults
 from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import Launcher
@@ -79,6 +79,7 @@ class Instance:
             usage = Usage(time.monotonic() - began, peak, True, self.id)
             raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
         self.startup += link.take_output()
+        link.life.is_starting = False
         self._advance(Event.INITIALIZED)
 
     def _started_output(self, _request_id: str, data: bytes) -> None:
@@ -87,8 +88,14 @@ class Instance:
     async def _load(self, link: Link) -> None:
         timeout = self._birth.load_timeout
         await self._step(link, frames.HELLO, timeout, "Starting the runtime")
-        environment = {**self._birth.init.environment, "FC_INSTANCE_ID": self.id}
-        link.send(frames.INIT, self._birth.init._replace(environment=environment))
+        cell = link.worker.cell
+        try:
+            sandbox = self._birth.confine(cell)
+        except OSError as error:
+            raise HostRefused(reason=f"its limits can not be set: {error}") from error
+        link.worker.cell.watch(link.life)
+        environment = {**self._birth.init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
+        link.send(frames.INIT, self._birth.init._replace(environment=environment, sandbox=sandbox))
         await self._step(link, frames.READY, timeout, "Loading the handler's module")
 
     async def _initialize(self, link: Link, request_id: str) -> None:
@@ -109,14 +116,21 @@ class Instance:
         except TimeoutError:
             raise _StepFailed(faults.start_timed_out(what, timeout, link.measure())) from None
         except LinkClosed as closed:
-            peak = closed.how.peak_memory / 1024 / 1024 if closed.how is not None else 0.0
-            raise _StepFailed(faults.exited(time.monotonic() - began, peak, FaultKind.INIT_FAILED)) from None
+            raise _StepFailed(self._ended(link, closed, time.monotonic() - began)) from None
         if kind == frames.HELLO:
             if header[0] != frames.VERSION:
                 raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
         elif header[0] is not None:
             _, message, type_ = header[0][:3]
             raise _StepFailed(Fault(FaultKind.INIT_FAILED, str(message), str(type_)), payload)
+
+    @staticmethod
+    def _ended(link: Link, closed: LinkClosed, duration: float) -> Fault:
+        life = link.life
+        if life.is_exhausted:
+            return faults.out_of_memory(life.memory_size / 1024 / 1024, duration, link.peak_memory)
+        peak = closed.how.peak_memory / 1024 / 1024 if closed.how is not None else 0.0
+        return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
     def stop(self) -> None:
         """Let the worker end by itself, and kill it if it does not."""

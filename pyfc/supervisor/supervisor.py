@@ -13,12 +13,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from pyfc.errors import NotSupportedYet
+from pyfc.errors import HostRefused, NotSupportedYet
 from pyfc.host.bundle import Bundles
 from pyfc.host.launch import LaunchSpec
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.runtimes import Runtimes
-from pyfc.host.sandbox import LIMITS
+from pyfc.host.sandbox import LIMITS, Sandbox
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import Target
@@ -64,7 +64,13 @@ class Supervisor:
     """The pools of one server. `on_table` is called with each new table."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, bundles: Bundles, runtimes: Runtimes, journal: Journal
+        self,
+        settings: Settings,
+        registry: Registry,
+        bundles: Bundles,
+        runtimes: Runtimes,
+        journal: Journal,
+        sandbox: Sandbox,
     ) -> None:
         self.table = Table({}, {})
         self.on_table: Callable[[Table], None] = lambda _: None
@@ -73,26 +79,38 @@ class Supervisor:
         self._bundles = bundles
         self._runtimes = runtimes
         self._journal = journal
-        self._launcher = ForkLauncher(settings.spare_workers)
+        self._launcher = ForkLauncher(settings.spare_workers, sandbox)
+        self._sandbox = sandbox
         self._scaler = Scaler(settings.maximum_server_instances)
         self._draining: set[Pool] = set()
         self._revision = 0
+        self._refused: HostRefused | None = None
         self._moved = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to follow the registry; the zygotes warm up meanwhile."""
-        for runtime in self._runtimes.all:
-            if runtime.start == "fork":
-                self._launcher.prepare(LaunchSpec(runtime=runtime, limits=LIMITS))
         self._task = asyncio.get_running_loop().create_task(self._follow(self._registry.changes()))
 
     async def caught_up(self, revision: int) -> None:
-        """Return when everything up to `revision` of the registry is served."""
+        """Return when everything up to `revision` of the registry is served. Raises HostRefused if nothing can be."""
         async with self._moved:
-            await self._moved.wait_for(lambda: self._revision >= revision)
+            await self._moved.wait_for(lambda: self._revision >= revision or self._refused is not None)
+        if self._refused is not None:
+            raise self._refused
+
+    async def _prepare(self) -> None:
+        """Warm up the runtimes; how their workers are locked in decides what instances are born with."""
+        specs = [LaunchSpec(runtime=each, limits=LIMITS) for each in self._runtimes.all if each.start == "fork"]
+        try:
+            await asyncio.gather(*(self._launcher.prepare(spec) for spec in specs))
+        except HostRefused as error:
+            async with self._moved:
+                self._refused = error
+                self._moved.notify_all()
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
+        await self._prepare()
         async for changes in batches:
             try:
                 self._apply(changes)
@@ -136,7 +154,7 @@ class Supervisor:
         artefact = self._bundles.artefact(function.code)
         pool = Pool(
             function,
-            birth(service, function, artefact, runtime, self._settings),
+            birth(service, function, artefact, runtime, self._settings, self._sandbox),
             self._settings,
             self._launcher,
             self._scaler,

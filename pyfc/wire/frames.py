@@ -26,7 +26,7 @@ MAXIMUM_FRAME = PREFIX.size - 4 + MAXIMUM_HEADER + MAXIMUM_UNARY
 INIT, INVOKE, DATA, CREDIT, CANCEL, HOOK, STOP = range(1, 8)
 HELLO, READY, REPLY, END, HOOK_DONE, LOG = range(16, 22)
 FORK, SHUTDOWN = 32, 33
-FORKED, EXITED = 48, 49
+FORKED, EXITED, NESTED = 48, 49, 50
 
 Fault = tuple[str, str, str]
 """Kind (`UNHANDLED` or `HANDLED`), message, type. The payload of the same frame is the language's error JSON."""
@@ -53,6 +53,8 @@ class Init(NamedTuple):
     """Most calls that it is given at once."""
     mark: str
     """With it and the call's id (u32) the worker ends each call's output; '' when nobody looks for marks."""
+    sandbox: dict[str, Any]
+    """What it settles into before it loads any code of the user: host/sandbox.py writes it, host/enter.py does it."""
 
 
 class Invoke(NamedTuple):
@@ -149,7 +151,9 @@ class HookDone(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """To the zygote, with three descriptors (frames in, frames out, output): fork a worker. Call id: the token."""
+    """To the zygote, with descriptors (frames in, frames out, output, then tickets to join control groups): fork a
+    worker. Call id: the token.
+    """
 
     limits: dict[str, int]
     """Resource limits by the name after RLIMIT_."""
@@ -170,3 +174,12 @@ class Exited(NamedTuple):
     """As from waitpid."""
     peak_memory: int
     """Largest resident size in bytes."""
+
+
+class Nested(NamedTuple):
+    """From the zygote, first: how it and its workers are locked in."""
+
+    mode: str
+    """`root`, `user`, `plain` or `off`: see host/enter.py."""
+    refused: dict[str, str]
+    """Layers that this host refuses, with its words."""

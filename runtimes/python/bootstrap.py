@@ -42,13 +42,14 @@ class HandlerError(Exception):
         self.kind = kind
 
 
-def main(incoming: int, outgoing: int) -> None:
-    """Serve calls until told to stop. Descriptors: frames in, frames out."""
+def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None]) -> None:
+    """Serve calls until told to stop. Descriptors: frames in, frames out. `settle` closes the sandbox for good."""
     channel = wire.Channel(incoming, outgoing)
     channel.write(wire.HELLO, 0, (wire.VERSION, NAME))
     frame = channel.read()
     if frame is None or frame[0] != wire.INIT:
         return
+    settle(frame[2][10])
     worker = _Worker(channel, frame[2])
     worker.load()
     worker.serve()

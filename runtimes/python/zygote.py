@@ -1,10 +1,13 @@
 """The warm interpreter of the Python runtime: single-threaded, trusted, runs no user code, forks workers.
 
-    python -I -S zygote.py CONTROL HOST
+    python -I -S zygote.py CONTROL HOST PROFILE
 
-CONTROL is the descriptor of a stream socket to the supervisor, HOST the folder with `enter.py`. Rules:
+CONTROL is the descriptor of a stream socket to the supervisor, HOST the folder with `enter.py`, PROFILE a JSON object
+for it. Rules:
 
-1. It reads Fork(limits) with three descriptors, answers Forked(pid) with a pidfd, and goes on.
+0. First of all it locks itself in (enter.py), and tells how far it came: Nested. The process that was started stays
+   outside of the namespaces and waits for the one that becomes the zygote.
+1. It reads Fork(limits) with descriptors, answers Forked(pid) with a pidfd, and goes on.
 2. Whoever forks reaps: a worker that has ended is waited for here and reported as Exited. Before it is waited for,
    while its number can not belong to anyone else, everything left in its process group is killed.
 3. When the supervisor goes away (end of file), every worker's group is killed and the zygote ends.
@@ -23,6 +26,7 @@ import errno  # noqa: E402
 import fcntl  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
+import json  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import select  # noqa: E402
@@ -41,11 +45,14 @@ _REHEARSALS = 20
 _END_GRACE = 2
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
-_OURS = ("bootstrap", "calls", "context", "enter", "output", "threads", "wire", "wsgi")
+_OURS = ("bootstrap", "calls", "context", "enter", "kernel", "output", "root", "threads", "wire", "wsgi")
+_PIPES = 3
+_MOST_DESCRIPTORS = 16
 
 
 class _Zygote:
-    def __init__(self, control: int) -> None:
+    def __init__(self, control: int, cage: enter.Cage) -> None:
+        self._cage = cage
         self._control = socket.socket(fileno=control)
         self._workers: set[int] = set()
         self._wake_read, self._wake_write = os.pipe()
@@ -59,6 +66,7 @@ class _Zygote:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
+        self._send(wire.NESTED, 0, (self._cage.mode, self._cage.missing))
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._wake_read in ready:
@@ -74,7 +82,7 @@ class _Zygote:
 
     def _receive(self) -> tuple[int, int, list[Any], list[int]] | None:
         """One control frame: (type, token, header, descriptors); None at the end of the stream."""
-        room = socket.CMSG_SPACE(3 * array.array("i").itemsize)
+        room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
         head, ancillary, _, _ = self._control.recvmsg(4, room)
         if not head:
             return None
@@ -108,7 +116,7 @@ class _Zygote:
     def _fork(self, token: int, header: list[Any], descriptors: list[int]) -> dict[str, int] | None:
         """Fork one worker. Returns its limits in the worker, None in the zygote."""
         try:
-            pid = os.fork()
+            pid = self._cage.fork()
         except OSError as error:
             self._send(wire.FORKED, token, (-(error.errno or errno.EAGAIN), False))
             pid = -1
@@ -133,11 +141,13 @@ class _Zygote:
         os.close(pidfd)
 
     def _become_worker(self, descriptors: list[int]) -> None:
-        """Descriptors 1 and 2 are the output pipe, 3 and 4 the frames; nothing else stays open."""
+        """Join the control groups. Descriptors 1 and 2 are the output pipe, 3 and 4 the frames; nothing else stays."""
+        for ticket in descriptors[_PIPES:]:
+            os.write(ticket, b"0")
         self._control.detach()  # its number is about to be another descriptor's
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for source, place in zip(_above(descriptors, 16), (3, 4, 1)):
+        for source, place in zip(_above(descriptors[:_PIPES], _MOST_DESCRIPTORS + 16), (3, 4, 1)):
             os.dup2(source, place, inheritable=place == 1)
         os.dup2(1, 2)
         os.closerange(5, _descriptor_limit())
@@ -159,6 +169,7 @@ class _Zygote:
             self._send(wire.EXITED, 0, (pid, status, peak))
 
     def _end(self) -> NoReturn:
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))  # the first process of a namespace needs a handler
         signal.alarm(_END_GRACE)  # a worker that can not be killed must not keep the zygote
         for pid in self._workers:
             _kill_group(pid)
@@ -230,13 +241,15 @@ def main() -> None:
     bootstrap.KEPT = _BARE
     control = int(sys.argv[1])
     os.set_inheritable(control, False)
+    sys.executable = os.path.realpath(sys.executable)  # a virtual environment is no function's to see
+    cage = enter.nest(json.loads(sys.argv[3]))
     _rehearse()
     _forget_ourselves()
     gc.collect()
     gc.freeze()
-    limits = _Zygote(control).run()
-    enter.enter(limits)
-    bootstrap.main(3, 4)
+    limits = _Zygote(control, cage).run()
+    cage.begin(limits)
+    bootstrap.main(3, 4, cage.settle)
 
 
 main()

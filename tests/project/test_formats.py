@@ -63,6 +63,7 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
 
     [service] = found.services
     assert (service.name, service.description, service.log_project, service.log_store) == ("shop", "the shop", "p", "s")
+    assert not service.internet_access
     pay, node = (declaration.function for declaration in found.functions)
     assert (pay.handler, pay.initializer, pay.description) == ("pay/index.handler", "pay/index.init", "takes money")
     assert pay.limits == Limits(memory_size=256, timeout=20, initialization_timeout=10, instance_concurrency=3)
@@ -76,7 +77,6 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
     assert found.unsupported == [
         "Role of service shop",
         "NasConfig of service shop",
-        "InternetAccess: false of service shop",
         "Layers of function shop/pay",
         "Timer trigger daily of function shop/pay",
         "CustomDomain shop.example",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from support import Response, Server, template, wait_until
+from support import SHARES_FILES, Response, Server, template, wait_until
 
 CODE = """
 import os, subprocess, sys, time
@@ -43,7 +43,7 @@ def start(serve: Callable[..., Server], instances: int, timeout: int = 20) -> Se
         "template.yml": template({"short": {"Timeout": timeout}}),
         "pyfc.yml": f"services: {{demo: {{short: {{maximumInstanceCount: {instances}}}}}}}",
         "index.py": CODE,
-    })  # fmt: skip
+    }, *SHARES_FILES)  # fmt: skip
     for _ in range(3):
         assert server.invoke("demo/short", b"warm").body == b"warm"
     return server

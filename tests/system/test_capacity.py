@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from support import Server, template, wait_until
+from support import SHARES_FILES, Server, template, wait_until
 
 SLEEPY = (
     "import os, time\n"
@@ -53,7 +53,7 @@ def sleepy(**properties: object) -> dict[str, str]:
 def test_a_call_that_finds_every_instance_busy_gets_one_of_its_own(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    server = serve(sleepy())
+    server = serve(sleepy(), *SHARES_FILES)
     calls = Calls(server, tmp_path / "flags")
 
     calls.start(5)
@@ -64,7 +64,7 @@ def test_a_call_that_finds_every_instance_busy_gets_one_of_its_own(
 
 def test_calls_wait_in_order_of_arrival_when_the_limit_is_reached(serve: Callable[..., Server], tmp_path: Path) -> None:
     files = sleepy() | {"pyfc.yml": "services: {demo: {sleepy: {maximumInstanceCount: 1}}}"}
-    server = serve(files)
+    server = serve(files, *SHARES_FILES)
     calls = Calls(server, tmp_path / "flags")
     calls.start(1)
     wait_until(lambda: calls.running() == 1, "the first call")
@@ -86,7 +86,7 @@ def connections(server: Server) -> list[object]:
 
 
 def test_a_call_that_waits_too_long_is_refused_with_429(serve: Callable[..., Server], tmp_path: Path) -> None:
-    server = serve(sleepy(), PYFC_MAXIMUM_INSTANCE_COUNT="1", PYFC_MAXIMUM_WAIT="0.3")
+    server = serve(sleepy(), *SHARES_FILES, PYFC_MAXIMUM_INSTANCE_COUNT="1", PYFC_MAXIMUM_WAIT="0.3")
     calls = Calls(server, tmp_path / "flags")
     calls.start(1)
     wait_until(lambda: calls.running() == 1, "the first call")
@@ -102,7 +102,7 @@ def test_a_call_that_waits_too_long_is_refused_with_429(serve: Callable[..., Ser
 
 
 def test_a_call_is_refused_at_once_when_too_many_wait_already(serve: Callable[..., Server], tmp_path: Path) -> None:
-    server = serve(sleepy(), PYFC_MAXIMUM_INSTANCE_COUNT="1", PYFC_MAXIMUM_WAITING_CALLS="2")
+    server = serve(sleepy(), *SHARES_FILES, PYFC_MAXIMUM_INSTANCE_COUNT="1", PYFC_MAXIMUM_WAITING_CALLS="2")
     calls = Calls(server, tmp_path / "flags")
     calls.start(1)
     wait_until(lambda: calls.running() == 1, "the first call")
@@ -144,6 +144,7 @@ def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Serv
             "def handler(event, context):\n"
             "    atexit.register(lambda: open(event.decode(), 'w').close())\n"
         },
+        *SHARES_FILES,
         PYFC_IDLE_TIMEOUT="0.3",
         PYFC_SPARE_WORKERS="0",
     )
@@ -156,7 +157,7 @@ def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Serv
 
 
 def test_a_call_that_leaves_while_it_waits_is_never_begun(serve: Callable[..., Server], tmp_path: Path) -> None:
-    server = serve(sleepy(), PYFC_MAXIMUM_INSTANCE_COUNT="1")
+    server = serve(sleepy(), *SHARES_FILES, PYFC_MAXIMUM_INSTANCE_COUNT="1")
     calls = Calls(server, tmp_path / "flags")
     calls.start(1)
     wait_until(lambda: calls.running() == 1, "the first call")
@@ -189,7 +190,7 @@ def test_a_zygote_that_is_killed_is_started_again(serve: Callable[..., Server]) 
 
 
 def test_a_new_instance_takes_the_spare_worker_and_another_spare_is_made(serve: Callable[..., Server]) -> None:
-    server = serve({"tells.py": "import os\ndef handler(event, context):\n    return os.getpid()\n"})
+    server = serve({"tells.py": "import os\ndef handler(event, context):\n    return os.getpid()\n"}, *SHARES_FILES)
     [spare] = wait_until(server.workers, "the first spare")
 
     taken = server.invoke("default/tells").json
@@ -199,7 +200,7 @@ def test_a_new_instance_takes_the_spare_worker_and_another_spare_is_made(serve: 
 
 
 def test_a_spare_that_has_died_is_not_used(serve: Callable[..., Server]) -> None:
-    server = serve({"tells.py": "import os\ndef handler(event, context):\n    return os.getpid()\n"})
+    server = serve({"tells.py": "import os\ndef handler(event, context):\n    return os.getpid()\n"}, *SHARES_FILES)
     [spare] = wait_until(server.workers, "the first spare")
     spare.kill()
     psutil.wait_procs([spare], timeout=10)

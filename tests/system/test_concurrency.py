@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Response, Server, template, wait_until
+from support import SHARES_FILES, Response, Server, template, wait_until
 
 CODE = """
 import logging, os, sys, threading, time
@@ -72,7 +72,7 @@ def server(serve: Callable[..., Server]) -> Server:
             "web": {"InstanceConcurrency": 4, "Handler": "index.web", "Timeout": 20, "http": ["GET", "POST"]},
         }),
         "index.py": CODE,
-    })  # fmt: skip
+    }, *SHARES_FILES)  # fmt: skip
 
 
 class Held:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support import Server, wait_until
+from support import SHARES_FILES, Server, wait_until
 
 SLEEPER = (
     "import subprocess, time\n"
@@ -36,7 +36,7 @@ def running(server: Server, pool: ThreadPoolExecutor, flag: Path) -> tuple[objec
 def test_a_graceful_stop_answers_what_runs_and_takes_nothing_new(
     serve: Callable[..., Server], tmp_path: Path, number: int
 ) -> None:
-    server = serve({"sleeper.py": SLEEPER})
+    server = serve({"sleeper.py": SLEEPER}, *SHARES_FILES)
     with ThreadPoolExecutor(1) as pool:
         call, child = running(server, pool, tmp_path / "flag")
         server.process.send_signal(number)
@@ -65,7 +65,7 @@ def refuses(server: Server) -> bool:
 
 
 def test_a_call_that_does_not_end_in_time_is_cut_off_by_a_stop(serve: Callable[..., Server], tmp_path: Path) -> None:
-    server = serve({"sleeper.py": SLEEPER.replace("1.0", "60")}, PYFC_DRAIN_TIMEOUT="0.5")
+    server = serve({"sleeper.py": SLEEPER.replace("1.0", "60")}, *SHARES_FILES, PYFC_DRAIN_TIMEOUT="0.5")
     with ThreadPoolExecutor(1) as pool:
         call, child = running(server, pool, tmp_path / "flag")
         began = time.monotonic()
@@ -79,7 +79,7 @@ def test_a_call_that_does_not_end_in_time_is_cut_off_by_a_stop(serve: Callable[.
 
 
 def test_a_second_interrupt_kills_at_once(serve: Callable[..., Server], tmp_path: Path) -> None:
-    server = serve({"sleeper.py": SLEEPER.replace("1.0", "60")})
+    server = serve({"sleeper.py": SLEEPER.replace("1.0", "60")}, *SHARES_FILES)
     with ThreadPoolExecutor(1) as pool:
         call, child = running(server, pool, tmp_path / "flag")
         server.process.send_signal(signal.SIGINT)
@@ -98,7 +98,7 @@ def test_a_kill_9_of_the_server_takes_everything_with_it(tmp_path: Path) -> None
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "sleeper.py").write_text(SLEEPER.replace("1.0", "60"))
-    server = Server(folder, tmp_path / "data")
+    server = Server(folder, tmp_path / "data", *SHARES_FILES)
     with ThreadPoolExecutor(1) as pool:
         call, child = running(server, pool, tmp_path / "flag")
         processes = server.processes()

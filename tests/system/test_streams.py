@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support import Server, template, wait_until
+from support import SHARES_FILES, Server, template, wait_until
 
 CODE = """
 import hashlib, json, os, time
@@ -101,7 +101,7 @@ PATH = "/2016-08-15/proxy/demo/web"
 @pytest.fixture
 def server(serve: Callable[..., Server]) -> Server:
     properties = {"Timeout": 3, "http": ["GET", "POST", "HEAD"]}
-    return serve({"template.yml": template({"web": properties}), "index.py": CODE})
+    return serve({"template.yml": template({"web": properties}), "index.py": CODE}, *SHARES_FILES)
 
 
 Get = Callable[..., http.client.HTTPResponse]

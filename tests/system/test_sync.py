@@ -10,10 +10,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 import pytest
 
-from support import Server, wait_until
+from support import SHARES_FILES, Server, wait_until
 
 UNHANDLED = "UnhandledInvocationError"
 
@@ -261,7 +260,7 @@ def test_the_environment_is_fcs_and_the_users_and_nothing_of_the_servers(cases: 
     assert variables["FC_REGION"] == "cn-hangzhou"
     assert variables["FC_ACCOUNT_ID"] == "1234567890123456"
     assert variables["FC_INSTANCE_ID"].startswith("c-")
-    assert os.path.isdir(variables["FC_FUNC_CODE_PATH"])
+    assert os.path.isabs(variables["FC_FUNC_CODE_PATH"])
     assert variables["accessKeyID"] == variables["ALIBABA_CLOUD_ACCESS_KEY_ID"]
     assert not {"VIRTUAL_ENV", "PYFC_DATA_DIR", "USER", "SHELL", "PWD"} & set(variables)
 
@@ -375,12 +374,12 @@ def test_what_a_function_leaves_running_dies_with_its_instance(serve: Callable[.
         "    if event: os._exit(1)\n"
         "    return subprocess.Popen(['sleep', '300']).pid\n"
     })  # fmt: skip
-    pid = server.invoke("default/daemon").json
-    assert psutil.pid_exists(pid)
+    server.invoke("default/daemon")
+    [daemon] = [each for each in server.processes() if each.name() == "sleep"]
 
     server.invoke("default/daemon", b"die")
 
-    wait_until(lambda: not psutil.pid_exists(pid), "the death of what the function left")
+    wait_until(lambda: not daemon.is_running(), "the death of what the function left")
 
 
 def test_forked_instances_do_not_share_their_randomness(cases: Server) -> None:
@@ -485,7 +484,7 @@ def test_a_kill_9_of_a_busy_worker_is_answered_at_once(serve: Callable[..., Serv
         "def handler(event, context):\n"
         "    open(event.decode(), 'w').write(str(os.getpid()))\n"
         "    time.sleep(60)\n"
-    })  # fmt: skip
+    }, *SHARES_FILES)  # fmt: skip
     flag = tmp_path / "running"
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(server.invoke, "default/sleeps", str(flag).encode())

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, Pipes, Worker
 from pyfc.host.runtimes import Runtime
+from pyfc.host.sandbox import Sandbox
 from pyfc.host.zygote import Zygote
 
 _log = logging.getLogger(__name__)
@@ -22,17 +24,21 @@ _REFILL_DELAY = 0.01
 class ForkLauncher:
     """Keeps one zygote per runtime; a zygote that has died is started again for the next worker."""
 
-    def __init__(self, spares: int) -> None:
+    def __init__(self, spares: int, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
         self._spares_wanted = spares
         self._zygotes: dict[str, Zygote] = {}
         self._spares: dict[str, deque[Worker]] = {}
         self._refills: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._last_name = 0
 
-    def prepare(self, spec: LaunchSpec) -> None:
-        """Start the zygote and the spares ahead of their first use."""
-        self._zygote(spec.runtime)
+    async def prepare(self, spec: LaunchSpec) -> None:
+        """Start the zygote and the spares ahead of their first use. Returns when it is known how workers are locked
+        in. Raises HostRefused.
+        """
+        await self._zygote(spec.runtime)
         self._refill_later(spec)
 
     async def launch(self, spec: LaunchSpec) -> Worker:
@@ -47,23 +53,44 @@ class ForkLauncher:
         return await self._fork(spec)
 
     async def _fork(self, spec: LaunchSpec) -> Worker:
+        zygote = await self._zygote(spec.runtime)
+        self._last_name += 1
+        cell = self._sandbox.cell(f"w{self._last_name}")
         try:
             pipes = Pipes()
         except OSError as error:
+            self._sandbox.give_back(cell)
             raise HostRefused(reason=f"no pipes: {error.strerror}") from error
+        if cell.uid:
+            os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
+        tickets = cell.group.tickets if cell.group is not None else []
         try:
-            process = await self._zygote(spec.runtime).fork(spec.limits, pipes.theirs)
+            process = await zygote.fork(spec.limits, [*pipes.theirs, *tickets])
         except BaseException:
             pipes.close()
+            self._sandbox.give_back(cell)
             raise
         pipes.close_theirs()
+        if cell.group is not None:
+            cell.group.close_tickets()
         outgoing, incoming, output, claims = pipes.ours
-        return Worker(process=process, incoming=incoming, outgoing=outgoing, output=output, claims=claims)
+        return Worker(
+            process=process,
+            incoming=incoming,
+            outgoing=outgoing,
+            output=output,
+            claims=claims,
+            cell=cell,
+            give_back=self._sandbox.give_back,
+        )
 
-    def _zygote(self, runtime: Runtime) -> Zygote:
+    async def _zygote(self, runtime: Runtime) -> Zygote:
         zygote = self._zygotes.get(runtime.name)
         if zygote is None or zygote.ended:
-            zygote = self._zygotes[runtime.name] = Zygote(runtime.folder / runtime.zygote)
+            zygote = self._zygotes[runtime.name] = Zygote(runtime.folder / runtime.zygote, self._sandbox.profile())
+        if not zygote.nested.done() or not self._sandbox.mode:
+            nested = await asyncio.shield(zygote.nested)
+            self._sandbox.told(nested.mode, nested.refused)
         return zygote
 
     def _refill_later(self, spec: LaunchSpec) -> None:

@@ -1,5 +1,6 @@
 """Event functions: each handler is one case."""
 
+import ctypes
 import json
 import logging
 import os
@@ -58,8 +59,7 @@ def leaves_at_once(event, context):
 
 
 def crashes(event, context):
-    os.kill(os.getpid(), signal.SIGSEGV)
-    time.sleep(60)
+    ctypes.string_at(0)
 
 
 def loops(event, context):

@@ -1,0 +1,190 @@
+"""The kernel's calls that Python 3.9 has no function for, by ctypes: standard library only, imports no pyfc.
+
+Each raises OSError naming the call. On other systems than Linux the module can be imported and nothing in it called.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import platform
+import socket
+import struct
+import sys
+
+LINUX = sys.platform.startswith("linux")
+_libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
+
+NEWNS, NEWCGROUP, NEWUTS, NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
+NEWUSER, NEWPID, NEWNET = 0x10000000, 0x20000000, 0x40000000
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND = 1, 2, 4, 8, 32, 4096
+MS_REC, MS_PRIVATE = 16384, 1 << 18
+_MNT_DETACH = 2
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+
+_NUMBERS = {"x86_64": (155, 317), "aarch64": (41, 277)}
+"""pivot_root and seccomp; what is newer has one number everywhere."""
+_PIVOT_ROOT, _SECCOMP = _NUMBERS.get(platform.machine(), (-1, -1))
+_MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
+_AT_RECURSIVE, _AT_FDCWD = 0x8000, -100
+_SCOPES = 3
+"""Landlock: no abstract UNIX socket of, and no signal to, a process outside."""
+SCOPES_SINCE = 6
+
+READ = 1 | 4 | 8
+"""Landlock: execute, read files, list folders."""
+WRITE = 2 | 16 | 32 | 128 | 256 | 512 | 1024 | 4096
+_REFER, _TRUNCATE, _OF_FILES = 8192, 16384, 1 | 2 | 4 | 16384
+
+
+def _call(name: str, *arguments: object) -> int:
+    assert _libc is not None
+    result: int = getattr(_libc, name)(*arguments)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
+    return result
+
+
+def _syscall(name: str, number: int, *arguments: object) -> int:
+    """Integers go as C longs: pointers are passed as they are."""
+    if number < 0:
+        raise OSError(38, "no number is known for this processor", name)
+    assert _libc is not None
+    given = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *given)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
+    return result
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces in `flags` for new ones."""
+    _call("unshare", flags)
+
+
+def unshare_user(flags: int, inside: int) -> None:
+    """Leave the user namespace, and those in `flags`, for new ones, in which this user has the number `inside`."""
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(flags | NEWUSER)
+    maps = (("setgroups", "deny"), ("uid_map", "%d %d 1" % (inside, uid)), ("gid_map", "%d %d 1" % (inside, gid)))
+    for name, text in maps:
+        with open("/proc/self/" + name, "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def setns(descriptor: int, kind: int) -> None:
+    """Enter a namespace."""
+    _call("setns", descriptor, kind)
+
+
+def prctl(option: int, value: int) -> None:
+    """Change something of this process."""
+    _call("prctl", option, value, 0, 0, 0)
+
+
+def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
+    """Mount something. '' stands for nothing."""
+    texts = [os.fsencode(text) if text else None for text in (source, target, kind)]
+    try:
+        _call("mount", *texts, ctypes.c_ulong(flags), os.fsencode(data) if data else None)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "mount " + target) from None
+
+
+def bind(source: str, target: str, *, writable: bool = False, devices: bool = False) -> None:
+    """Show `source` at `target` too, with what is mounted below it: read-only and without setuid programs."""
+    mount(source, target, "", MS_BIND | MS_REC)
+    flags = MS_NOSUID | (0 if writable else MS_RDONLY) | (0 if devices else MS_NODEV)
+    attributes = struct.pack("=QQQQ", flags, 0, 0, 0)  # these flags have the same values here
+    try:
+        size = len(attributes)
+        _syscall("mount_setattr", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, size)
+    except OSError as error:
+        if error.errno != 38:
+            raise
+        mount("", target, "", MS_REMOUNT | MS_BIND | flags)  # before Linux 5.12: the topmost mount alone
+
+
+def unmount(target: str) -> None:
+    """Take away what is mounted at `target`, also while it is in use."""
+    _call("umount2", os.fsencode(target), _MNT_DETACH)
+
+
+def pivot_root() -> None:
+    """Make the current folder, a mount, the root, and forget the old one."""
+    _syscall("pivot_root", _PIVOT_ROOT, b".", b".")
+    unmount(".")
+    os.chdir("/")
+
+
+def drop_capabilities() -> None:
+    """No capability is left, in no set that could give it back."""
+    header = struct.pack("=Ii", 0x20080522, 0)
+    _call("capset", header, struct.pack("=6I", *[0] * 6))
+
+
+def drop_bounding_set() -> None:
+    """No program that is started later gains a capability from its file."""
+    for capability in range(64):
+        try:
+            prctl(PR_CAPBSET_DROP, capability)
+        except OSError:
+            return  # the first that the kernel does not know
+
+
+def load_filter(program: bytes) -> None:
+    """Let `program` (seccomp.py) judge every system call from now on."""
+    code = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    _syscall("seccomp", _SECCOMP, 1, 0, header)
+
+
+def landlock_version() -> int:
+    """The version of Landlock, 0 where there is none."""
+    try:
+        return _syscall("landlock", _LANDLOCK_CREATE, None, 0, 1)
+    except OSError:
+        return 0
+
+
+def landlock(read: list[str], write: list[str]) -> None:
+    """From now on this process and its children read only below `read`, write only below `write`; with both empty
+    files are left alone. No process outside can be signalled or talked to by abstract sockets, where the kernel can.
+    """
+    version = landlock_version()
+    files = (READ | WRITE | (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)) if read else 0
+    scopes = _SCOPES if version >= SCOPES_SINCE else 0
+    if not files and not scopes:
+        return
+    attributes = struct.pack("=QQQ", files, 0, scopes)[: 24 if scopes else 8]
+    rules = _syscall("landlock", _LANDLOCK_CREATE, attributes, len(attributes), 0)
+    try:
+        for path, access in [(path, READ) for path in read] + [(path, READ | WRITE | _REFER) for path in write]:
+            _landlock_rule(rules, path, access & files)
+        _syscall("landlock", _LANDLOCK_RESTRICT, rules, 0)
+    finally:
+        os.close(rules)
+
+
+def _landlock_rule(rules: int, path: str, access: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # what is not there needs no rule
+    try:
+        if not os.path.isdir(path):
+            access &= _OF_FILES
+        _syscall("landlock", _LANDLOCK_ADD, rules, 1, struct.pack("=Qi", access, place), 0)
+    finally:
+        os.close(place)
+
+
+def raise_loopback() -> None:
+    """Bring up the `lo` of a new network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        fcntl.ioctl(probe, 0x8914, struct.pack("16sh22x", b"lo", 1))  # SIOCSIFFLAGS, IFF_UP

@@ -1,0 +1,98 @@
+"""The private root of the workers: built once by their zygote, in a mount namespace of its own. Standard library only,
+Python 3.9 syntax, imports no pyfc.
+
+    /usr /bin /lib ...   of this machine, read-only, without setuid programs
+    /etc                 what programs need to find names and certificates; accounts of our own
+    /dev                 null, zero, full, random, urandom; shm per worker
+    /code /tmp /proc     empty here: each worker mounts its own
+    /.pyfc               code and caches of all functions; each worker takes its own out and loses the rest
+
+Everything else does not exist here, the folders of people and of the server among it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import kernel
+
+HIDDEN = "/.pyfc"
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+_EMPTY = ("code", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var")
+
+
+def build(profile: dict[str, Any]) -> None:
+    """Make the calling process's root that of `profile`, which sandbox.py has written. Its mounts are its own."""
+    place = profile["root"]
+    kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=16m")
+    for name in _EMPTY:
+        os.mkdir(os.path.join(place, name))
+    os.symlink("/tmp", os.path.join(place, "var/tmp"))
+    os.symlink("/run", os.path.join(place, "var/run"))
+    for path in profile["show"]:
+        _show(place, path)
+    for path in profile["hide"]:
+        _hide(place + path)
+    _accounts(place, [("root", 0), *profile["users"]])
+    _devices(place)
+    for name, source in profile["own"].items():
+        target = place + HIDDEN + "/" + name
+        os.makedirs(target)
+        kernel.bind(source, target, writable=name == "cache")
+    _proc(place + "/proc")
+    os.chdir(place)
+    kernel.pivot_root()
+    kernel.mount("", "/", "", kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID)
+
+
+def _show(place: str, path: str) -> None:
+    """Something of this machine, at the same path; a link stays one, if what it leads to is shown too."""
+    target = place + path
+    if os.path.lexists(target) or not os.path.exists(path):
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.islink(path) and path.count("/") == 1:
+        os.symlink(os.readlink(path), target)
+        return
+    if os.path.isdir(path):
+        os.mkdir(target)
+    else:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    kernel.bind(os.path.realpath(path), target)
+
+
+def _hide(target: str) -> None:
+    """Nothing stands in this folder."""
+    if os.path.isdir(target):
+        kernel.mount(
+            "tmpfs", target, "tmpfs", kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=4k"
+        )
+
+
+def _proc(target: str) -> None:
+    """The zygote's own, below those of the workers: a user namespace may mount one only where it sees one already."""
+    try:
+        kernel.mount("proc", target, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    except OSError:
+        return  # the trial finds that a worker can not either
+
+
+def _accounts(place: str, names: list[tuple[str, int]]) -> None:
+    """Every worker's user has a name, and /tmp as its home."""
+    with open(place + "/etc/passwd", "w", encoding="ascii") as passwd:
+        passwd.writelines("%s:x:%d:%d::/tmp:/bin/sh\n" % (name, number, number) for name, number in names)
+    with open(place + "/etc/group", "w", encoding="ascii") as group:
+        group.writelines("%s:x:%d:\n" % (name, number) for name, number in names)
+
+
+def _devices(place: str) -> None:
+    for name in _DEVICES:
+        target = place + "/dev/" + name
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+        kernel.bind("/dev/" + name, target, writable=True, devices=True)
+    for name, target in _LINKS.items():
+        os.symlink(target, place + "/dev/" + name)
+    os.mkdir(place + "/dev/shm")

@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
 from peers import functions_framework
 from servers import Server, free_port, post, pss
 
@@ -23,7 +22,8 @@ def pyfc_server(folder: Path, cpus: set[int], function: str, **environment: str)
     port = free_port()
     command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet"]
     path = f"/2016-08-15/services/default/functions/{function}/invocations"
-    return Server([*command, "--data-dir", str(folder.with_suffix(".data"))], path, port, cpus, folder, **environment)
+    data = folder.with_suffix(f".data{port}")
+    return Server([*command, "--data-dir", str(data)], path, port, cpus, folder, **environment)
 
 
 def _project(scratch: Path, name: str, files: dict[str, str]) -> Path:
@@ -35,27 +35,32 @@ def _project(scratch: Path, name: str, files: dict[str, str]) -> Path:
 
 
 def cold_starts(scratch: Path, cpus: set[int], rounds: int) -> Figures:
-    """Milliseconds from request to answer of a call that needs a new instance, beside starting a bare interpreter.
+    """Milliseconds from request to answer of a call that needs a new instance, with every layer of the sandbox and with
+    none, beside starting a bare interpreter.
 
-    Each round calls one function that has no instance yet, then starts `python -I -S -c pass`.
+    Each round calls one function that has no instance yet, on each server, then starts `python -I -S -c pass`.
     """
     names = [f"hello{number}" for number in range(rounds)]
     folder = _project(scratch, "cold", {f"{name}.py": _HELLO for name in ["warmed", *names]})
-    server = pyfc_server(folder, cpus, "warmed")
-    cold, bare = [], []
+    servers = {choice: pyfc_server(folder, cpus, "warmed", PYFC_SANDBOX=choice) for choice in ("auto", "off")}
+    cold: dict[str, list[float]] = {choice: [] for choice in servers}
+    bare = []
     try:
         for name in names:
-            began = time.monotonic()
-            assert post(server.port, server.path.replace("/warmed/", f"/{name}/"), b"x") == 200
-            cold.append(time.monotonic() - began)
+            for choice, server in servers.items():
+                began = time.monotonic()
+                assert post(server.port, server.path.replace("/warmed/", f"/{name}/"), b"x") == 200
+                cold[choice].append(time.monotonic() - began)
             began = time.monotonic()
             subprocess.run([sys.executable, "-I", "-S", "-c", "pass"], check=True)
             bare.append(time.monotonic() - began)
     finally:
-        server.stop()
+        for server in servers.values():
+            server.stop()
     return {
-        "cold start, request to answer, p50 ms": statistics.median(cold) * 1000,
-        "cold start, request to answer, max ms": max(cold) * 1000,
+        "cold start, request to answer, p50 ms": statistics.median(cold["auto"]) * 1000,
+        "cold start, request to answer, max ms": max(cold["auto"]) * 1000,
+        "the same with --sandbox off, p50 ms": statistics.median(cold["off"]) * 1000,
         "python -I -S -c pass, p50 ms": statistics.median(bare) * 1000,
     }
 
@@ -113,8 +118,7 @@ def idle_memory(scratch: Path, cpus: set[int]) -> Figures:
     try:
         for name in names:
             post(server.port, server.path.replace("/hello0/", f"/{name}/"), b"x")
-        own = psutil.Process(server.process.pid)
-        workers = [worker for zygote in own.children() for worker in zygote.children()]
+        workers = server.workers()
         assert len(workers) == 10
         return {
             "idle instance, mean PSS of 10, MB": statistics.mean(map(pss, workers)),

@@ -108,7 +108,7 @@ class Conflict(PyfcError):
 
 
 class SandboxIncomplete(InvalidArgument):
-    """--sandbox required, but missing here: {layers}. `pyfc doctor` tells how to get them, --sandbox auto goes without"""
+    """--sandbox required, but missing here: {layers}. `pyfc doctor` tells what to do, --sandbox auto goes without"""
 
 
 class DataFolderInUse(Conflict):

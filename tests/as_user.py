@@ -1,4 +1,4 @@
-"""Run a command as an ordinary user, started by root: `python as_user.py UID yes|no COMMAND...`.
+"""Run a command as an ordinary user: `python as_user.py UID yes|no COMMAND...`. Started by root, that user is UID.
 
 The interpreter and this checkout may lie where that user may not go (a home folder of root's): they are then shown to
 it at the same path, in a mount namespace of its own. With `no` the user can make no user namespaces: it starts in one
@@ -33,6 +33,10 @@ def show(path: Path) -> None:
 
 def forbid_namespaces(uid: int) -> None:
     """Enter a user namespace below which there can be none."""
+    if os.geteuid() != 0:
+        kernel.unshare_user(0, uid)
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        return
     parent = os.getpid()
     ready, done = os.pipe(), os.pipe()
     child = os.fork()
@@ -52,15 +56,18 @@ def forbid_namespaces(uid: int) -> None:
 def main() -> None:
     """See module."""
     uid, namespaces, command = int(sys.argv[1]), sys.argv[2] == "yes", sys.argv[3:]
-    kernel.unshare(kernel.NEWNS)
-    kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-    for path in (Path(sys.base_prefix), Path(sys.prefix), ROOT, Path(sysconfig.get_paths()["purelib"])):
-        show(path.resolve())
-    os.setgroups([])
+    is_root = os.geteuid() == 0
+    if is_root:
+        kernel.unshare(kernel.NEWNS)
+        kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
+        for path in (Path(sys.base_prefix), Path(sys.prefix), ROOT, Path(sysconfig.get_paths()["purelib"])):
+            show(path.resolve())
+        os.setgroups([])
     if not namespaces:
         forbid_namespaces(uid)
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    if is_root:
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     os.execv(command[0], command)
 
 

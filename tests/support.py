@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,9 +56,11 @@ class Response(NamedTuple):
 class Server:
     """`python -m pyfc serve` in a process of its own, with --json and a free port."""
 
-    def __init__(self, folder: Path, data_dir: Path, *options: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, data_dir: Path, *options: str, prefix: Sequence[str] = (), **environment: str
+    ) -> None:
         self.data_dir = data_dir
-        command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", "0", "--json"]
+        command = [*prefix, sys.executable, "-m", "pyfc", "serve", str(folder), "--port", "0", "--json"]
         self.process = subprocess.Popen(
             [*command, "--data-dir", str(data_dir), *options],
             stdout=subprocess.PIPE,

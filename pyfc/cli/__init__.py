@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "serve a folder of functions",
     "invoke": "call a function of a running server",
     "list": "show what a running server serves",
+    "doctor": "show what protects this machine from its functions",
     "init": "make a folder with two example functions",
 }
 EXIT_USAGE = 2

@@ -25,6 +25,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(functions))
     elif functions:
         print(function_rows(functions, client.endpoint))
+        for each in functions:
+            if stuck := each.get("instances", {}).get("stuck"):
+                print(f"{each['service']}/{each['function']}: {stuck} of its instances can not be killed for now")
     else:
         print(f"{client.endpoint} serves no functions")
     return 0

@@ -17,6 +17,7 @@ from pyfc import __version__
 from pyfc.errors import Internal, PathNotSupported, PyfcError
 from pyfc.gateway.guard import Guard
 from pyfc.model.names import request_id
+from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.supervisor import Entry, Table
 
 
@@ -83,6 +84,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "triggers": [trigger.type for trigger in entry.triggers],
         "served": function.code is not None,
         "url": path,
+        **(entry.route.counts() if isinstance(entry.route, Pool) else {}),
     }
 
 

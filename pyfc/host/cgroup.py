@@ -18,13 +18,16 @@ import errno
 import itertools
 import os
 import signal
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 CONTROLLERS = ("memory", "pids", "cpu")
 _MEGABYTE = 1024 * 1024
-_SWEEPS = 50
+_SWEEP_TIME = 2.0
+"""Seconds in which the kernel lets go of what has been killed."""
+_ZYGOTES = "w0"
 
 
 class _Version(NamedTuple):
@@ -162,6 +165,8 @@ class Groups:
         self.version = 1
         self._name = name
         self._parents: dict[str, Path] = {}
+        self.fence: Path | None = None
+        """A group of version 2 above all workers, whether or not it limits anything; None where there can be none."""
         self._left: list[Group] = []
         self._numbers = itertools.count(1)
 
@@ -180,8 +185,25 @@ class Groups:
         else:
             for controller in CONTROLLERS:
                 self._open_tree(controller, trees.get(controller))
-        for path in set(self._parents.values()):
+        for path in self._all():
             sweep(path, itself=False)
+        if unified is not None:
+            self._open_fence(unified / self._name)
+
+    def _open_fence(self, folder: Path) -> None:
+        """The zygotes' group: whatever they fork begins there."""
+        with contextlib.suppress(OSError):
+            (folder / _ZYGOTES).mkdir(parents=True, exist_ok=True)
+            self.fence = folder
+
+    @property
+    def zygotes(self) -> str:
+        """The file by which a zygote joins the fence, '' where there is none."""
+        return "" if self.fence is None else str(self.fence / _ZYGOTES / "cgroup.procs")
+
+    def _all(self) -> set[Path]:
+        unified = _own_groups().get("")
+        return {*self._parents.values(), *([unified / self._name] if unified is not None else [])}
 
     def _open_tree(self, controller: str, own: Path | None) -> None:
         if own is None:
@@ -227,7 +249,7 @@ class Groups:
 
     def close(self) -> None:
         """Every worker is gone."""
-        for path in set(self._parents.values()):
+        for path in self._all():
             sweep(path, itself=True)
 
 
@@ -267,7 +289,8 @@ def _make_room(own: Path, name: str) -> None:
 
 def sweep(folder: Path, *, itself: bool) -> None:
     """Kill what runs in the groups below a folder, and remove them. What can not be removed stays for the next time."""
-    for _ in range(_SWEEPS):
+    end = time.monotonic() + _SWEEP_TIME
+    while True:
         busy = False
         for group in [*folder.glob("w*"), *([folder] if itself else [])]:
             for pid in _lines(group / "cgroup.procs"):
@@ -279,9 +302,9 @@ def sweep(folder: Path, *, itself: bool) -> None:
                 continue
             except OSError:
                 busy = True
-        if not busy:
+        if not busy or time.monotonic() > end:
             return
-        os.sched_yield()
+        time.sleep(0.001)
 
 
 def _lines(path: Path) -> list[str]:

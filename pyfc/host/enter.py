@@ -18,7 +18,6 @@ import json
 import os
 import resource
 import signal
-import sys
 from typing import Any
 
 import kernel
@@ -28,7 +27,6 @@ _NAMESPACES = kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP | 
 _OWN = kernel.NEWNS | kernel.NEWIPC | kernel.NEWCGROUP
 _SHM = "mode=1777,size=64m"
 _INODES = 65536
-_FUNCTION_HOME = "/tmp"
 
 
 class Cage:
@@ -40,7 +38,7 @@ class Cage:
         """Layers that the host refuses, with its words."""
         self.has_namespaces = mode in ("root", "user")
         self._profile = profile
-        self._filter = base64.b64decode(profile["filters"]["own" if self.has_namespaces else "shared"])
+        self._filters = {name: base64.b64decode(text) for name, text in profile["filters"].items()}
         self._pid_namespace = -1
 
     def isolate(self) -> None:
@@ -95,10 +93,11 @@ class Cage:
             return
         if self.has_namespaces:
             self._furnish_for(wish)
+        if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing:
+            # In which nobody else's processes count; its parent keeps the limit that holds now, so the new one is set after.
+            kernel.unshare_user(0, self._profile["inside"])
         for name, value in wish["limits"].items():
             _limit(name, value)
-        if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing:
-            kernel.unshare_user(0, self._profile["inside"])  # in which nobody else's processes count
         if self.mode == "root" and wish["uid"]:
             os.setgroups([])
             os.setresgid(wish["uid"], wish["uid"], wish["uid"])
@@ -110,7 +109,8 @@ class Cage:
         if "landlock" not in self.missing:
             kernel.landlock(wish["read"], wish["write"])
         if "seccomp" not in self.missing:
-            kernel.load_filter(self._filter)
+            name = "own" if self.has_namespaces else "shared" if wish["network"] else "offline"
+            kernel.load_filter(self._filters[name])
 
     def _furnish_for(self, wish: dict[str, Any]) -> None:
         if not wish["network"]:
@@ -141,6 +141,9 @@ def nest(profile: dict[str, Any]) -> Cage:
     stays behind in here to wait for it: whoever forks reaps. Raises OSError if not even the last mode works.
     """
     refused: dict[str, str] = {}
+    if profile["join"]:
+        with open(profile["join"], "w", encoding="ascii") as group:
+            group.write("0")
     for mode in profile["modes"]:
         missing = _tried(profile, mode)
         if "mode" not in missing:
@@ -216,7 +219,7 @@ def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
         missing["landlock"] = "the kernel has no Landlock"
     elif kernel.landlock_version() < kernel.SCOPES_SINCE:
         missing["scopes"] = "this Landlock can not limit signals and abstract sockets (Linux 6.12 can)"
-    if not cage._filter:
+    if not cage._filters["own"]:
         missing["seccomp"] = "no filter is written for this processor"
     if cage.has_namespaces:
         try:
@@ -243,7 +246,3 @@ def _limit(name: str, value: int) -> None:
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(kind, (value, value))
-
-
-if __name__ == "__main__":
-    sys.exit("this file is loaded by a zygote")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyfc.errors import SandboxIncomplete
+from pyfc.host.metadata import ADDRESSES
 from pyfc.host.sandbox import Sandbox
 
 ON, WEAKER, MISSING, OFF = "on", "weaker", "missing", "off"
@@ -50,6 +51,7 @@ def layers(sandbox: Sandbox) -> list[Layer]:
         ("processes", "this machine from fork bombs", "with memory", _processes),
         ("processor", "other functions' time", "with memory", _processor),
         ("no network", "the network from internetAccess: false", "0.6 ms a start of such a function", _no_network),
+        ("metadata", "credentials that clouds hand out by address", "0.1 us a connection", _metadata),
         ("orphans", "you from what functions leave running", "none", _orphans),
     ]
     if sandbox.mode == "off":
@@ -176,7 +178,19 @@ def _processor(sandbox: Sandbox) -> tuple[str, str, str]:
 def _no_network(sandbox: Sandbox) -> tuple[str, str, str]:
     if sandbox.has_namespaces:
         return ON, "a network of its own with nothing but lo", ""
-    return MISSING, "such functions are refused", _NAMESPACES
+    if "seccomp" not in sandbox.refused:
+        return ON, "seccomp: no sockets but UNIX ones", ""
+    return MISSING, _why_plain(sandbox), _NAMESPACES
+
+
+def _metadata(sandbox: Sandbox) -> tuple[str, str, str]:
+    if sandbox.metadata:
+        return (
+            MISSING,
+            sandbox.metadata,
+            "run pyfc as root, on Linux 4.17 or later with control groups of version 2 mounted",
+        )
+    return ON, f"{' and '.join(ADDRESSES)} are blocked", ""
 
 
 def _orphans(sandbox: Sandbox) -> tuple[str, str, str]:

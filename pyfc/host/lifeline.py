@@ -38,6 +38,8 @@ class Lifeline:
         self.closed = False
         self.is_starting = True
         """Its module is loaded, its initializer runs."""
+        self.is_late = False
+        """A call of it took longer than it may."""
         self.is_exhausted = False
         """It held more memory than it may."""
         self._link = link
@@ -86,6 +88,7 @@ class Lifeline:
         now = time.monotonic()
         begun = [(number, flight) for number, flight in self._link.begun() if not flight.late]
         late = [(number, flight) for number, flight in begun if flight.deadline <= now]
+        self.is_late = self.is_late or bool(late)
         if late and len(late) < len(begun):
             for number, flight in late:
                 self._abandon(number, flight)
@@ -137,8 +140,7 @@ class Lifeline:
         self.fail_flights()
         if self._timer is not None:
             self._timer.cancel()
-        if rest := link.take_output():
-            link.on_output("", rest)
+        link.on_output("", link.take_output())
         self.closed = True
         link.release()
         link.on_closed(link, how)

@@ -11,6 +11,8 @@ LOG_KEPT = 65536
 """Bytes of a call's log that are kept for its answer; of a longer one the newest `_LOG_TAIL`."""
 _LOG_TAIL = 8192
 _READS_AT_ONCE = 15
+_PACE, _PACED = 0.1, 4 * 1024 * 1024
+"""Seconds, and the bytes that are read in them while one listens."""
 _NUMBER = 4
 """Bytes of the call's id, which follow the mark."""
 
@@ -32,6 +34,8 @@ class Output:
         self._logs: dict[int, bytes] = {}
         self._rest = b""
         self._on_more = on_more
+        self._pace_began = 0.0
+        self._paced = 0
         self._loop = asyncio.get_running_loop()
 
     def listen(self) -> None:
@@ -53,8 +57,23 @@ class Output:
         if data:
             self.add(data)
             self._on_more()
+            self._pace(len(data))
         else:
             self._loop.remove_reader(self._descriptor)  # everyone who could write has closed it
+
+    def _pace(self, size: int) -> None:
+        """Who writes faster than a person could ever read waits for the pipe, so that others are served meanwhile."""
+        now = self._loop.time()
+        if now - self._pace_began > _PACE:
+            self._pace_began, self._paced = now, 0
+        self._paced += size
+        if self._paced > _PACED:
+            self._loop.remove_reader(self._descriptor)
+            self._loop.call_at(self._pace_began + _PACE, self._go_on)
+
+    def _go_on(self) -> None:
+        if self.listens:
+            self._loop.add_reader(self._descriptor, self._readable)
 
     def add(self, data: bytes) -> None:
         """What has just been read from the pipe."""

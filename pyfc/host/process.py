@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -63,6 +64,8 @@ class Process:
 
     def __init__(self, pid: int, pidfd: int | None) -> None:
         self.pid = pid
+        self.leads_group = False
+        """What it has started is found by its process group: there is no namespace that ends with it."""
         self.exit: Exit | None = None
         self.on_exit: Callable[[Exit], None] = lambda _: None
         self._pidfd = pidfd
@@ -75,6 +78,9 @@ class Process:
         """Signal the process, never another one that got its number."""
         if self.exit is not None:
             return
+        if number == signal.SIGKILL and self.leads_group:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)  # all at once: none of them can start another one in between
         try:
             if self._pidfd is not None:
                 signal.pidfd_send_signal(self._pidfd, number)

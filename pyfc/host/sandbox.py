@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfc.errors import HostRefused
-from pyfc.host import seccomp
+from pyfc.host import metadata, seccomp
 from pyfc.host.bundle import Artefact
 from pyfc.host.cgroup import Group, Groups
 from pyfc.host.watch import Watch, Watched
@@ -86,6 +86,8 @@ class Sandbox:
         self.refused: dict[str, str] = {}
         """Layers that this host refuses, with its words."""
         self.groups = Groups("pyfc-" + hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12])
+        self.metadata = ""
+        """Why functions can reach the addresses of cloud metadata; '' if they can not."""
         self._data_folder = data_folder.resolve()
         self._folders = self._data_folder / "tmp"
         self._packages = [os.path.realpath(path) for path in packages if os.path.isdir(path)]
@@ -99,6 +101,10 @@ class Sandbox:
         (self._data_folder / "root").mkdir(mode=0o700, exist_ok=True)
         if LINUX and self.choice != "off":
             self.groups.open()
+            fence = self.groups.fence
+            self.metadata = (
+                metadata.block(fence) if fence is not None else "no control groups of version 2 for this user"
+            )
 
     def close(self) -> None:
         """Every worker is gone."""
@@ -121,6 +127,7 @@ class Sandbox:
         modes = ["user", "plain"] if os.geteuid() else ["root", "user", "plain"]
         return {
             "modes": ["off"] if self.choice == "off" or not LINUX else modes,
+            "join": self.groups.zygotes,
             "root": str(self._data_folder / "root"),
             "show": [*_SYSTEM, *_interpreter(), *self._packages],
             "hide": [path for path in _foreign_packages() if path not in self._packages],
@@ -129,8 +136,9 @@ class Sandbox:
             "first_uid": _FIRST_UID,
             "inside": INSIDE,
             "filters": {
-                "own": base64.b64encode(seccomp.program(shared_processes=False)).decode("ascii"),
-                "shared": base64.b64encode(seccomp.program(shared_processes=True)).decode("ascii"),
+                "own": _text(seccomp.program(shared_processes=False)),
+                "shared": _text(seccomp.program(shared_processes=True)),
+                "offline": _text(seccomp.program(shared_processes=True, network=False)),
             },
         }
 
@@ -197,6 +205,10 @@ class Sandbox:
         if "memory" not in self.groups.controllers:
             found["DATA"] = (2 * limits.memory_size + _SPARE_DATA) * _MEGABYTE
         return found
+
+
+def _text(program: bytes) -> str:
+    return base64.b64encode(program).decode("ascii")
 
 
 @functools.cache

@@ -80,7 +80,8 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 _NEW_NAMESPACES = 0x7E020000
 _CLONE_PARENT = 0x8000
-_PLAIN_FAMILIES = (1, 2, 10)
+_UNIX = 1
+_PLAIN_FAMILIES = (_UNIX, 2, 10)
 """AF_UNIX, AF_INET, AF_INET6."""
 _NETLINK, _RAW, _KIND = 16, 3, 0xF
 _TERMINAL_REQUESTS = (0x5412, 0x541C, 0x5423)
@@ -88,6 +89,11 @@ _TERMINAL_REQUESTS = (0x5412, 0x541C, 0x5423)
 _PROCESS_OPTIONS = (1, 35)
 """PR_SET_PDEATHSIG would outlive the supervisor, PR_SET_MM forges /proc."""
 _EVERYBODY = 0xFFFFFFFF
+_OF_A_PROCESS = {
+    "ioprio_set": 1, "prlimit64": 0, "sched_setaffinity": 0, "sched_setattr": 0, "sched_setparam": 0,
+    "sched_setscheduler": 0, "setpriority": 1,
+}  # fmt: skip
+"""Calls that change another process of the same user, and the argument that names it: 0 is the caller."""
 
 
 class Architecture(NamedTuple):
@@ -111,11 +117,12 @@ def numbers(machine: str) -> dict[str, int]:
     return {name: int(found[column]) for name, *found in rows if found[column] != "-"}
 
 
-def program(machine: str = platform.machine(), *, shared_processes: bool) -> bytes:
-    """The filter as the kernel takes it; b"" for a processor that it is not written for.
+def program(machine: str = platform.machine(), *, shared_processes: bool, network: bool = True) -> bytes:
+    """The filter as the kernel takes it; b"" for a processor that it is not written for. Without `network` no socket
+    can be made but UNIX ones.
 
-    With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change their
-    limits or leave its process group, by which what it starts is found and ended. Leaving seems to succeed, because
+    With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
+    them, share memory by key or leave its process group, by which what it starts is found and ended. Leaving seems to succeed, because
     many programs do it for no reason but tidiness.
     """
     if machine not in ARCHITECTURES:
@@ -127,7 +134,7 @@ def program(machine: str = platform.machine(), *, shared_processes: bool) -> byt
         (_RETURN, 0, 0, _MISSING),
         (_LOAD, 0, 0, _NUMBER),
     ]
-    special = {**_arguments(), **(_among_others() if shared_processes else {})}
+    special = {**_arguments(network=network), **(_among_others() if shared_processes else {})}
     for name, block in special.items():
         if name in calls:
             code += [(_EQUAL, 0, len(block), calls[name]), *block]
@@ -135,22 +142,26 @@ def program(machine: str = platform.machine(), *, shared_processes: bool) -> byt
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def _arguments() -> dict[str, list[Instruction]]:
+def _arguments(*, network: bool) -> dict[str, list[Instruction]]:
     """Calls whose arguments decide."""
     return {
         "clone": [*_if_any_bit(0, _NEW_NAMESPACES | _CLONE_PARENT, _DENY), _return(_ALLOW)],
         "clone3": [_return(_MISSING)],
         "ioctl": [*_if_one_of(1, _TERMINAL_REQUESTS, _DENY), _return(_ALLOW)],
         "prctl": [*_if_one_of(0, _PROCESS_OPTIONS, _DENY), _return(_ALLOW)],
-        "socket": _socket(),
+        "socket": _socket() if network else [*_if_one_of(0, (_UNIX,), _ALLOW), _return(_DENY)],
     }
 
 
 def _among_others() -> dict[str, list[Instruction]]:
     """Further ones, of a worker without a process namespace of its own."""
+    of_itself: dict[str, list[Instruction]] = {
+        name: [*_if_one_of(argument, (0,), _ALLOW), _return(_DENY)] for name, argument in _OF_A_PROCESS.items()
+    }
     return {
+        **of_itself,
+        **{name: [_return(_DENY)] for name in ("shmget", "semget", "msgget")},  # its memory is everybody's
         "kill": [*_if_one_of(0, (_EVERYBODY,), _DENY), _return(_ALLOW)],
-        "prlimit64": [*_if_one_of(0, (0,), _ALLOW), _return(_DENY)],
         "setpgid": [_return(_PRETEND)],
         "setsid": [_return(_PRETEND)],
     }

@@ -22,6 +22,8 @@ INTERVAL = 0.02
 """Seconds between two looks; in which a fast bomb takes some tens of megabytes."""
 _SCAN_INTERVAL = 0.1
 """The same where each look reads every process of the machine."""
+_SAMPLE = 16
+"""Processes of an instance whose part of shared pages is asked for; the kernel takes up to 0.1 ms for each."""
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -101,7 +103,8 @@ def memory(pids: Iterable[int]) -> int:
     found = [each for each in map(_anonymous, pids) if each]
     if len(found) <= 1:
         return sum(each for _, each in found)
-    return sum(_share(pid, each) for pid, each in found)
+    sample = found[:: max(1, len(found) // _SAMPLE)]
+    return sum(_share(pid, each) for pid, each in sample) * len(found) // len(sample)
 
 
 def _anonymous(pid: int) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ call.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,7 @@ from pyfc.observe.markers import initialize_end, initialize_start
 from pyfc.supervisor.birth import Birth
 from pyfc.wire import frames
 
+_log = logging.getLogger(__name__)
 STOP_GRACE = 1.0
 """Seconds that a worker gets to end by itself after Stop."""
 KILL_GRACE = 5.0
@@ -50,6 +52,9 @@ class Instance:
         """Whether it is among its pool's `open` ones."""
         self.startup = b""
         """What it wrote before its first call."""
+        self.died_of = ""
+        """Once it is dead: `outOfMemory`, `timedOut`, `exited`; '' if it was ended because nobody needed it."""
+        self._is_unwanted = False
         self._birth = birth
         self._launcher = launcher
         self._on_dead = on_dead
@@ -134,6 +139,7 @@ class Instance:
 
     def stop(self) -> None:
         """Let the worker end by itself, and kill it if it does not."""
+        self._is_unwanted = True
         self._advance(Event.STOP)
         if self.state is State.STOPPING and self.link is not None and self._timer is None:
             self.link.send(frames.STOP, ())
@@ -141,6 +147,7 @@ class Instance:
 
     def kill(self) -> None:
         """End it now."""
+        self._is_unwanted = True
         self._advance(Event.KILL)
         if self.state is State.KILLED and self.link is not None:
             self.link.life.kill()
@@ -158,9 +165,16 @@ class Instance:
     def _overdue(self) -> None:
         self._advance(Event.OVERDUE)
         if self.state is State.STUCK and self.link is not None:
+            pid = self.link.worker.process.pid
+            _log.error("process %d does not die of SIGKILL; instance %s stays counted until it is gone", pid, self.id)
             self.link.life.fail_flights()
 
-    def _closed(self, _link: Link, how: Exit) -> None:
+    def _closed(self, link: Link, how: Exit) -> None:
+        life = link.life
+        if life.is_exhausted or life.is_late:
+            self.died_of = "outOfMemory" if life.is_exhausted else "timedOut"
+        elif not self._is_unwanted:
+            self.died_of = "exited"
         self._advance(Event.DIED)
         if self._timer is not None:
             self._timer.cancel()

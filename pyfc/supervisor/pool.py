@@ -17,10 +17,9 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from pyfc.errors import HostRefused, Internal, PyfcError, ResourceExhausted
 from pyfc.host.launch import Launcher
@@ -29,9 +28,11 @@ from pyfc.host.process import Exit
 from pyfc.model.function import Function
 from pyfc.model.instance import State
 from pyfc.model.invocation import Invocation, Reply, Result
+from pyfc.observe.flood import Flood
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.instance import Instance, StartFailed
+from pyfc.supervisor.room import Room
 from pyfc.supervisor.waiting import SERVED, Served, Waiter
 
 _log = logging.getLogger(__name__)
@@ -45,16 +46,6 @@ _WEIGHT = 1 / 16
 _UNKNOWN = math.inf
 _STALL = 0.01
 """Seconds after which a call that holds others up is no short one."""
-
-
-class Room(Protocol):
-    """Who decides whether the server has room for one more instance (supervisor/scaler.py)."""
-
-    def take(self, pool: Pool) -> bool:
-        """One more instance for `pool`; False when there is no room, and the pool is told when there is."""
-
-    def give_back(self) -> None:
-        """An instance is gone."""
 
 
 OutputSink = Callable[[Function, str, str, bytes], None]
@@ -79,6 +70,8 @@ class Pool:
         self.idle: list[Instance] = []
         self.open: list[Instance] = []
         """Instances that run calls and have slots left."""
+        self.deaths: Counter[str] = Counter()
+        """How many of its instances died before their time, by the cause: `outOfMemory`, `timedOut`, `exited`."""
         self.waiting: deque[Waiter] = deque()
         self.starting = 0
         self.draining = False
@@ -266,7 +259,7 @@ class Pool:
         self._by_link[link] = instance
         link.on_answer = self._answered
         link.on_doomed = self._doomed
-        link.on_output = partial(self._on_output, self.function, instance.id)
+        link.on_output = Flood(partial(self._on_output, self.function, instance.id), self._settings.log_rate)
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_later(self._settings.idle_timeout, self._release_idle)
         link.on_returned = self._returned
@@ -342,6 +335,8 @@ class Pool:
         self._sort_in(instance, 0)
 
     def _dead(self, instance: Instance, _how: Exit) -> None:
+        if instance.died_of:
+            self.deaths[instance.died_of] += 1
         self._forget(instance)
         self.grow()
 
@@ -390,6 +385,10 @@ class Pool:
         self.draining = True
         while self.idle:
             self.idle.pop().stop()
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many instances there are, by state, and how many have died before their time, by cause."""
+        return {"instances": dict(Counter(each.state.value for each in self.instances)), "deaths": dict(self.deaths)}
 
     def kill(self) -> None:
         """End every instance now; calls in flight fail."""

@@ -11,7 +11,7 @@ from pyfc.supervisor.pool import Pool
 
 
 class Scaler:
-    """The server's room for instances; see `pool.Room`."""
+    """The server's room for instances; see `room.Room`."""
 
     def __init__(self, maximum: int) -> None:
         self.pools: set[Pool] = set()

@@ -27,6 +27,7 @@ from pyfc.observe.journal import Journal, OutputRecord
 from pyfc.registry.registry import Change, Registry
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import birth
+from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.scaler import Scaler
 
@@ -81,6 +82,7 @@ class Supervisor:
         self._journal = journal
         self._launcher = ForkLauncher(settings.spare_workers, sandbox)
         self._sandbox = sandbox
+        self._compiler = Compiler(self._launcher, sandbox)
         self._scaler = Scaler(settings.maximum_server_instances)
         self._draining: set[Pool] = set()
         self._revision = 0
@@ -152,9 +154,11 @@ class Supervisor:
             what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
             return Refusal(what, self._runtimes.why_not(function.runtime))
         artefact = self._bundles.artefact(function.code)
+        born = birth(service, function, artefact, runtime, self._settings, self._sandbox)
+        self._compiler.add(function, artefact, born)
         pool = Pool(
             function,
-            birth(service, function, artefact, runtime, self._settings, self._sandbox),
+            born,
             self._settings,
             self._launcher,
             self._scaler,
@@ -181,6 +185,7 @@ class Supervisor:
         """Drain every pool, then end the zygotes and whatever is left."""
         if self._task is not None:
             self._task.cancel()
+        await self._compiler.close()
         pools = self._draining | self._scaler.pools
         for pool in pools:
             pool.drain()

@@ -70,6 +70,7 @@ class ForkLauncher:
             pipes.close()
             self._sandbox.give_back(cell)
             raise
+        process.leads_group = not self._sandbox.has_namespaces
         pipes.close_theirs()
         if cell.group is not None:
             cell.group.close_tickets()

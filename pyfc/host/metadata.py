@@ -1,0 +1,107 @@
+"""Keeps functions from the addresses at which clouds hand credentials to whoever asks: 169.254.169.254 and Alibaba
+Cloud's 100.100.100.200, over IPv4 and as IPv4 addresses in IPv6, connected or not.
+
+Four programs of a few instructions, attached to a control group of version 2 (whether or not it limits anything): the
+kernel asks them at connect and sendmsg. Only root may attach them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import os
+import platform
+import struct
+from pathlib import Path
+
+ADDRESSES = ("169.254.169.254", "100.100.100.200")
+_BPF = {"x86_64": 321, "aarch64": 280}
+_LOAD, _ATTACH = 5, 8
+_SOCK_ADDR = 18
+_CONNECT4, _CONNECT6, _SENDMSG4, _SENDMSG6 = 10, 11, 14, 15
+_MULTI = 2
+_IP4, _IP6 = 4, 8
+"""Offsets in the address that a program is asked about."""
+_MAPPED = (0, 0, 0xFFFF0000)
+"""What stands before an IPv4 address in an IPv6 one, as a little-endian machine reads it."""
+_SET, _EXIT, _LOAD_WORD, _UNEQUAL, _EQUAL = 0xB7, 0x95, 0x61, 0x56, 0x16
+
+
+def block(group: Path) -> str:
+    """Block the addresses for all processes in `group` and below; '' or why it is not possible."""
+    if platform.machine() not in _BPF:
+        return "no program is written for this processor"
+    try:
+        folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        return f"{group}: {error.strerror}"
+    try:
+        for kind, program in (
+            (_CONNECT4, _ipv4()), (_SENDMSG4, _ipv4()), (_CONNECT6, _ipv6()), (_SENDMSG6, _ipv6()),
+        ):  # fmt: skip
+            loaded = _load(program, kind)
+            try:
+                _call(_ATTACH, struct.pack("=IIII", folder, loaded, kind, _MULTI))
+            finally:
+                os.close(loaded)
+    except OSError as error:
+        return f"bpf: {error.strerror}"
+    finally:
+        os.close(folder)
+    return ""
+
+
+def _numbers() -> list[int]:
+    """The addresses as a little-endian machine reads them from the wire."""
+    found = [int.from_bytes(ipaddress.IPv4Address(each).packed, "little") for each in ADDRESSES]
+    return [number - (1 << 32) if number >> 31 else number for number in found]
+
+
+def _instruction(code: int, target: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
+    return struct.pack("<BBhi", code, source << 4 | target, offset, value)
+
+
+_ALLOW = _instruction(_SET, 0, value=1) + _instruction(_EXIT)
+_DENY = _instruction(_SET, 0, value=0) + _instruction(_EXIT)
+
+
+def _judge(at: int) -> bytes:
+    """Deny if the word at `at` is one of the addresses, else allow."""
+    numbers = _numbers()
+    code = _instruction(_LOAD_WORD, 2, 1, at)
+    for position, number in enumerate(numbers):
+        left = len(numbers) - position - 1
+        code += _instruction(_EQUAL, 2, offset=left + 2, value=number)
+    return code + _ALLOW + _DENY
+
+
+def _ipv4() -> bytes:
+    return _judge(_IP4)
+
+
+def _ipv6() -> bytes:
+    code = b""
+    for position, word in enumerate(_MAPPED):
+        code += _instruction(_LOAD_WORD, 2, 1, _IP6 + 4 * position)
+        value = word - (1 << 32) if word >> 31 else word
+        code += _instruction(_EQUAL, 2, offset=2, value=value) + _ALLOW
+    return code + _judge(_IP6 + 12)
+
+
+def _load(program: bytes, kind: int) -> int:
+    code = ctypes.create_string_buffer(program, len(program))
+    license_ = ctypes.create_string_buffer(b"Apache-2.0")
+    pointers = ctypes.addressof(code), ctypes.addressof(license_)
+    # type, count, program, licence; then log level, size and buffer, version, flags, name and device: none; attach type
+    return _call(_LOAD, struct.pack("=IIQQ44xI", _SOCK_ADDR, len(program) // 8, *pointers, kind))
+
+
+def _call(command: int, attributes: bytes) -> int:
+    libc = ctypes.CDLL(None, use_errno=True)
+    data = ctypes.create_string_buffer(attributes, len(attributes))
+    number = ctypes.c_long(_BPF[platform.machine()])
+    result: int = libc.syscall(number, ctypes.c_long(command), data, ctypes.c_long(len(attributes)))
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result

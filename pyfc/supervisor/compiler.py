@@ -1,0 +1,87 @@
+"""Compiles the code of functions ahead of their instances, each in a worker that does nothing else.
+
+Instances share a read-only cache: what one of them could write, another would run. So it is filled by a worker in the
+same sandbox that never loads the code it compiles. Small code is not worth it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from typing import NamedTuple
+
+from pyfc.errors import PyfcError
+from pyfc.host.bundle import Artefact
+from pyfc.host.expectation import LinkClosed
+from pyfc.host.launch import Launcher
+from pyfc.host.link import Link
+from pyfc.host.sandbox import Sandbox
+from pyfc.model.function import Function
+from pyfc.supervisor.birth import Birth
+from pyfc.wire import frames
+
+_log = logging.getLogger(__name__)
+_WORTH = 64 * 1024
+"""Bytes of code below which compiling it costs an instance less than a millisecond or two."""
+_MOST_TIME = 300.0
+_DONE = ".compiled"
+
+
+class _Job(NamedTuple):
+    function: Function
+    artefact: Artefact
+    birth: Birth
+
+
+class Compiler:
+    """One at a time, in the background, at the lowest priority."""
+
+    def __init__(self, launcher: Launcher, sandbox: Sandbox) -> None:
+        self._launcher = launcher
+        self._sandbox = sandbox
+        self._jobs: deque[_Job] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, function: Function, artefact: Artefact, birth: Birth) -> None:
+        """Compile the function's code, unless that has been done, or instances write to the cache themselves."""
+        if not birth.init.sandbox or function.code is None or function.code.size < _WORTH:
+            return
+        if (artefact.cache / _DONE).exists() or any(job.artefact == artefact for job in self._jobs):
+            return
+        self._jobs.append(_Job(function, artefact, birth))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def close(self) -> None:
+        """Give up what has not been compiled."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while self._jobs:
+            job = self._jobs.popleft()
+            try:
+                await self._compile(job)
+            except (PyfcError, TimeoutError, LinkClosed, OSError) as error:
+                _log.info("the code of %s is not compiled ahead: %s", job.function.name, error)
+
+    async def _compile(self, job: _Job) -> None:
+        function, artefact = job.function, job.artefact
+        wish = self._sandbox.wish(artefact, function.limits, network=False, compiles=True)
+        worker = await self._launcher.launch(job.birth.spec)
+        link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
+        try:
+            await link.expectation.frame(frames.HELLO, _MOST_TIME)
+            sandbox = self._sandbox.confine(wish, worker.cell, function.limits)
+            if worker.cell.uid:
+                os.chown(artefact.cache, worker.cell.uid, worker.cell.uid)
+            link.send(frames.INIT, job.birth.init._replace(handler="", initializer="", mark="", sandbox=sandbox))
+            await link.expectation.frame(frames.READY, _MOST_TIME)
+            if worker.cell.uid:
+                os.chown(artefact.cache, 0, 0)
+            (artefact.cache / _DONE).touch()
+        finally:
+            link.life.kill()

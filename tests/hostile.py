@@ -1,0 +1,342 @@
+"""The hostile suite: every handler of tests/functions/hostile against a live server, beside a healthy function.
+
+    python tests/hostile.py        runs it in every mode that is possible here and prints the table of pyfc/host/README.md
+
+Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one's who may not.
+"""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from support import FUNCTIONS, Server, template, wait_until
+
+UID = 4001
+MODES = ("root", "user", "plain")
+AT_ONCE = 4
+KEY = 0x50594643
+_SOURCE = FUNCTIONS / "hostile"
+
+SLOW = ("disk_bomb", "inode_bomb", "zombie_flood", "become_root")
+"""Handlers that come to their end by themselves, if they are given more than a second."""
+OF_ALL = ["/tmp", "/var/tmp", "/dev/shm"]
+"""Folders where everybody may write: nothing of a function may appear in the host's."""
+
+WEAKENED = {
+    ("sockets_of_others", "plain"): "Landlock does not judge path sockets; file rights do",
+    ("disk_bomb", "plain"): "each file is limited, not their sum",
+    ("inode_bomb", "plain"): "files are not counted; they go with the instance",
+}
+"""What a mode does not contain, and why; the server, its data and the healthy function are safe all the same."""
+
+LAYERS = {
+    "processor": ("loop_in_python", "loop_in_c", "loop_in_every_process", "sleep_for_ever", "timer_storm", "deaf"),
+    "memory": (
+        "memory_bomb", "memory_bomb_of_children", "memory_mapped_bomb", "memory_bomb_in_the_background", "giant_result",
+        "deep_recursion",
+    ),
+    "processes": ("fork_bomb", "zombie_flood", "thread_bomb"),
+    "limits": ("descriptor_bomb", "pipe_bomb", "raise_limits"),
+    "tmp": ("disk_bomb", "inode_bomb"),
+    "output limit": ("endless_output", "endless_output_of_a_child"),
+    "wire": (
+        "segfault", "exit_at_once", "abort", "garbage_frames", "giant_frame", "long_header", "half_a_frame",
+        "endless_frames", "forged_answers", "closed_pipes", "closed_output", "stopped",
+    ),
+    "orphans": ("daemon", "many_daemons", "outlive_the_server"),
+    "namespaces, signals": ("kill_everybody", "kill_the_server", "change_the_servers_limits", "sockets_of_others"),
+    "proc, files": ("read_the_server", "find_the_servers_environment", "proc_files", "descriptors_of_the_server"),
+    "files": (
+        "read_secrets", "read_the_data_folder", "read_other_code", "import_the_servers_modules", "write_outside",
+        "links", "shared_memory", "devices", "control_groups",
+    ),
+    "system calls": (
+        "trace_the_server", "mounts", "new_namespaces", "enter_namespaces", "kernel_doors", "keyrings", "host_name",
+        "odd_sockets", "terminals",
+    ),
+    "privileges": ("become_root", "capabilities"),
+    "no network": ("network",),
+}  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    """How one handler ended."""
+
+    name: str
+    text: str
+    """In a few words, for the table."""
+    escaped: list[str]
+
+
+class Report(NamedTuple):
+    """One mode's run."""
+
+    outcomes: list[Outcome]
+    failures: list[str]
+    """Healthy calls that failed."""
+    calls: int
+    left: list[str]
+    """Processes that were still there a while after the last call."""
+    errors: str
+    """What the server wrote to its standard error."""
+
+
+def handlers() -> list[str]:
+    """The cases: functions that take an event, and decorated ones."""
+    tree = ast.parse((_SOURCE / "index.py").read_text())
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        and (node.decorator_list or [each.arg for each in node.args.args] == ["event", "context"])
+    ]
+
+
+def possible(mode: str) -> str:
+    """'' if a mode can be tried here, else why not."""
+    if mode == "root" and os.geteuid() != 0:
+        return "needs root"
+    return "" if sys.platform.startswith("linux") else "needs Linux"
+
+
+def run(mode: str) -> Report:
+    """Every handler in one mode."""
+    with ExitStack() as stack:
+        scratch = Path(tempfile.mkdtemp(prefix="pyfc-hostile-"))
+        stack.callback(shutil.rmtree, scratch, ignore_errors=True)
+        server = _server(mode, scratch)
+        stack.callback(server.stop)
+        there = stack.enter_context(_surroundings(server, scratch))
+        outcomes, failures, calls = _attack(server, json.dumps(there).encode())
+        left = _left(server, mode) + [f"{path}/escaped" for path in OF_ALL if Path(path, "escaped").exists()]
+        errors = server.stop()[1]
+    return Report(outcomes, failures, calls, left, errors)
+
+
+def _server(mode: str, scratch: Path) -> Server:
+    scratch.chmod(0o755)
+    project, home = scratch / "project", scratch / "home"
+    for folder in (project, home):
+        folder.mkdir()
+    (project / "healthy").mkdir()
+    shutil.copy(_SOURCE / "index.py", project / "index.py")
+    (project / "healthy" / "index.py").write_text("def handler(event, context):\n    return event\n")
+    (project / "template.yml").write_text(_template())
+    (home / "secret").write_text("of the user")
+    if mode != "root" and os.geteuid() == 0:
+        for path in (home, home / "secret"):
+            os.chown(path, UID, UID)
+    uid = UID if os.geteuid() == 0 else os.geteuid()
+    wrapper = [sys.executable, str(Path(__file__).parent / "as_user.py"), str(uid), "no" if mode == "plain" else "yes"]
+    prefix = [] if mode == "root" else wrapper
+    environment = {"HOME": str(home), "PYFC_CANARY": "1", "PYFC_IDLE_TIMEOUT": "1"}
+    return Server(project, home / "data", prefix=prefix, **environment)
+
+
+def _template() -> str:
+    functions = {
+        name: {"Handler": f"index.{name}", "Timeout": 10 if name in SLOW else 1}
+        for name in handlers()
+        if name != "network"
+    }
+    document = json.loads(template(functions, "hostile"))
+    healthy = {"echo": {"CodeUri": "./healthy", "Timeout": 60}}
+    document["Resources"] |= json.loads(template(healthy, "healthy"))["Resources"]
+    document["Resources"] |= json.loads(template({"network": {"Handler": "index.network"}}, "offline"))["Resources"]
+    document["Resources"]["offline"]["Properties"] = {"InternetAccess": False}
+    return json.dumps(document)
+
+
+@contextmanager
+def _surroundings(server: Server, scratch: Path) -> Iterator[dict[str, Any]]:
+    """What there is to attack, made by the host: sockets, shared memory, files."""
+    name = f"pyfc-hostile-{os.getpid()}"
+    shared = Path("/dev/shm") / name
+    shared.write_text("of the host")
+    libc = ctypes.CDLL(None)
+    segment = libc.shmget(KEY, 4096, 0o1666)
+    abstract, path = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    abstract.bind(f"\0{name}")
+    path.bind(str(scratch / "socket"))
+    (scratch / "socket").chmod(0o777)
+    for each in (abstract, path):
+        each.listen(64)
+    own = psutil.Process(server.process.pid)
+    zygotes = own.children(recursive=True)
+    try:
+        yield {
+            "pids": {"server": own.pid, **{f"zygote {number}": each.pid for number, each in enumerate(zygotes)}},
+            "data": str(server.data_dir),
+            "code": [
+                str(path) for path in (server.data_dir / "code").iterdir() if not (path / "template.yml").exists()
+            ],
+            "secrets": [str(scratch / "home" / "secret"), str(scratch / "project" / "template.yml")],
+            "writable": [str(scratch / "home"), str(scratch / "project"), str(server.data_dir)],
+            "of_all": OF_ALL,
+            "abstract": name,
+            "socket": str(scratch / "socket"),
+            "shared": name,
+            "key": KEY,
+            "groups": [str(each) for each in Path("/sys/fs/cgroup").glob("*/pyfc-*")],
+            "port": server.port,
+        }
+    finally:
+        shared.unlink(missing_ok=True)
+        libc.shmctl(segment, 0, None)
+        abstract.close()
+        path.close()
+
+
+def _attack(server: Server, event: bytes) -> tuple[list[Outcome], list[str], int]:
+    """Run every handler, several at a time, while a healthy function is called all the time."""
+    failures: list[str] = []
+    calls = 0
+    ended = threading.Event()
+
+    def call() -> None:
+        nonlocal calls
+        while not ended.is_set():
+            calls += 1
+            text = b"healthy %d" % calls
+            try:
+                answer = server.invoke("healthy/echo", text)
+            except OSError as error:
+                failures.append(repr(error))
+                continue
+            if (answer.status, answer.body) != (200, text):
+                failures.append(f"{answer.status} {answer.body[:200]!r}")
+
+    healthy = threading.Thread(target=call)
+    healthy.start()
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            outcomes = list(pool.map(lambda name: _one(server, name, event), handlers()))
+    finally:
+        ended.set()
+        healthy.join()
+    return outcomes, failures, calls
+
+
+def _one(server: Server, name: str, event: bytes) -> Outcome:
+    began = time.monotonic()
+    answer = server.invoke(f"offline/{name}" if name == "network" else f"hostile/{name}", event)
+    took = time.monotonic() - began
+    if answer.status != 200:
+        return Outcome(name, f"refused: {answer.status} {answer.body[:80]!r}", [])
+    try:
+        found = answer.json
+    except ValueError:
+        if answer.body == b"forged":
+            return Outcome(name, "its own answer alone", [])
+        return Outcome(name, f"answered {answer.body[:40]!r}", [f"answered {answer.body[:40]!r}"])
+    if "errorMessage" in found:
+        return Outcome(
+            name, _fault(found["errorMessage"] or found["errorType"]), [] if took < 20 else [f"took {took:.0f} s"]
+        )
+    denied = sorted(set(found["denied"].values()))
+    return Outcome(name, ", ".join(denied)[:60], found["escaped"])
+
+
+def _fault(message: str) -> str:
+    for start, text in (
+        ("Function timed out", "ended at its timeout"),
+        ("Function ran out of memory", "killed, out of memory"),
+        ("Process exited", "its instance alone died"),
+        ("the result of", "refused, too large"),
+    ):
+        if message.startswith(start):
+            return text
+    return message.splitlines()[0][:60]
+
+
+def _left(server: Server, mode: str) -> list[str]:
+    """What is still there when the idle instances have been released: more than zygotes, spares and one healthy worker."""
+
+    def strangers() -> list[str]:
+        known = {each.pid for each in server.workers()} | {server.process.pid}
+        known |= {each.ppid() for each in server.workers()}
+        known |= {each.pid for each in psutil.Process(server.process.pid).children()}
+        uids = range(70000, 71024) if mode == "root" else [UID if os.geteuid() == 0 else os.geteuid()]
+        mine = [] if mode != "root" and os.geteuid() != 0 else _of(uids)
+        everything = {each.pid: each for each in [*server.processes(), *mine]}
+        found = [f"{pid} {' '.join(each.cmdline())[:80]}" for pid, each in everything.items() if pid not in known]
+        return [*found, *(["too many workers"] if len(server.workers()) > 2 else [])]
+
+    try:
+        wait_until(lambda: not _safely(strangers), "the end of what hostile functions have left", 60)
+    except AssertionError:
+        return _safely(strangers)
+    return []
+
+
+def _safely(find: Any) -> list[str]:
+    """Processes come and go while they are looked at."""
+    try:
+        found: list[str] = find()
+    except psutil.NoSuchProcess:
+        return ["still changing"]
+    return found
+
+
+def _of(uids: Any) -> list[psutil.Process]:
+    found = []
+    for each in psutil.process_iter(["uids"]):
+        if each.info["uids"] is not None and each.info["uids"].real in uids:
+            found.append(each)
+    return found
+
+
+def table(reports: dict[str, Report]) -> str:
+    """Markdown: handler, layer, and how each mode ended it."""
+    layer_of = {name: layer for layer, names in LAYERS.items() for name in names}
+    lines = [f"| handler | layer | {' | '.join(reports)} |", f"|---|---|{'---|' * len(reports)}"]
+    outcomes = {mode: {each.name: each for each in report.outcomes} for mode, report in reports.items()}
+    for name in handlers():
+        cells = []
+        for mode in reports:
+            outcome = outcomes[mode][name]
+            reason = WEAKENED.get((name, mode))
+            cells.append(f"**weakened**: {reason}" if reason and outcome.escaped else outcome.text)
+        lines.append(f"| {name} | {layer_of[name]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """See module."""
+    reports = {}
+    for mode in MODES:
+        if why := possible(mode):
+            print(f"{mode}: {why}", file=sys.stderr)
+            continue
+        reports[mode] = run(mode)
+    print(table(reports))
+    for mode, report in reports.items():
+        print(
+            f"\n{mode}: {report.calls} healthy calls, failed: {report.failures[:5]}; left: {report.left}",
+            file=sys.stderr,
+        )
+        for outcome in report.outcomes:
+            if outcome.escaped:
+                print(f"  {outcome.name} ESCAPED: {outcome.escaped[:6]}", file=sys.stderr)
+        print(report.errors, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

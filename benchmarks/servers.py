@@ -99,7 +99,7 @@ class Server:
 
 
 def _namespace(pid: int) -> str:
-    return os.readlink(f"/proc/{pid}/ns/pid")
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
 def _cpu(process: psutil.Process) -> float:

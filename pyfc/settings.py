@@ -17,8 +17,8 @@ from pyfc.errors import InvalidArgument
 MEBIBYTE = 1024 * 1024
 
 
-def _setting(default: Any, doc: str, *, flag: bool = False) -> Any:
-    return dataclasses.field(default=default, metadata={"doc": doc, "flag": flag})
+def _setting(default: Any, doc: str, *, flag: bool = False, choices: tuple[str, ...] = ()) -> Any:
+    return dataclasses.field(default=default, metadata={"doc": doc, "flag": flag, "choices": choices})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,10 @@ class Settings:
     insecure: bool = _setting(False, "Listen on other addresses than loopback although nothing is signed.", flag=True)
     allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)
     sandbox: str = _setting(
-        "auto", "auto: what this host allows; required: refuse to start if a layer is missing; off: none.", flag=True
+        "auto",
+        "auto: what this host allows; required: refuse to start if a layer is missing; off: none.",
+        flag=True,
+        choices=("auto", "required", "off"),
     )
     site_packages: bool = _setting(False, "Let functions import the packages of pyfc's interpreter.", flag=True)
     json: bool = _setting(False, "Print JSON lines for machines instead of tables.", flag=True)
@@ -73,7 +76,7 @@ def fields() -> list[dataclasses.Field[Any]]:
 def load(environment: Mapping[str, str] = os.environ, **chosen: Any) -> Settings:
     """Defaults, overridden by `PYFC_*` variables, overridden by what the caller chose (None means not chosen).
 
-    Raises InvalidArgument naming the variable whose text does not fit.
+    Raises InvalidArgument naming the variable or the flag whose text does not fit.
     """
     values: dict[str, Any] = {}
     for field in fields():
@@ -82,6 +85,10 @@ def load(environment: Mapping[str, str] = os.environ, **chosen: Any) -> Settings
             values[field.name] = chosen[field.name]
         elif variable in environment:
             values[field.name] = _parse(variable, environment[variable], field.default)
+        choices = field.metadata["choices"]
+        if choices and values.get(field.name, choices[0]) not in choices:
+            allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            raise InvalidArgument(message=f"{field.name} is {values[field.name]!r}: it must be {allowed}")
     return Settings(**values)
 
 

@@ -6,8 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support import FUNCTIONS, Server, wait_until
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz", type=int, metavar="N", help="examples of each property test, instead of a hundred")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    examples = config.getoption("--fuzz")
+    settings.register_profile("chosen", max_examples=examples or 100, deadline=None, print_blob=True)
+    settings.load_profile("chosen")
 
 
 def _end(server: Server) -> None:

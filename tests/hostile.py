@@ -1,8 +1,8 @@
 """The hostile suite: every handler of tests/functions/hostile against a live server, beside a healthy function.
 
-    python tests/hostile.py        runs it in every mode that is possible here and prints the table of pyfc/host/README.md
+    python tests/hostile.py        runs it in every mode possible here and prints the table of pyfc/host/README.md
 
-Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one's who may not.
+Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one who may not.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from support import FUNCTIONS, Server, template, wait_until
+from support import FUNCTIONS, MODES, UID, Server, impossible, server_in_mode, template, wait_until
 
-UID = 4001
-MODES = ("root", "user", "plain")
 AT_ONCE = 4
 KEY = 0x50594643
 _SOURCE = FUNCTIONS / "hostile"
@@ -108,13 +106,6 @@ def handlers() -> list[str]:
     ]
 
 
-def possible(mode: str) -> str:
-    """'' if a mode can be tried here, else why not."""
-    if mode == "root" and os.geteuid() != 0:
-        return "needs root"
-    return "" if sys.platform.startswith("linux") else "needs Linux"
-
-
 def run(mode: str) -> Report:
     """Every handler in one mode."""
     with ExitStack() as stack:
@@ -130,23 +121,16 @@ def run(mode: str) -> Report:
 
 
 def _server(mode: str, scratch: Path) -> Server:
-    scratch.chmod(0o755)
-    project, home = scratch / "project", scratch / "home"
-    for folder in (project, home):
-        folder.mkdir()
-    (project / "healthy").mkdir()
-    shutil.copy(_SOURCE / "index.py", project / "index.py")
-    (project / "healthy" / "index.py").write_text("def handler(event, context):\n    return event\n")
-    (project / "template.yml").write_text(_template())
-    (home / "secret").write_text("of the user")
+    files = {
+        "index.py": (_SOURCE / "index.py").read_text(),
+        "healthy/index.py": "def handler(event, context):\n    return event\n",
+        "template.yml": _template(),
+    }
+    server = server_in_mode(mode, scratch, files, PYFC_CANARY="1", PYFC_IDLE_TIMEOUT="1")
+    (scratch / "home" / "secret").write_text("of the user")
     if mode != "root" and os.geteuid() == 0:
-        for path in (home, home / "secret"):
-            os.chown(path, UID, UID)
-    uid = UID if os.geteuid() == 0 else os.geteuid()
-    wrapper = [sys.executable, str(Path(__file__).parent / "as_user.py"), str(uid), "no" if mode == "plain" else "yes"]
-    prefix = [] if mode == "root" else wrapper
-    environment = {"HOME": str(home), "PYFC_CANARY": "1", "PYFC_IDLE_TIMEOUT": "1"}
-    return Server(project, home / "data", prefix=prefix, **environment)
+        os.chown(scratch / "home" / "secret", UID, UID)
+    return server
 
 
 def _template() -> str:
@@ -266,14 +250,15 @@ def _fault(message: str) -> str:
 
 
 def _left(server: Server, mode: str) -> list[str]:
-    """What is still there when the idle instances have been released: more than zygotes, spares and one healthy worker."""
+    """What is still there when idle instances have been released: more than zygotes, spares and a healthy worker."""
 
     def strangers() -> list[str]:
         known = {each.pid for each in server.workers()} | {server.process.pid}
         known |= {each.ppid() for each in server.workers()}
         known |= {each.pid for each in psutil.Process(server.process.pid).children()}
-        uids = range(70000, 71024) if mode == "root" else [UID if os.geteuid() == 0 else os.geteuid()]
-        mine = [] if mode != "root" and os.geteuid() != 0 else _of(uids)
+        uids = range(70000, 71024) if mode == "root" else [UID]
+        since = psutil.Process(server.process.pid).create_time()
+        mine = _of(uids, since) if os.geteuid() == 0 else []  # an ordinary user has other processes too
         everything = {each.pid: each for each in [*server.processes(), *mine]}
         found = [f"{pid} {' '.join(each.cmdline())[:80]}" for pid, each in everything.items() if pid not in known]
         return [*found, *(["too many workers"] if len(server.workers()) > 2 else [])]
@@ -294,12 +279,10 @@ def _safely(find: Any) -> list[str]:
     return found
 
 
-def _of(uids: Any) -> list[psutil.Process]:
-    found = []
-    for each in psutil.process_iter(["uids"]):
-        if each.info["uids"] is not None and each.info["uids"].real in uids:
-            found.append(each)
-    return found
+def _of(uids: Any, since: float) -> list[psutil.Process]:
+    processes = psutil.process_iter(["uids", "create_time"])
+    found = [each for each in processes if each.info["uids"] is not None and each.info["uids"].real in uids]
+    return [each for each in found if each.info["create_time"] >= since]
 
 
 def table(reports: dict[str, Report]) -> str:
@@ -319,22 +302,14 @@ def table(reports: dict[str, Report]) -> str:
 
 def main() -> int:
     """See module."""
-    reports = {}
-    for mode in MODES:
-        if why := possible(mode):
-            print(f"{mode}: {why}", file=sys.stderr)
-            continue
-        reports[mode] = run(mode)
-    print(table(reports))
+    reports = {mode: run(mode) for mode in MODES if not impossible(mode)}
+    sys.stdout.write(table(reports) + "\n")
     for mode, report in reports.items():
-        print(
-            f"\n{mode}: {report.calls} healthy calls, failed: {report.failures[:5]}; left: {report.left}",
-            file=sys.stderr,
-        )
+        sys.stderr.write(f"{mode}: {report.calls} healthy calls, failed: {report.failures[:5]}; left: {report.left}\n")
         for outcome in report.outcomes:
             if outcome.escaped:
-                print(f"  {outcome.name} ESCAPED: {outcome.escaped[:6]}", file=sys.stderr)
-        print(report.errors, file=sys.stderr)
+                sys.stderr.write(f"  {outcome.name}: {outcome.escaped[:6]}\n")
+        sys.stderr.write(report.errors)
     return 0
 
 

@@ -155,6 +155,41 @@ class Server:
         return self._ended
 
 
+UID = 4001
+MODES = ("root", "user", "plain")
+"""How a server's functions are locked in: it is root's; an ordinary user's, who may make user namespaces; one who may
+not.
+"""
+
+
+def impossible(mode: str) -> str:
+    """Why a mode can not be tried here; '' if it can."""
+    if not sys.platform.startswith("linux"):
+        return "needs Linux"
+    return "needs root" if mode == "root" and os.geteuid() != 0 else ""
+
+
+def server_in_mode(
+    mode: str, scratch: Path, files: dict[str, str], *options: str, before: Sequence[str] = (), **environment: str
+) -> Server:
+    """A server in one of MODES; `scratch` gets the folders `project` and `home`. `before`: a command that runs it."""
+    for folder in [*reversed(scratch.parents), scratch]:
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o111)
+    home = scratch / "home"
+    home.mkdir(exist_ok=True)
+    for name, text in files.items():
+        path = scratch / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    if mode != "root" and os.geteuid() == 0:
+        os.chown(home, UID, UID)
+    uid = UID if os.geteuid() == 0 else os.geteuid()
+    wrapper = [sys.executable, str(Path(__file__).parent / "as_user.py"), str(uid), "no" if mode == "plain" else "yes"]
+    prefix = [*([] if mode == "root" else wrapper), *before]
+    return Server(scratch / "project", home / "data", *options, prefix=prefix, HOME=str(home), **environment)
+
+
 def send_raw(server: Server, data: bytes, *, shut: bool = False) -> bytes:
     """Everything the server answers to raw bytes, until it closes the connection."""
     with server.connect() as connection:

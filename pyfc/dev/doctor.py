@@ -74,11 +74,9 @@ def of_project(project: Project, found: list[Layer]) -> str:
     for declaration in project.functions:
         function = declaration.function
         cut = not (function.internet_access and services[function.service].internet_access)
-        network = (
-            ("cut off" if can_cut else "as a program of yours: it can not be cut off here")
-            if cut
-            else "as a program of yours"
-        )
+        network = "as a program of yours"
+        if cut:
+            network = "cut off" if can_cut else f"{network}: it can not be cut off here"
         limits = function.limits
         rows.append((
             f"{function.service}/{function.name}", function.runtime, f"{limits.memory_size} MB",

@@ -94,7 +94,7 @@ class Cage:
         if self.has_namespaces:
             self._furnish_for(wish)
         if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing:
-            # In which nobody else's processes count; its parent keeps the limit that holds now, so the new one is set after.
+            # In which nobody else's processes count; outside, the limit of now goes on, so the new one is set after.
             kernel.unshare_user(0, self._profile["inside"])
         for name, value in wish["limits"].items():
             _limit(name, value)

@@ -188,7 +188,7 @@ def _metadata(sandbox: Sandbox) -> tuple[str, str, str]:
         return (
             MISSING,
             sandbox.metadata,
-            "run pyfc as root, on Linux 4.17 or later with control groups of version 2 mounted",
+            "run pyfc as root, with control groups of version 2 mounted (Linux 4.17)",
         )
     return ON, f"{' and '.join(ADDRESSES)} are blocked", ""
 

@@ -300,7 +300,7 @@ class Link:
 
     def _take_refusal(self, number: int, _header: list[Any], _payload: bytes | memoryview) -> Answer:
         """The worker will not come to a call that it was sent ahead: the one before it takes long."""
-        if next(iter(self.in_flight)) == number:
+        if self.is_concurrent or next(iter(self.in_flight), number) == number:
             raise ValueError("the call has begun")
         self.on_returned(self, [self.in_flight.pop(number)])
         return None

@@ -122,8 +122,8 @@ def program(machine: str = platform.machine(), *, shared_processes: bool, networ
     can be made but UNIX ones.
 
     With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
-    them, share memory by key or leave its process group, by which what it starts is found and ended. Leaving seems to succeed, because
-    many programs do it for no reason but tidiness.
+    them, share memory by key, or leave its process group, by which what it starts is found and ended. Leaving seems to
+    succeed, because many programs do it for no reason but tidiness.
     """
     if machine not in ARCHITECTURES:
         return b""

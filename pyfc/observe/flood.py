@@ -1,4 +1,4 @@
-"""Keeps an instance that writes without end from filling logs: what is over its rate is left out, and a line says so."""
+"""Keeps an instance that writes without end from filling logs: the rest is left out, and a line says so."""
 
 from __future__ import annotations
 

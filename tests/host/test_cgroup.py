@@ -1,0 +1,110 @@
+"""Control groups: made, limited, counted, swept; and what is said where there are none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyfc.host import cgroup
+from pyfc.host.cgroup import Groups
+from support import wait_until
+
+NAME = f"pyfc-test-{os.getpid()}"
+
+
+@pytest.fixture
+def groups() -> Iterator[Groups]:
+    found = Groups(NAME)
+    found.open()
+    if "memory" not in found.controllers:
+        pytest.skip(f"no control groups for this user: {found.missing}")
+    yield found
+    found.close()
+
+
+def join_and(program: str, tickets: list[int]) -> subprocess.Popen[bytes]:
+    """A Python program that has joined the groups before it does anything."""
+    joining = f"import os\nfor ticket in {tickets}: os.write(ticket, b'0')\n"
+    return subprocess.Popen([sys.executable, "-c", joining + program], pass_fds=tickets, stdout=subprocess.PIPE)
+
+
+def test_what_a_group_holds_is_limited_and_counted(groups: Groups) -> None:
+    group = groups.make()
+    assert group is not None
+    group.limit(64, 16, 20)
+    with join_and("x = b'x' * (40 << 20)\nprint(len(x), flush=True)\ninput()", group.tickets) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert 40 << 20 < group.anonymous() <= group.usage() < 64 << 20
+        process.kill()
+    assert group.peak() > 40 << 20
+    assert not group.is_out_of_memory()
+    wait_until(group.remove, "the end of the group")
+
+
+def test_a_bomb_is_killed_by_the_kernel_and_the_group_tells(groups: Groups) -> None:
+    group = groups.make()
+    assert group is not None
+    group.limit(32, 16, 20)
+    with join_and("x = []\nwhile True: x.append(b'x' * (1 << 20))", group.tickets) as process:
+        assert process.wait(20) == -9
+    assert group.is_out_of_memory()
+    wait_until(group.remove, "the end of the group")
+
+
+def test_the_next_server_of_the_same_name_ends_what_was_left(groups: Groups) -> None:
+    group = groups.make()
+    assert group is not None
+    with join_and("print(flush=True)\ninput()", group.tickets) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        again = Groups(NAME)
+        again.open()
+
+        assert process.wait(20) == -9
+    assert again.controllers == groups.controllers
+    assert group.remove()
+
+
+@pytest.mark.parametrize("delegated", [True, False])
+def test_version_2_is_used_where_it_is_delegated_and_else_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, delegated: bool
+) -> None:
+    own = tmp_path / "scope"  # a folder with the files of a group: what is written where, not what the kernel does
+    own.mkdir()
+    (own / "cgroup.controllers").write_text("cpu memory pids io\n")
+    (own / "cgroup.subtree_control").write_text("\n")
+    (own / "cgroup.procs").write_text(f"{os.getpid()}\n" + ("" if delegated else "1\n"))
+    (own / "cgroup.type").write_text("domain\n")
+    monkeypatch.setattr(cgroup, "_own_groups", lambda: {"": own})
+    groups = Groups("pyfc-x")
+
+    groups.open()
+
+    if delegated:
+        assert groups.version == 2
+        assert groups.controllers == ["memory", "pids", "cpu"]
+        assert (own / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+        assert (own / "pyfc-x-server" / "cgroup.procs").read_text() == str(os.getpid())
+        assert (own / "pyfc-x" / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+    else:
+        assert groups.controllers == []
+        assert "other processes" in groups.missing["memory"]
+
+
+def test_limits_of_version_2_are_written_to_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "w1"
+    group = cgroup.Group(2, dict.fromkeys(cgroup.CONTROLLERS, folder))
+    folder.mkdir()
+    for name in ("memory.max", "memory.swap.max", "pids.max", "cpu.weight"):
+        (folder / name).touch()
+
+    group.limit(512, 128, 1024)
+
+    written = {path.name: path.read_text().strip() for path in folder.iterdir()}
+    assert written == {"memory.max": str(640 << 20), "memory.swap.max": "0", "pids.max": "1024", "cpu.weight": "50"}

@@ -1,0 +1,54 @@
+"""The addresses of cloud metadata, asked for in a network that has no way out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyfc.host.cgroup import Groups
+
+PROGRAM = """
+import json, os, socket, sys
+from pathlib import Path
+from pyfc.host import kernel, metadata
+kernel.unshare(kernel.NEWNET)
+kernel.raise_loopback()
+group = Path(sys.argv[1])
+why = metadata.block(group.parent)
+(group / "cgroup.procs").write_text("0")
+found = {}
+for address in (*metadata.ADDRESSES, "169.254.169.253"):
+    for family, name in ((socket.AF_INET, address), (socket.AF_INET6, "::ffff:" + address)):
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            with socket.socket(family, kind) as one:
+                try:
+                    one.sendto(b"x", (name, 80)) if kind == socket.SOCK_DGRAM else one.connect((name, 80))
+                except OSError as error:
+                    found[f"{name} {kind.name}"] = error.strerror
+print(json.dumps([why, found]))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may attach programs")
+def test_the_addresses_are_blocked_and_their_neighbours_are_not() -> None:
+    groups = Groups(f"pyfc-metadata-{os.getpid()}")
+    groups.open()
+    try:
+        if groups.fence is None:
+            pytest.skip("no control groups of version 2 are mounted")
+        command = [sys.executable, "-c", PROGRAM, str(Path(groups.zygotes).parent)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    finally:
+        groups.close()
+    why, found = json.loads(done.stdout)
+
+    assert why == ""
+    assert len(found) == 12
+    for name, text in found.items():
+        blocked = "169.254.169.253" not in name
+        assert text == ("Operation not permitted" if blocked else "Network is unreachable"), name

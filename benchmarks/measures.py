@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import load
 from peers import functions_framework
 from servers import Server, free_port, post, pss
 
 Figures = dict[str, float]
 _HELLO = "def handler(event, context):\n    return event\n"
+_HOSTILE = ("loops", "forks", "allocates", "writes")
+_NEIGHBOURS = """
+import os
+
+def healthy(event, context):
+    return event
+
+def loops(event, context):
+    while True:
+        pass
+
+def forks(event, context):
+    while True:
+        try:
+            os.fork()
+        except OSError:
+            pass
+
+def allocates(event, context):
+    kept = []
+    while True:
+        kept.append(b"x" * (1 << 20))
+
+def writes(event, context):
+    while True:
+        os.write(1, b"spam and eggs " * 4096)
+"""
 _SLEEPY = "import time\n\n\ndef handler(event, context):\n    time.sleep(0.5)\n"
 
 
-def pyfc_server(folder: Path, cpus: set[int], function: str, **environment: str) -> Server:
+def pyfc_server(folder: Path, cpus: set[int], function: str, *, service: str = "default", **environment: str) -> Server:
     """A pyfc that serves `folder`; `function` is called once to see that it answers."""
     port = free_port()
     command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet"]
-    path = f"/2016-08-15/services/default/functions/{function}/invocations"
+    path = f"/2016-08-15/services/{service}/functions/{function}/invocations"
     data = folder.with_suffix(f".data{port}")
     return Server([*command, "--data-dir", str(data)], path, port, cpus, folder, **environment)
 
@@ -75,6 +105,51 @@ def framework_cold_starts(scratch: Path, cpus: set[int], rounds: int, python: st
         seconds.append(server.ready_seconds)
         server.stop()
     return {"functions-framework, start to first answer, p50 ms": statistics.median(seconds) * 1000}
+
+
+def neighbours(scratch: Path, cpus: set[int], seconds: float) -> Figures:
+    """p99 in ms of a healthy function's calls over four connections: alone, and beside each hostile one, which is
+    called again as soon as it has been ended (after a second, if it does not end by itself).
+    """
+    functions = {name: {"Handler": f"index.{name}", "Timeout": 1} for name in ["healthy", *_HOSTILE]}
+    folder = _project(scratch, "neighbours", {"index.py": _NEIGHBOURS, "template.yml": _template(functions)})
+    server = pyfc_server(folder, cpus, "healthy", service="demo")
+    try:
+        load.run(server.port, server.path, 100, 4, 1.0, cpus)
+        figures = {"healthy function alone, p99 ms": _p99(server, seconds, cpus)}
+        for name in _HOSTILE:
+            path = server.path.replace("/healthy/", f"/{name}/")
+            ended = threading.Event()
+            caller = threading.Thread(target=_call_until, args=(server.port, path, ended))
+            caller.start()
+            figures[f"beside {name}, p99 ms"] = _p99(server, seconds, cpus)
+            ended.set()
+            caller.join()
+    finally:
+        server.stop()
+    return figures
+
+
+def _p99(server: Server, seconds: float, cpus: set[int]) -> float:
+    """The median of three measurements."""
+    samples = [load.run(server.port, server.path, 100, 4, seconds, cpus) for _ in range(3)]
+    assert not sum(sample.errors for sample in samples), "a healthy call failed"
+    return statistics.median(sample.p99 for sample in samples) * 1000
+
+
+def _call_until(port: int, path: str, ended: threading.Event) -> None:
+    while not ended.is_set():
+        post(port, path, b"x")
+
+
+def _template(functions: dict[str, dict[str, object]]) -> str:
+    rest = {"Runtime": "python3", "CodeUri": "./"}
+    resources: dict[str, object] = {
+        name: {"Type": "Aliyun::Serverless::Function", "Properties": {**rest, **properties}}
+        for name, properties in functions.items()
+    }
+    service = {"Type": "Aliyun::Serverless::Service", **resources}
+    return json.dumps({"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": service}})
 
 
 def burst(scratch: Path, cpus: set[int]) -> Figures:

@@ -11,7 +11,7 @@ LOG_KEPT = 65536
 """Bytes of a call's log that are kept for its answer; of a longer one the newest `_LOG_TAIL`."""
 _LOG_TAIL = 8192
 _READS_AT_ONCE = 15
-_PACE, _PACED = 0.1, 4 * 1024 * 1024
+_PACE, _PACED = 0.02, 256 * 1024
 """Seconds, and the bytes that are read in them while one listens."""
 _NUMBER = 4
 """Bytes of the call's id, which follow the mark."""

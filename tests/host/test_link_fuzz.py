@@ -97,11 +97,12 @@ async def converse(data: list[bytes], sizes: list[int], concurrency: int) -> tup
     ours, theirs = pipes()
     process = Silent()
     cell = Cell(0, None, None, lambda _: None)
+    incoming, outgoing, output = ours
     worker = Worker(
         process=process,
-        incoming=ours[0],
-        outgoing=ours[1],
-        output=ours[2],
+        incoming=incoming,
+        outgoing=outgoing,
+        output=output,
         claims=-1,
         cell=cell,
         give_back=lambda _: None,

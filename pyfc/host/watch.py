@@ -2,7 +2,8 @@
 
 1. What counts is what the processes of an instance hold together: not files, not what lies in /tmp.
 2. With control groups the kernel counts, and has a harder limit of its own (cgroup.py); without them the trees of
-   processes are added up here, with pages that they share counted once.
+   processes are added up here. What several processes share is found out by a thread: the kernel answers that question
+   only when the process lets it, so it may never.
 3. An instance is looked at while it starts or has calls: the first call after a pause starts the watch (lifeline.py),
    so no call pays for it.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
@@ -19,11 +22,19 @@ from typing import Protocol
 from pyfc.host.cgroup import Group
 
 INTERVAL = 0.02
-"""Seconds between two looks; in which a fast bomb takes some tens of megabytes."""
+"""Seconds between two looks, in which a fast bomb takes some tens of megabytes."""
 _SCAN_INTERVAL = 0.1
 """The same where each look reads every process of the machine."""
+_SHARE = 10
+"""A look that took long is followed by a pause of as many times that: a bomb of processes must not keep the server from
+ending it.
+"""
+_MOST = 256
+"""Processes of an instance that are added up; of more, that these hold too much is enough to know."""
 _SAMPLE = 16
 """Processes of an instance whose part of shared pages is asked for; the kernel takes up to 0.1 ms for each."""
+_ANSWER = 0.5
+"""Seconds in which the kernel says what processes share; who does not let it has taken too much."""
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -58,6 +69,8 @@ class Watch:
     def __init__(self) -> None:
         self.by_group = False
         self._watched: set[Watched] = set()
+        self._asked: dict[Watched, float] = {}
+        """Whose shared memory a thread finds out, since when."""
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, worker: Watched) -> None:
@@ -71,25 +84,51 @@ class Watch:
         if self._timer is not None:
             self._timer.cancel()
         self._watched.clear()
+        self._asked.clear()
 
-    def _arm(self) -> None:
-        interval = _SCAN_INTERVAL if self.by_group else INTERVAL
+    def _arm(self, took: float = 0.0) -> None:
+        interval = max(_SCAN_INTERVAL if self.by_group else INTERVAL, took * _SHARE)
         self._timer = asyncio.get_running_loop().call_later(interval, self._look)
 
     def _look(self) -> None:
         self._timer = None
+        began = time.monotonic()
         self._watched = {worker for worker in self._watched if worker.is_active}
+        self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
         counted = [worker for worker in self._watched if worker.memory_size and worker.group is None]
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
-            group = worker.group
-            if not worker.memory_size:
-                continue
-            held = _held(group) if group is not None else memory(members.get(worker.pid) or tree(worker.pid))
-            if held > worker.memory_size or (group is not None and group.is_out_of_memory()):
-                worker.exhaust(held)
+            if worker.memory_size and worker.group is not None:
+                held = _held(worker.group)
+                if held > worker.memory_size or worker.group.is_out_of_memory():
+                    worker.exhaust(held)
+            elif worker.memory_size:
+                self._count(worker, members.get(worker.pid) or tree(worker.pid), began)
         if self._watched:
-            self._arm()
+            self._arm(time.monotonic() - began)
+
+    def _count(self, worker: Watched, pids: list[int], now: float) -> None:
+        """Add up what the processes hold. If it is too much, some of it may be shared."""
+        found = {pid: size for pid in pids if (size := anonymous(pid))}
+        held = sum(found.values())
+        if held <= worker.memory_size:
+            self._asked.pop(worker, None)
+        elif len(found) == 1 or now - self._asked.get(worker, now) > _ANSWER:
+            worker.exhaust(held)
+        elif worker not in self._asked:
+            self._asked[worker] = now
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._ask, args=(worker, found, loop), daemon=True).start()
+
+    def _ask(self, worker: Watched, found: dict[int, int], loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread."""
+        held = shared(found)
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(self._answered, worker, held)
+
+    def _answered(self, worker: Watched, held: int) -> None:
+        if self._asked.pop(worker, None) is not None and worker.is_active and held > worker.memory_size:
+            worker.exhaust(held)
 
 
 def _held(group: Group) -> int:
@@ -98,26 +137,25 @@ def _held(group: Group) -> int:
     return group.anonymous() if usage > group.memory_size else usage
 
 
-def memory(pids: Iterable[int]) -> int:
-    """Bytes that processes hold, files not counted; of what several of them share, each has its part."""
-    found = [each for each in map(_anonymous, pids) if each]
-    if len(found) <= 1:
-        return sum(each for _, each in found)
-    sample = found[:: max(1, len(found) // _SAMPLE)]
-    return sum(_share(pid, each) for pid, each in sample) * len(found) // len(sample)
-
-
-def _anonymous(pid: int) -> tuple[int, int] | None:
+def anonymous(pid: int) -> int:
+    """Bytes that a process holds, files not counted, what it shares with others counted whole; 0 if it is gone."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             fields = file.read().split()
     except OSError:
-        return None
-    return pid, (int(fields[1]) - int(fields[2])) * _PAGE
+        return 0
+    return (int(fields[1]) - int(fields[2])) * _PAGE
+
+
+def shared(found: dict[int, int]) -> int:
+    """Bytes that processes hold together, of what several of them share each its part. Of many a few are asked, and
+    `found`, what they hold by themselves, stands in where the kernel does not say.
+    """
+    sample = list(found)[:: max(1, len(found) // _SAMPLE)]
+    return sum(_share(pid, found[pid]) for pid in sample) * len(found) // len(sample)
 
 
 def _share(pid: int, otherwise: int) -> int:
-    """The proportional part of what a process holds; all of it where the kernel does not say."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             text = file.read()
@@ -128,16 +166,28 @@ def _share(pid: int, otherwise: int) -> int:
 
 
 def tree(pid: int) -> list[int]:
-    """A process and everything below it."""
-    found, left = [], [pid]
-    while left:
+    """A process and what is below it."""
+    found: list[int] = []
+    left = [pid]
+    while left and len(found) < _MOST:
         current = left.pop()
         found.append(current)
         with contextlib.suppress(OSError):
             for task in os.listdir(f"/proc/{current}/task"):
-                with open(f"/proc/{current}/task/{task}/children", "rb") as file:
-                    left += map(int, file.read().split())
+                left += _children(f"/proc/{current}/task/{task}/children")
     return found
+
+
+def _children(path: str) -> list[int]:
+    """The children of a thread, the first few hundred: reading on costs the kernel the square of their number, with a
+    lock that stops every fork of the machine.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)
+    return [int(each) for each in text[: text.rfind(b" ") + 1].split()]
 
 
 def _groups(leaders: Iterable[int]) -> dict[int, list[int]]:
@@ -148,6 +198,6 @@ def _groups(leaders: Iterable[int]) -> dict[int, list[int]]:
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
                 group = int(file.read().rpartition(b")")[2].split()[2])
-                if group in wanted:
+                if group in wanted and len(found[group]) < _MOST:
                     found[group].append(int(name))
     return found

@@ -410,8 +410,8 @@ def trace_the_server(found, there):
 
 @tries
 def read_secrets(found, there):
-    for path in ("/etc/shadow", "/etc/sudoers", "/root/.ssh/id_rsa", "/root/.bash_history", "/var/log/syslog"):
-        found.attempt(path, lambda path=path: read(path))
+    for path in ("/etc/shadow", "/etc/sudoers", "~root/.ssh/id_rsa", "~root/.bash_history", "/var/log/syslog"):
+        found.attempt(path, lambda path=path: read(os.path.expanduser(path)))
     for path in there["secrets"]:
         found.attempt(path, lambda path=path: read(path))
 

@@ -477,7 +477,7 @@ def links(found, there):
         link = "%s/link%d" % (folder, number)
         found.attempt("symlink " + target, lambda link=link, target=target: os.symlink(target, link) or read(link))
         found.attempt("hard link " + target, lambda link=link, target=target: os.link(target, link + "h") or read(link + "h"))
-    found.attempt("/proc/self/root", lambda: read("/proc/self/root/etc/shadow"))
+    found.attempt("/proc/self/root", lambda: read(os.path.join("/proc/self", "root", "etc/shadow")))
     found.attempt("/proc/self/cwd", lambda: os.listdir("/proc/self/cwd/../../.."[:0] + there["data"]))
 
 

@@ -40,6 +40,7 @@ class Cage:
         self._profile = profile
         self._filters = {name: base64.b64decode(text) for name, text in profile["filters"].items()}
         self._pid_namespace = -1
+        self._covered: list[str] = []
 
     def isolate(self) -> None:
         """In the zygote: new namespaces. Its next child, and no other, is the first process in them."""
@@ -52,6 +53,7 @@ class Cage:
         """In the first process of the namespaces: its root, and what all workers inherit."""
         if self.has_namespaces:
             self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            self._covered = root.covered(self._profile)
             root.build(self._profile)
             kernel.drop_bounding_set()
         if kernel.LINUX:
@@ -80,6 +82,7 @@ class Cage:
             kernel.unshare(_OWN)
             flags = kernel.MS_NOSUID | kernel.MS_NODEV
             kernel.mount("tmpfs", "/tmp", "tmpfs", flags, "mode=1777,size=512m,nr_inodes=%d" % _INODES)
+            root.show_again(self._covered)
             kernel.mount("tmpfs", "/dev/shm", "tmpfs", flags | kernel.MS_NOEXEC, _SHM)
             if "proc" not in self.missing:
                 read_only = kernel.MS_RDONLY if self.mode == "root" else 0  # `settle` writes a user map

@@ -18,6 +18,8 @@ from typing import Any
 import kernel
 
 HIDDEN = "/.pyfc"
+AGAIN = HIDDEN + "/again"
+"""Has what is shown below /tmp, for workers to show it again when they have mounted their own /tmp."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _EMPTY = ("code", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var")
@@ -34,6 +36,8 @@ def build(profile: dict[str, Any]) -> None:
     os.symlink("/run", os.path.join(place, "var/run"))
     for path in profile["show"]:
         _show(place, path)
+    for path in covered(profile):
+        _show(place + AGAIN, path)
     for path in profile["hide"]:
         _hide(place + path)
     _accounts(place, [("root", 0), *profile["users"]])
@@ -46,6 +50,18 @@ def build(profile: dict[str, Any]) -> None:
     os.chdir(place)
     kernel.pivot_root()
     kernel.mount("", "/", "", kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID)
+
+
+def covered(profile: dict[str, Any]) -> list[str]:
+    """What a worker's own /tmp covers of what is shown: packages of an environment that was made there, mostly."""
+    return [path for path in profile["show"] if path.startswith("/tmp/") and os.path.isdir(path)]
+
+
+def show_again(paths: list[str]) -> None:
+    """In a worker, whose /tmp is new."""
+    for path in paths:
+        os.makedirs(path)
+        kernel.bind(AGAIN + path, path)
 
 
 def _show(place: str, path: str) -> None:

@@ -6,7 +6,9 @@ What is not possible here is left out layer by layer; layers.py tells a person w
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import functools
 import hashlib
 import os
@@ -96,8 +98,8 @@ class Sandbox:
 
     def open(self) -> None:
         """Find out about this host, and clear away what a server that was killed has left."""
-        shutil.rmtree(self._folders, ignore_errors=True)
-        self._folders.mkdir(mode=0o700, parents=True)
+        _clear(self._folders)
+        self._folders.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._data_folder / "root").mkdir(mode=0o700, exist_ok=True)
         if LINUX and self.choice != "off":
             self.groups.open()
@@ -110,7 +112,7 @@ class Sandbox:
         """Every worker is gone."""
         self._watch.close()
         self.groups.close()
-        shutil.rmtree(self._folders, ignore_errors=True)
+        _clear(self._folders)
 
     @property
     def has_namespaces(self) -> bool:
@@ -144,16 +146,16 @@ class Sandbox:
 
     def cell(self, name: str) -> Cell:
         """Room for a new worker. Raises HostRefused."""
+        if not self._uids:
+            raise HostRefused(reason=f"{_USERS} instances have a user of their own, there are no more")
+        folder = self._folders / name if self.mode == "plain" else None
         try:
+            if folder is not None:
+                folder.mkdir(mode=0o700)
             group = self.groups.make()
         except OSError as error:
-            raise HostRefused(reason=f"no control group for another instance: {error.strerror}") from error
-        uid = self._uids.pop() if self.mode == "root" else 0
-        folder = None
-        if self.mode == "plain":
-            folder = self._folders / name
-            folder.mkdir(mode=0o700)
-        return Cell(uid, group, folder, self._watch.add)
+            raise HostRefused(reason=f"no place for another instance: {error}") from error
+        return Cell(self._uids.pop() if self.mode == "root" else 0, group, folder, self._watch.add)
 
     def give_back(self, cell: Cell) -> None:
         """The worker is gone."""
@@ -161,8 +163,8 @@ class Sandbox:
             self.groups.give_back(cell.group)
         if cell.uid:
             self._uids.append(cell.uid)
-        if cell.folder is not None:
-            shutil.rmtree(cell.folder, ignore_errors=True)
+        if cell.folder is not None:  # with any number of files in it
+            asyncio.get_running_loop().run_in_executor(None, _clear, cell.folder)
 
     def places(self, artefact: Artefact) -> tuple[str, str]:
         """Where a worker finds its code, and what has been compiled of it."""
@@ -205,6 +207,19 @@ class Sandbox:
         if "memory" not in self.groups.controllers:
             found["DATA"] = (2 * limits.memory_size + _SPARE_DATA) * _MEGABYTE
         return found
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder of a function's, whatever rights it has left there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    left = [str(folder)]
+    while left:
+        with contextlib.suppress(OSError):
+            path = left.pop()
+            os.chmod(path, 0o700)
+            with os.scandir(path) as entries:
+                left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _text(program: bytes) -> str:

@@ -240,7 +240,7 @@ class Pool:
             self.grow()
         except HostRefused as error:
             self.starting -= 1
-            self._forget(instance)
+            instance.kill() if instance.link is not None else self._forget(instance)
             self._refuse_all(error)
         except Exception:
             self.starting -= 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 
 BURST = 8
 """Seconds of the rate that may come at once."""
+
+_TOLD_AFTER = 1.0
+"""Seconds in which it is told at the latest that something is left out."""
 
 Sink = Callable[[str, bytes], None]
 """Takes output that no answer carries: (request id or '', bytes)."""
@@ -28,6 +32,8 @@ class Flood:
         self._room = min(self._rate * BURST, self._room + (now - self._filled) * self._rate)
         self._filled = now
         if self._room < len(data):
+            if not self._left_out:
+                asyncio.get_running_loop().call_later(_TOLD_AFTER, self, "", b"")
             self._left_out += len(data)
             return
         self._room -= len(data)

@@ -446,7 +446,9 @@ def test_output_without_end_is_left_out_and_a_line_says_how_much(serve: Callable
 def test_what_a_function_has_locked_away_in_its_folder_does_not_stop_the_next_server(tmp_path: Path) -> None:
     if why := impossible("plain"):
         pytest.skip(why)
-    hides = "import os\ndef handler(event, context):\n    folder = os.environ['TMPDIR'] + '/a/b'\n    os.makedirs(folder)\n"
+    hides = (
+        "import os\ndef handler(event, context):\n    folder = os.environ['TMPDIR'] + '/a/b'\n    os.makedirs(folder)\n"
+    )
     hides += "    os.chmod(folder, 0)\n    os.chmod(os.path.dirname(folder), 0)\n"
     with tempfile.TemporaryDirectory(prefix="pyfc-hides-") as folder:
         server = server_in_mode("plain", Path(folder), {"hides.py": hides})

@@ -61,12 +61,15 @@ class _Zygote:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
 
+    def tell(self) -> None:
+        """How far it has come in locking itself in."""
+        self._send(wire.NESTED, 0, (self._cage.mode, self._cage.missing))
+
     def run(self) -> dict[str, int]:
         """Serve the supervisor. Returns in each worker, with the worker's limits; never in the zygote itself."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._wake_read, select.POLLIN)
-        self._send(wire.NESTED, 0, (self._cage.mode, self._cage.missing))
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._wake_read in ready:
@@ -243,11 +246,13 @@ def main() -> None:
     os.set_inheritable(control, False)
     sys.executable = os.path.realpath(sys.executable)  # a virtual environment is no function's to see
     cage = enter.nest(json.loads(sys.argv[3]))
+    zygote = _Zygote(control, cage)
+    zygote.tell()  # the server goes on with its own start meanwhile
     _rehearse()
     _forget_ourselves()
     gc.collect()
     gc.freeze()
-    limits = _Zygote(control, cage).run()
+    limits = zygote.run()
     cage.begin(limits)
     bootstrap.main(3, 4, cage.settle)
 

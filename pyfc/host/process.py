@@ -22,6 +22,14 @@ REPORT_GRACE = 0.2
 """Seconds to wait for the reason of a death that the pidfd has told."""
 
 
+def in_thread(work: Callable[..., object], *arguments: object) -> None:
+    """Do something that may take a while in a thread, or at once if this host has no thread left."""
+    try:
+        asyncio.get_running_loop().run_in_executor(None, work, *arguments)
+    except RuntimeError:
+        work(*arguments)
+
+
 class Exit(NamedTuple):
     """How a process ended."""
 

@@ -6,7 +6,6 @@ What is not possible here is left out layer by layer; layers.py tells a person w
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import functools
@@ -24,6 +23,7 @@ from pyfc.errors import HostRefused
 from pyfc.host import metadata, seccomp
 from pyfc.host.bundle import Artefact
 from pyfc.host.cgroup import Group, Groups
+from pyfc.host.process import in_thread
 from pyfc.host.watch import Watch, Watched
 from pyfc.model.function import Limits
 
@@ -164,7 +164,7 @@ class Sandbox:
         if cell.uid:
             self._uids.append(cell.uid)
         if cell.folder is not None:  # with any number of files in it
-            asyncio.get_running_loop().run_in_executor(None, _clear, cell.folder)
+            in_thread(_clear, cell.folder)
 
     def places(self, artefact: Artefact) -> tuple[str, str]:
         """Where a worker finds its code, and what has been compiled of it."""

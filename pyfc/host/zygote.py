@@ -24,12 +24,14 @@ from typing import Any
 import msgpack
 
 from pyfc.errors import HostRefused
-from pyfc.host.process import Process
+from pyfc.host.process import Process, in_thread
 from pyfc.wire import frames
 
 _HOST = Path(__file__).resolve().parent
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _CONTROL = 3
+_LOST = -1
+"""Stands for a descriptor that was sent and could not be received."""
 
 
 def _spawn(program: Path, profile: str, control: socket.socket) -> int:
@@ -114,15 +116,17 @@ class Zygote:
     def _readable(self) -> None:
         room = socket.CMSG_SPACE(64 * array.array("i").itemsize)
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(65536, room)
+            data, ancillary, flags, _ = self._socket.recvmsg(65536, room)
         except BlockingIOError:
             return
         except OSError:
-            data, ancillary = b"", []
+            data, ancillary, flags = b"", [], 0
         for _, _, payload in ancillary:
             received = array.array("i")
             received.frombytes(payload[: len(payload) - len(payload) % received.itemsize])
             self._descriptors.extend(received)
+        if flags & socket.MSG_CTRUNC:
+            self._descriptors.append(_LOST)
         if not data:
             self._end()
             return
@@ -149,11 +153,12 @@ class Zygote:
         pid, has_pidfd = header[:2]
         pidfd = self._descriptors.popleft() if has_pidfd else None
         future = self._forks.pop(token, None)
-        if pid < 0:
+        try:
+            process = self._workers[pid] = _process(pid, pidfd)
+        except HostRefused as error:  # a worker that was forked all the same ends when its pipes are closed
             if future is not None and not future.done():
-                future.set_exception(HostRefused(reason=os.strerror(-pid)))
+                future.set_exception(error)
             return
-        process = self._workers[pid] = Process(pid if pidfd is None else _number(pidfd, pid), pidfd)
         if future is None or future.done():
             process.send_signal(signal.SIGKILL)  # nobody waits for it any more
         else:
@@ -173,7 +178,8 @@ class Zygote:
         self._loop.remove_reader(self._socket)
         self._socket.close()
         while self._descriptors:
-            os.close(self._descriptors.popleft())
+            if (descriptor := self._descriptors.popleft()) != _LOST:
+                os.close(descriptor)
         waiting: list[asyncio.Future[Any]] = [*self._forks.values(), self.nested]
         for future in waiting:
             if not future.done():
@@ -181,7 +187,7 @@ class Zygote:
         self.nested.exception()  # nobody may be waiting for it
         for process in self._workers.values():
             process.orphaned()
-        self._loop.run_in_executor(None, self._reap)
+        in_thread(self._reap)
 
     def _reap(self) -> None:
         """In a thread: waiting for a process that is about to end takes no time, but it may."""
@@ -195,12 +201,24 @@ class Zygote:
         await self._gone
 
 
-def _number(pidfd: int, otherwise: int) -> int:
-    """The number that a process has here, whatever it has in its own namespace."""
+def _process(pid: int, pidfd: int | None) -> Process:
+    """The worker that the zygote tells of. Raises HostRefused if there is none, or if it could not be ended here."""
+    if pid < 0:
+        raise HostRefused(reason=os.strerror(-pid))
+    return Process(pid if pidfd is None else _number(pidfd), pidfd)
+
+
+def _number(pidfd: int) -> int:
+    """The number that a process has here, whatever it has in its own namespace. Raises HostRefused if this process has
+    no descriptor left: for the pidfd, which is then closed or has not come, or to ask with.
+    """
+    if pidfd == _LOST:
+        raise HostRefused(reason="the server has no descriptor left")
     try:
         text = Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii")
-    except OSError:
-        return otherwise
+    except OSError as error:
+        os.close(pidfd)
+        raise HostRefused(reason=f"the server has no descriptor left ({error.strerror})") from error
     return int(text.partition("Pid:")[2].split()[0])
 
 

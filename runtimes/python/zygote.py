@@ -86,7 +86,10 @@ class _Zygote:
     def _receive(self) -> tuple[int, int, list[Any], list[int]] | None:
         """One control frame: (type, token, header, descriptors); None at the end of the stream."""
         room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array.array("i").itemsize)
-        head, ancillary, _, _ = self._control.recvmsg(4, room)
+        try:
+            head, ancillary, _, _ = self._control.recvmsg(4, room)
+        except ConnectionResetError:
+            return None  # the supervisor was killed before it had read what it was sent
         if not head:
             return None
         descriptors = array.array("i")
@@ -101,7 +104,10 @@ class _Zygote:
     def _exactly(self, size: int) -> bytes:
         data = b""
         while len(data) < size:
-            chunk = self._control.recv(size - len(data))
+            try:
+                chunk = self._control.recv(size - len(data))
+            except ConnectionResetError:
+                chunk = b""
             if not chunk:
                 self._end()
             data += chunk

@@ -30,7 +30,8 @@ def groups() -> Iterator[Groups]:
 def join_and(program: str, tickets: list[int]) -> subprocess.Popen[bytes]:
     """A Python program that has joined the groups before it does anything."""
     joining = f"import os\nfor ticket in {tickets}: os.write(ticket, b'0')\n"
-    return subprocess.Popen([sys.executable, "-c", joining + program], pass_fds=tickets, stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", joining + program]
+    return subprocess.Popen(command, pass_fds=tickets, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def test_what_a_group_holds_is_limited_and_counted(groups: Groups) -> None:

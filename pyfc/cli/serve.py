@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag, action="append", metavar="NAME", help=text)
         else:
             shown = f" (default {field.default})" if field.default != "" else ""
-            parser.add_argument(flag, type=type(field.default), metavar=field.name.upper(), help=text + shown)
+            metavar = "|".join(field.metadata["choices"]) or field.name.upper()
+            parser.add_argument(flag, type=type(field.default), metavar=metavar, help=text + shown)
     parser.epilog = "Every setting is also an environment variable; the README lists them all."
 
 

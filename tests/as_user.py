@@ -19,16 +19,21 @@ import kernel
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def show(path: Path) -> None:
-    """Make `path` reachable for everyone, and nothing beside it."""
-    closed = next((each for each in reversed(path.parents) if not each.stat().st_mode & 0o001), None)
-    if closed is None:
-        return
-    kept = os.open(path, os.O_PATH)
-    kernel.mount("tmpfs", str(closed), "tmpfs", 0, "mode=755")
-    path.mkdir(parents=True)
-    kernel.mount(f"/proc/self/fd/{kept}", str(path), "", kernel.MS_BIND | kernel.MS_REC)
-    os.close(kept)
+def show(paths: list[Path]) -> None:
+    """Make `paths` reachable for everyone, and nothing beside them."""
+    hidden = [(path, first_closed(path), os.open(path, os.O_PATH)) for path in sorted(set(paths))]
+    for closed in {closed for _, closed, _ in hidden if closed is not None}:
+        kernel.mount("tmpfs", str(closed), "tmpfs", 0, "mode=755")
+    for path, closed, kept in hidden:  # what lies in another one comes after it, and is there already
+        if closed is not None and not path.exists():
+            path.mkdir(parents=True)
+            kernel.mount(f"/proc/self/fd/{kept}", str(path), "", kernel.MS_BIND | kernel.MS_REC)
+        os.close(kept)
+
+
+def first_closed(path: Path) -> Path | None:
+    """The topmost folder above `path` that is not open to everyone."""
+    return next((each for each in reversed(path.parents) if not each.stat().st_mode & 0o001), None)
 
 
 def forbid_namespaces(uid: int) -> None:
@@ -60,8 +65,8 @@ def main() -> None:
     if is_root:
         kernel.unshare(kernel.NEWNS)
         kernel.mount("", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
-        for path in (Path(sys.base_prefix), Path(sys.prefix), ROOT, Path(sysconfig.get_paths()["purelib"])):
-            show(path.resolve())
+        needed = (sys.base_prefix, sys.prefix, ROOT, sysconfig.get_paths()["purelib"])
+        show([Path(path).resolve() for path in needed])
         os.setgroups([])
     if not namespaces:
         forbid_namespaces(uid)

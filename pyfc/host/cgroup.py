@@ -167,6 +167,8 @@ class Groups:
         self._parents: dict[str, Path] = {}
         self.fence: Path | None = None
         """A group of version 2 above all workers, whether or not it limits anything; None where there can be none."""
+        self._folders: set[Path] = set()
+        """Those above the groups of workers, in every tree."""
         self._left: list[Group] = []
         self._numbers = itertools.count(1)
 
@@ -185,7 +187,10 @@ class Groups:
         else:
             for controller in CONTROLLERS:
                 self._open_tree(controller, trees.get(controller))
-        for path in self._all():
+        self._folders = set(self._parents.values())
+        if unified is not None:
+            self._folders.add(unified / self._name)
+        for path in self._folders:
             sweep(path, itself=False)
         if unified is not None:
             self._open_fence(unified / self._name)
@@ -200,10 +205,6 @@ class Groups:
     def zygotes(self) -> str:
         """The file by which a zygote joins the fence, '' where there is none."""
         return "" if self.fence is None else str(self.fence / _ZYGOTES / "cgroup.procs")
-
-    def _all(self) -> set[Path]:
-        unified = _own_groups().get("")
-        return {*self._parents.values(), *([unified / self._name] if unified is not None else [])}
 
     def _open_tree(self, controller: str, own: Path | None) -> None:
         if own is None:
@@ -221,11 +222,12 @@ class Groups:
         try:
             offered = _words(own / "cgroup.controllers")
             wanted = [each for each in CONTROLLERS if each in offered]
+            switch_on = " ".join(f"+{each}" for each in wanted)
             if not set(wanted) <= _words(own / "cgroup.subtree_control"):
                 _make_room(own, f"{self._name}-server")
-                (own / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in wanted), encoding="ascii")
+                (own / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
             folder.mkdir(exist_ok=True)
-            (folder / "cgroup.subtree_control").write_text(" ".join(f"+{each}" for each in wanted), encoding="ascii")
+            (folder / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
         except OSError as error:
             self.missing.update(dict.fromkeys(CONTROLLERS, f"{own} is not delegated to this user: {error.strerror}"))
             return
@@ -249,7 +251,7 @@ class Groups:
 
     def close(self) -> None:
         """Every worker is gone."""
-        for path in self._all():
+        for path in self._folders:
             sweep(path, itself=True)
 
 

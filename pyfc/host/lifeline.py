@@ -160,5 +160,9 @@ class Lifeline:
         if flight.late:
             return faults.timed_out(flight.timeout, self._link.peak_memory)
         if self.is_exhausted:
-            return faults.out_of_memory(self.memory_size / _MEGABYTE, now - flight.started, self._link.peak_memory)
+            return self.out_of_memory(now - flight.started)
         return faults.exited(now - flight.started, self._link.peak_memory)
+
+    def out_of_memory(self, duration: float) -> Fault:
+        """What its calls, or its start, are answered when it was exhausted. Seconds."""
+        return faults.out_of_memory(self.memory_size / _MEGABYTE, duration, self._link.peak_memory)

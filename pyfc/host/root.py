@@ -40,6 +40,7 @@ def build(profile: dict[str, Any]) -> None:
         _show(place + AGAIN, path)
     for path in profile["hide"]:
         _hide(place + path)
+        _hide(place + AGAIN + path)
     _accounts(place, [("root", 0), *profile["users"]])
     _devices(place)
     for name, source in profile["own"].items():

@@ -172,21 +172,19 @@ class Sandbox:
 
     def wish(self, artefact: Artefact, limits: Limits, *, network: bool, compiles: bool = False) -> dict[str, Any]:
         """What a worker of one function settles into (enter.py); its cell is added by `confine`."""
-        code = str(artefact.folder)
-        return (
-            {
-                "digest": artefact.folder.name,
-                "network": network,
-                "disk": limits.disk_size,
-                "compiles": compiles,
-                "uid": 0,
-                "limits": self._limits(limits),
-                "read": [*_SYSTEM, *_interpreter(), *self._packages, code, str(artefact.cache), "/proc/self"],
-                "write": [*_DEVICES, *([str(artefact.cache)] if compiles else [])],
-            }
-            if self.mode != "off"
-            else {}
-        )
+        if self.mode == "off":
+            return {}
+        code, cache = str(artefact.folder), str(artefact.cache)
+        return {
+            "digest": artefact.folder.name,
+            "network": network,
+            "disk": limits.disk_size,
+            "compiles": compiles,
+            "uid": 0,
+            "limits": self._limits(limits),
+            "read": [*_SYSTEM, *_interpreter(), *self._packages, code, cache, "/proc/self"],
+            "write": [*_DEVICES, *([cache] if compiles else [])],
+        }
 
     def confine(self, wish: dict[str, Any], cell: Cell, limits: Limits) -> dict[str, Any]:
         """The wish for the worker in `cell`, whose groups are given the function's limits. Raises OSError."""

@@ -74,7 +74,9 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, worker: Watched) -> None:
-        """Look at it until it is active no more."""
+        """Look at it until it is active no more; not at one that may hold any amount."""
+        if not worker.memory_size:
+            return
         self._watched.add(worker)
         if self._timer is None:
             self._arm()
@@ -95,14 +97,14 @@ class Watch:
         began = time.monotonic()
         self._watched = {worker for worker in self._watched if worker.is_active}
         self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
-        counted = [worker for worker in self._watched if worker.memory_size and worker.group is None]
+        counted = [worker for worker in self._watched if worker.group is None]
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
-            if worker.memory_size and worker.group is not None:
+            if worker.group is not None:
                 held = _held(worker.group)
                 if held > worker.memory_size or worker.group.is_out_of_memory():
                     worker.exhaust(held)
-            elif worker.memory_size:
+            else:
                 self._count(worker, members.get(worker.pid) or tree(worker.pid), began)
         if self._watched:
             self._arm(time.monotonic() - began)

@@ -98,7 +98,7 @@ class Instance:
             sandbox = self._birth.confine(cell)
         except OSError as error:
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
-        link.worker.cell.watch(link.life)
+        cell.watch(link.life)
         environment = {**self._birth.init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
         link.send(frames.INIT, self._birth.init._replace(environment=environment, sandbox=sandbox))
         await self._step(link, frames.READY, timeout, "Loading the handler's module")
@@ -131,9 +131,8 @@ class Instance:
 
     @staticmethod
     def _ended(link: Link, closed: LinkClosed, duration: float) -> Fault:
-        life = link.life
-        if life.is_exhausted:
-            return faults.out_of_memory(life.memory_size / 1024 / 1024, duration, link.peak_memory)
+        if link.life.is_exhausted:
+            return link.life.out_of_memory(duration)
         peak = closed.how.peak_memory / 1024 / 1024 if closed.how is not None else 0.0
         return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 

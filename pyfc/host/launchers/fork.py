@@ -14,7 +14,7 @@ from collections import deque
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, Pipes, Worker
 from pyfc.host.runtimes import Runtime
-from pyfc.host.sandbox import Sandbox
+from pyfc.host.sandbox import Cell, Sandbox
 from pyfc.host.zygote import Zygote
 
 _log = logging.getLogger(__name__)
@@ -57,18 +57,23 @@ class ForkLauncher:
         self._last_name += 1
         cell = self._sandbox.cell(f"w{self._last_name}")
         try:
+            return await self._fork_into(cell, zygote, spec)
+        except BaseException:
+            self._sandbox.give_back(cell)
+            raise
+
+    async def _fork_into(self, cell: Cell, zygote: Zygote, spec: LaunchSpec) -> Worker:
+        try:
             pipes = Pipes()
         except OSError as error:
-            self._sandbox.give_back(cell)
             raise HostRefused(reason=f"no pipes: {error.strerror}") from error
-        if cell.uid:
-            os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
         tickets = cell.group.tickets if cell.group is not None else []
         try:
+            if cell.uid:
+                os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
             process = await zygote.fork(spec.limits, [*pipes.theirs, *tickets])
         except BaseException:
             pipes.close()
-            self._sandbox.give_back(cell)
             raise
         process.leads_group = not self._sandbox.has_namespaces
         pipes.close_theirs()

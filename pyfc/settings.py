@@ -49,6 +49,12 @@ class Settings:
     maximum_wait: float = _setting(10.0, "Longest wait of a call for a free instance, in seconds.")
     idle_timeout: float = _setting(300.0, "Seconds of idleness after which an instance is released.")
     spare_workers: int = _setting(1, "Started workers that wait for a function, per runtime; they hide a fork.")
+    templates: str = _setting(
+        "auto",
+        "auto: all instances but the first are copies of one that has imported the function; first: all; off: none.",
+        choices=("auto", "first", "off"),
+    )
+    spare_copies: int = _setting(1, "Copies of a template that wait for a call, per function; two while it is busy.")
     load_timeout: float = _setting(60.0, "Seconds that starting the runtime and importing a module may take.")
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 

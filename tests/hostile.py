@@ -3,6 +3,8 @@
     python tests/hostile.py        runs it in every mode possible here and prints the table of pyfc/host/README.md
 
 Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one who may not.
+With ` copies` after it every instance is a copy of a template; with ` import` each attack runs when its module is
+imported, in a template first and then in an instance of its own.
 """
 
 from __future__ import annotations
@@ -25,9 +27,10 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from support import FUNCTIONS, MODES, UID, Server, impossible, server_in_mode, template, wait_until
+from support import FUNCTIONS, MODES, UID, Server, impossible, is_keeper, server_in_mode, template, wait_until
 
 AT_ONCE = 4
+ALL_MODES = (*MODES, "root copies", "user copies", "root import", "user import")
 KEY = 0x50594643
 _SOURCE = FUNCTIONS / "hostile"
 
@@ -108,43 +111,88 @@ def handlers() -> list[str]:
 
 def run(mode: str) -> Report:
     """Every handler in one mode."""
+    base, _, way = mode.partition(" ")
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="pyfc-hostile-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        server = _server(mode, scratch)
+        server = _server(base, scratch, way)
         stack.callback(server.stop)
         there = stack.enter_context(_surroundings(server, scratch))
         outcomes, failures, calls = _attack(server, json.dumps(there).encode())
-        left = _left(server, mode) + [f"{path}/escaped" for path in OF_ALL if Path(path, "escaped").exists()]
+        left = _left(server, base) + [f"{path}/escaped" for path in OF_ALL if Path(path, "escaped").exists()]
         errors = server.stop()[1]
     return Report(outcomes, failures, calls, left, errors)
 
 
-def _server(mode: str, scratch: Path) -> Server:
+AT_IMPORT = """
+import json, os
+import attacks
+there = json.loads(os.environ["THERE"])
+there["pids"] = {"keeper": 1, "parent": os.getppid(), "neighbour": 3}
+there["descriptors"] = [6]  # of a template: its own end of its keeper's socket
+RESULT = getattr(attacks, os.environ["ATTACK"])(json.dumps(there).encode(), None)
+
+def handler(event, context):
+    return RESULT
+"""
+
+
+def _server(mode: str, scratch: Path, way: str) -> Server:
+    source = (_SOURCE / "index.py").read_text()
     files = {
-        "index.py": (_SOURCE / "index.py").read_text(),
+        **({"index.py": AT_IMPORT, "attacks.py": source} if way == "import" else {"index.py": source}),
         "healthy/index.py": "def handler(event, context):\n    return event\n",
-        "template.yml": _template(),
+        "template.yml": _template(scratch if way == "import" else None),
     }
-    server = server_in_mode(mode, scratch, files, PYFC_CANARY="1", PYFC_IDLE_TIMEOUT="1")
+    way_settings = {
+        "PYFC_TEMPLATES": "first" if way else "off",
+        **({"PYFC_LOAD_TIMEOUT": "3"} if way == "import" else {}),
+    }
+    server = server_in_mode(mode, scratch, files, PYFC_CANARY="1", PYFC_IDLE_TIMEOUT="1", **way_settings)
     (scratch / "home" / "secret").write_text("of the user")
     if mode != "root" and os.geteuid() == 0:
         os.chown(scratch / "home" / "secret", UID, UID)
     return server
 
 
-def _template() -> str:
-    functions = {
-        name: {"Handler": f"index.{name}", "Timeout": 10 if name in SLOW else 1}
-        for name in handlers()
-        if name != "network"
-    }
+def _template(scratch: Path | None) -> str:
+    """The functions; with `scratch` they attack when they are imported, what can be known before there is a server."""
+    functions: dict[str, dict[str, Any]] = {}
+    for name in handlers():
+        if name != "network":
+            functions[name] = {"Handler": f"index.{name}", "Timeout": 10 if name in SLOW else 1}
+            if scratch is not None:
+                variables = {"ATTACK": name, "THERE": json.dumps(_known(scratch))}
+                functions[name] |= {"Handler": "index.handler", "EnvironmentVariables": variables}
     document = json.loads(template(functions, "hostile"))
     healthy = {"echo": {"CodeUri": "./healthy", "Timeout": 60}}
     document["Resources"] |= json.loads(template(healthy, "healthy"))["Resources"]
-    document["Resources"] |= json.loads(template({"network": {"Handler": "index.network"}}, "offline"))["Resources"]
+    network: dict[str, Any] = {"Handler": "index.network"}
+    if scratch is not None:
+        variables = {"ATTACK": "network", "THERE": json.dumps(_known(scratch))}
+        network = {"Handler": "index.handler", "EnvironmentVariables": variables}
+    document["Resources"] |= json.loads(template({"network": network}, "offline"))["Resources"]
     document["Resources"]["offline"]["Properties"] = {"InternetAccess": False}
     return json.dumps(document)
+
+
+def _known(scratch: Path) -> dict[str, Any]:
+    """Those of `_surroundings` that have nothing to do with a running server."""
+    name = f"pyfc-hostile-{os.getpid()}"
+    data = scratch / "home" / "data"
+    return {
+        "data": str(data),
+        "code": [],
+        "secrets": [str(scratch / "home" / "secret"), str(scratch / "project" / "template.yml")],
+        "writable": [str(scratch / "home"), str(scratch / "project"), str(data)],
+        "of_all": OF_ALL,
+        "abstract": name,
+        "socket": str(scratch / "socket"),
+        "shared": name,
+        "key": KEY,
+        "groups": [str(each) for each in Path("/sys/fs/cgroup").glob("*/pyfc-*")],
+        "port": 1,
+    }
 
 
 @contextmanager
@@ -164,20 +212,12 @@ def _surroundings(server: Server, scratch: Path) -> Iterator[dict[str, Any]]:
     own = psutil.Process(server.process.pid)
     zygotes = own.children(recursive=True)
     try:
+        code = (server.data_dir / "code").iterdir()
         yield {
+            **_known(scratch),
             "pids": {"server": own.pid, **{f"zygote {number}": each.pid for number, each in enumerate(zygotes)}},
             "data": str(server.data_dir),
-            "code": [
-                str(path) for path in (server.data_dir / "code").iterdir() if not (path / "template.yml").exists()
-            ],
-            "secrets": [str(scratch / "home" / "secret"), str(scratch / "project" / "template.yml")],
-            "writable": [str(scratch / "home"), str(scratch / "project"), str(server.data_dir)],
-            "of_all": OF_ALL,
-            "abstract": name,
-            "socket": str(scratch / "socket"),
-            "shared": name,
-            "key": KEY,
-            "groups": [str(each) for each in Path("/sys/fs/cgroup").glob("*/pyfc-*")],
+            "code": [str(path) for path in code if not (path / "template.yml").exists()],
             "port": server.port,
         }
     finally:
@@ -256,12 +296,15 @@ def _left(server: Server, mode: str) -> list[str]:
         known = {each.pid for each in server.workers()} | {server.process.pid}
         known |= {each.ppid() for each in server.workers()}
         known |= {each.pid for each in psutil.Process(server.process.pid).children()}
+        known |= {each.pid for each in server.processes() if is_keeper(each.pid)}
         uids = range(70000, 71024) if mode == "root" else [UID]
         since = psutil.Process(server.process.pid).create_time()
         mine = _of(uids, since) if os.geteuid() == 0 else []  # an ordinary user has other processes too
         everything = {each.pid: each for each in [*server.processes(), *mine]}
         found = [f"{pid} {' '.join(each.cmdline())[:80]}" for pid, each in everything.items() if pid not in known]
-        return [*found, *(["too many workers"] if len(server.workers()) > 2 else [])]
+        functions = server.request("GET", "/").json["functions"]
+        instances = sum(sum(each.get("instances", {}).values()) for each in functions)
+        return [*found, *(["too many instances"] if instances > 1 else [])]
 
     try:
         wait_until(lambda: not _safely(strangers), "the end of what hostile functions have left", 60)
@@ -294,7 +337,7 @@ def table(reports: dict[str, Report]) -> str:
         cells = []
         for mode in reports:
             outcome = outcomes[mode][name]
-            reason = WEAKENED.get((name, mode))
+            reason = WEAKENED.get((name, mode.partition(" ")[0]))
             cells.append(f"**weakened**: {reason}" if reason and outcome.escaped else outcome.text)
         lines.append(f"| {name} | {layer_of[name]} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -302,7 +345,8 @@ def table(reports: dict[str, Report]) -> str:
 
 def main() -> int:
     """See module."""
-    reports = {mode: run(mode) for mode in MODES if not impossible(mode)}
+    wanted = sys.argv[1:] or ALL_MODES
+    reports = {mode: run(mode) for mode in wanted if not impossible(mode.partition(" ")[0])}
     sys.stdout.write(table(reports) + "\n")
     for mode, report in reports.items():
         sys.stderr.write(f"{mode}: {report.calls} healthy calls, failed: {report.failures[:5]}; left: {report.left}\n")

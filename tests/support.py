@@ -43,6 +43,14 @@ def namespace(pid: int) -> str:
         return ""
 
 
+def is_keeper(pid: int) -> bool:
+    """Whether a child of a zygote is no worker: its third descriptor is a control socket."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/3").startswith("socket:")
+    except OSError:
+        return False
+
+
 class Response(NamedTuple):
     status: int
     headers: Any
@@ -125,13 +133,14 @@ class Server:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that zygotes have forked. One in namespaces has a process outside that waits for it."""
-        found = []
+        """Workers, spares and templates. A zygote in namespaces has a process outside that waits for it."""
+        found: list[psutil.Process] = []
         for outside in psutil.Process(self.process.pid).children():
             children = outside.children()
             if children and namespace(children[0].pid) != namespace(outside.pid):
                 children = children[0].children()
-            found += children
+            for child in children:
+                found += child.children() if is_keeper(child.pid) else [child]
         return found
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:

@@ -84,7 +84,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "triggers": [trigger.type for trigger in entry.triggers],
         "served": function.code is not None,
         "url": path,
-        **(entry.route.counts() if isinstance(entry.route, Pool) else {}),
+        **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
     }
 
 

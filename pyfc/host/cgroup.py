@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from pyfc.host.kernel import change_user
+
 CONTROLLERS = ("memory", "pids", "cpu")
 _MEGABYTE = 1024 * 1024
 _SWEEP_TIME = 2.0
@@ -70,12 +72,24 @@ class Group:
         self.memory_size = 0
         """Bytes that the processes may hold; 0 while nothing is limited."""
 
-    def open(self) -> None:
-        """Make the folders, and the tickets to join. Raises OSError, leaving nothing behind."""
+    @property
+    def name(self) -> str:
+        """The last part of its folders' paths."""
+        return next(iter(self._folders.values())).name
+
+    def open(self, joins_as: int) -> None:
+        """Make the folders, and the tickets to join. Raises OSError, leaving nothing behind.
+
+        A ticket for a user lets its holder move processes of that user alone: the kernel asks who has opened it. In
+        version 2 there are none for users; `take` does it.
+        """
         try:
             for folder in dict.fromkeys(self._folders.values()):
                 folder.mkdir()
-                self.tickets.append(os.open(folder / self._files.join, os.O_WRONLY | os.O_CLOEXEC))
+                if not joins_as:
+                    self.tickets.append(os.open(folder / self._files.join, os.O_WRONLY | os.O_CLOEXEC))
+                elif self._version == 1:
+                    self.tickets.append(_opened_by(joins_as, folder / self._files.join))
             if "memory" in self._folders:
                 if self._files.as_one:
                     self._write("memory", self._files.as_one, 1)
@@ -87,6 +101,16 @@ class Group:
         except OSError:
             self.remove()
             raise
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether whoever has the tickets joins by them, or is to be taken in."""
+        return self._version == 1
+
+    def take(self, pid: int) -> None:
+        """Take in a process. Raises OSError."""
+        for folder in dict.fromkeys(self._folders.values()):
+            (folder / self._files.join).write_text(str(pid), encoding="ascii")
 
     def close_tickets(self) -> None:
         """After the worker has its copies."""
@@ -234,14 +258,16 @@ class Groups:
         self._parents = dict.fromkeys(wanted, folder)
         self.missing.update({each: f"{own} does not offer it" for each in CONTROLLERS if each not in wanted})
 
-    def make(self) -> Group | None:
-        """The groups of a new worker, None where there are none. Raises OSError."""
+    def make(self, joins_as: int = 0) -> Group | None:
+        """The groups of a new worker, which joins as a user of its own where that is not 0; None where there are none.
+        Raises OSError.
+        """
         self._left = [group for group in self._left if not group.remove()]
         if not self._parents:
             return None
         name = f"w{next(self._numbers)}"
         group = Group(self.version, {controller: path / name for controller, path in self._parents.items()})
-        group.open()
+        group.open(joins_as)
         return group
 
     def give_back(self, group: Group) -> None:
@@ -253,6 +279,18 @@ class Groups:
         """Every worker is gone."""
         for path in self._folders:
             sweep(path, itself=True)
+
+
+def _opened_by(uid: int, path: Path) -> int:
+    """A descriptor that this user has opened, as far as the kernel can tell. The change is this thread's alone."""
+    if uid == os.geteuid():
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    os.chown(path, uid, -1)
+    change_user(uid)
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    finally:
+        change_user(0)
 
 
 def _own_groups() -> dict[str, Path]:

@@ -25,7 +25,10 @@ import root
 
 _NAMESPACES = kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP | kernel.NEWPID
 _OWN = kernel.NEWNS | kernel.NEWIPC | kernel.NEWCGROUP
-_SHM = "mode=1777,size=64m"
+SHARED_MEMORY = 64
+"""MB of /dev/shm."""
+_SHM = "mode=1777,size=%dm" % SHARED_MEMORY
+_DISK = 512
 _INODES = 65536
 
 
@@ -37,15 +40,17 @@ class Cage:
         self.missing = missing
         """Layers that the host refuses, with its words."""
         self.has_namespaces = mode in ("root", "user")
+        self.inside: int = profile["inside"]
         self._profile = profile
         self._filters = {name: base64.b64decode(text) for name, text in profile["filters"].items()}
         self._pid_namespace = -1
-        self._covered: list[str] = []
+        self.covered: list[str] = []
+        self._is_keeper = False
 
     def isolate(self) -> None:
         """In the zygote: new namespaces. Its next child, and no other, is the first process in them."""
         if self.mode == "user":
-            kernel.unshare_user(_NAMESPACES, self._profile["inside"])
+            kernel.unshare_user(_NAMESPACES, self.inside)
         elif self.mode == "root":
             kernel.unshare(_NAMESPACES)
 
@@ -53,7 +58,7 @@ class Cage:
         """In the first process of the namespaces: its root, and what all workers inherit."""
         if self.has_namespaces:
             self._pid_namespace = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-            self._covered = root.covered(self._profile)
+            self.covered = root.covered(self._profile)
             root.build(self._profile)
             kernel.drop_bounding_set()
         if kernel.LINUX:
@@ -61,7 +66,7 @@ class Cage:
 
     def fork(self) -> int:
         """os.fork, in whose child everything of this module but `begin` and `settle` has been done."""
-        if not self.has_namespaces:
+        if not self.has_namespaces or self._is_keeper:
             return os.fork()
         kernel.unshare(kernel.NEWPID)
         try:
@@ -73,6 +78,19 @@ class Cage:
             kernel.setns(self._pid_namespace, kernel.NEWPID)  # only from here can there be another one
         return pid
 
+    def keep(self, *, network: bool) -> dict[str, int]:
+        """In a fork of a zygote: be the keeper of one function (keeper.py), the first process of its namespaces. Its
+        mount and process namespace, to come back to.
+        """
+        os.setsid()
+        kernel.unshare(_OWN | (0 if network else kernel.NEWNET))
+        if not network:
+            kernel.raise_loopback()
+        kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+        self._die_with_the_zygote()
+        self._is_keeper = True
+        return {name: os.open("/proc/self/ns/" + name, os.O_RDONLY | os.O_CLOEXEC) for name in ("mnt", "pid")}
+
     def begin(self, limits: dict[str, int]) -> None:
         """In a worker: what its function has no say in. `limits`: resource limits by the name after RLIMIT_."""
         os.setsid()
@@ -81,12 +99,13 @@ class Cage:
         if self.has_namespaces:
             kernel.unshare(_OWN)
             flags = kernel.MS_NOSUID | kernel.MS_NODEV
-            kernel.mount("tmpfs", "/tmp", "tmpfs", flags, "mode=1777,size=512m,nr_inodes=%d" % _INODES)
-            root.show_again(self._covered)
+            kernel.mount("tmpfs", "/tmp", "tmpfs", flags, _temporary(_DISK))
+            root.show_again(self.covered)
             kernel.mount("tmpfs", "/dev/shm", "tmpfs", flags | kernel.MS_NOEXEC, _SHM)
             if "proc" not in self.missing:
                 read_only = kernel.MS_RDONLY if self.mode == "root" else 0  # `settle` writes a user map
-                kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC | read_only)
+                hidden = "hidepid=2" if self._is_keeper else ""  # of a template: its keeper and its copies
+                kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC | read_only, hidden)
         self._die_with_the_zygote()
         os.umask(0o022)
 
@@ -96,9 +115,10 @@ class Cage:
             return
         if self.has_namespaces:
             self._furnish_for(wish)
-        if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing:
+        is_template = wish.get("template", False)
+        if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing and not is_template:
             # In which nobody else's processes count; outside, the limit of now goes on, so the new one is set after.
-            kernel.unshare_user(0, self._profile["inside"])
+            kernel.unshare_user(0, self.inside)
         for name, value in wish["limits"].items():
             _limit(name, value)
         if self.mode == "root" and wish["uid"]:
@@ -113,16 +133,29 @@ class Cage:
             kernel.landlock(wish["read"], wish["write"])
         if "seccomp" not in self.missing:
             name = "own" if self.has_namespaces else "shared" if wish["network"] else "offline"
-            kernel.load_filter(self._filters[name])
+            kernel.load_filter(self._filters["template" if is_template else name])
+
+    def settle_copy(self, processes: int) -> None:
+        """In a copy of a template, after its keeper has furnished it: give up what its new user namespace gave it.
+        `processes`: most of them, where no control group counts them; 0 if one does.
+        """
+        if processes:
+            _limit("NPROC", processes)
+        os.setresgid(self.inside, self.inside, self.inside)
+        os.setresuid(self.inside, self.inside, self.inside)
+        kernel.drop_capabilities()
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        if "landlock" not in self.missing:
+            kernel.landlock([], [])
+        kernel.load_filter(self._filters["copy"])
 
     def _furnish_for(self, wish: dict[str, Any]) -> None:
-        if not wish["network"]:
+        if not wish["network"] and not self._is_keeper:
             kernel.unshare(kernel.NEWNET)
             kernel.raise_loopback()
-        if wish["disk"] != 512:
+        if wish["disk"] != _DISK:
             flags = kernel.MS_REMOUNT | kernel.MS_NOSUID | kernel.MS_NODEV
-            size = "mode=1777,size=%dm,nr_inodes=%d" % (wish["disk"], _INODES * wish["disk"] // 512)
-            kernel.mount("tmpfs", "/tmp", "tmpfs", flags, size)
+            kernel.mount("tmpfs", "/tmp", "tmpfs", flags, _temporary(wish["disk"]))
         if wish["digest"]:
             kernel.bind(root.HIDDEN + "/code/" + wish["digest"], "/code")
             kernel.bind(root.HIDDEN + "/cache/" + wish["digest"], "/cache", writable=wish["compiles"])
@@ -137,6 +170,15 @@ class Cage:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         if not self.has_namespaces and (os.getppid() != parent or parent == 1):
             os._exit(0)  # it died before the signal was asked for
+
+
+def inodes(disk: int) -> int:
+    """Most files of a file system with `disk` MB."""
+    return _INODES * disk // _DISK
+
+
+def _temporary(disk: int) -> str:
+    return "mode=1777,size=%dm,nr_inodes=%d" % (disk, inodes(disk))
 
 
 def nest(profile: dict[str, Any]) -> Cage:

@@ -25,11 +25,11 @@ _MNT_DETACH = 2
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 
-_NUMBERS = {"x86_64": (155, 317), "aarch64": (41, 277)}
-"""pivot_root and seccomp; what is newer has one number everywhere."""
-_PIVOT_ROOT, _SECCOMP = _NUMBERS.get(platform.machine(), (-1, -1))
+_NUMBERS = {"x86_64": (155, 317, 117), "aarch64": (41, 277, 147)}
+"""pivot_root, seccomp and setresuid; what is newer has one number everywhere."""
+_PIVOT_ROOT, _SECCOMP, _SETRESUID = _NUMBERS.get(platform.machine(), (-1, -1, -1))
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
-_AT_RECURSIVE, _AT_FDCWD = 0x8000, -100
+_AT_RECURSIVE, _AT_EMPTY_PATH, _AT_FDCWD = 0x8000, 0x1000, -100
 _SCOPES = 3
 """Landlock: no abstract UNIX socket of, and no signal to, a process outside."""
 SCOPES_SINCE = 6
@@ -49,8 +49,8 @@ def _call(name: str, *arguments: object) -> int:
     return result
 
 
-def _syscall(name: str, number: int, *arguments: object) -> int:
-    """Integers go as C longs: pointers are passed as they are."""
+def syscall(name: str, number: int, *arguments: object) -> int:
+    """A call by its number. Integers go as C longs: pointers are passed as they are."""
     if number < 0:
         raise OSError(38, "no number is known for this processor", name)
     assert _libc is not None
@@ -82,6 +82,11 @@ def setns(descriptor: int, kind: int) -> None:
     _call("setns", descriptor, kind)
 
 
+def change_user(uid: int) -> None:
+    """Be another effective user, in this thread alone (the C library's call changes all); root may come back."""
+    syscall("setresuid", _SETRESUID, -1, uid, -1)
+
+
 def prctl(option: int, value: int) -> None:
     """Change something of this process."""
     _call("prctl", option, value, 0, 0, 0)
@@ -100,14 +105,19 @@ def bind(source: str, target: str, *, writable: bool = False, devices: bool = Fa
     """Show `source` at `target` too, with what is mounted below it: read-only and without setuid programs."""
     mount(source, target, "", MS_BIND | MS_REC)
     flags = MS_NOSUID | (0 if writable else MS_RDONLY) | (0 if devices else MS_NODEV)
-    attributes = struct.pack("=QQQQ", flags, 0, 0, 0)  # these flags have the same values here
     try:
-        size = len(attributes)
-        _syscall("mount_setattr", _MOUNT_SETATTR, _AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, size)
+        set_mount_flags(_AT_FDCWD, target, flags)  # these flags have the same values here
     except OSError as error:
         if error.errno != 38:
             raise
         mount("", target, "", MS_REMOUNT | MS_BIND | flags)  # before Linux 5.12: the topmost mount alone
+
+
+def set_mount_flags(descriptor: int, path: str, flags: int) -> None:
+    """Add flags to the mount at `path`, or that of `descriptor` if it is "", and to all below it. Linux 5.12."""
+    attributes = struct.pack("=QQQQ", flags, 0, 0, 0)
+    how = _AT_RECURSIVE | (0 if path else _AT_EMPTY_PATH)
+    syscall("mount_setattr", _MOUNT_SETATTR, descriptor, os.fsencode(path), how, attributes, len(attributes))
 
 
 def unmount(target: str) -> None:
@@ -117,7 +127,7 @@ def unmount(target: str) -> None:
 
 def pivot_root() -> None:
     """Make the current folder, a mount, the root, and forget the old one."""
-    _syscall("pivot_root", _PIVOT_ROOT, b".", b".")
+    syscall("pivot_root", _PIVOT_ROOT, b".", b".")
     unmount(".")
     os.chdir("/")
 
@@ -141,13 +151,13 @@ def load_filter(program: bytes) -> None:
     """Let `program` (seccomp.py) judge every system call from now on."""
     code = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    _syscall("seccomp", _SECCOMP, 1, 0, header)
+    syscall("seccomp", _SECCOMP, 1, 0, header)
 
 
 def landlock_version() -> int:
     """The version of Landlock, 0 where there is none."""
     try:
-        return _syscall("landlock", _LANDLOCK_CREATE, None, 0, 1)
+        return syscall("landlock", _LANDLOCK_CREATE, None, 0, 1)
     except OSError:
         return 0
 
@@ -162,11 +172,11 @@ def landlock(read: list[str], write: list[str]) -> None:
     if not files and not scopes:
         return
     attributes = struct.pack("=QQQ", files, 0, scopes)[: 24 if scopes else 8]
-    rules = _syscall("landlock", _LANDLOCK_CREATE, attributes, len(attributes), 0)
+    rules = syscall("landlock", _LANDLOCK_CREATE, attributes, len(attributes), 0)
     try:
         for path, access in [(path, READ) for path in read] + [(path, READ | WRITE | _REFER) for path in write]:
             _landlock_rule(rules, path, access & files)
-        _syscall("landlock", _LANDLOCK_RESTRICT, rules, 0)
+        syscall("landlock", _LANDLOCK_RESTRICT, rules, 0)
     finally:
         os.close(rules)
 
@@ -179,7 +189,7 @@ def _landlock_rule(rules: int, path: str, access: int) -> None:
     try:
         if not os.path.isdir(path):
             access &= _OF_FILES
-        _syscall("landlock", _LANDLOCK_ADD, rules, 1, struct.pack("=Qi", access, place), 0)
+        syscall("landlock", _LANDLOCK_ADD, rules, 1, struct.pack("=Qi", access, place), 0)
     finally:
         os.close(place)
 

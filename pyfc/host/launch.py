@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from pyfc.errors import HostRefused
 from pyfc.host.ahead import open_claims
 from pyfc.host.process import Process
 from pyfc.host.runtimes import Runtime
-from pyfc.host.sandbox import Cell
+from pyfc.host.sandbox import Cell, Sandbox
+from pyfc.wire.frames import Init
 
 _PIPE_SIZE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TemplateSpec:
+    """What a template needs to know of its function."""
+
+    key: str
+    """Functions with the same key share a template: whatever decides what it is like is in it."""
+    init: Init
+    """As for an instance, with `template` filled."""
+    confine: Callable[[Cell], dict[str, Any]]
+    """What it settles into, its cell given the function's limits. Raises OSError."""
+    code: str
+    """The digest of the code that its copies are shown; '' for the template's own."""
+    disk: int
+    """MB of their /tmp."""
+    network: bool
+    load_timeout: float
+    initialization_timeout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +44,8 @@ class LaunchSpec:
     runtime: Runtime
     limits: dict[str, int]
     """Resource limits by the name after RLIMIT_."""
+    template: TemplateSpec | None = None
+    """What its template is to be, if it may be a copy of one."""
 
 
 class Pipes:
@@ -86,6 +109,10 @@ class Worker:
     """Takes back frames to the worker that it has not read (ahead.py); -1 where that is impossible."""
     cell: Cell
     give_back: Callable[[Cell], None]
+    prelude: bytes = b""
+    """What its template wrote when it imported the function; the first copy has it."""
+    is_initialized: bool = False
+    """Its template has run the initializer."""
 
     def close(self) -> None:
         """It is gone: close the descriptors, give its cell back."""
@@ -95,11 +122,55 @@ class Worker:
         self.give_back(self.cell)
 
 
+async def start(
+    sandbox: Sandbox,
+    order: Callable[[Cell, list[int]], Awaitable[Process]],
+    *,
+    joins_as: int = 0,
+    give_back: Callable[[Cell], None] | None = None,
+) -> Worker:
+    """A worker made by `order`, which gets its cell and its descriptors: frames in, frames out, output, tickets.
+    `joins_as`: the user who joins its control groups, 0 for whoever forks. Raises HostRefused, leaving nothing behind.
+    """
+    cell = sandbox.cell(joins_as)
+    try:
+        pipes = Pipes()
+    except OSError as error:
+        sandbox.give_back(cell)
+        raise HostRefused(reason=f"no pipes: {error.strerror}") from error
+    try:
+        if cell.uid:
+            os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
+        tickets = cell.group.tickets if cell.group is not None else []
+        process = await order(cell, [*pipes.theirs, *tickets])
+    except BaseException:
+        pipes.close()
+        sandbox.give_back(cell)
+        raise
+    process.leads_group = not sandbox.has_namespaces
+    pipes.close_theirs()
+    if cell.group is not None:
+        cell.group.close_tickets()
+    outgoing, incoming, output, claims = pipes.ours
+    return Worker(
+        process=process,
+        incoming=incoming,
+        outgoing=outgoing,
+        output=output,
+        claims=claims,
+        cell=cell,
+        give_back=give_back or sandbox.give_back,
+    )
+
+
 class Launcher(Protocol):
     """One way to start workers."""
 
     async def launch(self, spec: LaunchSpec) -> Worker:
         """Start one. Raises HostRefused when the host has no room, leaving nothing behind."""
+
+    def status(self, spec: LaunchSpec) -> str:
+        """Of the template of such workers: `ready`, `none` while it is not needed, or why there is none."""
 
     async def close(self) -> None:
         """End what the launcher itself keeps running, workers included."""

@@ -30,6 +30,8 @@ class Runtime:
     marks: bool
     """Whether its workers take one frame per read and end each call's output with a mark: what calls that are sent
     ahead need."""
+    templates: bool
+    """Whether its workers can be templates, which have imported their function and make copies of themselves."""
     refused: Mapping[str, str]
     """Names it knows and will not run, with the reason and what to do."""
 
@@ -53,6 +55,7 @@ def _read(path: Path) -> Runtime:
         start=table["start"],
         zygote=table.get("zygote", ""),
         marks=table.get("marks", False),
+        templates=table.get("templates", False),
         refused=table.get("refused", {}),
     )
 

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import functools
 import hashlib
+import itertools
 import os
 import shutil
 import site
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfc.errors import HostRefused
-from pyfc.host import metadata, seccomp
+from pyfc.host import clone, metadata, seccomp
 from pyfc.host.bundle import Artefact
 from pyfc.host.cgroup import Group, Groups
 from pyfc.host.process import in_thread
@@ -30,6 +31,8 @@ from pyfc.model.function import Limits
 LINUX = sys.platform.startswith("linux")
 PROCESSES = 1024
 """Processes and threads of an instance: FC's limit."""
+_COPIES = 8
+"""Instances of a function that may have as many processes at the same time."""
 LIMITS = {"CORE": 0, "NOFILE": 1024}
 """Resource limits of every worker, by the name after RLIMIT_ (descriptors: FC's limit)."""
 _FURTHER = {"MEMLOCK": 64 * 1024, "MSGQUEUE": 0, "RTPRIO": 0, "NICE": 0, "SIGPENDING": 1024}
@@ -94,6 +97,7 @@ class Sandbox:
         self._folders = self._data_folder / "tmp"
         self._packages = [os.path.realpath(path) for path in packages if os.path.isdir(path)]
         self._watch = Watch()
+        self._numbers = itertools.count(1)
         self._uids = list(range(_FIRST_UID + _USERS - 1, _FIRST_UID - 1, -1))
 
     def open(self) -> None:
@@ -119,6 +123,16 @@ class Sandbox:
         """Whether workers have a root of their own."""
         return self.mode in {"root", "user"}
 
+    @property
+    def bears_templates(self) -> bool:
+        """Whether instances may be copies of a template here: their namespaces and the filter are its boundary."""
+        return self.has_namespaces and "seccomp" not in self.refused and "proc" not in self.refused
+
+    @property
+    def most_processes(self) -> int:
+        """Most processes that an instance may have where no control group counts them; else 0."""
+        return 0 if "pids" in self.groups.controllers else PROCESSES
+
     def told(self, mode: str, refused: dict[str, str]) -> None:
         """A zygote has entered `mode`."""
         self.mode, self.refused = mode, refused
@@ -141,18 +155,22 @@ class Sandbox:
                 "own": _text(seccomp.program(shared_processes=False)),
                 "shared": _text(seccomp.program(shared_processes=True)),
                 "offline": _text(seccomp.program(shared_processes=True, network=False)),
+                "template": _text(seccomp.program(shared_processes=False, bears=clone.FLAGS)),
+                "copy": _text(seccomp.program_of_copy()),
             },
         }
 
-    def cell(self, name: str) -> Cell:
-        """Room for a new worker. Raises HostRefused."""
+    def cell(self, joins_as: int = 0) -> Cell:
+        """Room for a new worker, which joins its control groups as a user of its own where that is not 0. Raises
+        HostRefused.
+        """
         if not self._uids:
             raise HostRefused(reason=f"{_USERS} instances have a user of their own, there are no more")
-        folder = self._folders / name if self.mode == "plain" else None
+        folder = self._folders / f"w{next(self._numbers)}" if self.mode == "plain" else None
         try:
             if folder is not None:
                 folder.mkdir(mode=0o700)
-            group = self.groups.make()
+            group = self.groups.make(joins_as)
         except OSError as error:
             raise HostRefused(reason=f"no place for another instance: {error}") from error
         return Cell(self._uids.pop() if self.mode == "root" else 0, group, folder, self._watch.add)
@@ -190,12 +208,19 @@ class Sandbox:
         """The wish for the worker in `cell`, whose groups are given the function's limits. Raises OSError."""
         if not wish:
             return wish
-        cell.memory_size = limits.memory_size * _MEGABYTE
-        if cell.group is not None:
+        if cell.group is not None and not cell.memory_size:  # a copy of a template was limited before it was needed
             cell.group.limit(limits.memory_size, limits.disk_size, PROCESSES)
+        cell.memory_size = limits.memory_size * _MEGABYTE
         own = [*wish["write"], *([str(cell.folder)] if cell.folder is not None else [])]
         files = {"read": [], "write": []} if self.has_namespaces else {"write": own}
         return {**wish, **files, "uid": cell.uid}
+
+    def for_template(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """The wish of a template. Where no control group counts processes, those of its copies count as its own."""
+        limits = dict(wish["limits"])
+        if "NPROC" in limits:
+            limits["NPROC"] *= _COPIES
+        return {**wish, "limits": limits, "template": True}
 
     def _limits(self, limits: Limits) -> dict[str, int]:
         """Resource limits that depend on the function or on what else there is."""

@@ -117,9 +117,12 @@ def numbers(machine: str) -> dict[str, int]:
     return {name: int(found[column]) for name, *found in rows if found[column] != "-"}
 
 
-def program(machine: str = platform.machine(), *, shared_processes: bool, network: bool = True) -> bytes:
+def program(
+    machine: str = platform.machine(), *, shared_processes: bool, network: bool = True, bears: int = 0
+) -> bytes:
     """The filter as the kernel takes it; b"" for a processor that it is not written for. Without `network` no socket
-    can be made but UNIX ones.
+    can be made but UNIX ones. `bears`: the flags of a clone that a template may make although they name namespaces
+    (clone.py); 0 for none.
 
     With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
     them, share memory by key, or leave its process group, by which what it starts is found and ended. Leaving seems to
@@ -135,10 +138,27 @@ def program(machine: str = platform.machine(), *, shared_processes: bool, networ
         (_LOAD, 0, 0, _NUMBER),
     ]
     special = {**_arguments(network=network), **(_among_others() if shared_processes else {})}
+    if bears:  # the keeper may have the same user
+        special.update(_of_itself())
+        special["clone"] = [*_if_one_of(0, (bears,), _ALLOW), *special["clone"]]
     for name, block in special.items():
         if name in calls:
             code += [(_EQUAL, 0, len(block), calls[name]), *block]
     code += _bisect(_regions(sorted(calls.values())))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def program_of_copy(machine: str = platform.machine()) -> bytes:
+    """The second filter of a template's copy: it makes no namespaces and no siblings."""
+    if machine not in ARCHITECTURES:
+        return b""
+    denial = _if_any_bit(0, _NEW_NAMESPACES | _CLONE_PARENT, _DENY)
+    code: list[Instruction] = [
+        (_LOAD, 0, 0, _NUMBER),
+        (_EQUAL, 0, len(denial), numbers(machine)["clone"]),
+        *denial,
+        _return(_ALLOW),
+    ]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
@@ -155,16 +175,18 @@ def _arguments(*, network: bool) -> dict[str, list[Instruction]]:
 
 def _among_others() -> dict[str, list[Instruction]]:
     """Further ones, of a worker without a process namespace of its own."""
-    of_itself: dict[str, list[Instruction]] = {
-        name: [*_if_one_of(argument, (0,), _ALLOW), _return(_DENY)] for name, argument in _OF_A_PROCESS.items()
-    }
     return {
-        **of_itself,
+        **_of_itself(),
         **{name: [_return(_DENY)] for name in ("shmget", "semget", "msgget")},  # its memory is everybody's
         "kill": [*_if_one_of(0, (_EVERYBODY,), _DENY), _return(_ALLOW)],
         "setpgid": [_return(_PRETEND)],
         "setsid": [_return(_PRETEND)],
     }
+
+
+def _of_itself() -> dict[str, list[Instruction]]:
+    """Calls that may change nobody but the caller."""
+    return {name: [*_if_one_of(argument, (0,), _ALLOW), _return(_DENY)] for name, argument in _OF_A_PROCESS.items()}
 
 
 def _socket() -> list[Instruction]:

@@ -1,23 +1,25 @@
-"""The supervisor's end of a zygote's control socket.
+"""The supervisor's end of the control socket of a zygote or a keeper.
 
-1. The zygote is started with posix_spawn and a clean environment; this process never forks itself.
-2. Nested comes first. Fork goes out with descriptors, Forked comes back with a pidfd, Exited when the zygote has
-   waited for a worker. The frames are those of the wire; runtimes/README.md lists them.
-3. Numbers of processes that a zygote tells are those of its own namespace; a pidfd knows ours.
-4. When the socket closes the zygote is gone and its workers die with it (they asked the kernel for that).
+1. The zygote is started with posix_spawn and a clean environment; this process never forks itself. A keeper is a fork
+   of the zygote.
+2. Nested comes first from a zygote. Fork, Keep and Bear go out with descriptors, Forked comes back with a pidfd, Exited
+   when a process was waited for. The frames are those of the wire; runtimes/README.md lists them.
+3. Numbers of processes that are told are those of the other side's own namespace; a pidfd knows ours.
+4. When the socket closes the other side is gone and its processes die with it (the kernel was asked for that).
 """
 
 from __future__ import annotations
 
 import array
 import asyncio
+import errno
 import json
 import os
 import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from pyfc.wire import frames
 _HOST = Path(__file__).resolve().parent
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 _CONTROL = 3
+_ENDED = "its zygote has ended"
 _LOST = -1
 """Stands for a descriptor that was sent and could not be received."""
 
@@ -57,13 +60,19 @@ def _spawn(program: Path, profile: str, control: socket.socket) -> int:
         os.close(null)
 
 
-class Zygote:
-    """One warm interpreter, locked in by `profile` (sandbox.py). Create it inside the running loop."""
+class NotMade(HostRefused):
+    """this host refused a new instance: {reason}"""
 
-    def __init__(self, program: Path, profile: dict[str, Any]) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.pid = _spawn(program, json.dumps(profile), theirs)
+    @property
+    def is_untrusted(self) -> bool:
+        """Not for want of room: a template is not what it must be."""
+        return self.fields["number"] == errno.EPERM
+
+
+class Control:
+    """One control socket. Create it inside the running loop."""
+
+    def __init__(self, ours: socket.socket) -> None:
         self.ended = False
         self._loop = asyncio.get_running_loop()
         self._socket = ours
@@ -75,18 +84,20 @@ class Zygote:
         self._last_token = 0
         self._sending = asyncio.Lock()
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self.nested: asyncio.Future[frames.Nested] = self._loop.create_future()
-        """How it has locked itself in; HostRefused if it ended before it could tell."""
         self._loop.add_reader(ours, self._readable)
 
     async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
         """A new worker with `descriptors` as frames in, frames out and output. Raises HostRefused."""
+        return await self._order(frames.FORK, frames.Fork(limits), descriptors)
+
+    async def _order(self, kind: int, header: tuple[object, ...], descriptors: list[int]) -> Process:
+        """Have a process made. Raises HostRefused."""
         self._last_token += 1
         token = self._last_token
         future = self._forks[token] = self._loop.create_future()
         try:
             async with self._sending:
-                await self._send(frames.FORK, token, frames.Fork(limits), descriptors)
+                await self._send(kind, token, header, descriptors)
             process: Process = await future
         finally:
             self._forks.pop(token, None)
@@ -103,7 +114,7 @@ class Zygote:
             except BlockingIOError:
                 await self._writable()
             except OSError as error:
-                raise HostRefused(reason=f"its zygote has ended ({error.strerror})") from error
+                raise HostRefused(reason=f"{_ENDED} ({error.strerror})") from error
 
     async def _writable(self) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
@@ -137,7 +148,7 @@ class Zygote:
         actions: dict[int, Callable[[int, list[Any]], None]] = {
             frames.FORKED: self._forked,
             frames.EXITED: self._exited,
-            frames.NESTED: lambda _, header: self.nested.set_result(frames.Nested(*header[:2])),
+            frames.NESTED: self._told,
         }
         while len(self._buffer) >= 4:
             size = 4 + int.from_bytes(self._buffer[:4], "big")
@@ -149,12 +160,15 @@ class Zygote:
             if kind in actions:
                 actions[kind](token, header)
 
+    def _told(self, _token: int, header: list[Any]) -> None:
+        """Nested; only a zygote sends it."""
+
     def _forked(self, token: int, header: list[Any]) -> None:
-        pid, has_pidfd = header[:2]
+        pid, has_pidfd, *reason = header[:3]
         pidfd = self._descriptors.popleft() if has_pidfd else None
         future = self._forks.pop(token, None)
         try:
-            process = self._workers[pid] = _process(pid, pidfd)
+            process = self._workers[pid] = _process(pid, pidfd, reason)
         except HostRefused as error:  # a worker that was forked all the same ends when its pipes are closed
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -180,13 +194,56 @@ class Zygote:
         while self._descriptors:
             if (descriptor := self._descriptors.popleft()) != _LOST:
                 os.close(descriptor)
-        waiting: list[asyncio.Future[Any]] = [*self._forks.values(), self.nested]
-        for future in waiting:
-            if not future.done():
-                future.set_exception(HostRefused(reason="its zygote has ended"))
-        self.nested.exception()  # nobody may be waiting for it
+        self._fail(list(self._forks.values()))
         for process in self._workers.values():
             process.orphaned()
+        self._finish()
+
+    @staticmethod
+    def _fail(waiting: Sequence[asyncio.Future[Any]]) -> None:
+        for future in waiting:
+            if not future.done():
+                future.set_exception(HostRefused(reason=_ENDED))
+                future.exception()  # nobody may be waiting for it
+
+    def _finish(self) -> None:
+        """The socket is closed: `_gone` is to be set when the process is no more."""
+        _settle(self._gone)
+
+    async def close(self) -> None:
+        """End the other side and every process it still has; returns when it is gone."""
+        if not self.ended:
+            self._socket.shutdown(socket.SHUT_WR)
+        await asyncio.shield(self._gone)
+
+
+class Zygote(Control):
+    """One warm interpreter, locked in by `profile` (sandbox.py)."""
+
+    def __init__(self, program: Path, profile: dict[str, Any]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.pid = _spawn(program, json.dumps(profile), theirs)
+        super().__init__(ours)
+        self.nested: asyncio.Future[frames.Nested] = self._loop.create_future()
+        """How it has locked itself in; HostRefused if it ended before it could tell."""
+
+    async def keep(self, *, network: bool) -> Keeper:
+        """A keeper for one function. Raises HostRefused."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await self._order(frames.KEEP, frames.Keep({"network": network}), [theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
+        return Keeper(ours, process)
+
+    def _told(self, _token: int, header: list[Any]) -> None:
+        self.nested.set_result(frames.Nested(*header[:2]))
+
+    def _finish(self) -> None:
+        self._fail([self.nested])
         in_thread(self._reap)
 
     def _reap(self) -> None:
@@ -194,17 +251,30 @@ class Zygote:
         os.waitpid(self.pid, 0)
         self._loop.call_soon_threadsafe(_settle, self._gone)
 
-    async def close(self) -> None:
-        """End the zygote and every worker it still has; returns when it is gone."""
-        if not self.ended:
-            self._socket.shutdown(socket.SHUT_WR)
-        await self._gone
+
+class Keeper(Control):
+    """The trusted parent of one function's template and of its copies."""
+
+    def __init__(self, ours: socket.socket, process: Process) -> None:
+        super().__init__(ours)
+        self._process = process
+
+    async def bear(self, order: frames.Bear, descriptors: list[int]) -> Process:
+        """A copy of the template. Raises HostRefused."""
+        return await self._order(frames.BEAR, order, descriptors)
+
+    def _finish(self) -> None:
+        if self._process.exit is not None:
+            _settle(self._gone)
+            return
+        self._process.on_exit = lambda _: _settle(self._gone)
+        self._process.send_signal(signal.SIGKILL)  # whatever it still has ends with it
 
 
-def _process(pid: int, pidfd: int | None) -> Process:
-    """The worker that the zygote tells of. Raises HostRefused if there is none, or if it could not be ended here."""
+def _process(pid: int, pidfd: int | None, reason: list[str]) -> Process:
+    """The process that was told of. Raises HostRefused if there is none, or if it could not be ended here."""
     if pid < 0:
-        raise HostRefused(reason=os.strerror(-pid))
+        raise NotMade(number=-pid, reason=reason[0] if reason and -pid == errno.EPERM else os.strerror(-pid))
     return Process(pid if pidfd is None else _number(pidfd), pidfd)
 
 

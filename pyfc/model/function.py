@@ -46,6 +46,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A lifecycle hook: its handler, '' for none, and the seconds it may take (FC: at most 90)."""
+
+    handler: str = ""
+    timeout: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """One function of one service. `code` is None where it can not be run (its runtime is not supported)."""
 
@@ -54,11 +62,17 @@ class Function:
     runtime: str
     handler: str
     initializer: str = ""
+    pre_freeze: Hook = Hook()
+    """Runs before an idle instance is frozen."""
+    pre_stop: Hook = Hook()
+    """Runs before an instance is ended."""
     description: str = ""
     code: Code | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     maximum_instance_count: int | None = None
+    snapshot: str = ""
+    """`initialized`: instances are copies of one that has run its initializer, which they do not run again."""
     internet_access: bool = True
     """False cuts its instances off every network, this machine's loopback included; so does its service's."""
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from pyfc.model.function import Code, Function, Limits, Service
+from pyfc.model.function import Code, Function, Hook, Limits, Service
 from pyfc.model.names import Target
 from pyfc.model.trigger import Trigger
 from pyfc.stores.interface import Change as StoreChange
@@ -91,4 +91,5 @@ def _change(change: StoreChange) -> Change:
 
 def _function(fields: dict[str, Any]) -> Function:
     code = Code(**fields["code"]) if fields["code"] is not None else None
-    return Function(**{**fields, "code": code, "limits": Limits(**fields["limits"])})
+    hooks = {name: Hook(**fields[name]) for name in ("pre_freeze", "pre_stop")}
+    return Function(**{**fields, **hooks, "code": code, "limits": Limits(**fields["limits"])})

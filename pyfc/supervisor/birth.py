@@ -6,6 +6,7 @@ and open nothing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import site
 import sysconfig
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyfc.host.bundle import Artefact
-from pyfc.host.launch import LaunchSpec
+from pyfc.host.launch import LaunchSpec, TemplateSpec
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import LIMITS, Cell, Sandbox
 from pyfc.model.function import Function, Service
@@ -65,14 +66,50 @@ def birth(
         concurrency=concurrency,
         mark=os.urandom(_MARK).hex() if runtime.marks and concurrency == 1 else "",
         sandbox=wish,
+        template={},
+        hooks=_hooks(function),
     )
+
+    def confine(cell: Cell) -> dict[str, Any]:
+        return sandbox.confine(wish, cell, function.limits)
+
+    template = _template(function, init, confine, settings, network=network) if runtime.templates else None
     return Birth(
-        spec=LaunchSpec(runtime=runtime, limits=LIMITS),
+        spec=LaunchSpec(runtime=runtime, limits=LIMITS, template=template),
         init=init,
         load_timeout=settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
         maximum_result=settings.maximum_result,
-        confine=lambda cell: sandbox.confine(wish, cell, function.limits),
+        confine=confine,
+    )
+
+
+def _hooks(function: Function) -> dict[str, str]:
+    hooks = {"preFreeze": function.pre_freeze.handler, "preStop": function.pre_stop.handler}
+    return {name: handler for name, handler in hooks.items() if handler}
+
+
+def _template(
+    function: Function,
+    init: frames.Init,
+    confine: Callable[[Cell], dict[str, Any]],
+    settings: Settings,
+    *,
+    network: bool,
+) -> TemplateSpec:
+    """What the template of the function is to be."""
+    snapshot = function.snapshot == "initialized" and bool(function.initializer)
+    init = init._replace(template={"load": True, "preload": [], "snapshot": snapshot})
+    decisive = (init._replace(mark=""), function.target, function.limits, function.runtime, network)
+    return TemplateSpec(
+        key=hashlib.sha256(repr(decisive).encode()).hexdigest(),
+        init=init,
+        confine=confine,
+        code="",
+        disk=function.limits.disk_size,
+        network=network,
+        load_timeout=settings.load_timeout,
+        initialization_timeout=float(function.limits.initialization_timeout),
     )
 
 

@@ -68,13 +68,14 @@ class Instance:
         began = time.monotonic()
         worker = await self._launcher.launch(self._birth.spec)
         link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)
+        self.startup = worker.prelude
         link.on_output = self._started_output
         link.on_closed = self._closed
         if self.state is State.KILLED:
             link.life.kill()
         try:
             await self._load(link)
-            if self._birth.init.initializer:
+            if self._birth.init.initializer and not worker.is_initialized:
                 self._advance(Event.LOADED)
                 await self._initialize(link, request_id)
         except _StepFailed as failure:

@@ -20,6 +20,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from pyfc.errors import HostRefused, Internal, PyfcError, ResourceExhausted
 from pyfc.host.launch import Launcher
@@ -46,6 +47,8 @@ _WEIGHT = 1 / 16
 _UNKNOWN = math.inf
 _STALL = 0.01
 """Seconds after which a call that holds others up is no short one."""
+_IDLE_PAUSE = 0.05
+"""Seconds between two looks at what is idle."""
 
 
 OutputSink = Callable[[Function, str, str, bytes], None]
@@ -86,6 +89,7 @@ class Pool:
         self._is_short = False
         self._run_time = _UNKNOWN
         self._cold_start = 0.0
+        self.spec = birth.spec
         self._birth = birth
         self._settings = settings
         self._launcher = launcher
@@ -371,7 +375,7 @@ class Pool:
             self.idle.pop(0).stop()
         if self.instances:
             oldest = self.idle[0].idle_since if self.idle else now
-            self._idle_timer = self._loop.call_at(oldest + limit, self._release_idle)
+            self._idle_timer = self._loop.call_at(max(oldest + limit, now + _IDLE_PAUSE), self._release_idle)
 
     def evict(self) -> None:
         """Stop the instance that has been idle longest, to make room for another function's."""
@@ -386,9 +390,13 @@ class Pool:
         while self.idle:
             self.idle.pop().stop()
 
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many instances there are, by state, and how many have died before their time, by cause."""
-        return {"instances": dict(Counter(each.state.value for each in self.instances)), "deaths": dict(self.deaths)}
+    def describe(self) -> dict[str, Any]:
+        """How many instances there are, by state; how many have died before their time, by cause; the template."""
+        return {
+            "instances": dict(Counter(each.state.value for each in self.instances)),
+            "deaths": dict(self.deaths),
+            "template": self._launcher.status(self.spec),
+        }
 
     def kill(self) -> None:
         """End every instance now; calls in flight fail."""

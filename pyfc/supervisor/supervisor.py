@@ -17,6 +17,7 @@ from pyfc.errors import HostRefused, NotSupportedYet
 from pyfc.host.bundle import Bundles
 from pyfc.host.launch import LaunchSpec
 from pyfc.host.launchers.fork import ForkLauncher
+from pyfc.host.launchers.template import TemplateLauncher
 from pyfc.host.runtimes import Runtimes
 from pyfc.host.sandbox import LIMITS, Sandbox
 from pyfc.model.function import Function, Service
@@ -80,7 +81,8 @@ class Supervisor:
         self._bundles = bundles
         self._runtimes = runtimes
         self._journal = journal
-        self._launcher = ForkLauncher(settings.spare_workers, sandbox)
+        fork = ForkLauncher(settings.spare_workers, sandbox)
+        self._launcher = TemplateLauncher(fork, sandbox, settings.templates, settings.spare_copies)
         self._sandbox = sandbox
         self._compiler = Compiler(self._launcher, sandbox)
         self._scaler = Scaler(settings.maximum_server_instances)
@@ -165,6 +167,7 @@ class Supervisor:
             on_output=self._output,
         )
         self._scaler.pools.add(pool)
+        self._launcher.hold(born.spec)
         return pool
 
     def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
@@ -175,6 +178,7 @@ class Supervisor:
             self._scaler.pools.discard(route)
             self._draining.add(route)
             route.drain()
+            self._launcher.release(route.spec)
 
     def kill(self) -> None:
         """End every instance now."""

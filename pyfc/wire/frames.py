@@ -25,7 +25,7 @@ MAXIMUM_FRAME = PREFIX.size - 4 + MAXIMUM_HEADER + MAXIMUM_UNARY
 
 INIT, INVOKE, DATA, CREDIT, CANCEL, HOOK, STOP = range(1, 8)
 HELLO, READY, REPLY, END, HOOK_DONE, LOG = range(16, 22)
-FORK, SHUTDOWN = 32, 33
+FORK, SHUTDOWN, KEEP, BEAR = 32, 33, 34, 35
 FORKED, EXITED, NESTED = 48, 49, 50
 
 Fault = tuple[str, str, str]
@@ -55,6 +55,12 @@ class Init(NamedTuple):
     """With it and the call's id (u32) the worker ends each call's output; '' when nobody looks for marks."""
     sandbox: dict[str, Any]
     """What it settles into before it loads any code of the user: host/sandbox.py writes it, host/enter.py does it."""
+    template: dict[str, Any]
+    """With it the worker is to be a template: `preload`: modules that it imports; `load`: whether it then loads the
+    handler's; `snapshot`: whether it runs the initializer. {} for an instance.
+    """
+    hooks: dict[str, str]
+    """Handlers of `preFreeze` and `preStop`, where there are any."""
 
 
 class Invoke(NamedTuple):
@@ -96,7 +102,7 @@ class Cancel(NamedTuple):
 
 
 class Hook(NamedTuple):
-    """To the worker: run a lifecycle hook (`initializer`)."""
+    """To the worker: run a lifecycle hook (`initializer`, `preFreeze`, `preStop`)."""
 
     name: str
     request_id: str
@@ -159,11 +165,35 @@ class Fork(NamedTuple):
     """Resource limits by the name after RLIMIT_."""
 
 
+class Keep(NamedTuple):
+    """To the zygote, with the descriptor of a control socket: fork a keeper, which serves it. Call id: the token."""
+
+    wish: dict[str, Any]
+    """`network`: whether its instances have one."""
+
+
+class Bear(NamedTuple):
+    """To a keeper, with descriptors as for Fork: have its template make a copy of itself. Call id: the token."""
+
+    uid: int
+    """The copy's own user as the server sees it; 0 where it keeps the server's."""
+    group: str
+    """The name of its control groups, '' where there are none."""
+    disk: int
+    """MB of its /tmp."""
+    code: str
+    """Digest of the code to be shown at /code; '' for the template's."""
+    processes: int
+    """Most processes it may have, where no control group counts them; else 0."""
+
+
 class Forked(NamedTuple):
-    """From the zygote, with a pidfd where the system has them. A negative pid is the errno of the failed fork."""
+    """From a zygote or a keeper, with a pidfd where the system has them. A negative pid is the errno of what failed."""
 
     pid: int
     has_pidfd: bool
+    reason: str = ""
+    """What failed, in words."""
 
 
 class Exited(NamedTuple):

@@ -23,6 +23,7 @@ from typing import Any
 import calls
 import context
 import output
+import births
 import threads
 import wire
 import wsgi
@@ -42,21 +43,36 @@ class HandlerError(Exception):
         self.kind = kind
 
 
-def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None]) -> None:
-    """Serve calls until told to stop. Descriptors: frames in, frames out. `settle` closes the sandbox for good."""
+def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None], copies: births.Births | None) -> None:
+    """Serve calls until told to stop. Descriptors: frames in, frames out. `settle` closes the sandbox for good;
+    `copies` makes a template of this process.
+    """
     channel = wire.Channel(incoming, outgoing)
-    channel.write(wire.HELLO, 0, (wire.VERSION, NAME))
-    frame = channel.read()
-    if frame is None or frame[0] != wire.INIT:
+    init = _greet(channel)
+    if init is None:
         return
-    settle(frame[2][10])
-    if not frame[2][0]:
-        _compile_all(frame[2][2], frame[2][6])
+    settle(init[10])
+    if copies is not None:
+        worker = _Worker(channel, init)
+        if worker.prepare(init[11]):
+            copies.wait(worker.renew)
+            if worker.born():
+                worker.serve()
+        return
+    if not init[0]:
+        _compile_all(init[2], init[6])
         channel.write(wire.READY, 0, (None,))
         return
-    worker = _Worker(channel, frame[2])
+    worker = _Worker(channel, init)
     worker.load()
     worker.serve()
+
+
+def _greet(channel: wire.Channel) -> list[Any] | None:
+    """Say Hello, and hear what to be; None if nothing."""
+    channel.write(wire.HELLO, 0, (wire.VERSION, NAME))
+    frame = channel.read()
+    return frame[2] if frame is not None and frame[0] == wire.INIT else None
 
 
 def _compile_all(code: str, cache: str) -> None:
@@ -71,27 +87,70 @@ def _compile_all(code: str, cache: str) -> None:
 class _Worker:
     def __init__(self, channel: wire.Channel, init: list[Any]) -> None:
         self._channel = channel
-        self._handler_name, self._initializer_name, self._code, environment, fixed, *rest = init[:10]
-        packages, cache, self._source, self._concurrency, mark = rest
-        self._fixed = context.Fixed(fixed)
+        self._code, environment = init[2:4]
+        packages, cache, _, self._concurrency, mark = init[5:10]
         self._handler: Callable[..., Any]
-        self._initializer: Callable[..., Any]
+        self._hooks: dict[str, Callable[..., Any]] = {}
+        self._take(init)
         self._output = output.Output(mark)
         self._logger = logging.getLogger()
+        self._is_loaded = False
         _enter_environment(environment)
         _enter_path(self._code, packages, cache)
         signal.signal(signal.SIGTERM, self._on_timeout)
 
-    def load(self) -> None:
-        """Import the user's module; the answer is Ready."""
+    def _take(self, init: list[Any]) -> None:
+        """What may be another in a copy than in its template."""
+        self._handler_name = init[0]
+        self._hook_names = {"initializer": init[1], **init[12]}
+        self._fixed = context.Fixed(init[4])
+        self._source = init[7]
+
+    def prepare(self, wanted: dict[str, Any]) -> bool:
+        """In a template: import what its copies need; the answer is Ready. False if it is of no use."""
+        for name in wanted["preload"]:
+            try:
+                importlib.import_module(name)
+            except Exception:
+                continue  # the function imports it as well, and then its author hears of it
+        if not wanted["load"]:
+            self._answer(wire.READY, 0, (None,))
+            return True
+        self._is_loaded = self.load()
+        if self._is_loaded and wanted["snapshot"]:
+            frame = self._channel.read()
+            self._is_loaded = frame is not None and self._run_hook(*frame[1:])
+        return self._is_loaded
+
+    def renew(self) -> None:
+        """This process is a copy of the one that made this object."""
+        self._output.renew()
+
+    def born(self) -> bool:
+        """In a copy of a template: say Hello, load what the template has not. False if there is nothing to be."""
+        init = _greet(self._channel)
+        if init is None:
+            return False
+        os.environ.update(init[3])
+        if self._is_loaded:
+            self._answer(wire.READY, 0, (None,))
+        else:
+            self._take(init)
+            importlib.invalidate_caches()
+            _make_way(self._code)
+            self.load()
+        return True
+
+    def load(self) -> bool:
+        """Import the user's module; the answer is Ready. Whether it went well."""
         try:
             self._handler = self._find(self._handler_name)
-            if self._initializer_name:
-                self._initializer = self._find(self._initializer_name)
+            self._hooks = {name: self._find(handler) for name, handler in self._hook_names.items() if handler}
         except Exception as error:
             self._answer(wire.READY, 0, (_fault(error),), _error_json(error))
-        else:
-            self._answer(wire.READY, 0, (None,))
+            return False
+        self._answer(wire.READY, 0, (None,))
+        return True
 
     def _find(self, name: str) -> Callable[..., Any]:
         """The function that a handler string `module.function` or `folder/module.function` names."""
@@ -132,15 +191,20 @@ class _Worker:
             if action is not None and action(*frame[1:]):
                 return
 
-    def _hook(self, call: int, header: list[Any], _payload: bytes) -> None:
+    def _hook(self, call: int, header: list[Any], payload: bytes) -> None:
+        self._run_hook(call, header, payload)
+
+    def _run_hook(self, call: int, header: list[Any], _payload: bytes) -> bool:
+        """Run the hook that the frame names. Whether it went well."""
         output.current["request_id"] = header[1]
+        fault, payload = None, b""
         try:
-            self._initializer(context.FCContext(self._fixed, header[1], self._logger))
+            self._hooks[header[0]](context.FCContext(self._fixed, header[1], self._logger))
         except Exception as error:
-            self._answer(wire.HOOK_DONE, call, (_fault(error),), _error_json(error))
-        else:
-            self._answer(wire.HOOK_DONE, call, (None,))
+            fault, payload = _fault(error), _error_json(error)
+        self._answer(wire.HOOK_DONE, call, (fault,), payload)
         output.current["request_id"] = ""
+        return fault is None
 
     def _invoke(self, number: int, header: list[Any], payload: bytes) -> None:
         """Run one call. The usual one, a small event with a small result, is not worth an object."""
@@ -209,10 +273,7 @@ def _enter_environment(environment: dict[str, str]) -> None:
 def _enter_path(code: str, packages: list[str], cache: str) -> None:
     """The user's code comes first, and its modules also win over those this process has loaded for itself."""
     os.chdir(code)
-    own = {name.partition(".")[0] for name in os.listdir(code)}
-    for name in list(sys.modules):
-        if name.partition(".")[0] in own and name.partition(".")[0] not in KEPT:
-            del sys.modules[name]
+    _make_way(code)
     declared = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
     layers = ["/opt/python/lib/python%d.%d/site-packages" % sys.version_info[:2], "/opt/python"]
     sys.path[:0] = [code, *declared, *layers]
@@ -223,6 +284,20 @@ def _enter_path(code: str, packages: list[str], cache: str) -> None:
         sys.pycache_prefix = cache
     else:
         sys.dont_write_bytecode = True
+
+
+def _make_way(code: str) -> None:
+    """Forget what this process has loaded for itself and the user's code has a module of the same name for."""
+    own = {name.partition(".")[0] for name in os.listdir(code)}
+    for name, module in list(sys.modules.items()):
+        first = name.partition(".")[0]
+        if first in own and first not in KEPT and not _lies_in(module, code):
+            del sys.modules[name]
+
+
+def _lies_in(module: Any, folder: str) -> bool:
+    found = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+    return str(found).startswith(folder + "/")
 
 
 KEPT: frozenset[str] = frozenset()

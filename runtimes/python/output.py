@@ -171,6 +171,10 @@ class Output:
         root.handlers[:] = [_Handler()]
         root.setLevel(logging.INFO)
 
+    def renew(self) -> None:
+        """Descriptor 1 is another pipe now: this process is a copy of the one that made this object."""
+        os.dup2(1, self._descriptor, inheritable=False)
+
     def flush(self) -> None:
         """Write out what is buffered, also where a function has replaced the streams."""
         log = call_log.get()

@@ -16,7 +16,9 @@ CASES: list[tuple[str, int, int, tuple[Any, ...], bytes]] = [
         "init",
         frames.INIT,
         0,
-        frames.Init("index.handler", "", "/code", {"A": "1"}, {"region": "cn-hangzhou"}, [], "", "/src", 8, "5f2b", {}),
+        frames.Init(
+            "index.handler", "", "/code", {"A": "1"}, {"region": "cn-hangzhou"}, [], "", "/src", 8, "5f2b", {}, {}, {}
+        ),
         b"",
     ),
     ("ready", frames.READY, 0, frames.Ready(None), b""),
@@ -57,6 +59,9 @@ CASES: list[tuple[str, int, int, tuple[Any, ...], bytes]] = [
     ("forked", frames.FORKED, 7, frames.Forked(12345, True), b""),
     ("forked-refused", frames.FORKED, 8, frames.Forked(-11, False), b""),
     ("exited", frames.EXITED, 0, frames.Exited(12345, 9, 10485760), b""),
+    ("keep", frames.KEEP, 8, frames.Keep({"network": True}), b""),
+    ("bear", frames.BEAR, 9, frames.Bear(70001, "w7", 512, "", 0), b""),
+    ("forked-not", frames.FORKED, 9, frames.Forked(-1, False, "its import leaves a socket open"), b""),
     ("nested", frames.NESTED, 0, frames.Nested("user", {"proc": "EPERM"}), b""),
     ("shutdown", frames.SHUTDOWN, 0, (), b""),
 ]

@@ -107,7 +107,7 @@ async def converse(data: list[bytes], sizes: list[int], concurrency: int) -> tup
         cell=cell,
         give_back=lambda _: None,
     )
-    init = frames.Init("h", "", "/", {}, {}, [], "", "", concurrency, "", {})
+    init = frames.Init("h", "", "/", {}, {}, [], "", "", concurrency, "", {}, {}, {})
     link = Link(worker, "i", init, MAXIMUM_RESULT)
     link.on_answer = lambda _, flight, result: flight.reply.result(result)
     answers = [Answers() for _ in range(CALLS if concurrency > 1 else 1)]

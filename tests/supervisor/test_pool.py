@@ -49,7 +49,7 @@ class Answer:
 
 
 def pool_of(launcher: Refusing, scaler: Scaler) -> Pool:
-    init = frames.Init("index.handler", "", "/", {}, {}, [], "", "", 1, "", {})
+    init = frames.Init("index.handler", "", "/", {}, {}, [], "", "", 1, "", {}, {}, {})
     spec = LaunchSpec(runtime=Runtimes().all[0], limits={})
     birth = Birth(spec=spec, init=init, load_timeout=1.0, initialization_timeout=1.0, maximum_result=1, confine=dict)
     pool = Pool(FUNCTION, birth, Settings(), launcher, scaler, on_output=lambda *_: None)

@@ -125,7 +125,10 @@ def wait_for_waiting(server: Server) -> bool:
 def test_the_server_limit_takes_the_longest_idle_instance_of_another_function(serve: Callable[..., Server]) -> None:
     echo = "def handler(event, context):\n    return event\n"
     server = serve(
-        {f"f{number}.py": echo for number in range(3)}, PYFC_MAXIMUM_SERVER_INSTANCES="2", PYFC_SPARE_WORKERS="0"
+        {f"f{number}.py": echo for number in range(3)},
+        PYFC_MAXIMUM_SERVER_INSTANCES="2",
+        PYFC_SPARE_WORKERS="0",
+        PYFC_TEMPLATES="off",
     )
 
     first = server.invoke("default/f0").headers["X-Fc-Instance-Id"]

@@ -275,7 +275,7 @@ def test_a_process_that_can_not_be_killed_is_counted_and_told_until_it_is_gone()
     freezer = FREEZER / f"pyfc-test-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="pyfc-stuck-") as folder:
         files = {"template.yml": template({"stuck": {"Timeout": 1}}), "index.py": CODE}
-        server = server_in_mode("root", Path(folder), files)
+        server = server_in_mode("root", Path(folder), files, PYFC_TEMPLATES="off")
         freezer.mkdir()
         try:
             with ThreadPoolExecutor(1) as pool:

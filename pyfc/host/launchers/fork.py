@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
 
 from pyfc.errors import HostRefused
-from pyfc.host.launch import LaunchSpec, Pipes, Worker
+from pyfc.host.launch import LaunchSpec, Worker, start
 from pyfc.host.runtimes import Runtime
-from pyfc.host.sandbox import Cell, Sandbox
+from pyfc.host.sandbox import Sandbox
 from pyfc.host.zygote import Zygote
 
 _log = logging.getLogger(__name__)
@@ -32,13 +31,12 @@ class ForkLauncher:
         self._refills: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._last_name = 0
 
     async def prepare(self, spec: LaunchSpec) -> None:
         """Start the zygote and the spares ahead of their first use. Returns when it is known how workers are locked
         in. Raises HostRefused.
         """
-        await self._zygote(spec.runtime)
+        await self.zygote(spec.runtime)
         self._refill_later(spec)
 
     async def launch(self, spec: LaunchSpec) -> Worker:
@@ -52,45 +50,16 @@ class ForkLauncher:
             worker.close()
         return await self._fork(spec)
 
+    def status(self, spec: LaunchSpec) -> str:
+        """See Launcher."""
+        return f"{spec.runtime.name} has none"
+
     async def _fork(self, spec: LaunchSpec) -> Worker:
-        zygote = await self._zygote(spec.runtime)
-        self._last_name += 1
-        cell = self._sandbox.cell(f"w{self._last_name}")
-        try:
-            return await self._fork_into(cell, zygote, spec)
-        except BaseException:
-            self._sandbox.give_back(cell)
-            raise
+        zygote = await self.zygote(spec.runtime)
+        return await start(self._sandbox, lambda _, descriptors: zygote.fork(spec.limits, descriptors))
 
-    async def _fork_into(self, cell: Cell, zygote: Zygote, spec: LaunchSpec) -> Worker:
-        try:
-            pipes = Pipes()
-        except OSError as error:
-            raise HostRefused(reason=f"no pipes: {error.strerror}") from error
-        tickets = cell.group.tickets if cell.group is not None else []
-        try:
-            if cell.uid:
-                os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
-            process = await zygote.fork(spec.limits, [*pipes.theirs, *tickets])
-        except BaseException:
-            pipes.close()
-            raise
-        process.leads_group = not self._sandbox.has_namespaces
-        pipes.close_theirs()
-        if cell.group is not None:
-            cell.group.close_tickets()
-        outgoing, incoming, output, claims = pipes.ours
-        return Worker(
-            process=process,
-            incoming=incoming,
-            outgoing=outgoing,
-            output=output,
-            claims=claims,
-            cell=cell,
-            give_back=self._sandbox.give_back,
-        )
-
-    async def _zygote(self, runtime: Runtime) -> Zygote:
+    async def zygote(self, runtime: Runtime) -> Zygote:
+        """The runtime's zygote, locked in. Raises HostRefused."""
         zygote = self._zygotes.get(runtime.name)
         if zygote is None or zygote.ended:
             zygote = self._zygotes[runtime.name] = Zygote(runtime.folder / runtime.zygote, self._sandbox.profile())

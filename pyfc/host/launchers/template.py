@@ -1,0 +1,200 @@
+"""Start a worker as a copy of its function's template: a process that has imported the function already.
+
+1. The first instance of a function imports for itself, so that its call waits for nothing else. The template is made
+   when a second one is needed, or a moment later. `first` makes it for the first instance too; `off` never.
+2. Copies are kept ready, as spares: one, two while instances are asked for in quick succession, none while the machine
+   is short of memory.
+3. Where there can be no template, or it is not what it must be (host/template.py), instances are forks of the zygote,
+   as if there were no templates; `status` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections import deque
+
+import psutil
+
+from pyfc.errors import HostRefused
+from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
+from pyfc.host.launchers.fork import ForkLauncher
+from pyfc.host.sandbox import Sandbox
+from pyfc.host.template import Template
+
+_log = logging.getLogger(__name__)
+_LATER = 0.5
+"""Seconds after the first instance: one that is needed at the same time asks earlier."""
+_REFILL_DELAY = 0.01
+_QUICK = 1.0
+"""Seconds between two instances below which two spares are kept."""
+_SHORT_OF_MEMORY = 0.05
+"""Part of the machine's memory that is still to be had."""
+
+
+class TemplateLauncher:
+    """Launches by templates where it can, else by `fork`. `choice`: auto, first or off."""
+
+    def __init__(self, fork: ForkLauncher, sandbox: Sandbox, choice: str, spares: int) -> None:
+        self._fork = fork
+        self._sandbox = sandbox
+        self._choice = choice
+        self._spares = spares
+        self._sources: dict[str, _Source] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, spec: LaunchSpec) -> None:
+        """See ForkLauncher."""
+        await self._fork.prepare(spec)
+
+    def hold(self, spec: LaunchSpec) -> None:
+        """A function is served whose instances may be copies of this template."""
+        wanted = spec.template
+        if wanted is None or self._choice == "off" or not self._sandbox.bears_templates:
+            return
+        source = self._sources.get(wanted.key)
+        if source is None:
+            template = Template(self._sandbox, spec, lambda: self._fork.zygote(spec.runtime))
+            source = self._sources[wanted.key] = _Source(template, self._spares, is_wanted=self._choice == "first")
+        source.holders += 1
+
+    def release(self, spec: LaunchSpec) -> None:
+        """It is served no more; the template goes with the last function that needs it."""
+        source = self._source(spec)
+        if source is None or spec.template is None:
+            return
+        source.drop(spec.template.code)
+        source.holders -= 1
+        if not source.holders:
+            del self._sources[spec.template.key]
+            task = asyncio.get_running_loop().create_task(source.close(now=False))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _source(self, spec: LaunchSpec) -> _Source | None:
+        return self._sources.get(spec.template.key) if spec.template is not None else None
+
+    def status(self, spec: LaunchSpec) -> str:
+        """See Launcher."""
+        if spec.template is None:
+            return self._fork.status(spec)
+        source = self._source(spec)
+        if source is None:
+            return "switched off" if self._choice == "off" else "this sandbox has no namespaces"
+        return source.template.refusal or ("ready" if source.template.is_ready else "none")
+
+    async def launch(self, spec: LaunchSpec) -> Worker:
+        """See Launcher."""
+        source = self._source(spec)
+        if source is None or spec.template is None or source.template.refusal:
+            return await self._fork.launch(spec)
+        if not source.is_wanted:
+            source.want_later(spec.template)
+            return await self._fork.launch(spec)
+        try:
+            return await source.launch(spec.template)
+        except HostRefused as error:
+            _log.info("an instance is forked without its template: %s", error)
+            return await self._fork.launch(spec)
+
+    async def close(self) -> None:
+        """See Launcher."""
+        for source in self._sources.values():
+            await source.close(now=True)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._fork.close()
+
+
+class _Source:
+    """A template and its spares, by the code they are shown."""
+
+    def __init__(self, template: Template, spares: int, *, is_wanted: bool) -> None:
+        self.template = template
+        self.holders = 0
+        self.is_wanted = is_wanted
+        self._most_spares = spares
+        self._spares: dict[str, deque[Worker]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._last_launch = 0.0
+        self._is_quick = False
+        self._closed = False
+
+    def want_later(self, spec: TemplateSpec) -> None:
+        """The first instance imports for itself; the next one is to be a copy."""
+        self.is_wanted = True
+        self._refill_in(_LATER, spec)
+
+    async def launch(self, spec: TemplateSpec) -> Worker:
+        """A copy, from the spares or made now. Raises HostRefused."""
+        now = time.monotonic()
+        self._is_quick, self._last_launch = now - self._last_launch < _QUICK, now
+        worker = self._ready(spec.code) or await self.template.bear(spec)
+        self._refill_in(_REFILL_DELAY, spec)
+        return worker
+
+    def _ready(self, code: str) -> Worker | None:
+        spares = self._spares.get(code)
+        while spares:
+            worker = spares.popleft()
+            if worker.process.exit is None:
+                return worker
+            worker.close()
+        return None
+
+    def _refill_in(self, delay: float, spec: TemplateSpec) -> None:
+        if self._closed or (self._task is not None and not self._task.done()):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(delay, self._start_refill, spec)
+
+    def _start_refill(self, spec: TemplateSpec) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._refill(spec))
+
+    async def _refill(self, spec: TemplateSpec) -> None:
+        spares = self._spares.setdefault(spec.code, deque())
+        try:
+            await self.template.live()
+            while len(spares) < self._wanted() and not self._closed:
+                spares.append(await self.template.bear(spec))
+        except HostRefused as error:
+            _log.info("no spare copy of a template: %s", error)  # the next launch will tell whoever needs it
+
+    def _wanted(self) -> int:
+        if not self._most_spares:
+            return 0
+        memory = psutil.virtual_memory()
+        if memory.available < memory.total * _SHORT_OF_MEMORY:
+            return 0
+        return self._most_spares + (1 if self._is_quick else 0)
+
+    def drop(self, code: str) -> None:
+        """No instance with this code is needed any more."""
+        spares = self._spares.pop(code, ())
+        for worker in spares:
+            _end(worker)
+
+    async def close(self, *, now: bool) -> None:
+        """End the template and its spares; see Template.close."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        for code in list(self._spares):
+            self.drop(code)
+        await self.template.close(now=now)
+
+
+def _end(worker: Worker) -> None:
+    """Kill a worker that nobody has seen; what it occupies is given back when it is gone."""
+    if worker.process.exit is not None:
+        worker.close()
+        return
+    worker.process.on_exit = lambda _: worker.close()
+    worker.process.send_signal(signal.SIGKILL)

@@ -48,6 +48,9 @@ class Settings:
     maximum_waiting_calls: int = _setting(1000, "Most calls of one function that wait for a free instance.")
     maximum_wait: float = _setting(10.0, "Longest wait of a call for a free instance, in seconds.")
     idle_timeout: float = _setting(300.0, "Seconds of idleness after which an instance is released.")
+    freeze_after: float = _setting(
+        1.0, "Seconds of idleness after which an instance gets no processor until it is called; 0 as in FC: at once."
+    )
     spare_workers: int = _setting(1, "Started workers that wait for a function, per runtime; they hide a fork.")
     templates: str = _setting(
         "auto",

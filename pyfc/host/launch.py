@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -113,6 +114,16 @@ class Worker:
     """What its template wrote when it imported the function; the first copy has it."""
     is_initialized: bool = False
     """Its template has run the initializer."""
+
+    def freeze(self) -> None:
+        """Give all its processes no processor until `thaw`. It can still be killed."""
+        if self.cell.group is None or not self.cell.group.freeze(frozen=True):
+            self.process.send_signal_to_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self.cell.group is None or not self.cell.group.freeze(frozen=False):
+            self.process.send_signal_to_all(signal.SIGCONT)
 
     def close(self) -> None:
         """It is gone: close the descriptors, give its cell back."""

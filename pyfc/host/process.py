@@ -18,6 +18,8 @@ from typing import NamedTuple
 import psutil
 
 _MEGABYTE = 1024 * 1024
+_SHORT_OF_MEMORY = 0.05
+"""Part of the machine's memory that is still to be had."""
 REPORT_GRACE = 0.2
 """Seconds to wait for the reason of a death that the pidfd has told."""
 
@@ -28,6 +30,12 @@ def in_thread(work: Callable[..., object], *arguments: object) -> None:
         asyncio.get_running_loop().run_in_executor(None, work, *arguments)
     except RuntimeError:
         work(*arguments)
+
+
+def is_memory_short() -> bool:
+    """Whether the machine has so little memory left that nothing should be kept for later."""
+    memory = psutil.virtual_memory()
+    return bool(memory.available < memory.total * _SHORT_OF_MEMORY)
 
 
 class Exit(NamedTuple):
@@ -67,6 +75,16 @@ class Memory:
         self._descriptor = -1
 
 
+def _children(pid: int) -> list[int]:
+    """The children of a process, of all its threads; [] where the system does not tell, or it is gone."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                found += map(int, file.read().split())
+    return found
+
+
 class Process:
     """A running worker. `on_exit` is called once, in the loop."""
 
@@ -96,6 +114,21 @@ class Process:
                 os.kill(self.pid, number)
         except ProcessLookupError:
             return  # it has ended by itself; its exit is on the way
+
+    def send_signal_to_all(self, number: signal.Signals) -> None:
+        """Signal the process and what it has started, children first found last: SIGSTOP and SIGCONT alone."""
+        if self.exit is not None:
+            return
+        self.send_signal(number)
+        seen = {self.pid}
+        left = [self.pid]
+        while left:
+            for child in _children(left.pop()):
+                if child not in seen:
+                    seen.add(child)
+                    left.append(child)
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(child, number)
 
     def reported(self, status: int, peak_memory: int) -> None:
         """The zygote has waited for the process. `status` as from waitpid."""

@@ -45,6 +45,48 @@ class Limits:
     disk_size: int = 512
 
 
+_EVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledAction:
+    """From `start` to `end` (seconds since the epoch) the number of reserved instances becomes `target` at the times of
+    `expression`: `at(TIME)` or `cron(...)`.
+    """
+
+    name: str
+    expression: str
+    target: int
+    start: float = 0.0
+    end: float = _EVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingPolicy:
+    """From `start` to `end` the reserved instances follow the load: `metric_target` of their slots are to be in use."""
+
+    name: str
+    metric_target: float
+    minimum: int
+    maximum: int
+    start: float = 0.0
+    end: float = _EVER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provision:
+    """The instances that are kept although nobody calls them (FC's provision-config)."""
+
+    target: int = 0
+    scheduled_actions: tuple[ScheduledAction, ...] = ()
+    target_tracking_policies: tuple[TrackingPolicy, ...] = ()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there ever are such instances."""
+        return bool(self.target or self.scheduled_actions or self.target_tracking_policies)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
     """A lifecycle hook: its handler, '' for none, and the seconds it may take (FC: at most 90)."""
@@ -71,6 +113,7 @@ class Function:
     environment_variables: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = Limits()
     maximum_instance_count: int | None = None
+    provision: Provision = Provision()
     snapshot: str = ""
     """`initialized`: instances are copies of one that has run its initializer, which they do not run again."""
     internet_access: bool = True

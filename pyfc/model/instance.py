@@ -21,6 +21,10 @@ class State(Enum):
     """The user's initializer runs."""
     READY = "ready"
     """Takes calls."""
+    FREEZING = "freezing"
+    """Runs its preFreeze hook and takes no call."""
+    FROZEN = "frozen"
+    """Idle without any use of the processor, until a call thaws it."""
     DRAINING = "draining"
     """Takes no new call and ends with the last of those it has."""
     STOPPING = "stopping"
@@ -38,6 +42,9 @@ class Event(Enum):
 
     LOADED = "loaded"
     INITIALIZED = "initialized"
+    FREEZE = "freeze"
+    FROZE = "froze"
+    THAW = "thaw"
     RETIRE = "retire"
     STOP = "stop"
     KILL = "kill"
@@ -60,7 +67,22 @@ _NEXT: dict[State, dict[Event, State]] = {
         Event.DIED: State.DEAD,
     },
     State.READY: {
+        Event.FREEZE: State.FREEZING,
+        Event.FROZE: State.FROZEN,
         Event.RETIRE: State.DRAINING,
+        Event.STOP: State.STOPPING,
+        Event.KILL: State.KILLED,
+        Event.DIED: State.DEAD,
+    },
+    State.FREEZING: {
+        Event.FROZE: State.FROZEN,
+        Event.THAW: State.READY,
+        Event.STOP: State.STOPPING,
+        Event.KILL: State.KILLED,
+        Event.DIED: State.DEAD,
+    },
+    State.FROZEN: {
+        Event.THAW: State.READY,
         Event.STOP: State.STOPPING,
         Event.KILL: State.KILLED,
         Event.DIED: State.DEAD,

@@ -12,18 +12,19 @@ from pyfc.model.function import Function
 from pyfc.model.invocation import FaultKind, Result
 
 _ERROR = b", Error: Unhandled function error"
+_HOOKS = {"initializer": "Initialize", "preFreeze": "PreFreeze", "preStop": "PreStop"}
 TAIL = 4096
 """Bytes of the log that X-Fc-Log-Result carries."""
 
 
-def initialize_start(request_id: str) -> bytes:
-    """Stands before the initializer's output."""
-    return f"FC Initialize Start RequestId: {request_id}\n".encode()
+def hook_start(name: str, request_id: str) -> bytes:
+    """Stands before the output of a hook (`initializer`, `preFreeze`, `preStop`)."""
+    return f"FC {_HOOKS[name]} Start RequestId: {request_id}\n".encode()
 
 
-def initialize_end(request_id: str, *, failed: bool) -> bytes:
-    """Stands after the initializer's output."""
-    return f"FC Initialize End RequestId: {request_id}".encode() + (_ERROR if failed else b"") + b"\n"
+def hook_end(name: str, request_id: str, *, failed: bool) -> bytes:
+    """Stands after it."""
+    return f"FC {_HOOKS[name]} End RequestId: {request_id}".encode() + (_ERROR if failed else b"") + b"\n"
 
 
 def transcript(request_id: str, function: Function, result: Result) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pyfc.model.function import Function, Limits
+from pyfc.model.function import Function, Hook, Limits
 from pyfc.model.names import is_name
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
@@ -21,14 +21,15 @@ _VARIABLES_SIZE = 4096
 _SERVICE_LATER = ("vpcConfig", "nasConfig", "ossMountConfig", "tracingConfig", "role", "policies", "vpcBinding", "tags")
 SERVICE = ("name", "description", "internetAccess", "logConfig", *_SERVICE_LATER)
 _FUNCTION_LATER = (
-    "asyncConfiguration", "asyncInvokeConfig", "instanceLifecycleConfig", "layers", "caPort", "customContainerConfig",
+    "asyncConfiguration", "asyncInvokeConfig", "layers", "caPort", "customContainerConfig",
     "customRuntimeConfig", "customHealthCheckConfig", "customDNS", "instanceType", "instanceSoftConcurrency", "cpu",
     "gpuMemorySize", "gpuConfig", "ossBucket", "ossKey", "resourceGroupId", "concurrencyConfig", "sessionAffinity",
     "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig", "scalingConfig",
 )  # fmt: skip
 FUNCTION = (
     "name", "functionName", "description", "handler", "runtime", "codeUri", "code", "initializer", "memorySize",
-    "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables", *_FUNCTION_LATER,
+    "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables",
+    "instanceLifecycleConfig", *_FUNCTION_LATER,
 )  # fmt: skip
 
 
@@ -98,6 +99,8 @@ def read_function(field: Field, service: str, name: str, project: Project, *, ca
         runtime=runtime,
         handler=handler_text,
         initializer=initializer,
+        pre_freeze=_hook(field, "preFreeze"),
+        pre_stop=_hook(field, "preStop"),
         description=_text(field, "description"),
         environment_variables=_variables(field),
         limits=limits,
@@ -118,6 +121,18 @@ def _initializer(field: Field) -> str:
     if hook is not None and hook.is_mapping():
         return _text(hook, "handler")
     return _text(field, "initializer")
+
+
+def _hook(field: Field, name: str) -> Hook:
+    """`instanceLifecycleConfig.preFreeze` or `.preStop`."""
+    hooks = field.get("instanceLifecycleConfig")
+    hook = hooks.get(name) if hooks is not None and hooks.is_mapping() else None
+    if hook is None or not hook.is_mapping():
+        return Hook()
+    timeout = hook.get("timeout")
+    return Hook(
+        handler=_text(hook, "handler"), timeout=timeout.integer(1, 90) if timeout is not None else Hook().timeout
+    )
 
 
 def _limits(field: Field) -> Limits:

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from pyfc.model.function import Code, Function, Hook, Limits, Service
+from pyfc.model.function import Code, Function, Hook, Limits, Provision, ScheduledAction, Service, TrackingPolicy
 from pyfc.model.names import Target
 from pyfc.model.trigger import Trigger
 from pyfc.stores.interface import Change as StoreChange
@@ -92,4 +92,12 @@ def _change(change: StoreChange) -> Change:
 def _function(fields: dict[str, Any]) -> Function:
     code = Code(**fields["code"]) if fields["code"] is not None else None
     hooks = {name: Hook(**fields[name]) for name in ("pre_freeze", "pre_stop")}
-    return Function(**{**fields, **hooks, "code": code, "limits": Limits(**fields["limits"])})
+    provision = Provision(
+        target=fields["provision"]["target"],
+        scheduled_actions=tuple(ScheduledAction(**each) for each in fields["provision"]["scheduled_actions"]),
+        target_tracking_policies=tuple(
+            TrackingPolicy(**each) for each in fields["provision"]["target_tracking_policies"]
+        ),
+    )
+    given = {**fields, **hooks, "provision": provision, "code": code, "limits": Limits(**fields["limits"])}
+    return Function(**given)

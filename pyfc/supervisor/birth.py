@@ -42,6 +42,8 @@ class Birth:
     load_timeout: float
     initialization_timeout: float
     maximum_result: int
+    pre_freeze_timeout: float = 0.0
+    pre_stop_timeout: float = 0.0
     confine: Callable[[Cell], dict[str, Any]]
     """What a worker settles into, its cell given the function's limits. Raises OSError."""
 
@@ -80,6 +82,8 @@ def birth(
         load_timeout=settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
         maximum_result=settings.maximum_result,
+        pre_freeze_timeout=float(function.pre_freeze.timeout),
+        pre_stop_timeout=float(function.pre_stop.timeout),
         confine=confine,
     )
 

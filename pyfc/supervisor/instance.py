@@ -19,8 +19,8 @@ from pyfc.host.link import Link
 from pyfc.host.process import Exit
 from pyfc.model.instance import Event, State, advance
 from pyfc.model.invocation import Fault, FaultKind, Result, Usage
-from pyfc.model.names import instance_id
-from pyfc.observe.markers import initialize_end, initialize_start
+from pyfc.model.names import instance_id, request_id
+from pyfc.observe.markers import hook_end, hook_start
 from pyfc.supervisor.birth import Birth
 from pyfc.wire import frames
 
@@ -36,7 +36,7 @@ class StartFailed(Exception):
     """A fault of user code while its instance was started: the answer of the call that needed the instance."""
 
     def __init__(self, result: Result) -> None:
-        super().__init__()
+        super().__init__(result.fault.message if result.fault is not None else "")
         self.result = result
 
 
@@ -54,11 +54,13 @@ class Instance:
         """What it wrote before its first call."""
         self.died_of = ""
         """Once it is dead: `outOfMemory`, `timedOut`, `exited`; '' if it was ended because nobody needed it."""
+        self.is_frozen = False
         self._is_unwanted = False
         self._birth = birth
         self._launcher = launcher
         self._on_dead = on_dead
         self._timer: asyncio.TimerHandle | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def start(self, request_id: str) -> None:
         """Bring the instance to READY. Raises StartFailed for a fault of user code, HostRefused for one of the host.
@@ -105,14 +107,14 @@ class Instance:
         await self._step(link, frames.READY, timeout, "Loading the handler's module")
 
     async def _initialize(self, link: Link, request_id: str) -> None:
-        self.startup += link.take_output() + initialize_start(request_id)
+        self.startup += link.take_output() + hook_start("initializer", request_id)
         link.send(frames.HOOK, frames.Hook("initializer", request_id))
         failed = True
         try:
             await self._step(link, frames.HOOK_DONE, self._birth.initialization_timeout, "Initializer")
             failed = False
         finally:
-            self.startup += link.take_output() + initialize_end(request_id, failed=failed)
+            self.startup += link.take_output() + hook_end("initializer", request_id, failed=failed)
 
     async def _step(self, link: Link, kind: int, timeout: float, what: str) -> None:
         """Wait for one frame of the start. A fault in it, its absence and the worker's death are user faults."""
@@ -137,10 +139,77 @@ class Instance:
         peak = closed.how.peak_memory / 1024 / 1024 if closed.how is not None else 0.0
         return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
+    # the hooks, and idleness
+
+    @property
+    def has_pre_freeze(self) -> bool:
+        """Whether it has something to do before it is frozen."""
+        return "preFreeze" in self._birth.init.hooks
+
+    async def pre_freeze(self) -> None:
+        """Run preFreeze; afterwards the state is FREEZING, unless it was ended meanwhile or took too long."""
+        self._advance(Event.FREEZE)
+        await self._run_hook("preFreeze", self._birth.pre_freeze_timeout)
+
+    def freeze(self) -> None:
+        """It gets no processor from here on."""
+        assert self.link is not None
+        self._advance(Event.FROZE)
+        self.is_frozen = True
+        self.link.worker.freeze()
+
+    def thaw(self) -> None:
+        """It may take calls again."""
+        assert self.link is not None
+        self._advance(Event.THAW)
+        self._unfreeze(self.link)
+
+    def _unfreeze(self, link: Link) -> None:
+        if self.is_frozen:
+            self.is_frozen = False
+            link.worker.thaw()
+
+    async def _run_hook(self, name: str, timeout: float) -> bool:
+        """Run a hook of an instance without calls; its output and markers go to the function's log. False if it was too
+        late, and the instance is ended; what a hook raises is told in the log and has no other consequence.
+        """
+        link, request = self.link, request_id()
+        assert link is not None
+        pass_on, output = link.on_output, bytearray()
+        link.on_output = lambda _, data: output.extend(data)
+        link.listen()
+        link.send(frames.HOOK, frames.Hook(name, request))
+        failed = is_late = True
+        try:
+            header, _ = await link.expectation.frame(frames.HOOK_DONE, timeout)
+            failed, is_late = header[0] is not None, False
+        except TimeoutError:
+            self.kill()
+        except LinkClosed:
+            pass  # it was killed meanwhile
+        output += link.take_output()
+        link.on_output = pass_on
+        pass_on("", hook_start(name, request) + output + hook_end(name, request, failed=failed))
+        return not is_late
+
     def stop(self) -> None:
-        """Let the worker end by itself, and kill it if it does not."""
+        """Let the worker run preStop and end by itself, and kill it if it does not."""
         self._is_unwanted = True
+        was_stopping = self.state is State.STOPPING
         self._advance(Event.STOP)
+        if self.state is not State.STOPPING or self.link is None or was_stopping:
+            return
+        self._unfreeze(self.link)
+        if "preStop" in self._birth.init.hooks and not self.link.life.is_starting:
+            self._stopping = asyncio.get_running_loop().create_task(self._stop_politely())
+        else:
+            self._send_stop()
+
+    async def _stop_politely(self) -> None:
+        if await self._run_hook("preStop", self._birth.pre_stop_timeout):
+            self._send_stop()
+
+    def _send_stop(self) -> None:
         if self.state is State.STOPPING and self.link is not None and self._timer is None:
             self.link.send(frames.STOP, ())
             self._timer = asyncio.get_running_loop().call_later(STOP_GRACE, self.kill)

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -29,12 +29,15 @@ from pyfc.host.process import Exit
 from pyfc.model.function import Function
 from pyfc.model.instance import State
 from pyfc.model.invocation import Invocation, Reply, Result
+from pyfc.model.names import request_id
 from pyfc.observe.flood import Flood
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
+from pyfc.supervisor.idleness import Idleness
 from pyfc.supervisor.instance import Instance, StartFailed
+from pyfc.supervisor.reserve import Reserve
 from pyfc.supervisor.room import Room
-from pyfc.supervisor.waiting import SERVED, Served, Waiter
+from pyfc.supervisor.waiting import SERVED, Line, Served, Waiter
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +50,6 @@ _WEIGHT = 1 / 16
 _UNKNOWN = math.inf
 _STALL = 0.01
 """Seconds after which a call that holds others up is no short one."""
-_IDLE_PAUSE = 0.05
-"""Seconds between two looks at what is idle."""
-
 
 OutputSink = Callable[[Function, str, str, bytes], None]
 """Takes output that no answer carries: function, instance id, request id or '', bytes."""
@@ -75,15 +75,15 @@ class Pool:
         """Instances that run calls and have slots left."""
         self.deaths: Counter[str] = Counter()
         """How many of its instances died before their time, by the cause: `outOfMemory`, `timedOut`, `exited`."""
-        self.waiting: deque[Waiter] = deque()
+        self.waiting = Line()
         self.starting = 0
         self.draining = False
         self.drained = asyncio.Event()
         self.drained.set()
         limit = function.maximum_instance_count
         self.limit = settings.maximum_instance_count if limit is None else limit
-        self._concurrency = birth.init.concurrency
-        self._slots = self._concurrency
+        self.concurrency = birth.init.concurrency
+        self._slots = self.concurrency
         """Calls that an instance is given at once."""
         self._sends_ahead = bool(birth.init.mark)
         self._is_short = False
@@ -99,7 +99,10 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._by_link: dict[Link, Instance] = {}
         self._wait_timer: asyncio.TimerHandle | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idleness = Idleness(self, settings.freeze_after, settings.idle_timeout)
+        self.reserved = 0
+        """Instances that are kept although nobody calls them: reserve.py sets it."""
+        self.reserve = Reserve(self, function.provision)
         self._stall_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -109,11 +112,13 @@ class Pool:
         """See Route."""
         if not self.waiting:
             instance = None
-            if self.idle and not (self.open and self._concurrency > 1):
+            if self.idle and not (self.open and self.concurrency > 1):
                 instance = self.idle.pop()
             elif self.open:
                 instance = self.open[-1]
             if instance is not None:
+                if instance.is_frozen:
+                    self._idleness.woken(instance)
                 link = instance.link
                 assert link is not None
                 if link.invoke(Flight(call, reply), self._timeout):
@@ -143,7 +148,7 @@ class Pool:
             self._judge()
         if instance.state is State.READY:
             if self.waiting or self.draining:
-                self._serve_waiting(instance)
+                self.serve_waiting(instance)
             elif not link.in_flight:
                 instance.idle_since = self._loop.time()
                 self.idle.append(instance)
@@ -161,10 +166,9 @@ class Pool:
     # the cold path
 
     def _wait(self, call: Invocation, reply: Reply) -> Waiter:
-        if len(self.waiting) >= self._settings.maximum_waiting_calls:
-            self.waiting = deque(waiter for waiter in self.waiting if not waiter.gone)
-            if len(self.waiting) >= self._settings.maximum_waiting_calls:
-                raise self._exhausted(f"{len(self.waiting)} calls wait already")
+        most = self._settings.maximum_waiting_calls
+        if len(self.waiting) >= most and self.waiting.purge() >= most:
+            raise self._exhausted(f"{len(self.waiting)} calls wait already")
         waiter = Waiter(call, reply, self._loop.time() + self._settings.maximum_wait)
         self.waiting.append(waiter)
         self.grow()
@@ -176,20 +180,20 @@ class Pool:
 
     def grow(self) -> None:
         """Start instances for those who wait, as far as the limits allow and as it is quicker than waiting."""
-        while len(self.waiting) > self.starting * self._concurrency and len(self.instances) < self.limit:
+        while len(self.waiting) > self.starting * self.concurrency and len(self.instances) < self.limit:
             if self._predicted_wait() <= self._cold_start or not self._room.take(self):
                 return
             self._start(self.waiting[self.starting].call.request_id)
 
     def _predicted_wait(self) -> float:
         """Seconds that the last of those who wait will wait for the instances there are."""
-        slots = len(self._by_link) * self._concurrency
+        slots = (len(self._by_link) - self._idleness.freezing) * self.concurrency
         return len(self.waiting) * self._run_time / slots if slots else math.inf
 
     def _judge(self) -> None:
         """The run time says that the function has become short, or is so no more."""
         self._is_short = self._sends_ahead and self._run_time < (_LONG if self._is_short else _SHORT)
-        slots = _AHEAD if self._is_short else self._concurrency
+        slots = _AHEAD if self._is_short else self.concurrency
         if slots != self._slots:
             self._slots = slots
             for link, instance in self._by_link.items():
@@ -222,7 +226,7 @@ class Pool:
             self.waiting.appendleft(Waiter(flight.call, flight.reply, self._loop.time() + self._settings.maximum_wait))
         self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
         while self.waiting and self.idle:
-            self._serve_waiting(self.idle.pop())
+            self.serve_waiting(self._idleness.woken(self.idle.pop()))
         self.grow()
 
     def _start(self, request_id: str) -> None:
@@ -240,10 +244,12 @@ class Pool:
             await instance.start(request_id)
         except StartFailed as failure:
             self.starting -= 1
+            self.reserve.failed(str(failure))
             self._fail_first(instance, failure.result)
             self.grow()
         except HostRefused as error:
             self.starting -= 1
+            self.reserve.failed(str(error))
             instance.kill() if instance.link is not None else self._forget(instance)
             self._refuse_all(error)
         except Exception:
@@ -254,6 +260,7 @@ class Pool:
         else:
             self.starting -= 1
             self._cold_start = time.monotonic() - began
+            self.reserve.succeeded()
             self._serve(instance)
 
     def _serve(self, instance: Instance) -> None:
@@ -264,12 +271,11 @@ class Pool:
         link.on_answer = self._answered
         link.on_doomed = self._doomed
         link.on_output = Flood(partial(self._on_output, self.function, instance.id), self._settings.log_rate)
-        if self._idle_timer is None:
-            self._idle_timer = self._loop.call_later(self._settings.idle_timeout, self._release_idle)
+        self._idleness.arm()
         link.on_returned = self._returned
         link.on_retired = self._retired
         link.is_quiet = self._is_short
-        waiter = self._next_waiter()
+        waiter = self.waiting.next()
         if waiter is not None:
             flight = Flight(waiter.call, waiter.reply)
             flight.startup = instance.startup
@@ -277,13 +283,13 @@ class Pool:
             link.invoke(flight, self._timeout)
         elif instance.startup:
             link.on_output("", instance.startup)
-        self._serve_waiting(instance)
+        self.serve_waiting(instance)
 
-    def _serve_waiting(self, instance: Instance) -> None:
-        """Give an instance as many of those who wait as it has slots for."""
+    def serve_waiting(self, instance: Instance) -> None:
+        """Give an instance as many of those who wait as it has slots for, or let it rest."""
         link = instance.link
         assert link is not None
-        while len(link.in_flight) < self._slots and (waiter := self._next_waiter()) is not None:
+        while len(link.in_flight) < self._slots and (waiter := self.waiting.next()) is not None:
             if not link.invoke(Flight(waiter.call, waiter.reply), self._timeout):
                 waiter.served = False
                 self.waiting.appendleft(waiter)
@@ -300,16 +306,8 @@ class Pool:
         instance.idle_since = self._loop.time()
         self.idle.append(instance)
 
-    def _next_waiter(self) -> Waiter | None:
-        while self.waiting:
-            waiter = self.waiting.popleft()
-            waiter.served = True
-            if not waiter.gone:
-                return waiter
-        return None
-
     def _fail_first(self, instance: Instance, result: Result) -> None:
-        waiter = self._next_waiter()
+        waiter = self.waiting.next()
         if waiter is not None:
             waiter.reply.result(result)
         elif result.startup:
@@ -319,7 +317,7 @@ class Pool:
         """Unless another instance lives or is being started, nobody is left to serve those who wait."""
         if self.starting or any(instance.state is State.READY for instance in self.instances):
             return
-        while (waiter := self._next_waiter()) is not None:
+        while (waiter := self.waiting.next()) is not None:
             waiter.reply.refuse(error)
 
     def _doomed(self, link: Link) -> None:
@@ -343,6 +341,13 @@ class Pool:
             self.deaths[instance.died_of] += 1
         self._forget(instance)
         self.grow()
+        if len(self.instances) < self.reserved:
+            self.reserve.look()
+
+    def start_reserved(self) -> None:
+        """One more instance, for no call."""
+        if len(self.instances) < self.limit and self._room.take(self):
+            self._start(request_id())
 
     def _forget(self, instance: Instance) -> None:
         self.instances.discard(instance)
@@ -357,25 +362,15 @@ class Pool:
         """Refuse those who have waited too long and for whom no instance is being started."""
         self._wait_timer = None
         now = self._loop.time()
-        waiting = [waiter for waiter in self.waiting if not waiter.gone]
-        late = [waiter for waiter in waiting[self.starting :] if waiter.expires <= now]
-        self.waiting = deque(waiter for waiter in waiting if waiter not in late)
-        for waiter in late:
+        for waiter in self.waiting.late(now, self.starting):
             waiter.reply.refuse(self._exhausted(f"the call waited {self._settings.maximum_wait:g} s"))
         if self.waiting:
-            soonest = min(waiter.expires for waiter in self.waiting)
-            self._wait_timer = self._loop.call_at(max(soonest, now + 0.1), self._expire)
+            self._wait_timer = self._loop.call_at(max(self.waiting.soonest(), now + 0.1), self._expire)
 
-    def _release_idle(self) -> None:
-        """Stop the instances that have been idle for too long; look again when the next one will have been."""
-        self._idle_timer = None
-        now = self._loop.time()
-        limit = self._settings.idle_timeout
-        while self.idle and self.idle[0].idle_since <= now - limit:
-            self.idle.pop(0).stop()
-        if self.instances:
-            oldest = self.idle[0].idle_since if self.idle else now
-            self._idle_timer = self._loop.call_at(max(oldest + limit, now + _IDLE_PAUSE), self._release_idle)
+    @property
+    def is_above_reserve(self) -> bool:
+        """Whether one instance less would be enough."""
+        return len(self.instances) > self.reserved
 
     def evict(self) -> None:
         """Stop the instance that has been idle longest, to make room for another function's."""
@@ -396,6 +391,7 @@ class Pool:
             "instances": dict(Counter(each.state.value for each in self.instances)),
             "deaths": dict(self.deaths),
             "template": self._launcher.status(self.spec),
+            **self.reserve.describe(len(self._by_link)),
         }
 
     def kill(self) -> None:

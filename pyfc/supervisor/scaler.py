@@ -1,13 +1,20 @@
 """Decides how many instances the whole server may have, and whose go first.
 
 1. There are at most `maximum_server_instances`, of all functions together.
-2. A function that needs one when there is no room gets that of another function which has been idle longest; the
-   functions that wait for room are served in the order in which they began to wait.
+2. A function that needs one when there is no room gets that of another function which has been idle longest, reserved
+   ones last; the functions that wait for room are served in the order in which they began to wait.
+3. While the machine is short of memory, what has been idle longest goes as well, one at a time.
 """
 
 from __future__ import annotations
 
+import asyncio
+
+from pyfc.host.process import is_memory_short
 from pyfc.supervisor.pool import Pool
+
+_INTERVAL = 1.0
+"""Seconds between two looks at the machine's memory."""
 
 
 class Scaler:
@@ -19,9 +26,20 @@ class Scaler:
         self._count = 0
         self._hungry: dict[Pool, None] = {}
         self._leaving = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def _relieve(self) -> None:
+        """Every now and then while there are instances."""
+        self._timer = None
+        if is_memory_short():
+            self._evict()
+        if self._count:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
 
     def take(self, pool: Pool) -> bool:
         """See Room."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
         if self._count < self._maximum:
             self._count += 1
             self._hungry.pop(pool, None)
@@ -35,7 +53,7 @@ class Scaler:
         idle = [pool for pool in self.pools if pool.idle]
         if idle:
             self._leaving += 1
-            min(idle, key=lambda pool: pool.idle[0].idle_since).evict()
+            min(idle, key=lambda pool: (not pool.is_above_reserve, pool.idle[0].idle_since)).evict()
 
     def give_back(self) -> None:
         """See Room."""

@@ -168,6 +168,7 @@ class Supervisor:
         )
         self._scaler.pools.add(pool)
         self._launcher.hold(born.spec)
+        pool.reserve.look()
         return pool
 
     def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
@@ -194,11 +195,16 @@ class Supervisor:
         for pool in pools:
             pool.drain()
         try:
-            async with asyncio.timeout(STOP_TIMEOUT):
+            async with asyncio.timeout(STOP_TIMEOUT + min(self._settings.drain_timeout, _longest_pre_stop(pools))):
                 await asyncio.gather(*(pool.drained.wait() for pool in pools))
         except TimeoutError:
             self.kill()
         await self._launcher.close()
+
+
+def _longest_pre_stop(pools: Iterable[Pool]) -> float:
+    hooks = [pool.function.pre_stop for pool in pools]
+    return max((float(hook.timeout) for hook in hooks if hook.handler), default=0.0)
 
 
 STOP_TIMEOUT = 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from pyfc.model.invocation import Invocation, Reply
 
 
@@ -21,6 +23,38 @@ class Waiter:
         """See Ticket."""
         self.gone = not self.served
         return self.gone
+
+
+class Line(deque[Waiter]):
+    """Those who wait, in order of arrival. Those who have left stand in it until somebody looks."""
+
+    def next(self) -> Waiter | None:
+        """The first who still waits, now served."""
+        while self:
+            waiter = self.popleft()
+            waiter.served = True
+            if not waiter.gone:
+                return waiter
+        return None
+
+    def purge(self) -> int:
+        """Forget those who have left; how many are left."""
+        present = [waiter for waiter in self if not waiter.gone]
+        self.clear()
+        self.extend(present)
+        return len(self)
+
+    def late(self, now: float, sure: int) -> list[Waiter]:
+        """Take out those whose time is up, but for the first `sure`, who are about to be served."""
+        self.purge()
+        late = [waiter for number, waiter in enumerate(self) if number >= sure and waiter.expires <= now]
+        for waiter in late:
+            self.remove(waiter)
+        return late
+
+    def soonest(self) -> float:
+        """When the next one's time is up."""
+        return min(waiter.expires for waiter in self)
 
 
 class Served:

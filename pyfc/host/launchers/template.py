@@ -16,11 +16,10 @@ import signal
 import time
 from collections import deque
 
-import psutil
-
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
 from pyfc.host.launchers.fork import ForkLauncher
+from pyfc.host.process import is_memory_short
 from pyfc.host.sandbox import Sandbox
 from pyfc.host.template import Template
 
@@ -30,8 +29,6 @@ _LATER = 0.5
 _REFILL_DELAY = 0.01
 _QUICK = 1.0
 """Seconds between two instances below which two spares are kept."""
-_SHORT_OF_MEMORY = 0.05
-"""Part of the machine's memory that is still to be had."""
 
 
 class TemplateLauncher:
@@ -166,10 +163,7 @@ class _Source:
             _log.info("no spare copy of a template: %s", error)  # the next launch will tell whoever needs it
 
     def _wanted(self) -> int:
-        if not self._most_spares:
-            return 0
-        memory = psutil.virtual_memory()
-        if memory.available < memory.total * _SHORT_OF_MEMORY:
+        if not self._most_spares or is_memory_short():
             return 0
         return self._most_spares + (1 if self._is_quick else 0)
 

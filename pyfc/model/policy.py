@@ -1,0 +1,63 @@
+"""Decisions that need nothing but numbers."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from croniter import croniter
+
+from pyfc.model.function import Provision, ScheduledAction
+
+_BACK_OFF, _LONGEST = 1.0, 60.0
+_MOMENT = 0.001
+"""Seconds, so that what happens now has happened."""
+
+
+def back_off(failures: int) -> float:
+    """Seconds to wait after so many failures in a row before something is tried again by itself."""
+    return min(_LONGEST, _BACK_OFF * 2.0 ** (failures - 1))
+
+
+def reserved(provision: Provision, now: float, busy: int, concurrency: int) -> int:
+    """How many instances are to be kept at `now`, seconds since the epoch, with so many calls running.
+
+    The scheduled action that has fired last replaces the target; a target tracking policy in force then keeps the part
+    of their slots that is in use at its metricTarget, between its two capacities (FC's provision-config).
+    """
+    target = provision.target
+    fired = [(time, action) for action in provision.scheduled_actions if (time := _last_time(action, now)) is not None]
+    if fired:
+        target = max(fired, key=lambda each: each[0])[1].target
+    for policy in provision.target_tracking_policies:
+        if policy.start <= now < policy.end:
+            needed = math.ceil(busy / (policy.metric_target * concurrency))
+            target = min(policy.maximum, max(policy.minimum, needed))
+    return target
+
+
+def _last_time(action: ScheduledAction, now: float) -> float | None:
+    """When the action has fired last; None if it has not, or is not in force."""
+    if not action.start <= now < action.end:
+        return None
+    kind, _, text = action.expression.partition("(")
+    if kind == "at":
+        time = datetime.fromisoformat(text.rstrip(")")).timestamp()
+    else:
+        start = datetime.fromtimestamp(now + _MOMENT, UTC)
+        time = croniter(text.rstrip(")"), start, second_at_beginning=True).get_prev(float)
+    return time if action.start <= time <= now else None
+
+
+def check_expression(text: str) -> bool:
+    """Whether a schedule expression is `at(TIME)` or `cron(SECOND MINUTE HOUR DAY MONTH WEEKDAY)`, in UTC."""
+    kind, _, rest = text.partition("(")
+    inside = rest.removesuffix(")")
+    if not rest.endswith(")"):
+        return False
+    try:
+        if kind == "at":
+            return datetime.fromisoformat(inside).tzinfo is not None
+        return kind == "cron" and len(inside.split()) == 6 and bool(croniter(inside, second_at_beginning=True))
+    except ValueError:
+        return False

@@ -1,0 +1,102 @@
+"""What becomes of a pool's idle instances: frozen after `freeze_after`, released after `idle_timeout`.
+
+1. A frozen instance gets no processor at all; a call thaws it. preFreeze runs before, and the instance takes no call
+   meanwhile.
+2. No more are released than leave the reserved ones.
+3. There is one timer per pool, armed for the next thing to do; the warm path does not know of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect
+from typing import TYPE_CHECKING
+
+from pyfc.model.instance import State
+from pyfc.supervisor.instance import Instance
+
+if TYPE_CHECKING:
+    from pyfc.supervisor.pool import Pool
+
+_PAUSE = 0.05
+"""Seconds between two looks."""
+
+
+class Idleness:
+    """Looks after `pool.idle`, whose instances stand in the order in which they became idle."""
+
+    def __init__(self, pool: Pool, freeze_after: float, idle_timeout: float) -> None:
+        self._pool = pool
+        self._freeze_after = freeze_after
+        self._idle_timeout = idle_timeout
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def freezing(self) -> int:
+        """Instances whose preFreeze runs."""
+        return len(self._tasks)
+
+    def arm(self) -> None:
+        """An instance is, or may soon be, idle."""
+        soonest = self._loop.time() + max(_PAUSE, min(self._freeze_after, self._idle_timeout))
+        if self._timer is None or self._timer.when() > soonest:
+            self._arm(soonest)
+
+    def _arm(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._look)
+
+    def woken(self, instance: Instance) -> Instance:
+        """It is needed for a call."""
+        if instance.is_frozen:
+            instance.thaw()
+            self.arm()
+        return instance
+
+    def _look(self) -> None:
+        self._timer = None
+        pool, now = self._pool, self._loop.time()
+        while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.is_above_reserve:
+            pool.idle.pop(0).stop()
+        warm = [instance for instance in pool.idle if not instance.is_frozen]
+        for instance in warm:
+            if instance.idle_since <= now - self._freeze_after:
+                self._freeze(instance)
+        if pool.instances:
+            self._arm(max(now + _PAUSE, self._next(now)))
+
+    def _next(self, now: float) -> float:
+        """When there is something to do, if nothing happens before."""
+        pool = self._pool
+        warm = [instance.idle_since for instance in pool.idle if not instance.is_frozen]
+        busy = len(pool.instances) > len(pool.idle)
+        freeze = min([*warm, *([now] if busy else [])], default=float("inf")) + self._freeze_after
+        release = (pool.idle[0].idle_since if pool.idle else now) + self._idle_timeout
+        if not pool.is_above_reserve:
+            release = now + self._idle_timeout
+        return min(freeze, release)
+
+    def _freeze(self, instance: Instance) -> None:
+        if not instance.has_pre_freeze:
+            instance.freeze()
+            return
+        self._pool.idle.remove(instance)
+        task = self._loop.create_task(self._freeze_politely(instance))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _freeze_politely(self, instance: Instance) -> None:
+        await instance.pre_freeze()
+        if instance.state is not State.FREEZING:
+            return
+        pool = self._pool
+        if pool.waiting or pool.draining:
+            instance.thaw()
+            pool.serve_waiting(instance)
+            return
+        instance.freeze()
+        at = bisect([each.idle_since for each in pool.idle], instance.idle_since)
+        pool.idle.insert(at, instance)

@@ -1,0 +1,63 @@
+"""Keeps a pool's reserved (provisioned) instances: alive and initialised although nobody calls them.
+
+Their number is looked at every second, since scheduled actions and calls change it, and at once when an instance has
+died. Starts that fail are tried again more and more seldom; the error stays visible until one succeeds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from pyfc.model.function import Provision
+from pyfc.model.policy import back_off, reserved
+
+if TYPE_CHECKING:
+    from pyfc.supervisor.pool import Pool
+
+_INTERVAL = 1.0
+
+
+class Reserve:
+    """The reserve of one pool."""
+
+    def __init__(self, pool: Pool, provision: Provision) -> None:
+        self._pool = pool
+        self._provision = provision
+        self._failures = 0
+        self._error = ""
+        self._next_try = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        """Start what is missing."""
+        pool = self._pool
+        if self._timer is not None:
+            self._timer.cancel()
+        if pool.draining:
+            return
+        busy = sum(len(instance.link.in_flight) for instance in pool.instances if instance.link is not None)
+        pool.reserved = min(pool.limit, reserved(self._provision, time.time(), busy, pool.concurrency))
+        if time.monotonic() >= self._next_try:
+            for _ in range(pool.reserved - len(pool.instances)):
+                pool.start_reserved()
+        if self._provision.is_needed:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
+
+    def failed(self, message: str) -> None:
+        """An instance could not be started."""
+        self._failures += 1
+        self._error = message
+        self._next_try = time.monotonic() + back_off(self._failures)
+
+    def succeeded(self) -> None:
+        """One was started."""
+        self._failures, self._error, self._next_try = 0, "", 0.0
+
+    def describe(self, ready: int) -> dict[str, Any]:
+        """`target`, `current` and `currentError`, as FC's provision-config has them; {} if nothing is reserved."""
+        if not self._provision.is_needed:
+            return {}
+        current = min(self._pool.reserved, ready)
+        return {"provision": {"target": self._pool.reserved, "current": current, "currentError": self._error}}

@@ -1,0 +1,67 @@
+"""How many instances are reserved, and how long a failure is waited for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from pyfc.model.function import Provision, ScheduledAction, TrackingPolicy
+from pyfc.model.policy import back_off, check_expression, reserved
+
+
+def at(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def test_failures_in_a_row_are_waited_for_twice_as_long_each_up_to_a_minute() -> None:
+    assert [back_off(failures) for failures in (1, 2, 3, 7, 50)] == [1, 2, 4, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("now", "target"),
+    [
+        ("2026-11-01T07:59:59Z", 9),
+        ("2026-11-01T08:00:00Z", 5),
+        ("2026-11-01T20:00:01Z", 0),
+        ("2026-11-03T12:00:00Z", 7),
+        ("2026-11-30T12:00:00Z", 9),
+    ],
+)
+def test_the_scheduled_action_that_fired_last_decides_while_it_is_in_force(now: str, target: int) -> None:
+    times = {"start": at("2026-11-01T00:00:00Z"), "end": at("2026-11-10T00:00:00Z")}
+    provision = Provision(
+        target=9,
+        scheduled_actions=(
+            ScheduledAction(name="morning", expression="cron(0 0 8 * * *)", target=5, **times),
+            ScheduledAction(name="evening", expression="cron(0 0 20 * * *)", target=0, **times),
+            ScheduledAction(name="sale", expression="at(2026-11-03T11:00:00Z)", target=7, **times),
+        ),
+    )
+
+    assert reserved(provision, at(now), 0, 1) == target
+
+
+@pytest.mark.parametrize(("busy", "concurrency", "target"), [(0, 1, 2), (3, 1, 6), (30, 1, 10), (30, 10, 6)])
+def test_tracking_keeps_the_part_of_the_slots_in_use_between_its_capacities(
+    busy: int, concurrency: int, target: int
+) -> None:
+    policy = TrackingPolicy(name="load", metric_target=0.5, minimum=2, maximum=10)
+
+    assert reserved(Provision(target_tracking_policies=(policy,)), 1.0, busy, concurrency) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("cron(0 0 20 * * *)", True),
+        ("cron(0 20 * * *)", False),
+        ("cron(0 0 25 * * *)", False),
+        ("at(2026-10-10T10:10:10Z)", True),
+        ("at(2026-10-10T10:10:10)", False),
+        ("at(soon)", False),
+        ("every day", False),
+    ],
+)
+def test_a_schedule_expression_is_checked(text: str, right: bool) -> None:
+    assert check_expression(text) is right

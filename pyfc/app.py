@@ -28,12 +28,13 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.host.sandbox import Sandbox
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
+from pyfc.observe.recent import Recent
 from pyfc.project.interface import Project
 from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.registry import Registry
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.memory import MemoryStore
-from pyfc.supervisor.birth import site_packages
+from pyfc.supervisor.birth import debugger, site_packages
 from pyfc.supervisor.supervisor import Supervisor
 
 _BACKLOG = 2048
@@ -79,14 +80,15 @@ class App:
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
         bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
-        packages = site_packages() if settings.site_packages else []
+        packages = site_packages() if settings.site_packages else debugger() if settings.debug else []
         self.sandbox = Sandbox(settings.sandbox, self.data_folder, packages)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
         self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal, self.sandbox)
         self._stack.push_async_callback(self.supervisor.close)
         self.supervisor.start()
-        self._deployer = Deployer(registry, bundles, runtimes)
+        self._bundles = bundles
+        self._deployer = Deployer(registry, bundles, runtimes, self.supervisor.codes)
         self._build_gateway()
 
     def _build_gateway(self) -> None:
@@ -94,15 +96,22 @@ class App:
         guard = Guard((settings.host, *settings.allow_host))
         invocations = Invocations(settings, guard, self.journal, is_local=self.is_local)
         self.supervisor.on_table = invocations.use
+        recent = Recent()
+        self.journal.listeners.append(recent.listen)
         shared = Shared(settings, invocations)
-        self._server = GatewayServer(application(lambda: self.supervisor.table, guard), shared)
+        self._server = GatewayServer(application(lambda: self.supervisor.table, guard, recent), shared)
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
         self.journal.listeners.append(listener)
 
-    async def deploy(self, project: Project) -> Report:
-        """Serve `project`. Returns when every function of it can be called."""
+    async def deploy(self, project: Project, changed: frozenset[Path] | None = None) -> Report:
+        """Serve `project`. Returns when every function of it can be called. `changed`: what has changed on disk since
+        the last time, if that is known.
+        """
+        if self.settings.reload:
+            await self.supervisor.prepared()
+            self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed
         report = await self._deployer.deploy(project)
         await self.supervisor.caught_up(report.revision)
         require(self.sandbox)

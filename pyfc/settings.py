@@ -28,6 +28,11 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on; another than loopback needs --insecure.", flag=True)
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True)
     data_dir: str = _setting("", "Data folder; by default one per served folder in the user's state folder.", flag=True)
+    reload: bool = _setting(False, "Watch the folder: a change is served as soon as it has proved to start.", flag=True)
+    debug: str = _setting(
+        "", "Function whose one instance waits for a debugger (debugpy), with no time limits.", flag=True
+    )
+    debug_port: int = _setting(5678, "Port at which a debugger finds it.", flag=True)
     quiet: bool = _setting(False, "Do not print a line per call.", flag=True)
     insecure: bool = _setting(False, "Listen on other addresses than loopback although nothing is signed.", flag=True)
     allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)

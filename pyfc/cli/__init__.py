@@ -11,8 +11,13 @@ from pyfc.errors import PyfcError
 
 COMMANDS = {
     "serve": "serve a folder of functions",
+    "dev": "serve a folder of functions, and again whenever a file is saved",
     "invoke": "call a function of a running server",
     "list": "show what a running server serves",
+    "explain": "show what a cold start of a function consists of, and what to do about it",
+    "why": "tell why a call was cold, waited or was refused",
+    "event": "print a sample event of a trigger",
+    "local": "call or serve functions as `fun local` does, without Docker",
     "doctor": "show what protects this machine from its functions",
     "init": "make a folder with two example functions",
 }

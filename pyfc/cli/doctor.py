@@ -1,26 +1,34 @@
-"""`pyfc doctor [DIR]`: what protects this machine from functions here, and how to get what is missing."""
+"""`pyfc doctor [DIR|SERVICE/FUNCTION]`: what protects this machine from functions, and how to get what is missing."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import os
 from pathlib import Path
 
+from pyfc.client import Client
+from pyfc.client.client import DEFAULT_ENDPOINT
 from pyfc.dev.doctor import examine, host, of_project, report
+from pyfc.errors import FunctionNotFound
 from pyfc.project.load import load as load_project
 from pyfc.settings import load as load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("dir", metavar="DIR", type=Path, nargs="?", help="also look at the functions of this folder")
+    text = "also look at the functions of this folder, or at the template of this function of a running server"
+    parser.add_argument("what", metavar="DIR|SERVICE/FUNCTION", nargs="?", help=text)
+    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    project = load_project(options.dir) if options.dir is not None else None
+    if options.what is not None and not Path(options.what).is_dir() and options.what.count("/") == 1:
+        return _template(options)
+    project = load_project(Path(options.what)) if options.what is not None else None
     found = asyncio.run(examine(load_settings().sandbox))
     if options.json:
         print(json.dumps({"host": host(), "layers": [layer._asdict() for layer in found]}))
@@ -29,4 +37,23 @@ def run(options: argparse.Namespace) -> int:
     print(report(found))
     if project is not None:
         print("\n" + of_project(project, found))
+    return 0
+
+
+def _template(options: argparse.Namespace) -> int:
+    """Whether instances of a running server's function are copies of a template, or why not."""
+    service, _, name = options.what.partition("/")
+    functions = Client(options.endpoint, timeout=30.0).functions()
+    found = next((each for each in functions if (each["service"], each["function"]) == (service, name)), None)
+    if found is None:
+        raise FunctionNotFound(service=service, function=name)
+    template = found.get("template", "its runtime is not served")
+    if options.json:
+        print(json.dumps({"service": service, "function": name, "template": template}))
+    elif template == "ready":
+        print(f"{options.what}: new instances are copies of a template, which has imported the function.")
+    elif template == "none":
+        print(f"{options.what}: there is no template yet; it is made when a second instance is needed.")
+    else:
+        print(f"{options.what}: every instance imports for itself, since there is no template: {template}.")
     return 0

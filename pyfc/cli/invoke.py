@@ -20,7 +20,7 @@ EXIT_FUNCTION = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("target", metavar="SERVICE/FUNCTION[.QUALIFIER]", type=_target)
+    parser.add_argument("target", metavar="SERVICE/FUNCTION[.QUALIFIER]", type=target)
     event = parser.add_mutually_exclusive_group()
     event.add_argument("-e", "--event", help="the event as text")
     event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _target(text: str) -> tuple[str, str, str]:
+def target(text: str) -> tuple[str, str, str]:
+    """SERVICE/FUNCTION[.QUALIFIER], taken apart."""
     service, slash, rest = text.partition("/")
     function, _, qualifier = rest.partition(".")
     if not slash or not service or not function:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from typing import Any
 
 from pyfc.client import Client
 from pyfc.client.client import DEFAULT_ENDPOINT
@@ -17,6 +18,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON array")
 
 
+def remarks(function: dict[str, Any]) -> list[str]:
+    """What a person should know of a function."""
+    found: list[str] = []
+    if stuck := function.get("instances", {}).get("stuck"):
+        found.append(f"{stuck} of its instances can not be killed for now")
+    provision = function.get("provision")
+    if provision is not None:
+        error = f", since they can not be started: {provision['currentError']}" if provision["currentError"] else ""
+        found.append(f"{provision['current']} of {provision['target']} reserved instances{error}")
+    if function.get("template", "").startswith("its import"):
+        found.append(f"every instance imports for itself: {function['template']}")
+    if function.get("newest"):
+        found.append(f"its newest version is not served: {function['newest']}")
+    return found
+
+
 def run(options: argparse.Namespace) -> int:
     """See module."""
     client = Client(options.endpoint, timeout=30.0)
@@ -26,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     elif functions:
         print(function_rows(functions, client.endpoint))
         for each in functions:
-            if stuck := each.get("instances", {}).get("stuck"):
-                print(f"{each['service']}/{each['function']}: {stuck} of its instances can not be killed for now")
+            for text in remarks(each):
+                print(f"{each['service']}/{each['function']}: {text}")
     else:
         print(f"{client.endpoint} serves no functions")
     return 0

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.dev.console import Console
+from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
 from pyfc.gateway.routes import describe
 from pyfc.host.layers import layers, summary
@@ -46,12 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Every setting is also an environment variable; the README lists them all."
 
 
-def run(options: argparse.Namespace) -> int:
-    """See module."""
+def run(options: argparse.Namespace, **forced: Any) -> int:
+    """See module. `forced`: settings that the command has made up its mind about."""
     chosen = {field.name: getattr(options, field.name, None) for field in fields()}
     if chosen["allow_host"] is not None:
         chosen["allow_host"] = tuple(chosen["allow_host"])
-    settings = load_settings(os.environ, **chosen)
+    settings = load_settings(os.environ, **{**chosen, **forced})
     logging.basicConfig(level=logging.WARNING, format="pyfc: %(levelname)s: %(message)s", stream=sys.stderr)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options.dir, settings))
@@ -61,13 +65,30 @@ def run(options: argparse.Namespace) -> int:
 async def _serve(root: Path, settings: Settings) -> None:
     async with App(settings, data_folder_of(root, settings)) as app:
         _catch_signals(app)
-        project = load_project(root)
+        project = load_project(root, reads_variables=settings.reload)
         report = await app.deploy(project)
         app.bind()
         _announce(app, project, report)
+        console = Console(as_json=settings.json)
         if not settings.quiet:
-            app.listen(Console(as_json=settings.json).listen)
-        await app.serve()
+            app.listen(console.listen)
+        async with _reloading(app, project, console):
+            await app.serve()
+
+
+@contextlib.asynccontextmanager
+async def _reloading(app: App, project: Project, console: Console) -> AsyncIterator[None]:
+    """Meanwhile what is saved is served, if that is wanted."""
+    if not app.settings.reload:
+        yield
+        return
+    reloader = Reloader(app, project, console)
+    task = asyncio.get_running_loop().create_task(reloader.run())
+    try:
+        yield
+    finally:
+        reloader.stop()
+        await task
 
 
 def _catch_signals(app: App) -> None:
@@ -119,8 +140,20 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
         notes.append(f"{', '.join(names)} functions run on this Python {version}")
     if app.is_local and any(trigger.config.get("authType") != "anonymous" for trigger in project.triggers):
         notes.append("HTTP triggers with authType function are served without a check: only this machine reaches them")
+    notes += _debugged(app, report)
     notes.append(summary(layers(app.sandbox)))
     return notes
+
+
+def _debugged(app: App, report: Report) -> list[str]:
+    """Which functions wait for a debugger, or that none does."""
+    wanted = app.settings.debug
+    if not wanted:
+        return []
+    names = [f"{each.service}/{each.name}" for each in report.functions if each.is_called(wanted)]
+    if not names:
+        return [f"warning: there is no function '{wanted}' to debug"]
+    return [f"{', '.join(names)} waits for a debugger at 127.0.0.1:{app.settings.debug_port} when it is called"]
 
 
 def _shown_host(host: str) -> str:

@@ -71,6 +71,19 @@ class Client:
         functions: list[dict[str, Any]] = json.loads(body)["functions"]
         return functions
 
+    def call(self, request_id: str) -> dict[str, Any]:
+        """What is known of one of the newest calls. Raises ApiError."""
+        _, body = self._request("GET", f"/pyfc/calls/{quote(request_id, safe='')}", b"", {})
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    def explain(self, service: str, function: str) -> dict[str, Any]:
+        """A cold start of a function, taken apart. Raises ApiError."""
+        path = f"/pyfc/functions/{quote(service, safe='')}/{quote(function, safe='')}/explain"
+        _, body = self._request("POST", path, b"", {})
+        found: dict[str, Any] = json.loads(body)
+        return found
+
     def _request(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:

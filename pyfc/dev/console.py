@@ -6,6 +6,7 @@ colours or forge lines. A line that starts with `|` was written by a function; n
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import datetime
 from typing import TextIO
@@ -43,11 +44,36 @@ class Console:
                 lines += _call_lines(record)
             else:
                 lines += _output_lines(record.data)
+        self._write(lines)
+
+    def reloaded(self, names: list[str], seconds: float) -> None:
+        """Functions are served with new code, or gone."""
+        if self._as_json:
+            self._write([json.dumps({"reloaded": names, "milliseconds": round(seconds * 1000, 1)})])
+        elif names:
+            self._write([f"{_now()}  reloaded {', '.join(names)} in {seconds * 1000:.0f} ms"])
+
+    def not_reloaded(self, what: str, where: str, message: str, line: str = "") -> None:
+        """A change can not be served, so that what was there before goes on. `line`: the text of the source line."""
+        if self._as_json:
+            self._write([json.dumps({"notReloaded": what, "where": where, "message": message, "line": line})])
+            return
+        shown = [
+            f"{_now()}  not reloaded: {escaped(what)} goes on as it was",
+            f"    {escaped(where)}: {escaped(message)}",
+        ]
+        self._write([*shown, *([f"        {escaped(line)}"] if line else [])])
+
+    def _write(self, lines: list[str]) -> None:
         try:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
         except BrokenPipeError:
             self._stream = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115, PTH123  nobody reads any more
+
+
+def _now() -> str:
+    return datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3]
 
 
 def _call_lines(record: CallRecord) -> list[str]:

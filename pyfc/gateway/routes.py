@@ -1,4 +1,5 @@
-"""The Starlette application: everything that is not a call. Today the index, the health check and the refusal."""
+"""The Starlette application: everything that is not a call. The index, the health check, what is
+known of a call, a cold start explained, and the refusal."""
 
 from __future__ import annotations
 
@@ -14,15 +15,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pyfc import __version__
-from pyfc.errors import Internal, PathNotSupported, PyfcError
+from pyfc.errors import FunctionNotFound, Internal, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway.guard import Guard
-from pyfc.model.names import request_id
+from pyfc.model.names import Target, request_id
+from pyfc.observe.recent import Recent
+from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.supervisor import Entry, Table
 
 
-def application(table: Callable[[], Table], guard: Guard) -> ASGIApp:
-    """The ASGI application; `table` gives what is served at the moment."""
+def application(table: Callable[[], Table], guard: Guard, recent: Recent) -> ASGIApp:
+    """The ASGI application; `table` gives what is served at the moment, `recent` the newest calls."""
 
     async def index(_: Request) -> Response:
         entries = table().entries.values()
@@ -31,6 +34,20 @@ def application(table: Callable[[], Table], guard: Guard) -> ASGIApp:
 
     async def health(_: Request) -> Response:
         return _json(200, b'{"status": "ok"}\n')
+
+    async def call(request: Request) -> Response:
+        found = recent.get(request.path_params["id"])
+        if found is None:
+            raise NotFound(message=f"there is no call {request.path_params['id']} among the newest 10,000")
+        return _json(200, json.dumps(found).encode() + b"\n")
+
+    async def explanation(request: Request) -> Response:
+        service, function = request.path_params["service"], request.path_params["function"]
+        entry = table().entries.get(Target(service, function))
+        if entry is None or not isinstance(entry.route, Pool):
+            raise FunctionNotFound(service=service, function=function)
+        pool = entry.route
+        return _json(200, json.dumps(await explain(pool.function, pool.birth, pool.launcher)).encode() + b"\n")
 
     async def unknown(request: Request) -> Response:
         path = unquote(request.scope["raw_path"].decode("latin-1"))
@@ -43,6 +60,8 @@ def application(table: Callable[[], Table], guard: Guard) -> ASGIApp:
     routes = [
         Route("/", index, methods=["GET"]),
         Route("/healthz", health, methods=["GET"]),
+        Route("/pyfc/calls/{id}", call, methods=["GET"]),
+        Route("/pyfc/functions/{service}/{function}/explain", explanation, methods=["POST"]),
         Route("/{path:path}", unknown, methods=methods),
     ]
     handlers: dict[Any, Any] = {PyfcError: failed, 405: failed, Exception: failed}
@@ -84,6 +103,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "triggers": [trigger.type for trigger in entry.triggers],
         "served": function.code is not None,
         "url": path,
+        **({"newest": entry.newest} if entry.newest else {}),
         **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
     }
 

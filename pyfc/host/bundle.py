@@ -3,18 +3,21 @@
 1. What is hashed is the copy, not the original, so a file that changes meanwhile can not belong to a wrong digest.
 2. A folder is built beside and renamed into place: it is whole or not there.
 3. Functions with the same code share one folder. Folders that no function uses are removed at the next start.
+4. With `splits` the installed packages of a folder are kept apart, once for all versions of the author's own files: a
+   change of those then copies nothing else. /code has links to /packages for them.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from fastcrc import crc64
 from pyfc.blobs.interface import Blobs
 from pyfc.errors import InvalidArgument
 from pyfc.host.archive import unpack
+from pyfc.host.packages import installed
 from pyfc.model.function import Code
 
 _SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
@@ -39,6 +43,8 @@ class Artefact:
     """Belongs to this code alone, for what a runtime compiles of it."""
     source: str
     """The folder it was deployed from, '' if it was an archive."""
+    packages: str = ""
+    """Digest of the installed packages, which lie in a folder of their own and are linked to; '' if they do not."""
 
 
 class Bundles:
@@ -51,11 +57,17 @@ class Bundles:
         self._blobs = blobs
         self._maximum_size = maximum_size
         self._maximum_files = maximum_files
-        for folder in (self._folder, self._cache):
+        self.splits = False
+        self.changed: frozenset[Path] | None = None
+        """What has changed on disk since the last time; None if that is not known."""
+        self._packages: dict[Path, tuple[frozenset[str], str]] = {}
+        self._packages_folder = data_folder / "packages"
+        for folder in (self._folder, self._cache, self._packages_folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.chmod(0o755)
-        for unfinished in self._folder.glob(_NEW + "*"):
-            _remove(unfinished)
+        for shown in (self._folder, self._packages_folder):
+            shown.chmod(0o755)
+            for unfinished in shown.glob(_NEW + "*"):
+                _remove(unfinished)
 
     async def put(self, path: Path) -> Code:
         """Keep the code at `path`. Raises InvalidArgument saying what is wrong with it; then nothing is kept."""
@@ -67,12 +79,13 @@ class Bundles:
 
     def artefact(self, code: Code) -> Artefact:
         """Where kept code lies."""
-        return Artefact(folder=self._folder / code.digest, cache=self._cache / code.digest, source=code.source)
+        folder, cache = self._folder / code.digest, self._cache / code.digest
+        return Artefact(folder=folder, cache=cache, source=code.source, packages=code.packages)
 
     def sweep(self, used: Iterable[str]) -> None:
         """Remove the code whose digest is not in `used`."""
         kept = set(used)
-        for root in (self._folder, self._cache):
+        for root in (self._folder, self._cache, self._packages_folder):
             for folder in root.iterdir():
                 if folder.name not in kept:
                     _remove(folder)
@@ -88,41 +101,75 @@ class Bundles:
                 unpack(archive, str(path), folder, self._maximum_size, self._maximum_files)
                 return digest
 
-            await asyncio.to_thread(self._build, fill)
+            await asyncio.to_thread(self._build, fill, self._folder)
+            (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
         return Code(digest=digest, kind="zip", checksum=checksum, size=path.stat().st_size)
 
     def _put_folder(self, path: Path) -> Code:
+        names, packages = self._put_packages(path) if self.splits and path.is_dir() else (frozenset(), "")
         size = 0
 
         def fill(folder: Path) -> str:
             nonlocal size
-            copy = _Copy(folder, self._data_folder, self._maximum_size, self._maximum_files)
-            try:
+            copy = self._copy(folder)
+            with _readable(path):
                 if path.is_file():
                     copy.file(path, folder / path.name)
                 else:
-                    copy.folder(path, folder)
-            except OSError as error:
-                raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
+                    copy.folder(path, folder, left_out=names)
+            for name in names:
+                (folder / name).symlink_to(f"../packages/{name}")
             size = copy.size
-            return copy.digest()
+            return hashlib.sha256((copy.digest() + packages).encode()).hexdigest() if packages else copy.digest()
 
-        digest = self._build(fill)
+        digest = self._build(fill, self._folder)
+        (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
         source = path if path.is_dir() else path.parent
         checksum = str(crc64.xz(digest.encode()))
-        return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source))
+        return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source), packages=packages)
 
-    def _build(self, fill: Callable[[Path], str]) -> str:
-        """Let `fill` fill a new folder, and put that in the place of the digest it returns."""
-        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._folder))
+    def _put_packages(self, path: Path) -> tuple[frozenset[str], str]:
+        """The installed packages of a folder: names and digest; as they were if nothing of them has changed."""
+        known = self._packages.get(path)
+        if known is not None and self.changed is not None and not self._concerns(path, known[0]):
+            return known
+        names, digest = installed(path), ""
+        if names:
+
+            def fill(folder: Path) -> str:
+                copy = self._copy(folder)
+                with _readable(path):
+                    for name in sorted(names):
+                        (folder / name).mkdir()
+                        copy.folder(path / name, folder / name)
+                return copy.digest()
+
+            digest = self._build(fill, self._packages_folder)
+        self._packages[path] = names, digest
+        return names, digest
+
+    def _concerns(self, path: Path, names: frozenset[str]) -> bool:
+        """Whether something has changed among the packages of a folder."""
+        for changed in self.changed or ():
+            if changed.is_relative_to(path):
+                parts = changed.relative_to(path).parts
+                if not parts or parts[0] in names or parts[0].endswith(".dist-info"):
+                    return True
+        return False
+
+    def _copy(self, folder: Path) -> _Copy:
+        return _Copy(folder, self._data_folder, self._maximum_size, self._maximum_files)
+
+    def _build(self, fill: Callable[[Path], str], place: Path) -> str:
+        """Let `fill` fill a new folder in `place`, and give it the digest it returns as its name."""
+        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
         try:
             digest = fill(new)
-            (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
-            if (self._folder / digest).exists():
+            if (place / digest).exists():
                 _remove(new)
             else:
                 _protect(new)
-                os.rename(new, self._folder / digest)
+                os.rename(new, place / digest)
         except BaseException:
             _remove(new)
             raise
@@ -140,14 +187,20 @@ class _Copy:
         self._maximum_size = maximum_size
         self._maximum_files = maximum_files
 
-    def folder(self, source: Path, target: Path, above: frozenset[Path] = frozenset()) -> None:
-        """Copy a folder; links are followed, but not in circles."""
+    def folder(
+        self,
+        source: Path,
+        target: Path,
+        above: frozenset[Path] = frozenset(),
+        left_out: frozenset[str] = frozenset(),
+    ) -> None:
+        """Copy a folder but for the names in `left_out`; links are followed, but not in circles."""
         real = source.resolve()
         if real in above:
             raise InvalidArgument(message=f"{source} is a link to a folder that contains it")
         for entry in sorted(os.scandir(source), key=lambda item: item.name):
             path = Path(entry.path)
-            if self._skipped(entry, path):
+            if entry.name in left_out or self._skipped(entry, path):
                 continue
             if entry.is_dir():
                 (target / entry.name).mkdir()
@@ -187,6 +240,15 @@ class _Copy:
         return hashlib.sha256("\n".join(self._entries).encode("utf-8", "surrogateescape")).hexdigest()
 
 
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What can not be read is its author's to mend."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
+
+
 def _open_without_waiting(path: str, flags: int) -> int:
     """A named pipe among the files must not make the server wait for a writer."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -197,7 +259,8 @@ def _protect(folder: Path) -> None:
     for root, _, files in os.walk(folder):
         for name in files:
             path = os.path.join(root, name)
-            os.chmod(path, os.stat(path).st_mode & 0o555)
+            if not os.path.islink(path):
+                os.chmod(path, os.stat(path).st_mode & 0o555)
         os.chmod(root, 0o555)  # noqa: S103  read-only, for whatever user the worker runs as
 
 

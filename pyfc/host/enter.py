@@ -159,6 +159,8 @@ class Cage:
         if wish["digest"]:
             kernel.bind(root.HIDDEN + "/code/" + wish["digest"], "/code")
             kernel.bind(root.HIDDEN + "/cache/" + wish["digest"], "/cache", writable=wish["compiles"])
+            if wish["packages"]:
+                kernel.bind(root.HIDDEN + "/packages/" + wish["packages"], "/packages")
         for name in self._profile["own"]:
             kernel.unmount(root.HIDDEN + "/" + name)
 
@@ -186,6 +188,7 @@ def nest(profile: dict[str, Any]) -> Cage:
     stays behind in here to wait for it: whoever forks reaps. Raises OSError if not even the last mode works.
     """
     refused: dict[str, str] = {}
+    _go_first()
     if profile["join"]:
         with open(profile["join"], "w", encoding="ascii") as group:
             group.write("0")
@@ -206,6 +209,15 @@ def nest(profile: dict[str, Any]) -> Cage:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     cage.furnish()
     return cage
+
+
+def _go_first() -> None:
+    """When the machine has no memory left the kernel takes functions, and never their server."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("500")
+    except OSError:
+        return  # there is no such thing here
 
 
 def _stay_behind(first: int) -> None:
@@ -257,7 +269,7 @@ def _try(profile: dict[str, Any], mode: str, answer: int) -> None:
 def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
     """Each layer that a worker can do without, one after the other; then all of them, as a worker would."""
     limits = {"CORE": 0}
-    wish = {"limits": {}, "uid": 0, "digest": "", "network": True, "disk": 512, "read": [], "write": []}
+    wish = {"limits": {}, "uid": 0, "digest": "", "packages": "", "network": True, "disk": 512, "read": [], "write": []}
     if cage.mode == "root":
         wish["uid"] = cage._profile["first_uid"]
     if not kernel.landlock_version():

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pyfc.errors import HostRefused
@@ -47,6 +47,10 @@ class LaunchSpec:
     """Resource limits by the name after RLIMIT_."""
     template: TemplateSpec | None = None
     """What its template is to be, if it may be a copy of one."""
+
+    def without_template(self) -> LaunchSpec:
+        """For a worker that does everything itself."""
+        return replace(self, template=None)
 
 
 class Pipes:

@@ -35,7 +35,7 @@ from pyfc.host.lifeline import Lifeline
 from pyfc.host.longframe import LongFrame
 from pyfc.host.output import READ, Output
 from pyfc.host.process import Exit, Memory
-from pyfc.model.invocation import Fault, Invocation, Reply, Result, Usage
+from pyfc.model.invocation import Fault, Invocation, Reply, Result, Start, Usage
 from pyfc.wire import frames
 
 _SHORT_CALL = 0.001
@@ -67,6 +67,7 @@ class Flight:
     started = deadline = timeout = 0.0
     late = False
     log = b""
+    start: Start | None = None
     upload: Upload | None = None
     download: Download | None = None
 
@@ -257,7 +258,7 @@ class Link:
         if duration > (_STALL if self.is_quiet else _SHORT_CALL) or now - self._memory_read > _MEMORY_INTERVAL:
             self._memory_read = now
             self.measure()
-        usage = Usage(duration, self.peak_memory, flight.cold, self.instance_id)
+        usage = Usage(duration, self.peak_memory, flight.cold, self.instance_id, flight.start)
         log = flight.log if self.is_concurrent else self._log_of(number, written=written)
         del in_flight[number]
         if in_flight and not self.is_concurrent:
@@ -339,7 +340,7 @@ class Link:
         self.on_answer(self, flight, Result(fault, body, self._usage(flight), log=log, startup=flight.startup))
 
     def _usage(self, flight: Flight) -> Usage:
-        return Usage(_monotonic() - flight.started, self.peak_memory, flight.cold, self.instance_id)
+        return Usage(_monotonic() - flight.started, self.peak_memory, flight.cold, self.instance_id, flight.start)
 
     def measure(self) -> float:
         """The largest resident memory of the worker so far, in MB, as it is known now."""

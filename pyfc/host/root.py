@@ -4,7 +4,7 @@ Python 3.9 syntax, imports no pyfc.
     /usr /bin /lib ...   of this machine, read-only, without setuid programs
     /etc                 what programs need to find names and certificates; accounts of our own
     /dev                 null, zero, full, random, urandom; shm per worker
-    /code /tmp /proc     empty here: each worker mounts its own
+    /code /tmp /proc     empty here: each worker mounts its own, and /packages if its code links to it
     /.pyfc               code and caches of all functions; each worker takes its own out and loses the rest
 
 Everything else does not exist here, the folders of people and of the server among it.
@@ -22,7 +22,7 @@ AGAIN = HIDDEN + "/again"
 """Has what is shown below /tmp, for workers to show it again when they have mounted their own /tmp."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
-_EMPTY = ("code", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var")
+_EMPTY = ("code", "packages", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var")
 
 
 def build(profile: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ class Sandbox:
             "root": str(self._data_folder / "root"),
             "show": [*_SYSTEM, *_interpreter(), *self._packages],
             "hide": [path for path in _foreign_packages() if path not in self._packages],
-            "own": {name: str(self._data_folder / name) for name in ("code", "cache")},
+            "own": {name: str(self._data_folder / name) for name in ("code", "cache", "packages")},
             "users": [("fc", INSIDE), *((f"fc{number}", _FIRST_UID + number) for number in range(_USERS))],
             "first_uid": _FIRST_UID,
             "inside": INSIDE,
@@ -195,6 +195,7 @@ class Sandbox:
         code, cache = str(artefact.folder), str(artefact.cache)
         return {
             "digest": artefact.folder.name,
+            "packages": artefact.packages,
             "network": network,
             "disk": limits.disk_size,
             "compiles": compiles,

@@ -55,6 +55,11 @@ class Template:
         self._closed = False
 
     @property
+    def code(self) -> str:
+        """Digest of the code that it has."""
+        return str(self._spec.init.sandbox.get("digest", ""))
+
+    @property
     def is_ready(self) -> bool:
         """Whether it has imported its function and lives."""
         return self._link is not None

@@ -32,6 +32,8 @@ class Code:
     """Bytes of the zip file, or of all files in the folder."""
     source: str = ""
     """The folder it came from, for messages to its author; '' if it was an archive."""
+    packages: str = ""
+    """Digest of its installed packages, if they are kept apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +125,7 @@ class Function:
     def target(self) -> Target:
         """The key of this function's newest code."""
         return Target(self.service, self.name, LATEST)
+
+    def is_called(self, text: str) -> bool:
+        """Whether a person means it by `text`: FUNCTION or SERVICE/FUNCTION."""
+        return text in {self.name, f"{self.service}/{self.name}"}

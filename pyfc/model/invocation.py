@@ -87,6 +87,27 @@ class Fault(NamedTuple):
         return json.dumps({key: text for key, text in fields.items() if text}).encode()
 
 
+class Phases(NamedTuple):
+    """What a cold start consisted of, in seconds; FC's names."""
+
+    prepare_code: float
+    """Until there is a process in its sandbox with the code in its place."""
+    runtime_initialize: float
+    """Until the handler's module is loaded."""
+    initializer: float
+
+
+class Start(NamedTuple):
+    """How a call that did not begin at once came to its instance."""
+
+    waited: float
+    """Seconds from its arrival until it was handed to a worker."""
+    why: str
+    """What it waited for, in words."""
+    phases: Phases | None
+    """Of its instance, if it was the first call there."""
+
+
 class Usage(NamedTuple):
     """What a call used, measured by the supervisor and the kernel, never told by user code."""
 
@@ -97,6 +118,8 @@ class Usage(NamedTuple):
     cold: bool
     """Whether the call was the first of its instance."""
     instance_id: str
+    start: Start | None = None
+    """None for a call that began at once."""
 
 
 class Result(NamedTuple):

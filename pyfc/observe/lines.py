@@ -1,7 +1,9 @@
 """A record as a line of JSON, the same in a function's log file and on the console for machines.
 
 {"time": "...Z", "requestId": "...", "status": 200, "instanceId": "...", "durationMs": 1.2, "memoryMb": 9.4,
- "cold": true, "fault": {"kind": "...", "message": "..."}, "log": "..."}       a call; fault and log if there are any
+ "cold": true, "waitedMs": 5.1, "why": "...", "phasesMs": {"prepareCode": 1.2, ...},
+ "fault": {"kind": "...", "message": "..."}, "log": "..."}                      a call; fault and log if there are any,
+                                                                               waitedMs and why if it waited
 {"time": "...Z", "requestId": "...", "status": 429, "error": "..."}            a call that pyfc refused
 {"time": "...Z", "callId": "...", "instanceId": "...", "log": "..."}           output that stands in no call's line: of
                                                                                no call ("" then), or very much of one
@@ -13,7 +15,7 @@ import functools
 import json
 from datetime import UTC, datetime
 
-from pyfc.model.invocation import Result
+from pyfc.model.invocation import Result, Start
 from pyfc.observe.journal import CallRecord, OutputRecord, Record
 
 
@@ -42,9 +44,19 @@ def _outcome(record: CallRecord) -> str:
     return (
         f'"instanceId": "{usage.instance_id}", "durationMs": {usage.duration * 1000:.3f}, '
         f'"memoryMb": {usage.peak_memory:.2f}, "cold": {"true" if usage.cold else "false"}'
+        f"{_start(usage.start) if usage.start is not None else ''}"
         f"{_fault(result) if result.fault is not None else ''}"
         f"{_log(result.startup + result.log) if result.log or result.startup else ''}"
     )
+
+
+def _start(start: Start) -> str:
+    text = f', "waitedMs": {start.waited * 1000:.3f}, "why": {json.dumps(start.why)}'
+    if start.phases is None:
+        return text
+    prepare, load, initialize = (seconds * 1000 for seconds in start.phases)
+    phases = f'"prepareCode": {prepare:.3f}, "runtimeInitialize": {load:.3f}, "initializer": {initialize:.3f}'
+    return f'{text}, "phasesMs": {{{phases}}}'
 
 
 def _fault(result: Result) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyfc.errors import ProjectError
-from pyfc.project import bare, funcraft, overrides, serverless_devs
+from pyfc.project import bare, funcraft, overrides, serverless_devs, variables
 from pyfc.project.interface import Project
 
 _FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path], Project]], ...] = (
@@ -15,8 +15,10 @@ _FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path], Project]], ...] = (
 )
 
 
-def load(root: Path) -> Project:
-    """The project in `root`; only the folder itself is searched. Raises ProjectError."""
+def load(root: Path, *, reads_variables: bool = False) -> Project:
+    """The project in `root`; only the folder itself is searched. With `reads_variables` the file `.env` adds variables
+    to the environment of every function. Raises ProjectError.
+    """
     if not root.is_dir():
         raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
     candidates = [(root / name, read) for names, read in _FORMATS for name in names if (root / name).is_file()]
@@ -30,4 +32,6 @@ def load(root: Path) -> Project:
             project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
     if (root / overrides.NAME).is_file():
         overrides.apply(root / overrides.NAME, project)
+    if reads_variables and (root / variables.NAME).is_file():
+        variables.apply(root / variables.NAME, project)
     return project

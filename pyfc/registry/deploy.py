@@ -1,4 +1,4 @@
-"""A project becomes desired state: the one path of `serve`, later of hot reload and of the management API.
+"""A project becomes desired state: the one path of `serve` and of hot reload, later of the management API.
 
 Everything that can fail (reading code, unpacking archives) comes first; the writes come last, so that a project with
 a mistake changes nothing.
@@ -7,6 +7,7 @@ a mistake changes nothing.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,12 +27,18 @@ class Report(NamedTuple):
     functions: list[Function]
     refused: list[str]
     """Functions that are declared and can not be run, each with the reason."""
+    changed: list[str]
+    """SERVICE/FUNCTION of those that are new, different or gone."""
 
 
 class Deployer:
     """Writes projects into the registry."""
 
-    def __init__(self, registry: Registry, bundles: Bundles, runtimes: Runtimes) -> None:
+    def __init__(
+        self, registry: Registry, bundles: Bundles, runtimes: Runtimes, in_use: Callable[[], Iterable[str]]
+    ) -> None:
+        """`in_use` tells digests of the code of instances, which stays also when nothing declares it any more."""
+        self._in_use = in_use
         self._registry = registry
         self._bundles = bundles
         self._runtimes = runtimes
@@ -47,9 +54,14 @@ class Deployer:
                 functions.append(declaration.function)
             else:
                 functions.append(await self._bundle(declaration, kept))
-        self._bundles.sweep(function.code.digest for function in functions if function.code is not None)
+        codes = [function.code for function in functions if function.code is not None]
+        self._bundles.sweep([*self._in_use(), *(digest for code in codes for digest in (code.digest, code.packages))])
+        before = {function.target: function for function in await self._registry.functions()}
         revision = await self._write(project, functions)
-        return Report(revision, functions, refused)
+        after = {function.target: function for function in functions}
+        changed = [target for target in before | after if before.get(target) != after.get(target)]
+        names = sorted(f"{target.service}/{target.function}" for target in changed)
+        return Report(revision, functions, refused, names)
 
     def _refusal(self, function: Function) -> str:
         reason = self._runtimes.why_not(function.runtime)

@@ -6,16 +6,21 @@ and open nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import importlib.util
 import os
 import site
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pyfc.errors import InvalidArgument
 from pyfc.host.bundle import Artefact
 from pyfc.host.launch import LaunchSpec, TemplateSpec
+from pyfc.host.packages import imported
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import LIMITS, Cell, Sandbox
 from pyfc.model.function import Function, Service
@@ -53,6 +58,7 @@ def birth(
 ) -> Birth:
     """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered."""
     code, cache = sandbox.places(artefact)
+    is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
     wish = sandbox.wish(artefact, function.limits, network=network)
     concurrency = function.limits.instance_concurrency
@@ -62,7 +68,7 @@ def birth(
         code=code,
         environment=_environment(function, code, settings),
         context=_context(service, function, settings),
-        packages=site_packages() if settings.site_packages else [],
+        packages=site_packages() if settings.site_packages else debugger() if is_debugged else [],
         cache=cache,
         source=artefact.source,
         concurrency=concurrency,
@@ -70,16 +76,18 @@ def birth(
         sandbox=wish,
         template={},
         hooks=_hooks(function),
+        debug_port=settings.debug_port if is_debugged else 0,
     )
 
     def confine(cell: Cell) -> dict[str, Any]:
         return sandbox.confine(wish, cell, function.limits)
 
-    template = _template(function, init, confine, settings, network=network) if runtime.templates else None
+    bears = runtime.templates and not is_debugged
+    template = _template(function, artefact, init, confine, settings) if bears else None
     return Birth(
         spec=LaunchSpec(runtime=runtime, limits=LIMITS, template=template),
         init=init,
-        load_timeout=settings.load_timeout,
+        load_timeout=float(UNLIMITED) if is_debugged else settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
         maximum_result=settings.maximum_result,
         pre_freeze_timeout=float(function.pre_freeze.timeout),
@@ -95,26 +103,45 @@ def _hooks(function: Function) -> dict[str, str]:
 
 def _template(
     function: Function,
+    artefact: Artefact,
     init: frames.Init,
     confine: Callable[[Cell], dict[str, Any]],
     settings: Settings,
-    *,
-    network: bool,
 ) -> TemplateSpec:
-    """What the template of the function is to be."""
+    """What the template of the function is to be: all of it; or, while its files are watched, the modules that they
+    import, so that it outlives the next change of them.
+    """
     snapshot = function.snapshot == "initialized" and bool(function.initializer)
-    init = init._replace(template={"load": True, "preload": [], "snapshot": snapshot})
-    decisive = (init._replace(mark=""), function.target, function.limits, function.runtime, network)
+    code = artefact.folder.name if settings.reload else ""
+    if settings.reload:
+        preload = imported(artefact.folder)
+        init = init._replace(template={"load": False, "preload": preload, "snapshot": False})
+        lasting = init._replace(handler="", initializer="", hooks={}, code="", cache="", context={}, source="", mark="")
+        sandbox = {
+            **init.sandbox,
+            "digest": "",
+            "read": [],
+            "write": [],
+        }  # there are no paths where there are templates
+        decisive = (lasting._replace(sandbox=sandbox, environment=_lasting(init.environment)), artefact.packages)
+    else:
+        init = init._replace(template={"load": True, "preload": [], "snapshot": snapshot})
+        decisive = (init._replace(mark=""), "")
+    key = repr((decisive, function.target, function.limits, function.runtime))
     return TemplateSpec(
-        key=hashlib.sha256(repr(decisive).encode()).hexdigest(),
+        key=hashlib.sha256(key.encode()).hexdigest(),
         init=init,
         confine=confine,
-        code="",
+        code=code,
         disk=function.limits.disk_size,
-        network=network,
+        network=bool(init.sandbox.get("network", True)),
         load_timeout=settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
     )
+
+
+def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environment.items() if name != "FC_FUNCTION_HANDLER"}
 
 
 def _environment(function: Function, code: str, settings: Settings) -> dict[str, str]:
@@ -165,6 +192,24 @@ def _context(service: Service, function: Function, settings: Settings) -> dict[s
         "region": settings.region,
         "account_id": settings.account_id,
     }
+
+
+UNLIMITED = 86400
+"""Seconds that a person may look at a line of code."""
+
+
+def paused(function: Function) -> Function:
+    """The function with one instance and no time limits, for a debugger."""
+    limits = dataclasses.replace(function.limits, timeout=UNLIMITED, initialization_timeout=UNLIMITED)
+    return dataclasses.replace(function, limits=limits, maximum_instance_count=1)
+
+
+def debugger() -> list[str]:
+    """The folder with debugpy. Raises InvalidArgument if it is not installed."""
+    found = importlib.util.find_spec("debugpy")
+    if found is None or found.origin is None:
+        raise InvalidArgument(message="--debug needs debugpy beside pyfc: pip install debugpy")
+    return [str(Path(found.origin).parents[1])]
 
 
 def site_packages() -> list[str]:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 from collections import deque
-from dataclasses import replace
 from typing import NamedTuple
 
 from pyfc.errors import PyfcError
@@ -72,7 +71,7 @@ class Compiler:
     async def _compile(self, job: _Job) -> None:
         function, artefact = job.function, job.artefact
         wish = self._sandbox.wish(artefact, function.limits, network=False, compiles=True)
-        worker = await self._launcher.launch(replace(job.birth.spec, template=None))
+        worker = await self._launcher.launch(job.birth.spec.without_template())
         link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
         try:
             await link.expectation.frame(frames.HELLO, _MOST_TIME)

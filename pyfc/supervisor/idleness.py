@@ -59,7 +59,7 @@ class Idleness:
     def _look(self) -> None:
         self._timer = None
         pool, now = self._pool, self._loop.time()
-        while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.is_above_reserve:
+        while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.reserve.has_more:
             pool.idle.pop(0).stop()
         warm = [instance for instance in pool.idle if not instance.is_frozen]
         for instance in warm:
@@ -75,7 +75,7 @@ class Idleness:
         busy = len(pool.instances) > len(pool.idle)
         freeze = min([*warm, *([now] if busy else [])], default=float("inf")) + self._freeze_after
         release = (pool.idle[0].idle_since if pool.idle else now) + self._idle_timeout
-        if not pool.is_above_reserve:
+        if not pool.reserve.has_more:
             release = now + self._idle_timeout
         return min(freeze, release)
 

@@ -18,7 +18,7 @@ from pyfc.host.launch import Launcher
 from pyfc.host.link import Link
 from pyfc.host.process import Exit
 from pyfc.model.instance import Event, State, advance
-from pyfc.model.invocation import Fault, FaultKind, Result, Usage
+from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
 from pyfc.model.names import instance_id, request_id
 from pyfc.observe.markers import hook_end, hook_start
 from pyfc.supervisor.birth import Birth
@@ -50,6 +50,7 @@ class Instance:
         self.idle_since = 0.0
         self.is_open = False
         """Whether it is among its pool's `open` ones."""
+        self.phases = Phases(0.0, 0.0, 0.0)
         self.startup = b""
         """What it wrote before its first call."""
         self.died_of = ""
@@ -76,7 +77,8 @@ class Instance:
         if self.state is State.KILLED:
             link.life.kill()
         try:
-            await self._load(link)
+            prepared = await self._load(link)
+            loaded = time.monotonic()
             if self._birth.init.initializer and not worker.is_initialized:
                 self._advance(Event.LOADED)
                 await self._initialize(link, request_id)
@@ -88,12 +90,14 @@ class Instance:
             raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
         self.startup += link.take_output()
         link.life.is_starting = False
+        self.phases = Phases(prepared - began, loaded - prepared, time.monotonic() - loaded)
         self._advance(Event.INITIALIZED)
 
     def _started_output(self, _request_id: str, data: bytes) -> None:
         self.startup = (self.startup + data)[-_STARTUP_KEPT:]
 
-    async def _load(self, link: Link) -> None:
+    async def _load(self, link: Link) -> float:
+        """Have the module loaded; when there was a process to do it."""
         timeout = self._birth.load_timeout
         await self._step(link, frames.HELLO, timeout, "Starting the runtime")
         cell = link.worker.cell
@@ -102,9 +106,11 @@ class Instance:
         except OSError as error:
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
         cell.watch(link.life)
+        prepared = time.monotonic()
         environment = {**self._birth.init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
         link.send(frames.INIT, self._birth.init._replace(environment=environment, sandbox=sandbox))
         await self._step(link, frames.READY, timeout, "Loading the handler's module")
+        return prepared
 
     async def _initialize(self, link: Link, request_id: str) -> None:
         self.startup += link.take_output() + hook_start("initializer", request_id)

@@ -37,7 +37,7 @@ from pyfc.supervisor.idleness import Idleness
 from pyfc.supervisor.instance import Instance, StartFailed
 from pyfc.supervisor.reserve import Reserve
 from pyfc.supervisor.room import Room
-from pyfc.supervisor.waiting import SERVED, Line, Served, Waiter
+from pyfc.supervisor.waiting import SERVED, Line, Served, Waiter, why
 
 _log = logging.getLogger(__name__)
 
@@ -88,11 +88,10 @@ class Pool:
         self._sends_ahead = bool(birth.init.mark)
         self._is_short = False
         self._run_time = _UNKNOWN
-        self._cold_start = 0.0
-        self.spec = birth.spec
-        self._birth = birth
+        self.cold_start = 0.0
+        self.birth = birth
         self._settings = settings
-        self._launcher = launcher
+        self.launcher = launcher
         self._room = room
         self._on_output = on_output
         self._timeout = float(function.limits.timeout)
@@ -169,7 +168,8 @@ class Pool:
         most = self._settings.maximum_waiting_calls
         if len(self.waiting) >= most and self.waiting.purge() >= most:
             raise self._exhausted(f"{len(self.waiting)} calls wait already")
-        waiter = Waiter(call, reply, self._loop.time() + self._settings.maximum_wait)
+        expires = self._loop.time() + self._settings.maximum_wait
+        waiter = Waiter(call, reply, expires, why(len(self.instances), self.limit))
         self.waiting.append(waiter)
         self.grow()
         if self._wait_timer is None:
@@ -181,7 +181,7 @@ class Pool:
     def grow(self) -> None:
         """Start instances for those who wait, as far as the limits allow and as it is quicker than waiting."""
         while len(self.waiting) > self.starting * self.concurrency and len(self.instances) < self.limit:
-            if self._predicted_wait() <= self._cold_start or not self._room.take(self):
+            if self._predicted_wait() <= self.cold_start or not self._room.take(self):
                 return
             self._start(self.waiting[self.starting].call.request_id)
 
@@ -223,14 +223,15 @@ class Pool:
         for flight in reversed(flights):
             if flight.startup:
                 self._on_output(self.function, instance.id, "", flight.startup)
-            self.waiting.appendleft(Waiter(flight.call, flight.reply, self._loop.time() + self._settings.maximum_wait))
+            expires = self._loop.time() + self._settings.maximum_wait
+            self.waiting.appendleft(Waiter(flight.call, flight.reply, expires, "the call before it took long"))
         self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
         while self.waiting and self.idle:
             self.serve_waiting(self._idleness.woken(self.idle.pop()))
         self.grow()
 
     def _start(self, request_id: str) -> None:
-        instance = Instance(self._birth, self._launcher, self._dead)
+        instance = Instance(self.birth, self.launcher, self._dead)
         self.instances.add(instance)
         self.drained.clear()
         self.starting += 1
@@ -241,25 +242,25 @@ class Pool:
     async def _bring_up(self, instance: Instance, request_id: str) -> None:
         began = time.monotonic()
         try:
-            await instance.start(request_id)
+            try:
+                await instance.start(request_id)
+            finally:
+                self.starting -= 1
         except StartFailed as failure:
-            self.starting -= 1
-            self.reserve.failed(str(failure))
+            self.reserve.failed(failure, failure.result)
             self._fail_first(instance, failure.result)
             self.grow()
         except HostRefused as error:
-            self.starting -= 1
-            self.reserve.failed(str(error))
+            self.reserve.failed(error)
             instance.kill() if instance.link is not None else self._forget(instance)
             self._refuse_all(error)
-        except Exception:
-            self.starting -= 1
+        except Exception as error:
+            self.reserve.failed(error)
             _log.exception("starting an instance failed", extra={"request_id": request_id})
             instance.kill()
             self._refuse_all(Internal(detail="an instance could not be started"))
         else:
-            self.starting -= 1
-            self._cold_start = time.monotonic() - began
+            self.cold_start = time.monotonic() - began
             self.reserve.succeeded()
             self._serve(instance)
 
@@ -277,7 +278,7 @@ class Pool:
         link.is_quiet = self._is_short
         waiter = self.waiting.next()
         if waiter is not None:
-            flight = Flight(waiter.call, waiter.reply)
+            flight = waiter.flight(instance.phases)
             flight.startup = instance.startup
             flight.cold = True
             link.invoke(flight, self._timeout)
@@ -290,7 +291,7 @@ class Pool:
         link = instance.link
         assert link is not None
         while len(link.in_flight) < self._slots and (waiter := self.waiting.next()) is not None:
-            if not link.invoke(Flight(waiter.call, waiter.reply), self._timeout):
+            if not link.invoke(waiter.flight(), self._timeout):
                 waiter.served = False
                 self.waiting.appendleft(waiter)
                 break
@@ -344,10 +345,12 @@ class Pool:
         if len(self.instances) < self.reserved:
             self.reserve.look()
 
-    def start_reserved(self) -> None:
-        """One more instance, for no call."""
-        if len(self.instances) < self.limit and self._room.take(self):
+    def start_reserved(self) -> bool:
+        """One more instance, for no call; False if there is no room."""
+        has_room = len(self.instances) < self.limit and self._room.take(self)
+        if has_room:
             self._start(request_id())
+        return has_room
 
     def _forget(self, instance: Instance) -> None:
         self.instances.discard(instance)
@@ -367,11 +370,6 @@ class Pool:
         if self.waiting:
             self._wait_timer = self._loop.call_at(max(self.waiting.soonest(), now + 0.1), self._expire)
 
-    @property
-    def is_above_reserve(self) -> bool:
-        """Whether one instance less would be enough."""
-        return len(self.instances) > self.reserved
-
     def evict(self) -> None:
         """Stop the instance that has been idle longest, to make room for another function's."""
         self.idle.pop(0).stop()
@@ -390,7 +388,7 @@ class Pool:
         return {
             "instances": dict(Counter(each.state.value for each in self.instances)),
             "deaths": dict(self.deaths),
-            "template": self._launcher.status(self.spec),
+            "template": self.launcher.status(self.birth.spec),
             **self.reserve.describe(len(self._by_link)),
         }
 

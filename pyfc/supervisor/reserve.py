@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pyfc.model.function import Provision
+from pyfc.model.invocation import Result
 from pyfc.model.policy import back_off, reserved
 
 if TYPE_CHECKING:
@@ -28,7 +29,13 @@ class Reserve:
         self._failures = 0
         self._error = ""
         self._next_try = 0.0
+        self._proof: asyncio.Future[Result | None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether one instance less would be enough."""
+        return len(self._pool.instances) > self._pool.reserved
 
     def look(self) -> None:
         """Start what is missing."""
@@ -45,15 +52,30 @@ class Reserve:
         if self._provision.is_needed:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
 
-    def failed(self, message: str) -> None:
-        """An instance could not be started."""
+    async def prove(self) -> Result | None:
+        """Start an instance for no call. What its start ended with by the user's fault; None if it went well, or if
+        this host has no room to find out.
+        """
+        if not self._pool.start_reserved():
+            return None
+        self._proof = asyncio.get_running_loop().create_future()
+        return await self._proof
+
+    def failed(self, error: Exception, result: Result | None = None) -> None:
+        """An instance could not be started; `result` if that is the user's fault."""
         self._failures += 1
-        self._error = message
+        self._error = str(error)
         self._next_try = time.monotonic() + back_off(self._failures)
+        self._tell(result)
 
     def succeeded(self) -> None:
         """One was started."""
         self._failures, self._error, self._next_try = 0, "", 0.0
+        self._tell(None)
+
+    def _tell(self, result: Result | None) -> None:
+        if self._proof is not None and not self._proof.done():
+            self._proof.set_result(result)
 
     def describe(self, ready: int) -> dict[str, Any]:
         """`target`, `current` and `currentError`, as FC's provision-config has them; {} if nothing is reserved."""

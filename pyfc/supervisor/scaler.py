@@ -53,7 +53,7 @@ class Scaler:
         idle = [pool for pool in self.pools if pool.idle]
         if idle:
             self._leaving += 1
-            min(idle, key=lambda pool: (not pool.is_above_reserve, pool.idle[0].idle_since)).evict()
+            min(idle, key=lambda pool: (not pool.reserve.has_more, pool.idle[0].idle_since)).evict()
 
     def give_back(self) -> None:
         """See Room."""

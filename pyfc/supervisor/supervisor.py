@@ -21,13 +21,13 @@ from pyfc.host.launchers.template import TemplateLauncher
 from pyfc.host.runtimes import Runtimes
 from pyfc.host.sandbox import LIMITS, Sandbox
 from pyfc.model.function import Function, Service
-from pyfc.model.invocation import Invocation, Reply, Route, Ticket
+from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
 from pyfc.model.names import Target
 from pyfc.model.trigger import Trigger
 from pyfc.observe.journal import Journal, OutputRecord
 from pyfc.registry.registry import Change, Registry
 from pyfc.settings import Settings
-from pyfc.supervisor.birth import birth
+from pyfc.supervisor.birth import birth, paused
 from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.scaler import Scaler
@@ -41,6 +41,8 @@ class Entry(NamedTuple):
     function: Function
     route: Route
     triggers: tuple[Trigger, ...]
+    newest: str = ""
+    """Why a newer version is not served instead; '' if there is none."""
 
 
 class Table(NamedTuple):
@@ -90,7 +92,11 @@ class Supervisor:
         self._revision = 0
         self._refused: HostRefused | None = None
         self._moved = asyncio.Condition()
+        self._prepared = asyncio.Event()
+        self.faults: dict[Target, Result] = {}
+        """What keeps the newest version of a function from being served instead of the one before."""
         self._task: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to follow the registry; the zygotes warm up meanwhile."""
@@ -112,19 +118,34 @@ class Supervisor:
             async with self._moved:
                 self._refused = error
                 self._moved.notify_all()
+        self._prepared.set()
+
+    async def prepared(self) -> None:
+        """Return when it is known how workers are locked in here."""
+        await self._prepared.wait()
+
+    def codes(self) -> list[str]:
+        """Digests of the code that instances and templates have or may get."""
+        served = [entry.function for entry in self.table.entries.values()]
+        functions = [*served, *(pool.function for pool in self._draining)]
+        codes = [function.code for function in functions if function.code is not None]
+        return [*self._launcher.codes(), *(digest for code in codes for digest in (code.digest, code.packages))]
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
         await self._prepare()
         async for changes in batches:
             try:
-                self._apply(changes)
+                await self._apply(changes)
             except Exception:
                 _log.exception("a change of the registry could not be applied")
             async with self._moved:
                 self._revision = changes[-1].revision
                 self._moved.notify_all()
 
-    def _apply(self, changes: Iterable[Change]) -> None:
+    async def _apply(self, changes: Iterable[Change]) -> None:
+        """Serve what has changed. While files are watched, a new version replaces one that has been called only when an
+        instance of it has started; else the old one goes on.
+        """
         services = dict(self.table.services)
         entries = dict(self.table.entries)
         retired: list[Entry] = []
@@ -145,10 +166,25 @@ class Supervisor:
                 entries[target] = entries[target]._replace(triggers=(*kept, trigger))
             elif change.target is not None and change.target in entries:
                 retired.append(entries.pop(change.target))
+        if self._settings.reload:
+            retired = await self._prove(entries, retired)
         self.table = Table(services, entries)
         self.on_table(self.table)
         for entry in retired:
             self._retire(entry.route)
+
+    async def _prove(self, entries: dict[Target, Entry], retired: list[Entry]) -> list[Entry]:
+        """Start an instance of each new version; put the old entry back where that fails. Returns what is to retire."""
+        pairs = [(old, entries[old.function.target]) for old in retired if old.function.target in entries]
+        outcomes = await asyncio.gather(*(_proof(old.route, new.route) for old, new in pairs))
+        for (old, new), result in zip(pairs, outcomes, strict=True):
+            target = new.function.target
+            self.faults.pop(target, None)
+            if result is not None:
+                self.faults[target] = result
+                entries[target] = old._replace(newest=result.fault.message if result.fault is not None else "")
+                retired[retired.index(old)] = new
+        return retired
 
     def _route(self, service: Service, function: Function) -> Route:
         runtime = self._runtimes.get(function.runtime)
@@ -156,6 +192,8 @@ class Supervisor:
             what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
             return Refusal(what, self._runtimes.why_not(function.runtime))
         artefact = self._bundles.artefact(function.code)
+        if function.is_called(self._settings.debug):
+            function = paused(function)
         born = birth(service, function, artefact, runtime, self._settings, self._sandbox)
         self._compiler.add(function, artefact, born)
         pool = Pool(
@@ -179,7 +217,13 @@ class Supervisor:
             self._scaler.pools.discard(route)
             self._draining.add(route)
             route.drain()
-            self._launcher.release(route.spec)
+            self._launcher.release(route.birth.spec)
+            self._tasks.add(task := asyncio.get_running_loop().create_task(self._drained(route)))
+            task.add_done_callback(self._tasks.discard)
+
+    async def _drained(self, pool: Pool) -> None:
+        await pool.drained.wait()
+        self._draining.discard(pool)
 
     def kill(self) -> None:
         """End every instance now."""
@@ -200,6 +244,11 @@ class Supervisor:
         except TimeoutError:
             self.kill()
         await self._launcher.close()
+
+
+async def _proof(old: Route, new: Route) -> Result | None:
+    has_served = isinstance(old, Pool) and old.cold_start > 0 and not old.birth.init.debug_port
+    return await new.reserve.prove() if has_served and isinstance(new, Pool) else None
 
 
 def _longest_pre_stop(pools: Iterable[Pool]) -> float:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
-from pyfc.model.invocation import Invocation, Reply
+from pyfc.host.link import Flight
+from pyfc.model.invocation import Invocation, Phases, Reply, Start
 
 
 class Waiter:
     """A call that waits for an instance, and its ticket."""
 
-    __slots__ = ("call", "expires", "gone", "reply", "served")
+    __slots__ = ("call", "expires", "gone", "reply", "served", "since", "why")
 
-    def __init__(self, call: Invocation, reply: Reply, expires: float) -> None:
+    def __init__(self, call: Invocation, reply: Reply, expires: float, why: str) -> None:
+        self.since = time.monotonic()
+        self.why = why
         self.call = call
         self.reply = reply
         self.expires = expires
         self.gone = False
         self.served = False
+
+    def flight(self, phases: Phases | None = None) -> Flight:
+        """It is handed to a worker now; `phases` if it is the first call there."""
+        flight = Flight(self.call, self.reply)
+        flight.start = Start(time.monotonic() - self.since, self.why, phases)
+        return flight
 
     def cancel(self) -> bool:
         """See Ticket."""
@@ -55,6 +65,13 @@ class Line(deque[Waiter]):
     def soonest(self) -> float:
         """When the next one's time is up."""
         return min(waiter.expires for waiter in self)
+
+
+def why(count: int, limit: int) -> str:
+    """Why a call can not begin at once, where there are `count` instances and may be `limit`."""
+    if count < limit:
+        return f"all {count} instances were busy" if count else "there was no instance"
+    return f"all {count} instances were busy, and there may be no more"
 
 
 class Served:

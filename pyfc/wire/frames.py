@@ -61,6 +61,10 @@ class Init(NamedTuple):
     """
     hooks: dict[str, str]
     """Handlers of `preFreeze` and `preStop`, where there are any."""
+    debug_port: int = 0
+    """Port at which it waits for a debugger before it loads the handler's module; 0 for none."""
+    traces: bool = False
+    """Ready's payload is a tree of what was imported and how long it took: JSON, [[name, seconds, [...]], ...]."""
 
 
 class Invoke(NamedTuple):

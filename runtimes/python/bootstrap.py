@@ -22,6 +22,7 @@ from typing import Any
 
 import calls
 import context
+import imports
 import output
 import births
 import threads
@@ -31,6 +32,7 @@ import wsgi
 NAME = "python"
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
+_PORT_TIME = 5.0
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
 
@@ -64,8 +66,26 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
         channel.write(wire.READY, 0, (None,))
         return
     worker = _Worker(channel, init)
-    worker.load()
+    if init[13]:
+        _wait_for_debugger(init[13])
+    worker.load(traces=init[14])
     worker.serve()
+
+
+def _wait_for_debugger(port: int) -> None:
+    """Let a debugger in before anything of the user's runs. An instance that is ending may still have the port."""
+    import debugpy
+
+    end = time.monotonic() + _PORT_TIME
+    while True:
+        try:
+            debugpy.listen(("127.0.0.1", port))
+            break
+        except RuntimeError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+    debugpy.wait_for_client()
 
 
 def _greet(channel: wire.Channel) -> list[Any] | None:
@@ -141,15 +161,20 @@ class _Worker:
             self.load()
         return True
 
-    def load(self) -> bool:
-        """Import the user's module; the answer is Ready. Whether it went well."""
+    def load(self, *, traces: bool = False) -> bool:
+        """Import the user's module; the answer is Ready, with the times of imports if it `traces`. Whether it went
+        well.
+        """
+        trace = imports.Trace() if traces else None
+        if trace is not None:
+            trace.start()
         try:
             self._handler = self._find(self._handler_name)
             self._hooks = {name: self._find(handler) for name, handler in self._hook_names.items() if handler}
         except Exception as error:
             self._answer(wire.READY, 0, (_fault(error),), _error_json(error))
             return False
-        self._answer(wire.READY, 0, (None,))
+        self._answer(wire.READY, 0, (None,), json.dumps(trace.stop()).encode() if trace is not None else b"")
         return True
 
     def _find(self, name: str) -> Callable[..., Any]:

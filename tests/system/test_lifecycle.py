@@ -218,3 +218,49 @@ def test_a_schedule_and_the_load_change_the_reserve(serve: Callable[..., Server]
         wait_until(lambda: described(server)["provision"]["target"] == 3, "the most")
         assert {call.result().status for call in calls} == {200}
     wait_until(lambda: described(server)["provision"]["target"] == 1, "the least again")
+
+
+def test_functions_go_first_when_the_machine_has_no_memory_left(serve: Callable[..., Server]) -> None:
+    server = served(serve, {"f": {}})
+    server.invoke("demo/f")
+
+    scores = [int(Path(f"/proc/{each.pid}/oom_score_adj").read_text()) for each in server.processes()]
+
+    own = int(Path(f"/proc/{server.process.pid}/oom_score_adj").read_text())
+    assert all(score > own for score in scores)
+
+
+def test_idle_instances_are_given_up_while_memory_is_short_reserved_ones_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    from pyfc.supervisor import scaler
+
+    class Idle:
+        def __init__(self, name: str, since: float, *, has_more: bool) -> None:
+            self.name, self.idle, self.reserve = name, [self], self
+            self.idle_since, self.has_more, self.waiting = since, has_more, ()
+
+        def evict(self) -> None:
+            self.idle = []
+            evicted.append(self.name)
+
+    evicted: list[str] = []
+
+    async def relieve() -> None:
+        monkeypatch.setattr(scaler, "is_memory_short", lambda: True)
+        monkeypatch.setattr(scaler, "_INTERVAL", 0.001)
+        room = scaler.Scaler(10)
+        pools = [
+            Idle("reserved", 1.0, has_more=False),
+            Idle("newest", 3.0, has_more=True),
+            Idle("oldest", 2.0, has_more=True),
+        ]
+        room.pools.update(pools)  # type: ignore[arg-type]
+        assert room.take(pools[0])  # type: ignore[arg-type]
+        async with asyncio.timeout(10):
+            while len(evicted) < 3:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(relieve())
+
+    assert evicted == ["oldest", "newest", "reserved"]

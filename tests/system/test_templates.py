@@ -197,9 +197,8 @@ def test_a_template_that_dies_leaves_its_copies_and_is_made_again(served: tuple[
     keeper = keeper_of(server)
 
     templates = [each for each in keeper.children() if keeper_namespace(each) == keeper_namespace(keeper)]
-    for each in templates:
-        each.kill()
-    assert len(templates) == 1
+    assert len(templates) == 1, [(e.pid, e.status(), keeper_namespace(e)) for e in [keeper, *keeper.children()]]
+    templates[0].kill()
     assert not psutil.wait_procs(templates, 10)[1]
     after = at_once(server, "facts", 8 + 4)
 
@@ -213,7 +212,7 @@ def keeper_namespace(process: psutil.Process) -> str:
 
 def keeper_of(server: Server) -> psutil.Process:
     """The keeper with the most children: that of the function which has been called most."""
-    keepers = [each for each in server.processes() if is_keeper(each.pid) and each.children()]
+    keepers = [each for each in server.processes() if is_keeper(each.pid) and is_keeper(each.ppid())]
     return max(keepers, key=lambda each: len(each.children()))
 
 
@@ -233,3 +232,21 @@ def test_by_default_the_first_instance_imports_for_itself_and_the_template_comes
         others = {each.body for each in pool.map(lambda _: server.invoke("default/hello"), range(4))}
 
     assert len(others | {first}) == 2
+
+
+def test_no_two_copies_draw_the_same_random_numbers(serve: Callable[..., Server]) -> None:
+    code = (
+        "import os, random, secrets, ssl, time, uuid\nrandom.random(), ssl.RAND_bytes(8), uuid.uuid1()\n"
+        "def handler(event, context):\n    time.sleep(0.3)\n"
+        "    drawn = [random.random(), uuid.uuid4().hex, uuid.uuid1().hex, secrets.token_hex(8)]\n"
+        "    return [*drawn, ssl.RAND_bytes(8).hex()]\n"
+    )
+    server = serve({"index.py": code}, PYFC_TEMPLATES="first")
+
+    with ThreadPoolExecutor(64) as pool:
+        drawn = list(pool.map(lambda _: server.invoke("default/index"), range(128)))
+
+    instances = {answer.headers["X-Fc-Instance-Id"] for answer in drawn}
+    assert len(instances) > 20
+    for numbers in zip(*(answer.json for answer in drawn), strict=True):
+        assert len(set(numbers)) == len(drawn)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
@@ -55,16 +55,15 @@ class TemplateLauncher:
         if source is None:
             template = Template(self._sandbox, spec, lambda: self._fork.zygote(spec.runtime))
             source = self._sources[wanted.key] = _Source(template, self._spares, is_wanted=self._choice == "first")
-        source.holders += 1
+        source.holders[wanted.code] += 1
 
     def release(self, spec: LaunchSpec) -> None:
         """It is served no more; the template goes with the last function that needs it."""
         source = self._source(spec)
         if source is None or spec.template is None:
             return
-        source.drop(spec.template.code)
-        source.holders -= 1
-        if not source.holders:
+        source.release(spec.template.code)
+        if not source.holders.total():
             del self._sources[spec.template.key]
             task = asyncio.get_running_loop().create_task(source.close(now=False))
             self._closing.add(task)
@@ -81,6 +80,10 @@ class TemplateLauncher:
         if source is None:
             return "switched off" if self._choice == "off" else "this sandbox has no namespaces"
         return source.template.refusal or ("ready" if source.template.is_ready else "none")
+
+    def codes(self) -> list[str]:
+        """Digests of the code that templates have, in whose place their copies are shown theirs."""
+        return [source.template.code for source in self._sources.values()]
 
     async def launch(self, spec: LaunchSpec) -> Worker:
         """See Launcher."""
@@ -111,7 +114,8 @@ class _Source:
 
     def __init__(self, template: Template, spares: int, *, is_wanted: bool) -> None:
         self.template = template
-        self.holders = 0
+        self.holders: Counter[str] = Counter()
+        """Functions that need it, by the code that their copies are shown."""
         self.is_wanted = is_wanted
         self._most_spares = spares
         self._spares: dict[str, deque[Worker]] = {}
@@ -144,7 +148,7 @@ class _Source:
         return None
 
     def _refill_in(self, delay: float, spec: TemplateSpec) -> None:
-        if self._closed or (self._task is not None and not self._task.done()):
+        if self._closed or not self.holders[spec.code] or (self._task is not None and not self._task.done()):
             return
         if self._timer is not None:
             self._timer.cancel()
@@ -154,11 +158,14 @@ class _Source:
         self._task = asyncio.get_running_loop().create_task(self._refill(spec))
 
     async def _refill(self, spec: TemplateSpec) -> None:
-        spares = self._spares.setdefault(spec.code, deque())
         try:
             await self.template.live()
-            while len(spares) < self._wanted() and not self._closed:
-                spares.append(await self.template.bear(spec))
+            while self.holders[spec.code] and len(self._spares.get(spec.code, ())) < self._wanted():
+                worker = await self.template.bear(spec)
+                if self.holders[spec.code]:
+                    self._spares.setdefault(spec.code, deque()).append(worker)
+                else:
+                    _end(worker)  # nobody needs it any more
         except HostRefused as error:
             _log.info("no spare copy of a template: %s", error)  # the next launch will tell whoever needs it
 
@@ -167,8 +174,14 @@ class _Source:
             return 0
         return self._most_spares + (1 if self._is_quick else 0)
 
-    def drop(self, code: str) -> None:
-        """No instance with this code is needed any more."""
+    def release(self, code: str) -> None:
+        """One function less needs instances with this code."""
+        self.holders[code] -= 1
+        if not self.holders[code]:
+            del self.holders[code]
+            self._drop(code)
+
+    def _drop(self, code: str) -> None:
         spares = self._spares.pop(code, ())
         for worker in spares:
             _end(worker)
@@ -181,7 +194,7 @@ class _Source:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         for code in list(self._spares):
-            self.drop(code)
+            self._drop(code)
         await self.template.close(now=now)
 
 

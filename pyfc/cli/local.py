@@ -1,0 +1,136 @@
+"""`pyfc local invoke|start`: Funcraft's commands and flags, without Docker.
+
+`invoke` serves the folder of the template for one call and prints its log and its result; `start` is `pyfc serve`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from pyfc.app import App, data_folder_of
+from pyfc.cli import serve
+from pyfc.errors import FunctionNotFound, InvalidArgument
+from pyfc.model.invocation import Invocation, Kind, Result, invoke
+from pyfc.model.names import Target, request_id
+from pyfc.observe.markers import transcript
+from pyfc.project.interface import Project
+from pyfc.project.load import load as load_project
+from pyfc.settings import Settings
+from pyfc.settings import load as load_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    commands = parser.add_subparsers(dest="local", metavar="invoke|start", required=True)
+    one = commands.add_parser(
+        "invoke", help="call one function", description="Call one function, as `fun local invoke`."
+    )
+    one.add_argument("function", metavar="[SERVICE/]FUNCTION")
+    event = one.add_mutually_exclusive_group()
+    event.add_argument("-e", "--event", help="the event: text, a file, or - for standard input")
+    event.add_argument("-f", "--event-file", type=Path, metavar="FILE", help="the event from a file")
+    event.add_argument("-s", "--event-stdin", action="store_true", help="the event from standard input")
+    start = commands.add_parser("start", help="serve all functions", description="Serve, as `fun local start`.")
+    start.add_argument("function", metavar="FUNCTION", nargs="?", help="the one to debug with -d")
+    start.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
+    for each in (one, start):
+        each.add_argument(
+            "-t", "--template", type=Path, metavar="FILE", help="the template (default: that of this folder)"
+        )
+        each.add_argument("-d", "--debug-port", type=int, metavar="PORT", help="wait for a debugger at this port")
+        each.add_argument("-c", "--config", choices=("vscode",), help="print how the debugger is attached")
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    root = options.template.parent if options.template is not None else Path()
+    project = load_project(root)
+    if options.template is not None and project.source not in {None, options.template}:
+        raise InvalidArgument(message=f"{options.template} is not the template that pyfc reads there: {project.source}")
+    if options.local == "start":
+        return serve.run(argparse.Namespace(dir=root), port=options.port, **_debugging(options))
+    target = _target(options.function, project)
+    settings = load_settings(os.environ, **_debugging(options, f"{target.service}/{target.function}"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_invoke(root, project, target, _event(options), settings))
+
+
+def _target(text: str, project: Project) -> Target:
+    """The function that is meant; a service need not be named if only one has such a function."""
+    service, _, function = text.rpartition("/")
+    found = [each.function.target for each in project.functions if each.function.name == function]
+    if service:
+        found = [target for target in found if target.service == service]
+    if len(found) > 1:
+        services = ", ".join(f"{target.service}/{function}" for target in found)
+        raise InvalidArgument(message=f"several services have a function '{function}': {services}")
+    if not found:
+        raise FunctionNotFound(service=service or "any", function=function)
+    return found[0]
+
+
+def _event(options: argparse.Namespace) -> bytes:
+    if options.event_file is not None:
+        return _file(options.event_file)
+    if options.event_stdin or options.event == "-":
+        return sys.stdin.buffer.read()
+    if options.event is None:
+        return b""
+    path = Path(options.event)
+    return _file(path) if len(options.event) < 200 and path.is_file() else os.fsencode(options.event)
+
+
+def _file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidArgument(message=f"{path} can not be read: {error.strerror}") from error
+
+
+def _debugging(options: argparse.Namespace, function: str = "") -> dict[str, Any]:
+    """The settings of -d and -c."""
+    if options.debug_port is None:
+        return {}
+    function = function or getattr(options, "function", None) or ""
+    if not function:
+        raise InvalidArgument(message="name the function to debug: pyfc local start FUNCTION -d PORT")
+    if options.config == "vscode":
+        print(json.dumps(launch_configuration(options.debug_port), indent=2), file=sys.stderr)
+    print(f"{function} waits for a debugger at 127.0.0.1:{options.debug_port}", file=sys.stderr)
+    return {"debug": function, "debug_port": options.debug_port}
+
+
+def launch_configuration(port: int) -> dict[str, Any]:
+    """What VS Code's launch.json needs to attach."""
+    return {
+        "name": "pyfc",
+        "type": "debugpy",
+        "request": "attach",
+        "connect": {"host": "127.0.0.1", "port": port},
+        "pathMappings": [{"localRoot": "${workspaceFolder}", "remoteRoot": "/code"}],
+    }
+
+
+async def _invoke(root: Path, project: Project, target: Target, event: bytes, settings: Settings) -> int:
+    async with App(settings, data_folder_of(root, settings)) as app:
+        await app.deploy(project)
+        entry = app.supervisor.table.entries[target]
+        call = Invocation(request_id=request_id(), target=target, kind=Kind.EVENT, body=event)
+        result = await invoke(entry.route, call)
+        _show(result, transcript(call.request_id, entry.function, result))
+    return 0 if result.fault is None else 1
+
+
+def _show(result: Result, log: bytes) -> None:
+    sys.stderr.buffer.write(log + b"\n")
+    sys.stderr.flush()
+    sys.stdout.buffer.write(bytes(result.body) + b"\n")
+    sys.stdout.flush()

@@ -1,0 +1,44 @@
+"""`pyfc why REQUEST_ID`: why a call was cold, waited, failed or was refused."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+from pyfc.client import Client
+from pyfc.client.client import DEFAULT_ENDPOINT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("request_id", metavar="REQUEST_ID", help="as the answer's X-Fc-Request-Id and the log have it")
+    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    call = Client(options.endpoint, timeout=30.0).call(options.request_id)
+    print(json.dumps(call) if options.json else "\n".join(_sentences(call)))
+    return 0
+
+
+def _sentences(call: dict[str, Any]) -> list[str]:
+    name = f"{call['service']}/{call['function']}"
+    if "instanceId" not in call:
+        return [f"{name} was not run: pyfc refused the call with {call['status']} {call['error']}."]
+    lines = [
+        f"{name} ran for {call['durationMs']:.2f} ms in instance {call['instanceId']} and answered {call['status']}."
+    ]
+    if "why" in call:
+        lines.append(f"It waited {call['waitedMs']:.2f} ms, since {call['why']}.")
+    else:
+        lines.append("It began at once: an instance was free.")
+    if "phasesMs" in call:
+        parts = ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in call["phasesMs"].items())
+        lines.append(f"Its instance was started for it (cold start): {parts}. `pyfc explain {name}` tells more.")
+    if call["fault"]:
+        lines.append(f"It failed: {call['fault'].splitlines()[0]}")
+    return lines

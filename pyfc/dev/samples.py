@@ -1,0 +1,138 @@
+"""Sample events of the triggers, as FC's documentation has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CDN = {
+    "events": [
+        {
+            "eventName": "LogFileCreated",
+            "eventSource": "cdn",
+            "region": "cn-hangzhou",
+            "eventVersion": "1.0.0",
+            "eventTime": "2018-06-14T15:31:49+08:00",
+            "traceId": "c6459282-6a4d-4413-894c-e4ea39686738",
+            "userIdentity": {"aliUid": "1234567890123456"},
+            "resource": {"domain": "example.com"},
+            "eventParameter": {
+                "domain": "example.com",
+                "endTime": 1528959900,
+                "fileSize": 1788115,
+                "filePath": "http://cdnlog.example.com/example.com/2018_06_14/log.gz",
+                "startTime": 1528959600,
+            },
+        }
+    ]
+}
+_EVENTBRIDGE = {
+    "id": "c2g71017-6f65-fhcf-a814-a396fc8d****",
+    "source": "MNS-Function-mnstrigger",
+    "specversion": "1.0",
+    "type": "mns:Queue:SendMessage",
+    "datacontenttype": "application/json; charset=utf-8",
+    "subject": "acs:mns:cn-hangzhou:1234567890123456:queues/zeus",
+    "time": "2021-04-08T06:28:17.093Z",
+    "aliyunaccountid": "1234567890123456",
+    "aliyunpublishtime": "2021-10-15T07:06:34.028Z",
+    "aliyunoriginalaccountid": "1234567890123456",
+    "aliyuneventbusname": "MNS-Function-mnstrigger",
+    "aliyunregionid": "cn-hangzhou",
+    "aliyunpublishaddr": "127.0.0.1",
+    "data": {
+        "requestId": "606EA3074344430D4C81****",
+        "messageId": "C6DB60D1574661357FA227277445****",
+        "messageBody": "TEST",
+    },
+}
+_HTTP = {
+    "version": "v1",
+    "rawPath": "/x",
+    "body": "haha",
+    "isBase64Encoded": False,
+    "headers": {"Content-Type": "application/octet-stream"},
+    "queryParameters": {},
+    "requestContext": {
+        "accountId": "1234567890123456",
+        "triggerId": "1e875ca5-a1fc-4ec2-8aa8-0c8a4d2c6f5e",
+        "domainName": "1234567890123456.cn-hangzhou.fc.aliyuncs.com",
+        "domainPrefix": "1234567890123456",
+        "requestId": "",
+        "time": "2023-08-17T14:08:11Z",
+        "timeEpoch": "1692281291805",
+        "http": {
+            "method": "POST",
+            "path": "/x",
+            "protocol": "HTTP/1.1",
+            "sourceIp": "127.0.0.1",
+            "userAgent": "curl",
+        },
+    },
+}
+_LOG = {
+    "parameter": {},
+    "source": {
+        "endpoint": "http://cn-shanghai-intranet.log.aliyuncs.com",
+        "projectName": "log-com",
+        "logstoreName": "log-en",
+        "shardId": 0,
+        "beginCursor": "MTUyOTQ4MDIwOTY1NTk3ODQ2Mw==",
+        "endCursor": "MTUyOTQ4MDIwOTY1NTk3ODQ2NA==",
+    },
+    "jobName": "1f7043ced683de1a4e3d8d70b5a412843d817a39",
+    "taskId": "c2691505-38da-4d1b-998a-f1d4bb8c9994",
+    "cursorTime": 1529486425,
+}
+_MNS = {
+    "TopicOwner": "1234567890123456",
+    "Message": "hello topic",
+    "Subscriber": "1234567890123456",
+    "PublishTime": 1550216480040,
+    "SubscriptionName": "test-fc-subscribe",
+    "MessageMD5": "BA4BA9B48AC81F0F9C66F6C909C3****",
+    "TopicName": "test-topic",
+    "MessageId": "2F5B3C082B923D4EAC694B76D928****",
+}
+_OSS = {
+    "events": [
+        {
+            "eventName": "ObjectCreated:PutObject",
+            "eventSource": "acs:oss",
+            "eventTime": "2017-04-21T12:46:37.000Z",
+            "eventVersion": "1.0",
+            "oss": {
+                "bucket": {
+                    "arn": "acs:oss:cn-shanghai:123456789:bucketname",
+                    "name": "testbucket",
+                    "ownerIdentity": "123456789",
+                    "virtualBucket": "",
+                },
+                "object": {
+                    "deltaSize": 122539,
+                    "eTag": "688A7BF4F233DC9C88A80BF985AB7329",
+                    "key": "image/a.jpg",
+                    "size": 122539,
+                    "objectMeta": {"mimeType": "image/jpeg"},
+                },
+                "ossSchemaVersion": "1.0",
+                "ruleId": "9adac8e253828f4f7c0466d941fa3db81161****",
+            },
+            "region": "cn-shanghai",
+            "requestParameters": {"sourceIPAddress": "140.205.0.1"},
+            "responseElements": {"requestId": "58F9FF2D3DF792092E12044C"},
+            "userIdentity": {"principalId": "123456789"},
+        }
+    ]
+}
+_TIMER = {"triggerTime": "2018-02-09T05:49:00Z", "triggerName": "timer-trigger", "payload": "awesome-fc"}
+
+SAMPLES: dict[str, Any] = {
+    "cdn": _CDN,
+    "eventbridge": _EVENTBRIDGE,
+    "http": _HTTP,
+    "log": _LOG,
+    "mns": _MNS,
+    "oss": _OSS,
+    "timer": _TIMER,
+}
+"""Event by the name of its trigger."""

@@ -1,0 +1,256 @@
+"""The dev loop: what is saved is served, and what can not be served changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from support import Server, template, wait_until
+
+NAMES = ("one", "two")
+
+
+def code(answer: str, more: str = "") -> str:
+    return (
+        f"import os, time, uuid\nID = uuid.uuid4().hex\n{more}\n"
+        "def handler(event, context):\n    if event == b'slow':\n        time.sleep(1)\n"
+        f"    return {{'answer': {answer!r}, 'id': ID, 'variable': os.environ.get('VARIABLE')}}\n"
+    )
+
+
+class Loop:
+    """A server of two functions in folders of their own, and their folder."""
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+
+    def save(self, name: str, text: str) -> None:
+        (self.folder / name / "index.py").write_text(text)
+
+    def call(self, name: str, event: bytes = b"") -> dict[str, Any]:
+        answer = self.server.invoke(f"demo/{name}", event)
+        assert answer.status == 200, answer.body
+        found: dict[str, Any] = answer.json
+        return found
+
+    def is_answered(self, name: str, answer: str) -> None:
+        wait_until(lambda: self.call(name).get("answer") == answer, f"{name} to answer {answer}")
+
+    def told(self, key: str) -> list[dict[str, Any]]:
+        return [record for record in self.server.records if key in record]
+
+
+def declared(**more: dict[str, Any]) -> str:
+    functions: dict[str, dict[str, Any]] = {name: {"CodeUri": f"./{name}", "Timeout": 20} for name in NAMES}
+    return template({**functions, **more})
+
+
+@pytest.fixture
+def loop(serve: Callable[..., Server], tmp_path: Path) -> Loop:
+    files = {"template.yml": declared(), **{f"{name}/index.py": code("first") for name in NAMES}}
+    server = serve(files, "--reload")
+    loop = Loop(server, tmp_path / "project0")
+    for name in NAMES:
+        loop.call(name)
+    return loop
+
+
+def test_a_saved_file_swaps_the_function_it_belongs_to_and_no_other(loop: Loop) -> None:
+    other = loop.call("two")["id"]
+
+    loop.save("one", code("second"))
+
+    loop.is_answered("one", "second")
+    assert loop.call("two")["id"] == other
+    assert {name for each in loop.told("reloaded") for name in each["reloaded"]} == {"demo/one"}
+
+
+def test_a_call_in_flight_ends_on_the_old_code(loop: Loop) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(loop.call, "one", b"slow")
+        wait_until(lambda: ready(loop, "one"), "the call to run")
+        loop.save("one", code("second"))
+        loop.is_answered("one", "second")
+
+        assert not call.done()
+        assert call.result()["answer"] == "first"
+
+
+def ready(loop: Loop, name: str) -> bool:
+    functions = loop.server.request("GET", "/").json["functions"]
+    return any(each["function"] == name and each["instances"].get("ready") for each in functions)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("def handler(event, context):\n    retrun 1\n", "retrun 1", "SyntaxError: "),
+        ("import os\nundefined_name\n" + code("never"), "undefined_name", "ImportModuleError: "),
+    ],
+    ids=["syntax error", "failing import"],
+)
+def test_what_does_not_start_is_shown_with_its_line_and_the_old_version_goes_on(
+    loop: Loop, text: str, line: str, message: str
+) -> None:
+    loop.save("one", text)
+
+    told = wait_until(lambda: loop.told("notReloaded"), "the fault")[-1]
+    assert told["notReloaded"] == "demo/one"
+    assert told["line"] == line
+    assert told["message"].startswith(message)
+    assert told["where"].startswith(f"{loop.folder}/one/index.py:")
+    assert loop.call("one")["answer"] == "first"
+    loop.save("one", code("mended"))
+    loop.is_answered("one", "mended")
+
+
+def test_an_initializer_that_fails_keeps_the_old_version(loop: Loop) -> None:
+    (loop.folder / "template.yml").write_text(declared(one={"CodeUri": "./one", "Initializer": "index.initializer"}))
+    wait_until(lambda: loop.told("notReloaded"), "the missing initializer")
+    assert loop.call("one")["answer"] == "first"
+
+    loop.save("one", code("second", "def initializer(context):\n    raise ValueError('no database')\n"))
+    wait_until(lambda: loop.told("notReloaded")[-1]["message"] == "ValueError: no database", "the fault")
+    assert loop.call("one")["answer"] == "first"
+
+    loop.save("one", code("third", "def initializer(context):\n    pass\n"))
+    loop.is_answered("one", "third")
+
+
+def test_a_changed_template_adds_changes_and_removes_functions(loop: Loop) -> None:
+    variables = {"CodeUri": "./one", "EnvironmentVariables": {"VARIABLE": "set"}}
+    text = template({"one": variables, "three": {"CodeUri": "./two"}})
+    (loop.folder / "template.yml").write_text(text)
+
+    wait_until(lambda: loop.call("one")["variable"] == "set", "the variable")
+    assert loop.call("three")["answer"] == "first"
+    assert loop.server.invoke("demo/two").status == 404
+
+
+def test_a_template_with_a_mistake_changes_nothing_and_says_where(loop: Loop) -> None:
+    (loop.folder / "template.yml").write_text("Resources: [\n")
+
+    told = wait_until(lambda: loop.told("notReloaded"), "the mistake")[-1]
+    assert told["where"].startswith(f"{loop.folder}/template.yml:")
+    assert loop.call("one")["answer"] == "first"
+
+
+def test_variables_of_dot_env_reach_every_function(loop: Loop) -> None:
+    (loop.folder / ".env").write_text("# a comment\nexport VARIABLE='from the file'\n")
+
+    wait_until(lambda: loop.call("one")["variable"] == "from the file", "the variable")
+    assert loop.call("two")["variable"] == "from the file"
+
+
+def test_an_editor_that_writes_beside_and_renames_is_one_save(loop: Loop) -> None:
+    target = loop.folder / "one" / "index.py"
+    (target.parent / ".index.py.swp").write_text("swap")
+    (target.parent / "index.py~").write_text("backup")
+    (target.parent / "4913").write_text("")
+    (target.parent / "4913").unlink()
+    new = target.parent / "index.py.tmp"
+    new.write_text(code("second"))
+    os.replace(new, target)
+
+    loop.is_answered("one", "second")
+    assert not loop.told("notReloaded")
+
+
+def test_a_checkout_of_hundreds_of_files_is_few_reloads(loop: Loop) -> None:
+    for number in range(300):
+        (loop.folder / "one" / f"module{number}.py").write_text(f"NUMBER = {number}\n")
+    loop.save("one", code("second", "import module299\n"))
+
+    loop.is_answered("one", "second")
+    assert len(loop.told("reloaded")) < 30
+
+
+def test_a_file_that_is_deleted_and_comes_back_is_followed(loop: Loop) -> None:
+    (loop.folder / "one" / "index.py").unlink()
+    wait_until(lambda: loop.told("notReloaded"), "the missing module")
+    assert loop.call("one")["answer"] == "first"
+
+    loop.save("one", code("back"))
+    loop.is_answered("one", "back")
+
+
+def test_code_outside_of_the_folder_is_watched_through_a_link(serve: Callable[..., Server], tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "index.py").write_text(code("first"))
+    server = serve({"template.yml": template({"one": {"CodeUri": "../shared"}})}, "--reload")
+    loop = Loop(server, tmp_path / "project0")
+    assert loop.call("one")["answer"] == "first"
+
+    (shared / "index.py").write_text(code("second"))
+
+    loop.is_answered("one", "second")
+
+
+def test_installed_packages_are_imported_once_for_all_versions_of_the_function(loop: Loop) -> None:
+    package = loop.folder / "one" / "heavy"
+    package.mkdir()
+    (package / "__init__.py").write_text("import uuid\nLOADED = uuid.uuid4().hex\n")
+    record = loop.folder / "one" / "heavy-1.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("heavy/__init__.py,,\n")
+
+    def version(number: int) -> str:
+        loop.save("one", f"import heavy\ndef handler(event, context):\n    return [{number}, heavy.LOADED]\n")
+        found: list[Any] = wait_until(lambda: is_version(number), f"version {number}")
+        return str(found[1])
+
+    def is_version(number: int) -> Any:
+        found = loop.server.invoke("demo/one").json
+        return found if isinstance(found, list) and found[0] == number else None
+
+    version(1)
+    functions = loop.server.request("GET", "/").json["functions"]
+    if "namespaces" in functions[0]["template"]:
+        pytest.skip(functions[0]["template"])
+    wait_until(lambda: "ready" in loop.server.request("GET", "/").json["functions"][0]["template"], "the template")
+    loaded = {version(number) for number in range(2, 5)}
+    (package / "__init__.py").write_text("LOADED = 'changed'\n")
+
+    assert len(loaded) == 1
+    wait_until(lambda: loop.server.invoke("demo/one").json[1] == "changed", "the changed package")
+
+
+def test_saves_under_load_fail_no_call_and_leave_nothing(loop: Loop) -> None:
+    failures: list[str] = []
+    ended = threading.Event()
+
+    def call() -> None:
+        while not ended.is_set():
+            answer = loop.server.invoke("demo/one")
+            if answer.status != 200 or "errorMessage" in answer.json:
+                failures.append(f"{answer.status} {answer.body[:200]!r}")
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    own, descriptors = psutil.Process(loop.server.process.pid), []
+    try:
+        for number in range(40):
+            loop.save("one", code(f"version {number}"))
+            loop.is_answered("one", f"version {number}")
+            descriptors.append(own.num_fds())
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
+
+    assert not failures
+    wait_until(lambda: len(loop.server.workers()) < 12, "the end of old instances")
+    wait_until(lambda: own.num_fds() <= max(descriptors[:10]), "descriptors to be closed")
+    assert len(list((loop.server.data_dir / "code").iterdir())) < 8
+    shutil.rmtree(loop.folder / "two")

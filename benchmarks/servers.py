@@ -75,7 +75,7 @@ class Server:
         for outside in psutil.Process(self.process.pid).children():
             inner = outside.children()
             found += inner if len({_namespace(each.pid) for each in (outside, *inner)}) == 1 else inner[0].children()
-        return found
+        return [each for each in found if not _is_keeper(each.pid)]
 
     def cpu(self) -> tuple[float, float]:
         """CPU seconds so far: of the server's own process, of its children together."""
@@ -96,6 +96,11 @@ class Server:
             self.process.kill()
             self.process.wait()
         self._log.close()
+
+
+def _is_keeper(pid: int) -> bool:
+    """Whether it is no worker but the parent of a function's template: its third descriptor is a socket."""
+    return str(Path(f"/proc/{pid}/fd/3").readlink()).startswith("socket:")
 
 
 def _namespace(pid: int) -> str:

@@ -23,8 +23,6 @@ async def examine(choice: str) -> list[Layer]:
     """The layers of a sandbox that is entered and left for this alone. Raises HostRefused."""
     with tempfile.TemporaryDirectory(prefix="pyfc-doctor-") as scratch:
         folder = Path(scratch)
-        for name in ("code", "cache"):
-            (folder / name).mkdir()
         sandbox = Sandbox(choice, folder, [])
         sandbox.open()
         launcher = ForkLauncher(0, sandbox)

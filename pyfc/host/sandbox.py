@@ -50,6 +50,8 @@ _SYSTEM = (
     )),
 )  # fmt: skip
 """Of this machine, read-only."""
+_OWN = ("code", "cache", "packages")
+"""Of the data folder, each function's part shown to its workers."""
 _DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
 _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
@@ -104,7 +106,8 @@ class Sandbox:
         """Find out about this host, and clear away what a server that was killed has left."""
         _clear(self._folders)
         self._folders.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._data_folder / "root").mkdir(mode=0o700, exist_ok=True)
+        for name in ("root", *_OWN):
+            (self._data_folder / name).mkdir(mode=0o700, exist_ok=True)
         if LINUX and self.choice != "off":
             self.groups.open()
             fence = self.groups.fence
@@ -147,7 +150,7 @@ class Sandbox:
             "root": str(self._data_folder / "root"),
             "show": [*_SYSTEM, *_interpreter(), *self._packages],
             "hide": [path for path in _foreign_packages() if path not in self._packages],
-            "own": {name: str(self._data_folder / name) for name in ("code", "cache", "packages")},
+            "own": {name: str(self._data_folder / name) for name in _OWN},
             "users": [("fc", INSIDE), *((f"fc{number}", _FIRST_UID + number) for number in range(_USERS))],
             "first_uid": _FIRST_UID,
             "inside": INSIDE,

@@ -50,7 +50,7 @@ def test_a_call_in_the_readme_is_answered(server: Server, tmp_path: Path, comman
     done = run(command, server, tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert "Hello, ada!" in done.stdout or "/any/path" in done.stdout
+    assert "Hello, " in done.stdout or "/any/path" in done.stdout
 
 
 def test_the_other_commands_of_the_readme_work(server: Server, tmp_path: Path) -> None:
@@ -61,4 +61,4 @@ def test_the_other_commands_of_the_readme_work(server: Server, tmp_path: Path) -
     made = run(init.partition(" && ")[0], server, tmp_path)
     assert made.returncode == 0
     assert (tmp_path / "my-app" / "template.yml").exists()
-    assert init.partition(" && ")[2] == ".venv/bin/pyfc serve my-app/"
+    assert init.partition(" && ")[2] == ".venv/bin/pyfc dev my-app/"

@@ -15,7 +15,7 @@ class Trace:
 
     def __init__(self) -> None:
         self._stack: list[list[Any]] = [["", 0.0, []]]
-        self._library: Any = importlib._bootstrap  # type: ignore[attr-defined]
+        self._library: Any = importlib._bootstrap
         self._find = self._library._find_and_load
 
     def start(self) -> None:

@@ -51,12 +51,17 @@ def _outcome(record: CallRecord) -> str:
 
 
 def _start(start: Start) -> str:
-    text = f', "waitedMs": {start.waited * 1000:.3f}, "why": {json.dumps(start.why)}'
+    text = f', "waitedMs": {start.waited * 1000:.3f}, "why": {_quoted(start.why)}'
     if start.phases is None:
         return text
     prepare, load, initialize = (seconds * 1000 for seconds in start.phases)
     phases = f'"prepareCode": {prepare:.3f}, "runtimeInitialize": {load:.3f}, "initializer": {initialize:.3f}'
     return f'{text}, "phasesMs": {{{phases}}}'
+
+
+@functools.lru_cache(maxsize=256)
+def _quoted(text: str) -> str:
+    return json.dumps(text)
 
 
 def _fault(result: Result) -> str:

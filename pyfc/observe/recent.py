@@ -2,69 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from pyfc.model.function import Function
-from pyfc.model.invocation import Fault, Usage
+from pyfc.model.invocation import Result
 from pyfc.observe.journal import CallRecord, Record
 
 KEPT = 10_000
-
-
-class _Call(NamedTuple):
-    """A CallRecord without its bodies."""
-
-    time: float
-    function: Function
-    status: int
-    error: str
-    usage: Usage | None
-    fault: Fault | None
+"""At least so many."""
+_PHASES = ("PrepareCode", "RuntimeInitialize", "Initializer")
 
 
 class Recent:
     """A Journal listener."""
 
     def __init__(self) -> None:
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, tuple[Any, ...]] = {}
+        """Plain tuples of plain values: the collector does not look at them again."""
+        self._older: dict[str, tuple[Any, ...]] = {}
+        """Given up as a whole: to take the oldest out of a dict one by one gets slower and slower."""
 
     def listen(self, batch: list[Record]) -> None:
         """See Journal."""
+        if len(self._calls) >= KEPT:
+            self._older, self._calls = self._calls, {}
         calls = self._calls
         for record in batch:
             if isinstance(record, CallRecord):
-                result = record.result
-                usage, fault = (None, None) if result is None else (result.usage, result.fault)
-                calls[record.call.request_id] = _Call(
-                    record.time, record.function, record.status, record.error, usage, fault
-                )
-        while len(calls) > KEPT:
-            del calls[next(iter(calls))]
+                function, result = record.function, record.result
+                call = (record.time, function.service, function.name, record.status, record.error)
+                calls[record.call.request_id] = call if result is None else call + _used(result)
 
     def get(self, request_id: str) -> dict[str, Any] | None:
         """A call as the HTTP API shows it; None if it is not among the newest."""
-        call = self._calls.get(request_id)
+        call = self._calls.get(request_id) or self._older.get(request_id)
         if call is None:
             return None
-        shown: dict[str, Any] = {
-            "requestId": request_id,
-            "time": call.time,
-            "service": call.function.service,
-            "function": call.function.name,
-            "status": call.status,
-            "error": call.error,
-            "fault": call.fault.message if call.fault is not None else "",
-        }
-        return shown | (_usage(call.usage) if call.usage is not None else {})
+        names = ("time", "service", "function", "status", "error", "fault", "instanceId", "cold", "durationMs")
+        shown = {"requestId": request_id, "fault": "", **dict(zip(names, call, strict=False))}
+        if len(call) > len(names):
+            shown |= {"waitedMs": call[9], "why": call[10]}
+        if len(call) > len(names) + 2:
+            shown["phasesMs"] = dict(zip(_PHASES, call[11:], strict=True))
+        return shown
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
-    shown = {"instanceId": usage.instance_id, "cold": usage.cold, "durationMs": usage.duration * 1000}
+def _used(result: Result) -> tuple[Any, ...]:
+    """What a call used, in the order in which `get` names it."""
+    usage, fault = result.usage, result.fault
+    used = ("" if fault is None else fault.message, usage.instance_id, usage.cold, usage.duration * 1000)
     start = usage.start
     if start is None:
-        return shown
-    shown |= {"waitedMs": start.waited * 1000, "why": start.why}
-    if start.phases is not None:
-        names = ("PrepareCode", "RuntimeInitialize", "Initializer")
-        shown["phasesMs"] = {name: part * 1000 for name, part in zip(names, start.phases, strict=True)}
-    return shown
+        return used
+    waited = (*used, start.waited * 1000, start.why)
+    return waited if start.phases is None else (*waited, *(part * 1000 for part in start.phases))

@@ -168,8 +168,8 @@ class Pool:
         most = self._settings.maximum_waiting_calls
         if len(self.waiting) >= most and self.waiting.purge() >= most:
             raise self._exhausted(f"{len(self.waiting)} calls wait already")
-        expires = self._loop.time() + self._settings.maximum_wait
-        waiter = Waiter(call, reply, expires, why(len(self.instances), self.limit))
+        reason = why(len(self.instances), self.limit)
+        waiter = Waiter(call, reply, self._loop.time(), self._settings.maximum_wait, reason)
         self.waiting.append(waiter)
         self.grow()
         if self._wait_timer is None:
@@ -223,8 +223,8 @@ class Pool:
         for flight in reversed(flights):
             if flight.startup:
                 self._on_output(self.function, instance.id, "", flight.startup)
-            expires = self._loop.time() + self._settings.maximum_wait
-            self.waiting.appendleft(Waiter(flight.call, flight.reply, expires, "the call before it took long"))
+            now, patience = self._loop.time(), self._settings.maximum_wait
+            self.waiting.appendleft(Waiter(flight.call, flight.reply, now, patience, "the call before it took long"))
         self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
         while self.waiting and self.idle:
             self.serve_waiting(self._idleness.woken(self.idle.pop()))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 
 from pyfc.host.link import Flight
 from pyfc.model.invocation import Invocation, Phases, Reply, Start
+
+_monotonic = time.monotonic
 
 
 class Waiter:
@@ -14,19 +17,19 @@ class Waiter:
 
     __slots__ = ("call", "expires", "gone", "reply", "served", "since", "why")
 
-    def __init__(self, call: Invocation, reply: Reply, expires: float, why: str) -> None:
-        self.since = time.monotonic()
+    def __init__(self, call: Invocation, reply: Reply, now: float, patience: float, why: str) -> None:
+        self.since = now
         self.why = why
         self.call = call
         self.reply = reply
-        self.expires = expires
+        self.expires = now + patience
         self.gone = False
         self.served = False
 
     def flight(self, phases: Phases | None = None) -> Flight:
         """It is handed to a worker now; `phases` if it is the first call there."""
         flight = Flight(self.call, self.reply)
-        flight.start = Start(time.monotonic() - self.since, self.why, phases)
+        flight.start = Start(_monotonic() - self.since, self.why, phases)
         return flight
 
     def cancel(self) -> bool:
@@ -67,6 +70,7 @@ class Line(deque[Waiter]):
         return min(waiter.expires for waiter in self)
 
 
+@functools.lru_cache(maxsize=256)
 def why(count: int, limit: int) -> str:
     """Why a call can not begin at once, where there are `count` instances and may be `limit`."""
     if count < limit:

@@ -152,6 +152,7 @@ class _Worker:
         if init is None:
             return False
         os.environ.update(init[3])
+        self._output.mark_with(init[9])
         if self._is_loaded:
             self._answer(wire.READY, 0, (None,))
         else:

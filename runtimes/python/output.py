@@ -175,6 +175,10 @@ class Output:
         """Descriptor 1 is another pipe now: this process is a copy of the one that made this object."""
         os.dup2(1, self._descriptor, inheritable=False)
 
+    def mark_with(self, mark: str) -> None:
+        """Whoever reads the pipe knows another mark than the template's."""
+        self._mark = mark.encode()
+
     def flush(self) -> None:
         """Write out what is buffered, also where a function has replaced the streams."""
         log = call_log.get()

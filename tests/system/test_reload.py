@@ -85,6 +85,16 @@ def test_a_call_in_flight_ends_on_the_old_code(loop: Loop) -> None:
         assert call.result()["answer"] == "first"
 
 
+def test_the_log_of_a_new_version_is_what_it_has_written_and_nothing_else(loop: Loop) -> None:
+    wait_until(lambda: loop.server.request("GET", "/").json["functions"][0]["template"] != "none", "the template")
+    loop.save("one", code("second", "print('loaded')") + "\ndef handler(event, context):\n    print('called')\n")
+    wait_until(lambda: loop.server.invoke("demo/one").body == b"null", "the new version")
+
+    answer = loop.server.invoke("demo/one")
+
+    assert loop.server.record(answer.headers["X-Fc-Request-Id"])["log"] == "called\n"
+
+
 def ready(loop: Loop, name: str) -> bool:
     functions = loop.server.request("GET", "/").json["functions"]
     return any(each["function"] == name and each["instances"].get("ready") for each in functions)

@@ -111,6 +111,31 @@ def fresh(imports: str, folder: Path) -> float:
     return statistics.median(times[2:])
 
 
+def index(server: Server) -> dict[str, Any]:
+    """What pyfc tells of the function."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request("GET", "/")
+        functions = json.loads(connection.getresponse().read())["functions"]
+        return dict(functions[0])
+    finally:
+        connection.close()
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for something. RuntimeError if it does not come."""
+    end = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited 60 s for {what}")
+        time.sleep(0.005)
+
+
+def until_ready(server: Server) -> None:
+    """Wait for the template."""
+    until(lambda: index(server)["template"] == "ready", "the template")
+
+
 def cold(folder: Path, scratch: Path, spares: int, count: int) -> list[float]:
     """Milliseconds of calls that each need a new instance, template ready."""
     server = serve(
@@ -123,26 +148,14 @@ def cold(folder: Path, scratch: Path, spares: int, count: int) -> list[float]:
     )
     try:
         caller, times = Caller(server), []
-        time.sleep(1)
+        until_ready(server)
         while len(times) < count:
-            instances = json.loads(_get(server))["functions"][0]["instances"]
-            if instances:
-                time.sleep(0.005)
-                continue
+            until(lambda: not index(server)["instances"], "the end of the last instance")
             time.sleep(GAP)
             times.append(caller.timed())
         return times
     finally:
         server.stop()
-
-
-def _get(server: Server) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().read()
-    finally:
-        connection.close()
 
 
 def burst(server: Server, count: int, body: bytes) -> list[float]:
@@ -164,11 +177,11 @@ def crowd(folder: Path, scratch: Path) -> dict[str, float]:
     """100 at once from nothing, then what each idle instance holds."""
     server = serve(folder, scratch, PYFC_IDLE_TIMEOUT="60")
     try:
-        time.sleep(2)
+        until_ready(server)
         began = time.perf_counter()
         times = burst(server, 100, b"wait")
         took = (time.perf_counter() - began) * 1000
-        time.sleep(2)
+        until(lambda: set(index(server)["instances"]) == {"frozen"}, "idle instances")
         instances = [each for each in server.tree() if _leaf(each)]
         sizes = sorted(pss(each) for each in instances)
         return {"took": took, "last": max(times), "instances": len(instances), "pss": statistics.median(sizes)}
@@ -189,7 +202,8 @@ def from_nothing(folder: Path, scratch: Path) -> list[float]:
     """64 concurrent calls of a function that takes 100 ms, no instance being there but the template."""
     server = serve(folder, scratch, PYFC_IDLE_TIMEOUT="0", PYFC_FREEZE_AFTER="100")
     try:
-        time.sleep(2)
+        until_ready(server)
+        until(lambda: not index(server)["instances"], "the end of the first instance")
         return burst(server, 64, b"wait")
     finally:
         server.stop()
@@ -214,7 +228,7 @@ def saves(folder: Path, file: Path, imports: str, scratch: Path, count: int, cal
     threads = [threading.Thread(target=load) for _ in range(callers)]
     try:
         caller, times = Caller(server), []
-        time.sleep(4)
+        until_ready(server)
         for thread in threads:
             thread.start()
         before = state(server)
@@ -230,7 +244,7 @@ def saves(folder: Path, file: Path, imports: str, scratch: Path, count: int, cal
         ended.set()
         for thread in threads:
             thread.join()
-        time.sleep(3)
+        until(lambda: sum(index(server)["instances"].values()) <= callers + 1, "the end of old instances")
         return {"times": times, "failures": failures, "calls": calls, "before": before, "after": state(server)}
     finally:
         ended.set()

@@ -34,7 +34,7 @@ from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.registry import Registry
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.memory import MemoryStore
-from pyfc.supervisor.birth import debugger, site_packages
+from pyfc.supervisor.birth import packages
 from pyfc.supervisor.supervisor import Supervisor
 
 _BACKLOG = 2048
@@ -80,8 +80,8 @@ class App:
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
         bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
-        packages = site_packages() if settings.site_packages else debugger() if settings.debug else []
-        self.sandbox = Sandbox(settings.sandbox, self.data_folder, packages)
+        shown = packages(settings, debugs=bool(settings.debug))
+        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
         self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal, self.sandbox)

@@ -35,6 +35,12 @@ def wait_until(condition: Callable[[], Any], what: str, timeout: float = DEADLIN
         pause.wait(0.01)
 
 
+def time_passed(seconds: float) -> None:
+    """Let what should not happen have had the time to."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() > end, "time to pass", seconds + DEADLINE)
+
+
 def namespace(pid: int) -> str:
     """The process namespace of a process; "" where there is no such thing."""
     try:

@@ -38,6 +38,8 @@ class Reloader:
         self._console = console
         self._data_folder = app.data_folder.resolve()
         self._stopped = asyncio.Event()
+        self._changed: set[Path] = set()
+        """Since the last deployment that succeeded."""
 
     async def run(self) -> None:
         """Reload until the server stops."""
@@ -76,29 +78,32 @@ class Reloader:
 
     async def _reload(self, changed: Iterable[Path]) -> None:
         began = time.monotonic()
+        self._changed.update(changed)
         try:
             project = load(self._project.root, reads_variables=True)
-            report = await self._app.deploy(project, frozenset(changed))
+            report = await self._app.deploy(project, frozenset(self._changed))
         except PyfcError as error:
-            where, _, message = str(error).rpartition(": ") if ": " in str(error) else ("", "", str(error))
+            where, message = str(error.fields.get("where", "")), str(error.fields.get("message", error))
             self._console.not_reloaded(str(self._project.root), where, message, _source_line(where))
             return
         except OSError as error:  # a file that was there a moment ago: the next change tells more
             self._console.not_reloaded(str(self._project.root), str(error.filename), str(error.strerror))
             return
         self._project = project
-        served = []
+        self._changed.clear()
+        failed = self._failed()
         for name in report.changed:
-            result = next((found for target, found in self._faults().items() if target == name), None)
-            if result is None:
-                served.append(name)
-            else:
-                self._tell(name, result)
+            if name in failed:
+                self._tell(name, failed[name])
+        served = [name for name in report.changed if name not in failed]
         self._console.reloaded(served, time.monotonic() - began)
 
-    def _faults(self) -> dict[str, Result]:
-        faults = self._app.supervisor.faults.items()
-        return {f"{target.service}/{target.function}": result for target, result in faults}
+    def _failed(self) -> dict[str, Result]:
+        """SERVICE/FUNCTION of those whose newest version does not start, and what it ended with."""
+        entries = self._app.supervisor.table.entries.items()
+        return {
+            f"{target.service}/{target.function}": entry.newest for target, entry in entries if entry.newest is not None
+        }
 
     def _tell(self, name: str, result: Result) -> None:
         """A function whose new version does not start: where, and what stands there."""

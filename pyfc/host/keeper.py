@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Any, NamedTuple
+from typing import Any
 
 import enter
 import kernel
@@ -25,20 +25,14 @@ class Refused(Exception):
     """A template or a copy of it is not what it must be; the text says why."""
 
 
-class Newborn(NamedTuple):
-    """A copy of the template that is being furnished. The caller closes the descriptors."""
-
-    pid: int
-    pidfd: int
-
-
-def admit(pid: int) -> Newborn:
-    """The copy `pid` as a child of ours; nobody else can have its number until we wait for it. Raises Refused."""
+def admit(pid: int) -> None:
+    """Whether the copy `pid` is a child of ours, whose number nobody else can have until we wait for it. Raises Refused
+    if not.
+    """
     try:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             raise Refused("it ended at once")
-        return Newborn(pid, os.pidfd_open(pid))
-    except (ChildProcessError, ProcessLookupError):
+    except ChildProcessError:
         raise Refused("it is not the template's child") from None
 
 
@@ -69,9 +63,9 @@ class Furniture:
             self.close()
             raise
 
-    def deliver(self, newborn: Newborn, own: dict[str, int]) -> None:
+    def deliver(self, pid: int, own: dict[str, int]) -> None:
         """Put everything into the instance's mount namespace. `own`: our namespaces, to come back to."""
-        namespace = os.open("/proc/%d/ns/pid" % newborn.pid, os.O_RDONLY | os.O_CLOEXEC)
+        namespace = os.open("/proc/%d/ns/pid" % pid, os.O_RDONLY | os.O_CLOEXEC)
         try:
             try:
                 self._mounts["/proc"] = mounts.processes(namespace)
@@ -79,8 +73,9 @@ class Furniture:
                 kernel.setns(namespace, kernel.NEWPID)  # our next child is in it, and can mount it
         finally:
             os.close(namespace)
+        pidfd = os.pidfd_open(pid)
         try:
-            kernel.setns(newborn.pidfd, kernel.NEWNS)
+            kernel.setns(pidfd, kernel.NEWNS)
             try:
                 for path, descriptor in self._mounts.items():
                     mounts.attach(descriptor, path)
@@ -90,6 +85,7 @@ class Furniture:
             finally:
                 kernel.setns(own["mnt"], kernel.NEWNS)
         finally:
+            os.close(pidfd)
             if "/proc" not in self._mounts:
                 kernel.setns(own["pid"], kernel.NEWPID)
 

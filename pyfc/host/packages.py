@@ -30,7 +30,7 @@ def imported(folder: Path) -> list[str]:
     """The modules that the author's own files import when they are loaded, their own among themselves left out. What is
     linked to in `folder`, as what is installed, is not the author's (bundle.py).
     """
-    others = installed(folder) | {path.name for path in folder.iterdir() if path.is_symlink()}
+    others = frozenset(path.name for path in folder.iterdir() if path.is_symlink())
     own = {path.stem for path in folder.iterdir() if path.name not in others}
     found: set[str] = set()
     for path in _own_files(folder, others):

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import psutil
@@ -20,6 +20,8 @@ import psutil
 _MEGABYTE = 1024 * 1024
 _SHORT_OF_MEMORY = 0.05
 """Part of the machine's memory that is still to be had."""
+PROCESSES = 1024
+"""Processes and threads of an instance: FC's limit."""
 REPORT_GRACE = 0.2
 """Seconds to wait for the reason of a death that the pidfd has told."""
 
@@ -75,14 +77,30 @@ class Memory:
         self._descriptor = -1
 
 
-def _children(pid: int) -> list[int]:
-    """The children of a process, of all its threads; [] where the system does not tell, or it is gone."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
-                found += map(int, file.read().split())
-    return found
+def tree(pid: int, most: int) -> Iterator[int]:
+    """A process and what is below it, at most so many; nothing is below it where the system does not tell."""
+    left, count = [pid], 0
+    while left and count < most:
+        current = left.pop()
+        count += 1
+        yield current
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{current}/task"):
+                left += _children(f"/proc/{current}/task/{task}/children", most)
+
+
+def _children(path: str, most: int) -> list[int]:
+    """The children of a thread, some hundred more than `most` of them: reading on costs the kernel the square of their
+    number, with a lock that stops every fork of the machine.
+    """
+    text = b""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while text.count(b" ") < most and (piece := os.read(descriptor, 4096)):
+            text += piece
+    finally:
+        os.close(descriptor)
+    return [int(each) for each in text[: text.rfind(b" ") + 1].split()]
 
 
 class Process:
@@ -116,19 +134,15 @@ class Process:
             return  # it has ended by itself; its exit is on the way
 
     def send_signal_to_all(self, number: signal.Signals) -> None:
-        """Signal the process and what it has started, children first found last: SIGSTOP and SIGCONT alone."""
+        """Signal the process and what it has started, each before its children are looked for: SIGSTOP, SIGCONT."""
         if self.exit is not None:
             return
-        self.send_signal(number)
-        seen = {self.pid}
-        left = [self.pid]
-        while left:
-            for child in _children(left.pop()):
-                if child not in seen:
-                    seen.add(child)
-                    left.append(child)
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(child, number)
+        for pid in tree(self.pid, PROCESSES):
+            if pid == self.pid:
+                self.send_signal(number)
+            else:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
 
     def reported(self, status: int, peak_memory: int) -> None:
         """The zygote has waited for the process. `status` as from waitpid."""

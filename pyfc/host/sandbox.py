@@ -24,13 +24,11 @@ from pyfc.errors import HostRefused
 from pyfc.host import clone, metadata, seccomp
 from pyfc.host.bundle import Artefact
 from pyfc.host.cgroup import Group, Groups
-from pyfc.host.process import in_thread
+from pyfc.host.process import PROCESSES, in_thread
 from pyfc.host.watch import Watch, Watched
 from pyfc.model.function import Limits
 
 LINUX = sys.platform.startswith("linux")
-PROCESSES = 1024
-"""Processes and threads of an instance: FC's limit."""
 _COPIES = 8
 """Instances of a function that may have as many processes at the same time."""
 LIMITS = {"CORE": 0, "NOFILE": 1024}

@@ -115,14 +115,18 @@ class Template:
         if self._link is not None:
             return self._link
         if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_task(self._start())
-            self._starting.add_done_callback(self._started)
+            self._starting = asyncio.get_running_loop().create_task(self._make())
         return await asyncio.shield(self._starting)
 
-    def _started(self, task: asyncio.Task[Link]) -> None:
-        self._starting = None
-        if not task.cancelled() and isinstance(task.exception(), Useless):
-            self.refuse(str(task.exception().fields["reason"]))  # type: ignore[union-attr]
+    async def _make(self) -> Link:
+        """The one start at a time."""
+        try:
+            return await self._start()
+        except Useless as useless:
+            self.refuse(str(useless.fields["reason"]))
+            raise
+        finally:
+            self._starting = None
 
     async def _start(self) -> Link:
         if self._keeper is None or self._keeper.ended:
@@ -176,7 +180,7 @@ class Template:
         self._link = None
         self._deaths += 1
         if self._deaths >= _MOST_DEATHS and not self.refusal and not self._closed:
-            self.refusal = f"it has died {self._deaths} times"
+            self.refuse(f"it has died {self._deaths} times")
 
     async def close(self, *, now: bool) -> None:
         """End the template; its keeper when the last copy is gone, or now, with the copies. Returns when it is gone."""

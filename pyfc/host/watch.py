@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from pyfc.host.cgroup import Group
+from pyfc.host.process import tree
 
 INTERVAL = 0.02
 """Seconds between two looks, in which a fast bomb takes some tens of megabytes."""
@@ -105,7 +106,7 @@ class Watch:
                 if held > worker.memory_size or worker.group.is_out_of_memory():
                     worker.exhaust(held)
             else:
-                self._count(worker, members.get(worker.pid) or tree(worker.pid), began)
+                self._count(worker, members.get(worker.pid) or list(tree(worker.pid, _MOST)), began)
         if self._watched:
             self._arm(time.monotonic() - began)
 
@@ -165,31 +166,6 @@ def _share(pid: int, otherwise: int) -> int:
         return otherwise
     at = text.find(b"Pss_Anon:")
     return int(text[at:].split(None, 2)[1]) * 1024 if at >= 0 else otherwise
-
-
-def tree(pid: int) -> list[int]:
-    """A process and what is below it."""
-    found: list[int] = []
-    left = [pid]
-    while left and len(found) < _MOST:
-        current = left.pop()
-        found.append(current)
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{current}/task"):
-                left += _children(f"/proc/{current}/task/{task}/children")
-    return found
-
-
-def _children(path: str) -> list[int]:
-    """The children of a thread, the first few hundred: reading on costs the kernel the square of their number, with a
-    lock that stops every fork of the machine.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        text = os.read(descriptor, 4096)
-    finally:
-        os.close(descriptor)
-    return [int(each) for each in text[: text.rfind(b" ") + 1].split()]
 
 
 def _groups(leaders: Iterable[int]) -> dict[int, list[int]]:

@@ -47,32 +47,34 @@ class Limits:
     disk_size: int = 512
 
 
-_EVER = float("inf")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Something that changes how many instances are reserved, from `start` to `end` (seconds since the epoch)."""
+
+    name: str
+    start: float = 0.0
+    end: float = float("inf")
+
+    def is_in_force(self, now: float) -> bool:
+        """Whether it counts at `now`."""
+        return self.start <= now < self.end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduledAction:
-    """From `start` to `end` (seconds since the epoch) the number of reserved instances becomes `target` at the times of
-    `expression`: `at(TIME)` or `cron(...)`.
-    """
+class ScheduledAction(Rule):
+    """The number of reserved instances becomes `target` at the times of `expression`: `at(TIME)` or `cron(...)`."""
 
-    name: str
     expression: str
     target: int
-    start: float = 0.0
-    end: float = _EVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackingPolicy:
-    """From `start` to `end` the reserved instances follow the load: `metric_target` of their slots are to be in use."""
+class TrackingPolicy(Rule):
+    """The reserved instances follow the load: `metric_target` of their slots are to be in use."""
 
-    name: str
     metric_target: float
     minimum: int
     maximum: int
-    start: float = 0.0
-    end: float = _EVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ def reserved(provision: Provision, now: float, busy: int, concurrency: int) -> i
     if fired:
         target = max(fired, key=lambda each: each[0])[1].target
     for policy in provision.target_tracking_policies:
-        if policy.start <= now < policy.end:
+        if policy.is_in_force(now):
             needed = math.ceil(busy / (policy.metric_target * concurrency))
             target = min(policy.maximum, max(policy.minimum, needed))
     return target
@@ -38,7 +38,7 @@ def reserved(provision: Provision, now: float, busy: int, concurrency: int) -> i
 
 def _last_time(action: ScheduledAction, now: float) -> float | None:
     """When the action has fired last; None if it has not, or is not in force."""
-    if not action.start <= now < action.end:
+    if not action.is_in_force(now):
         return None
     kind, _, text = action.expression.partition("(")
     if kind == "at":

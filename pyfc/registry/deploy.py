@@ -15,6 +15,7 @@ from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Code, Function
+from pyfc.model.names import Target
 from pyfc.project.interface import Declaration, Project
 from pyfc.registry.registry import Registry
 
@@ -57,11 +58,11 @@ class Deployer:
         codes = [function.code for function in functions if function.code is not None]
         self._bundles.sweep([*self._in_use(), *(digest for code in codes for digest in (code.digest, code.packages))])
         before = {function.target: function for function in await self._registry.functions()}
-        revision = await self._write(project, functions)
         after = {function.target: function for function in functions}
-        changed = [target for target in before | after if before.get(target) != after.get(target)]
-        names = sorted(f"{target.service}/{target.function}" for target in changed)
-        return Report(revision, functions, refused, names)
+        gone = [target for target in before if target not in after]
+        revision = await self._write(project, functions, gone)
+        changed = [*gone, *(target for target in after if before.get(target) != after[target])]
+        return Report(revision, functions, refused, sorted(f"{target.service}/{target.function}" for target in changed))
 
     def _refusal(self, function: Function) -> str:
         reason = self._runtimes.why_not(function.runtime)
@@ -80,14 +81,12 @@ class Deployer:
                 raise ProjectError(where=declaration.where, message=str(error)) from error
         return dataclasses.replace(declaration.function, code=kept[path])
 
-    async def _write(self, project: Project, functions: list[Function]) -> int:
+    async def _write(self, project: Project, functions: list[Function], gone: list[Target]) -> int:
         revision = 0
         for service in project.services:
             revision = max(revision, await self._registry.put(service))
-        wanted = {function.target for function in functions}
-        for old in await self._registry.functions():
-            if old.target not in wanted:
-                revision = max(revision, await self._registry.delete_function(old.service, old.name))
+        for target in gone:
+            revision = max(revision, await self._registry.delete_function(target.service, target.function))
         for function in functions:
             revision = max(revision, await self._registry.put(function))
         for trigger in project.triggers:

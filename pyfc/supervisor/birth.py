@@ -12,7 +12,7 @@ import importlib.util
 import os
 import site
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def birth(
         code=code,
         environment=_environment(function, code, settings),
         context=_context(service, function, settings),
-        packages=site_packages() if settings.site_packages else debugger() if is_debugged else [],
+        packages=packages(settings, debugs=is_debugged),
         cache=cache,
         source=artefact.source,
         concurrency=concurrency,
@@ -117,13 +117,9 @@ def _template(
         preload = imported(artefact.folder)
         init = init._replace(template={"load": False, "preload": preload, "snapshot": False})
         lasting = init._replace(handler="", initializer="", hooks={}, code="", cache="", context={}, source="", mark="")
-        sandbox = {
-            **init.sandbox,
-            "digest": "",
-            "read": [],
-            "write": [],
-        }  # there are no paths where there are templates
-        decisive = (lasting._replace(sandbox=sandbox, environment=_lasting(init.environment)), artefact.packages)
+        own = {"digest": "", "read": [], "write": []}  # paths mean nothing where there are templates
+        environment = {**init.environment, "FC_FUNCTION_HANDLER": ""}
+        decisive = (lasting._replace(sandbox={**init.sandbox, **own}, environment=environment), artefact.packages)
     else:
         init = init._replace(template={"load": True, "preload": [], "snapshot": snapshot})
         decisive = (init._replace(mark=""), "")
@@ -138,10 +134,6 @@ def _template(
         load_timeout=settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
     )
-
-
-def _lasting(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in environment.items() if name != "FC_FUNCTION_HANDLER"}
 
 
 def _environment(function: Function, code: str, settings: Settings) -> dict[str, str]:
@@ -204,7 +196,14 @@ def paused(function: Function) -> Function:
     return dataclasses.replace(function, limits=limits, maximum_instance_count=1)
 
 
-def debugger() -> list[str]:
+def packages(settings: Settings, *, debugs: bool) -> list[str]:
+    """Folders with packages that are no function's own and may be imported. Raises InvalidArgument."""
+    if settings.site_packages:
+        return site_packages()
+    return _debugger() if debugs else []
+
+
+def _debugger() -> list[str]:
     """The folder with debugpy. Raises InvalidArgument if it is not installed."""
     found = importlib.util.find_spec("debugpy")
     if found is None or found.origin is None:

@@ -50,12 +50,13 @@ class Instance:
         self.idle_since = 0.0
         self.is_open = False
         """Whether it is among its pool's `open` ones."""
-        self.phases = Phases(0.0, 0.0, 0.0)
+        self.imports = b""
+        """What Ready carried: the times of imports, if they were asked for."""
+        self._times: list[float] = []
         self.startup = b""
         """What it wrote before its first call."""
         self.died_of = ""
         """Once it is dead: `outOfMemory`, `timedOut`, `exited`; '' if it was ended because nobody needed it."""
-        self.is_frozen = False
         self._is_unwanted = False
         self._birth = birth
         self._launcher = launcher
@@ -68,7 +69,7 @@ class Instance:
 
         `request_id` is that of the call which needs the instance; the initializer sees it.
         """
-        began = time.monotonic()
+        self._times = [time.monotonic()]
         worker = await self._launcher.launch(self._birth.spec)
         link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)
         self.startup = worker.prelude
@@ -77,27 +78,32 @@ class Instance:
         if self.state is State.KILLED:
             link.life.kill()
         try:
-            prepared = await self._load(link)
-            loaded = time.monotonic()
+            await self._load(link)
             if self._birth.init.initializer and not worker.is_initialized:
                 self._advance(Event.LOADED)
                 await self._initialize(link, request_id)
         except _StepFailed as failure:
+            self._times.append(time.monotonic())
             peak = link.measure()
             self.kill()
             self.startup += link.take_output()
-            usage = Usage(time.monotonic() - began, peak, True, self.id)
+            usage = Usage(self._times[-1] - self._times[0], peak, True, self.id)
             raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
         self.startup += link.take_output()
         link.life.is_starting = False
-        self.phases = Phases(prepared - began, loaded - prepared, time.monotonic() - loaded)
+        self._times.append(time.monotonic())
         self._advance(Event.INITIALIZED)
+
+    @property
+    def phases(self) -> Phases:
+        """What its start consisted of, as far as it came."""
+        began, prepared, loaded, ended = (*self._times, *[self._times[-1]] * (4 - len(self._times)))
+        return Phases(prepared - began, loaded - prepared, ended - loaded)
 
     def _started_output(self, _request_id: str, data: bytes) -> None:
         self.startup = (self.startup + data)[-_STARTUP_KEPT:]
 
-    async def _load(self, link: Link) -> float:
-        """Have the module loaded; when there was a process to do it."""
+    async def _load(self, link: Link) -> None:
         timeout = self._birth.load_timeout
         await self._step(link, frames.HELLO, timeout, "Starting the runtime")
         cell = link.worker.cell
@@ -106,11 +112,11 @@ class Instance:
         except OSError as error:
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
         cell.watch(link.life)
-        prepared = time.monotonic()
+        self._times.append(time.monotonic())
         environment = {**self._birth.init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
         link.send(frames.INIT, self._birth.init._replace(environment=environment, sandbox=sandbox))
-        await self._step(link, frames.READY, timeout, "Loading the handler's module")
-        return prepared
+        self.imports = await self._step(link, frames.READY, timeout, "Loading the handler's module")
+        self._times.append(time.monotonic())
 
     async def _initialize(self, link: Link, request_id: str) -> None:
         self.startup += link.take_output() + hook_start("initializer", request_id)
@@ -122,8 +128,10 @@ class Instance:
         finally:
             self.startup += link.take_output() + hook_end("initializer", request_id, failed=failed)
 
-    async def _step(self, link: Link, kind: int, timeout: float, what: str) -> None:
-        """Wait for one frame of the start. A fault in it, its absence and the worker's death are user faults."""
+    async def _step(self, link: Link, kind: int, timeout: float, what: str) -> bytes:
+        """Wait for one frame of the start; its payload. A fault in it, its absence and the worker's death are user
+        faults.
+        """
         began = time.monotonic()
         try:
             header, payload = await link.expectation.frame(kind, timeout)
@@ -137,6 +145,7 @@ class Instance:
         elif header[0] is not None:
             _, message, type_ = header[0][:3]
             raise _StepFailed(Fault(FaultKind.INIT_FAILED, str(message), str(type_)), payload)
+        return payload
 
     @staticmethod
     def _ended(link: Link, closed: LinkClosed, duration: float) -> Fault:
@@ -146,6 +155,11 @@ class Instance:
         return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
     # the hooks, and idleness
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it has no processor."""
+        return self.state is State.FROZEN
 
     @property
     def has_pre_freeze(self) -> bool:
@@ -161,19 +175,15 @@ class Instance:
         """It gets no processor from here on."""
         assert self.link is not None
         self._advance(Event.FROZE)
-        self.is_frozen = True
         self.link.worker.freeze()
 
     def thaw(self) -> None:
         """It may take calls again."""
         assert self.link is not None
+        was_frozen = self.is_frozen
         self._advance(Event.THAW)
-        self._unfreeze(self.link)
-
-    def _unfreeze(self, link: Link) -> None:
-        if self.is_frozen:
-            self.is_frozen = False
-            link.worker.thaw()
+        if was_frozen:
+            self.link.worker.thaw()
 
     async def _run_hook(self, name: str, timeout: float) -> bool:
         """Run a hook of an instance without calls; its output and markers go to the function's log. False if it was too
@@ -201,11 +211,12 @@ class Instance:
     def stop(self) -> None:
         """Let the worker run preStop and end by itself, and kill it if it does not."""
         self._is_unwanted = True
-        was_stopping = self.state is State.STOPPING
+        before = self.state
         self._advance(Event.STOP)
-        if self.state is not State.STOPPING or self.link is None or was_stopping:
+        if self.state is not State.STOPPING or self.link is None or before is State.STOPPING:
             return
-        self._unfreeze(self.link)
+        if before is State.FROZEN:
+            self.link.worker.thaw()
         if "preStop" in self._birth.init.hooks and not self.link.life.is_starting:
             self._stopping = asyncio.get_running_loop().create_task(self._stop_politely())
         else:

@@ -48,6 +48,7 @@ _SHORT, _LONG = 0.001, 0.002
 _WEIGHT = 1 / 16
 """Of the newest call in the average run time."""
 _UNKNOWN = math.inf
+_FROZEN = State.FROZEN
 _STALL = 0.01
 """Seconds after which a call that holds others up is no short one."""
 
@@ -116,7 +117,7 @@ class Pool:
             elif self.open:
                 instance = self.open[-1]
             if instance is not None:
-                if instance.is_frozen:
+                if instance.state is _FROZEN:
                     self._idleness.woken(instance)
                 link = instance.link
                 assert link is not None

@@ -41,8 +41,8 @@ class Entry(NamedTuple):
     function: Function
     route: Route
     triggers: tuple[Trigger, ...]
-    newest: str = ""
-    """Why a newer version is not served instead; '' if there is none."""
+    newest: Result | None = None
+    """What the start of a newer version ended with, which is therefore not served instead."""
 
 
 class Table(NamedTuple):
@@ -93,8 +93,6 @@ class Supervisor:
         self._refused: HostRefused | None = None
         self._moved = asyncio.Condition()
         self._prepared = asyncio.Event()
-        self.faults: dict[Target, Result] = {}
-        """What keeps the newest version of a function from being served instead of the one before."""
         self._task: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -178,11 +176,8 @@ class Supervisor:
         pairs = [(old, entries[old.function.target]) for old in retired if old.function.target in entries]
         outcomes = await asyncio.gather(*(_proof(old.route, new.route) for old, new in pairs))
         for (old, new), result in zip(pairs, outcomes, strict=True):
-            target = new.function.target
-            self.faults.pop(target, None)
             if result is not None:
-                self.faults[target] = result
-                entries[target] = old._replace(newest=result.fault.message if result.fault is not None else "")
+                entries[new.function.target] = old._replace(newest=result)
                 retired[retired.index(old)] = new
         return retired
 

@@ -40,8 +40,11 @@ class Control:
             os.set_blocking(descriptor, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        self._poll = select.poll()
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._wake_read, select.POLLIN)
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """In a child: nothing here is its own."""
         self._control.detach()  # its number may be about to be another descriptor's
         signal.set_wakeup_fd(-1)
@@ -49,11 +52,8 @@ class Control:
 
     def next(self) -> tuple[int, int, list[Any], list[int]]:
         """The next frame: (type, token, header, descriptors). Children that end meanwhile are reported."""
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        poll.register(self._wake_read, select.POLLIN)
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll()}
+            ready = {descriptor for descriptor, _ in self._poll.poll()}
             if self._wake_read in ready:
                 self._reap()
             if self._control.fileno() in ready:
@@ -92,25 +92,23 @@ class Control:
             data += chunk
         return data
 
-    def fork(self, token: int, descriptors: list[int], cage: enter.Cage, kept: int = -1) -> bool:
-        """Fork a child and tell of it. True in the child, whose descriptors 1 and 2 are the output pipe, 3 and 4 the
-        frames; nothing else stays but `kept`, as KEPT.
+    def fork(self, token: int, descriptors: list[int], cage: enter.Cage) -> int:
+        """Fork a child and tell of it: 0 in the child, its number here, -1 if there is none. `descriptors` are the
+        child's.
         """
         try:
-            pid = cage.fork()
+            pid: int = cage.fork()
         except OSError as error:
             self.send(wire.FORKED, token, (-(error.errno or errno.EAGAIN), False, "the fork failed"))
             pid = -1
         if pid == 0:
-            self.forget()
-            join(descriptors[PIPES:])
-            take_places(descriptors[:PIPES], kept)
-            return True
+            self._forget()
+            return 0
         for descriptor in descriptors:
             os.close(descriptor)
         if pid > 0:
             self.announce(token, pid)
-        return False
+        return pid
 
     def send(self, kind: int, token: int, header: tuple[Any, ...], descriptors: Sequence[int] = ()) -> None:
         """Send one frame; the end of the process if there is nobody to read it."""
@@ -158,6 +156,14 @@ class Control:
         for pid in self._children:
             os.waitpid(pid, 0)
         os._exit(0)
+
+
+def become_worker(descriptors: list[int], kept: int = -1) -> None:
+    """In a child: join its control groups; descriptors 1 and 2 are the output pipe, 3 and 4 the frames. Nothing else
+    stays but `kept`, as KEPT.
+    """
+    join(descriptors[PIPES:])
+    take_places(descriptors[:PIPES], kept)
 
 
 def join(tickets: list[int]) -> None:

@@ -14,22 +14,21 @@ import array
 import errno
 import os
 import select
+import signal
 import socket
 import struct
 from typing import Any
 
+import births
 import control
 import enter
 import keeper
-import births
 import wire
 
 _DEADLINE = 2000
 """Milliseconds for each step of a copy."""
 _CREDENTIALS = struct.Struct("3i")
 _PASS_CREDENTIALS, _CREDENTIALS_MESSAGE = 16, 2
-_LAST_KNOWN = 6
-"""Of a template's descriptors the last that is ours."""
 
 
 class Keeper(control.Control):
@@ -60,31 +59,26 @@ class Keeper(control.Control):
         if self._socket is not None:
             self._socket.close()
         self._socket, self._is_quiet = ours, False
-        before = set(self._children)
-        if self.fork(token, descriptors, self._cage, theirs.fileno()):
-            ours.detach()
+        self._template = self.fork(token, descriptors, self._cage)
+        if self._template == 0:
+            control.become_worker(descriptors, theirs.fileno())
+            ours.detach()  # their numbers are closed, or another descriptor's
             theirs.detach()
             return births.Births(control.KEPT, self._cage)
         theirs.close()
-        self._template = next(iter(self._children - before), -1)
         return None
 
     def _bear(self, token: int, order: list[Any], descriptors: list[int]) -> None:
         """Have a copy made, and tell of it."""
-        newborn = None
         try:
             self._look_at_template()
-            newborn = self._copy(order, descriptors)
-            self.send(wire.FORKED, token, (newborn.pid, True), [newborn.pidfd])
-            self._children.add(newborn.pid)
+            self.announce(token, self._copy(order, descriptors))
         except (keeper.Refused, OSError) as error:
             number = error.errno if isinstance(error, OSError) else None
             self.send(wire.FORKED, token, (-(number or errno.EPERM), False, str(error)))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-            if newborn is not None:
-                os.close(newborn.pidfd)
         keeper.end_strays(self._children)
 
     def _look_at_template(self) -> None:
@@ -93,10 +87,11 @@ class Keeper(control.Control):
             raise keeper.Refused("the template has ended")
         if not self._is_quiet:
             self._expect(self._socket, b"i", "has not imported the function")
-            keeper.is_quiet(self._template, _LAST_KNOWN)
+            keeper.is_quiet(self._template, control.KEPT)
             self._is_quiet = True
 
-    def _copy(self, order: list[Any], descriptors: list[int]) -> keeper.Newborn:
+    def _copy(self, order: list[Any], descriptors: list[int]) -> int:
+        """A copy that has been furnished and examined; its number."""
         uid, group, disk, code, processes = order[:5]
         assert self._socket is not None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -109,27 +104,24 @@ class Keeper(control.Control):
             furniture = keeper.Furniture(disk, code, self._cage.covered)
             try:
                 pid = self._first_word(ours)
-                newborn = keeper.admit(pid)
+                keeper.admit(pid)
                 try:
-                    self._fit(ours, newborn, furniture, uid, group)
+                    self._fit(ours, pid, furniture, uid, group)
                 except BaseException:
-                    os.kill(pid, 9)
-                    os.close(newborn.pidfd)
+                    os.kill(pid, signal.SIGKILL)
                     raise
             finally:
                 furniture.close()
-        return newborn
+        return pid
 
-    def _fit(
-        self, ours: socket.socket, newborn: keeper.Newborn, furniture: keeper.Furniture, uid: int, group: str
-    ) -> None:
+    def _fit(self, ours: socket.socket, pid: int, furniture: keeper.Furniture, uid: int, group: str) -> None:
         """Furnish a copy, and let it go when it has given up what it must."""
         inside = self._cage.inside
-        keeper.map_user(newborn.pid, inside, uid or inside)
-        furniture.deliver(newborn, self._own)
+        keeper.map_user(pid, inside, uid or inside)
+        furniture.deliver(pid, self._own)
         ours.send(b"g")
         self._expect(ours, b"d", "has not given up its rights")
-        keeper.examine(newborn.pid, uid or inside, group)
+        keeper.examine(pid, uid or inside, group)
         ours.send(b"k")
 
     def _first_word(self, ours: socket.socket) -> int:

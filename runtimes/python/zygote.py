@@ -48,15 +48,11 @@ def _serve(zygote: control.Control, cage: enter.Cage) -> tuple[dict[str, int], b
     """
     while True:
         kind, token, header, descriptors = zygote.next()
-        if kind == wire.FORK and zygote.fork(token, descriptors, cage):
+        if kind == wire.FORK and zygote.fork(token, descriptors, cage) == 0:
+            control.become_worker(descriptors)
             return header[0], None
-        if kind == wire.KEEP:
-            pid = cage.fork()
-            if pid == 0:
-                zygote.forget()
-                return keep.Keeper(control.take_only(descriptors[0]), cage, header[0]).serve()
-            os.close(descriptors[0])
-            zygote.announce(token, pid)
+        if kind == wire.KEEP and zygote.fork(token, descriptors, cage) == 0:
+            return keep.Keeper(control.take_only(descriptors[0]), cage, header[0]).serve()
 
 
 def _forget_ourselves() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from support import DEADLINE, Server, template, wait_until
+from support import DEADLINE, Server, template, time_passed, wait_until
 
 CODE = """
 def handler(event, context):
@@ -79,18 +79,10 @@ def test_a_call_waits_for_the_debugger_and_stops_at_its_breakpoint(serve: Callab
         stopped = debugger.wait_for("event", "stopped")
         debugger.send("stackTrace", threadId=stopped["body"]["threadId"])
         frame = debugger.wait_for("response", "stackTrace")["body"]["stackFrames"][0]
-        over_the_limit = 1.2
-        _later(over_the_limit)
+        time_passed(1.2)  # longer than the function's timeout
         assert not call.done()
         debugger.send("continue", threadId=stopped["body"]["threadId"])
 
         assert (call.result().status, call.result().body) == (200, b"1")
         debugger.close()
     assert (frame["name"], frame["line"]) == ("handler", 4)
-
-
-def _later(seconds: float) -> None:
-    """Wait for longer than the function's timeout, which must not matter."""
-    import threading
-
-    threading.Event().wait(seconds)

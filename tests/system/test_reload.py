@@ -235,6 +235,25 @@ def test_installed_packages_are_imported_once_for_all_versions_of_the_function(l
     wait_until(lambda: loop.server.invoke("demo/one").json[1] == "changed", "the changed package")
 
 
+def test_a_package_that_changes_while_the_template_is_broken_is_not_forgotten(loop: Loop) -> None:
+    package = loop.folder / "one" / "heavy"
+    package.mkdir()
+    (package / "__init__.py").write_text("TEXT = 'old'\n")
+    record = loop.folder / "one" / "heavy-1.0.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("heavy/__init__.py,,\n")
+    loop.save("one", "import heavy\ndef handler(event, context):\n    return {'answer': heavy.TEXT}\n")
+    loop.is_answered("one", "old")
+
+    (loop.folder / "template.yml").write_text("Resources: [\n")
+    wait_until(lambda: loop.told("notReloaded"), "the mistake")
+    (package / "__init__.py").write_text("TEXT = 'new'\n")
+    wait_until(lambda: len(loop.told("notReloaded")) > 1, "the change of the package")
+    (loop.folder / "template.yml").write_text(declared())
+
+    loop.is_answered("one", "new")
+
+
 def test_saves_under_load_fail_no_call_and_leave_nothing(loop: Loop) -> None:
     failures: list[str] = []
     ended = threading.Event()

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import is_memory_short
 from pyfc.host.sandbox import Sandbox
+from pyfc.host.spares import Spares
 from pyfc.host.template import Template
 
 _log = logging.getLogger(__name__)
 _LATER = 0.5
 """Seconds after the first instance: one that is needed at the same time asks earlier."""
-_REFILL_DELAY = 0.01
 _QUICK = 1.0
 """Seconds between two instances below which two spares are kept."""
 
@@ -55,7 +54,7 @@ class TemplateLauncher:
         if source is None:
             template = Template(self._sandbox, spec, lambda: self._fork.zygote(spec.runtime))
             source = self._sources[wanted.key] = _Source(template, self._spares, is_wanted=self._choice == "first")
-        source.holders[wanted.code] += 1
+        source.hold(wanted)
 
     def release(self, spec: LaunchSpec) -> None:
         """It is served no more; the template goes with the last function that needs it."""
@@ -118,90 +117,65 @@ class _Source:
         """Functions that need it, by the code that their copies are shown."""
         self.is_wanted = is_wanted
         self._most_spares = spares
-        self._spares: dict[str, deque[Worker]] = {}
+        self._spares: dict[str, Spares] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_launch = 0.0
         self._is_quick = False
-        self._closed = False
+
+    def hold(self, spec: TemplateSpec) -> None:
+        """One function more needs it."""
+        self.holders[spec.code] += 1
+        if spec.code not in self._spares:
+            self._spares[spec.code] = Spares(lambda: self.template.bear(spec), self._wanted)
+
+    def release(self, code: str) -> None:
+        """One function less needs it."""
+        self.holders[code] -= 1
+        if not self.holders[code]:
+            del self.holders[code]
+            self._spares.pop(code).drop()
 
     def want_later(self, spec: TemplateSpec) -> None:
         """The first instance imports for itself; the next one is to be a copy."""
         self.is_wanted = True
-        self._refill_in(_LATER, spec)
+        self._timer = asyncio.get_running_loop().call_later(_LATER, self._start, spec.code)
+
+    def _start(self, code: str) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._make(code))
+
+    async def _make(self, code: str) -> None:
+        """The template, and its first spares if they are still needed."""
+        try:
+            await self.template.live()
+        except HostRefused as error:
+            _log.info("no template for now: %s", error)  # the next launch will tell whoever needs it
+            return
+        if code in self._spares:
+            self._spares[code].refill()
 
     async def launch(self, spec: TemplateSpec) -> Worker:
         """A copy, from the spares or made now. Raises HostRefused."""
         now = time.monotonic()
         self._is_quick, self._last_launch = now - self._last_launch < _QUICK, now
-        worker = self._ready(spec.code) or await self.template.bear(spec)
-        self._refill_in(_REFILL_DELAY, spec)
+        spares = self._spares.get(spec.code)
+        if spares is None:
+            return await self.template.bear(spec)  # it was released, and still has calls that wait
+        worker = spares.take() or await self.template.bear(spec)
+        spares.refill()
         return worker
-
-    def _ready(self, code: str) -> Worker | None:
-        spares = self._spares.get(code)
-        while spares:
-            worker = spares.popleft()
-            if worker.process.exit is None:
-                return worker
-            worker.close()
-        return None
-
-    def _refill_in(self, delay: float, spec: TemplateSpec) -> None:
-        if self._closed or not self.holders[spec.code] or (self._task is not None and not self._task.done()):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(delay, self._start_refill, spec)
-
-    def _start_refill(self, spec: TemplateSpec) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._refill(spec))
-
-    async def _refill(self, spec: TemplateSpec) -> None:
-        try:
-            await self.template.live()
-            while self.holders[spec.code] and len(self._spares.get(spec.code, ())) < self._wanted():
-                worker = await self.template.bear(spec)
-                if self.holders[spec.code]:
-                    self._spares.setdefault(spec.code, deque()).append(worker)
-                else:
-                    _end(worker)  # nobody needs it any more
-        except HostRefused as error:
-            _log.info("no spare copy of a template: %s", error)  # the next launch will tell whoever needs it
 
     def _wanted(self) -> int:
         if not self._most_spares or is_memory_short():
             return 0
         return self._most_spares + (1 if self._is_quick else 0)
 
-    def release(self, code: str) -> None:
-        """One function less needs instances with this code."""
-        self.holders[code] -= 1
-        if not self.holders[code]:
-            del self.holders[code]
-            self._drop(code)
-
-    def _drop(self, code: str) -> None:
-        spares = self._spares.pop(code, ())
-        for worker in spares:
-            _end(worker)
-
     async def close(self, *, now: bool) -> None:
         """End the template and its spares; see Template.close."""
-        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
-        for code in list(self._spares):
-            self._drop(code)
+        for spares in self._spares.values():
+            spares.drop()
         await self.template.close(now=now)
-
-
-def _end(worker: Worker) -> None:
-    """Kill a worker that nobody has seen; what it occupies is given back when it is gone."""
-    if worker.process.exit is not None:
-        worker.close()
-        return
-    worker.process.on_exit = lambda _: worker.close()
-    worker.process.send_signal(signal.SIGKILL)

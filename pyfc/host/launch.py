@@ -162,7 +162,6 @@ async def start(
         pipes.close()
         sandbox.give_back(cell)
         raise
-    process.leads_group = not sandbox.has_namespaces
     pipes.close_theirs()
     if cell.group is not None:
         cell.group.close_tickets()

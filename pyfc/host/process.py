@@ -108,8 +108,6 @@ class Process:
 
     def __init__(self, pid: int, pidfd: int | None) -> None:
         self.pid = pid
-        self.leads_group = False
-        """What it has started is found by its process group: there is no namespace that ends with it."""
         self.exit: Exit | None = None
         self.on_exit: Callable[[Exit], None] = lambda _: None
         self._pidfd = pidfd
@@ -122,9 +120,6 @@ class Process:
         """Signal the process, never another one that got its number."""
         if self.exit is not None:
             return
-        if number == signal.SIGKILL and self.leads_group:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)  # all at once: none of them can start another one in between
         try:
             if self._pidfd is not None:
                 signal.pidfd_send_signal(self._pidfd, number)
@@ -132,6 +127,11 @@ class Process:
                 os.kill(self.pid, number)
         except ProcessLookupError:
             return  # it has ended by itself; its exit is on the way
+        if number == signal.SIGKILL:
+            # Those that it has started too, all at once. They would end with it, in their namespace or by whoever
+            # waits for it, but a bomb of them may keep it from getting the processor that it needs to end.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
 
     def send_signal_to_all(self, number: signal.Signals) -> None:
         """Signal the process and what it has started, each before its children are looked for: SIGSTOP, SIGCONT."""

@@ -81,13 +81,14 @@ class App:
         blobs = DiskBlobs(self.data_folder / "blobs")
         bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
         shown = packages(settings, debugs=bool(settings.debug))
-        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown)
+        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
         self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal, self.sandbox)
         self._stack.push_async_callback(self.supervisor.close)
         self.supervisor.start()
         self._bundles = bundles
+        self.runtimes = runtimes
         self._deployer = Deployer(registry, bundles, runtimes, self.supervisor.codes)
         self._build_gateway()
 

@@ -7,11 +7,13 @@ import shutil
 from pathlib import Path
 
 from pyfc.errors import InvalidArgument
-from pyfc.host.runtimes import ROOT
+from pyfc.host.runtimes import ROOT, found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    names = [runtime.name for runtime in found() if (runtime.folder / "template").is_dir()]
+    parser.add_argument("--runtime", choices=names, default="python", help="its language (default python)")
     parser.add_argument("name", metavar="NAME", type=Path, help="the folder to make; it must be new or empty")
 
 
@@ -21,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidArgument(message=f"{folder} is there already and is not empty; choose another name")
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "python" / "template", folder, ignore=ignored, dirs_exist_ok=True)
+    shutil.copytree(ROOT / options.runtime / "template", folder, ignore=ignored, dirs_exist_ok=True)
     print(f"Made {folder}/ with service demo: event function hello, HTTP function web.")
     print(f"Serve it:  pyfc serve {folder}")
     return 0

@@ -135,9 +135,8 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     if later:
         notes.append("not supported yet: " + "; ".join(later))
     names = sorted({function.runtime for function in report.functions if function.code is not None})
-    if any(name.startswith("python") for name in names):
-        version = ".".join(map(str, sys.version_info[:3]))
-        notes.append(f"{', '.join(names)} functions run on this Python {version}")
+    if text := app.runtimes.note(names):
+        notes.append(text)
     if app.is_local and any(trigger.config.get("authType") != "anonymous" for trigger in project.triggers):
         notes.append("HTTP triggers with authType function are served without a check: only this machine reaches them")
     notes += _debugged(app, report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import tempfile
 import textwrap
 from pathlib import Path
@@ -23,13 +24,12 @@ async def examine(choice: str) -> list[Layer]:
     """The layers of a sandbox that is entered and left for this alone. Raises HostRefused."""
     with tempfile.TemporaryDirectory(prefix="pyfc-doctor-") as scratch:
         folder = Path(scratch)
-        sandbox = Sandbox(choice, folder, [])
+        runtimes = Runtimes()
+        sandbox = Sandbox(choice, folder, [], runtimes)
         sandbox.open()
         launcher = ForkLauncher(0, sandbox)
         try:
-            [runtime] = [each for each in Runtimes().all if each.start == "fork"][:1]
-            spec = LaunchSpec(runtime=runtime, limits=LIMITS)
-            await launcher.prepare(spec)
+            await launcher.prepare(LaunchSpec(runtime=runtimes.base, interpreter=sys.executable, limits=LIMITS))
             return layers(sandbox)
         finally:
             await launcher.close()

@@ -21,6 +21,7 @@ import signal
 from typing import Any
 
 import kernel
+import mounts
 import root
 
 _NAMESPACES = kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP | kernel.NEWPID
@@ -148,6 +149,26 @@ class Cage:
         if "landlock" not in self.missing:
             kernel.landlock([], [])
         kernel.load_filter(self._filters["copy"])
+
+    def furnish_program(self, pidfd: int, wish: dict[str, Any]) -> None:
+        """In the zygote: show a worker its function's code, which has settled for none and become another program, and
+        has run nothing of the user's.
+        """
+        trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["digest"]}
+        if wish["packages"]:
+            trees["/packages"] = "/packages/" + wish["packages"]
+        made = {place: mounts.tree(root.HIDDEN + path) for place, path in trees.items()}
+        own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            kernel.setns(pidfd, kernel.NEWNS)
+            try:
+                for place, descriptor in made.items():
+                    mounts.attach(descriptor, place)
+            finally:
+                kernel.setns(own, kernel.NEWNS)
+        finally:
+            for descriptor in (own, *made.values()):
+                os.close(descriptor)
 
     def _furnish_for(self, wish: dict[str, Any]) -> None:
         if not wish["network"] and not self._is_keeper:

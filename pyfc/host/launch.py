@@ -14,6 +14,7 @@ from pyfc.host.ahead import open_claims
 from pyfc.host.process import Process
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import Cell, Sandbox
+from pyfc.model.function import Limits
 from pyfc.wire.frames import Init
 
 _PIPE_SIZE = 1024 * 1024
@@ -38,13 +39,30 @@ class TemplateSpec:
     initialization_timeout: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ProgramSpec:
+    """What a worker that is a program of its own is started with, or what has been started before is fitted with."""
+
+    environment: dict[str, str]
+    confine: Callable[[Cell], dict[str, Any]]
+    """What it settles into, its cell given the function's limits. Raises OSError."""
+    size: Limits
+    """Its function's: a program may have to know its memory when it starts."""
+    needs_start: bool
+    """It can only be started for its function: it has no network, or declares what counts when a program starts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchSpec:
     """What a launcher needs to know of a worker; the function itself comes later, in the Init frame."""
 
     runtime: Runtime
+    interpreter: str
+    """The program that runs it, or its zygote."""
     limits: dict[str, int]
     """Resource limits by the name after RLIMIT_."""
+    program: ProgramSpec | None = None
+    """What a launcher of programs has to know beforehand of the function; None while it is nobody's."""
     template: TemplateSpec | None = None
     """What its template is to be, if it may be a copy of one."""
 
@@ -114,6 +132,8 @@ class Worker:
     """Takes back frames to the worker that it has not read (ahead.py); -1 where that is impossible."""
     cell: Cell
     give_back: Callable[[Cell], None]
+    exhausted: bytes = b""
+    """What it writes before it aborts for want of memory; b"" if that is not known."""
     prelude: bytes = b""
     """What its template wrote when it imported the function; the first copy has it."""
     is_initialized: bool = False

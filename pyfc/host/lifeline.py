@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STOP_GRACE = 0.25
 """Seconds that the worker of a late call gets before SIGKILL."""
+_ABORTED = {-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL}
 _MEGABYTE = 1024 * 1024
 
 
@@ -135,7 +136,11 @@ class Lifeline:
         link.condemn()
         link.peak_memory = max(link.measure(), how.peak_memory / _MEGABYTE)
         group = self.group
-        self.is_exhausted = self.is_exhausted or (group is not None and group.is_out_of_memory())
+        self.is_exhausted = (
+            self.is_exhausted
+            or (group is not None and group.is_out_of_memory())
+            or (how.status in _ABORTED and link.output.holds(link.worker.exhausted))
+        )
         link.expectation.fail(how)
         self.fail_flights()
         if self._timer is not None:

@@ -109,7 +109,7 @@ class Link:
         self._buffer = b""
         self._long: LongFrame | None = None
         self._backlog = Backlog(worker.outgoing)
-        self._output = Output(worker.output, self._mark, self._output_grew)
+        self.output = Output(worker.output, self._mark, self._output_grew)
         self._streams = Streams(self)
         self._takers: dict[int, Callable[[int, list[Any], bytes | memoryview], Answer]] = {
             frames.REPLY: self._replied,
@@ -127,7 +127,7 @@ class Link:
         self._memory = Memory(worker.process.pid)
         self.life = Lifeline(self)
         self._loop.add_reader(worker.incoming, self.read)
-        self._output.listen()
+        self.output.listen()
 
     # the warm path
 
@@ -153,8 +153,8 @@ class Link:
             flight.deadline = now + timeout
             if self._claims and (length <= ahead.PACKET) is not self._packets:
                 self._packets = ahead.set_packets(self.worker.outgoing, not self._packets)
-        if self.is_quiet and self._output.listens:
-            self._output.ignore()
+        if self.is_quiet and self.output.listens:
+            self.output.ignore()
         in_flight[number] = flight
         flight.timeout = timeout
         if not self.life.is_armed:
@@ -269,14 +269,14 @@ class Link:
 
     def _log_of(self, number: int, *, written: Any) -> bytes:
         """What the call wrote. Mostly nothing."""
-        if not written and self._mark and self._output.is_empty:
+        if not written and self._mark and self.output.is_empty:
             return b""
-        return self._output.log_of(number, written=bool(written) or not self._mark)
+        return self.output.log_of(number, written=bool(written) or not self._mark)
 
     def _pass_on_output(self) -> None:
         """Before a call begins: what was written since the last one. Asking costs a third of a read that fails."""
         _ioctl(self.worker.output, _FIONREAD, _available)
-        if (_available[0] or not self._output.is_empty) and (written := self._output.take()):
+        if (_available[0] or not self.output.is_empty) and (written := self.output.take()):
             self.on_output("", written)
 
     def write(self, data: bytes | memoryview) -> None:
@@ -350,7 +350,7 @@ class Link:
 
     def take_output(self) -> bytes:
         """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
-        return b"" if self.life.closed else self._output.take()
+        return b"" if self.life.closed else self.output.take()
 
     def condemn(self) -> None:
         """The worker is gone, or sent what is no frame, or closed its pipe: it gets no further call."""
@@ -363,7 +363,7 @@ class Link:
     def release(self) -> None:
         """Close every descriptor: the worker is gone."""
         self._backlog.drop()
-        self._output.ignore()
+        self.output.ignore()
         self._loop.remove_reader(self.worker.incoming)
         self.worker.close()
         self._memory.close()
@@ -383,14 +383,14 @@ class Link:
     def listen(self) -> None:
         """Between calls, or while a call turns out to be long: output is read as soon as it is there."""
         if not self.life.closed and len(self.in_flight) <= 1:
-            self._output.listen()
+            self.output.listen()
 
     def _output_grew(self) -> None:
         """Keep what an answer will carry, pass on the rest."""
         if not self.in_flight or self.is_concurrent:
-            self.on_output("", self._output.take())
+            self.on_output("", self.output.take())
             return
-        spilled = self._output.overflow()
+        spilled = self.output.overflow()
         if spilled is not None:
             before, text = spilled
             flights = list(self.in_flight.values())

@@ -112,6 +112,11 @@ class Output:
         self.is_empty = True
         return data
 
+    def holds(self, text: bytes) -> bool:
+        """Whether `text`, if it is any, is among what has been written and not asked for."""
+        self.read()
+        return bool(text) and text in self._rest
+
     def read(self, until: int = 0) -> None:
         """Read what the pipe holds, up to a limit: a writer that never pauses must not hold the loop."""
         for _ in range(_READS_AT_ONCE):

@@ -110,7 +110,7 @@ class Process:
         self.pid = pid
         self.exit: Exit | None = None
         self.on_exit: Callable[[Exit], None] = lambda _: None
-        self._pidfd = pidfd
+        self.pidfd = pidfd
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         if pidfd is not None:
@@ -121,8 +121,8 @@ class Process:
         if self.exit is not None:
             return
         try:
-            if self._pidfd is not None:
-                signal.pidfd_send_signal(self._pidfd, number)
+            if self.pidfd is not None:
+                signal.pidfd_send_signal(self.pidfd, number)
             else:
                 os.kill(self.pid, number)
         except ProcessLookupError:
@@ -151,12 +151,12 @@ class Process:
     def orphaned(self) -> None:
         """The zygote is gone, so nobody will report the end: make sure that there is one."""
         self.send_signal(signal.SIGKILL)
-        if self._pidfd is None:
+        if self.pidfd is None:
             self._finish(Exit(None, 0))
 
     def _died(self) -> None:
-        assert self._pidfd is not None
-        self._loop.remove_reader(self._pidfd)
+        assert self.pidfd is not None
+        self._loop.remove_reader(self.pidfd)
         self._timer = self._loop.call_later(REPORT_GRACE, self._finish, Exit(None, 0))
 
     def _finish(self, how: Exit) -> None:
@@ -165,8 +165,8 @@ class Process:
         self.exit = how
         if self._timer is not None:
             self._timer.cancel()
-        if self._pidfd is not None:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
+        if self.pidfd is not None:
+            self._loop.remove_reader(self.pidfd)
+            os.close(self.pidfd)
+            self.pidfd = None
         self.on_exit(how)

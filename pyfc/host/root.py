@@ -4,6 +4,7 @@ Python 3.9 syntax, imports no pyfc.
     /usr /bin /lib ...   of this machine, read-only, without setuid programs
     /etc                 what programs need to find names and certificates; accounts of our own
     /dev                 null, zero, full, random, urandom; shm per worker
+    /var/fc/runtime      what runs functions, as far as it is programs of other languages
     /code /tmp /proc     empty here: each worker mounts its own, and /packages if its code links to it
     /.pyfc               code and caches of all functions; each worker takes its own out and loses the rest
 
@@ -38,6 +39,9 @@ def build(profile: dict[str, Any]) -> None:
         _show(place, path)
     for path in covered(profile):
         _show(place + AGAIN, path)
+    for path, source in profile["place"].items():
+        os.makedirs(place + path)
+        kernel.bind(source, place + path)
     for path in profile["hide"]:
         _hide(place + path)
         _hide(place + AGAIN + path)

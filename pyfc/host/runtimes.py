@@ -7,10 +7,12 @@ a plain checkout keep it in different places.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pyfc.host.interpreters import OWN, Interpreter, candidates, choose
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 ROOT = _PACKAGE / "_runtimes" if (_PACKAGE / "_runtimes").is_dir() else _PACKAGE.parent / "runtimes"
@@ -23,15 +25,33 @@ class Runtime:
     folder: Path
     names: tuple[str, ...]
     """FC's runtime names that it serves, its own generic name first."""
+    title: str
+    """The language as people write it."""
     start: str
     """The launcher: the name of a file in `host/launchers/`."""
-    zygote: str
-    """With start = fork: the program of the zygote, in the folder."""
+    zygote: Path
+    """The program of the zygote that its workers are forks of, or are started by."""
+    interpreter: tuple[str, ...]
+    """Names of programs that run it, the first that is found counts; {version} stands for the version in the name."""
+    oldest: str
+    """Version of the interpreter below which it does not work."""
+    install: str
+    """What to do when there is no interpreter."""
+    argv: tuple[str, ...]
+    """With start = exec: the command, with {interpreter}, {root} (the folder) and {memory} (MB of the function)."""
+    early: tuple[str, ...]
+    """With start = exec: environment variables that count when a program starts, so that a function which declares one
+    can not have a worker that was started before.
+    """
+    exhausted: str
+    """What a worker writes before it aborts for want of memory."""
     marks: bool
     """Whether its workers take one frame per read and end each call's output with a mark: what calls that are sent
     ahead need."""
     templates: bool
     """Whether its workers can be templates, which have imported their function and make copies of themselves."""
+    compiles: bool
+    """Whether a worker with an empty handler compiles the code into the cache."""
     refused: Mapping[str, str]
     """Names it knows and will not run, with the reason and what to do."""
 
@@ -49,13 +69,22 @@ def found(root: Path = ROOT) -> Iterator[Runtime]:
 
 def _read(path: Path) -> Runtime:
     table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    folder = path.parent
     return Runtime(
-        folder=path.parent,
+        folder=folder,
         names=tuple(table["names"]),
+        title=table["title"],
         start=table["start"],
-        zygote=table.get("zygote", ""),
+        zygote=(folder / table.get("zygote", "../python/zygote.py")).resolve(),
+        interpreter=tuple(table.get("interpreter", [OWN])),
+        oldest=table.get("oldest", "0"),
+        install=table.get("install", ""),
+        argv=tuple(table.get("argv", [])),
+        early=tuple(table.get("early", [])),
+        exhausted=table.get("exhausted", ""),
         marks=table.get("marks", False),
         templates=table.get("templates", False),
+        compiles=table.get("compiles", False),
         refused=table.get("refused", {}),
     )
 
@@ -67,12 +96,45 @@ class Runtimes:
         self.all = list(found(root))
         self._by_name = {name: runtime for runtime in self.all for name in runtime.names}
         self._refused = {name: reason for runtime in self.all for name, reason in runtime.refused.items()}
+        self._interpreters: dict[str, Interpreter | None] = {}
+        self.base = self._by_name["python3"]
+        """The one in whose language pyfc is written: its zygote also starts the programs of the others."""
 
     def get(self, name: str) -> Runtime | None:
-        """The runtime that runs functions declared with `name`, if there is one."""
-        return self._by_name.get(name)
+        """The runtime that runs functions declared with `name`, if there is one that can be run here."""
+        runtime = self._by_name.get(name)
+        return runtime if runtime is not None and self.interpreter(name) is not None else None
+
+    def interpreter(self, name: str) -> Interpreter | None:
+        """The program for functions declared with `name`, the name of a runtime that there is."""
+        if name not in self._interpreters:
+            runtime = self._by_name[name]
+            self._interpreters[name] = choose(name, runtime.interpreter, runtime.names, runtime.oldest)
+        return self._interpreters[name]
+
+    def programs(self) -> list[str]:
+        """The interpreters that may be started as programs, whichever is chosen."""
+        return [
+            path
+            for runtime in self.all
+            if runtime.start == "exec"
+            for path in candidates(runtime.interpreter, runtime.names)
+        ]
+
+    def note(self, names: Iterable[str]) -> str:
+        """Which interpreters run functions with these runtimes: a line for a person; '' if there is nothing to tell."""
+        texts = []
+        for name in names:
+            interpreter = self._interpreters.get(name)
+            if interpreter is not None and (runtime := self._by_name[name]).argv + runtime.interpreter:
+                nearest = "" if interpreter.is_exact else ", the nearest here"
+                texts.append(f"{name} is {runtime.title} {interpreter.version} ({interpreter.path}{nearest})")
+        return "; ".join(texts)
 
     def why_not(self, name: str) -> str:
         """What to tell the author of a function whose runtime is not here."""
+        runtime = self._by_name.get(name)
+        if runtime is not None:
+            return f"{runtime.title} is not on this machine: {runtime.install}"
         served = ", ".join(runtime.names[0] for runtime in self.all)
         return self._refused.get(name, f"this pyfc serves {served}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import glob
 import hashlib
 import itertools
 import os
@@ -24,7 +25,9 @@ from pyfc.errors import HostRefused
 from pyfc.host import clone, metadata, seccomp
 from pyfc.host.bundle import Artefact
 from pyfc.host.cgroup import Group, Groups
+from pyfc.host.interpreters import prefix_of
 from pyfc.host.process import PROCESSES, in_thread
+from pyfc.host.runtimes import Runtimes
 from pyfc.host.watch import Watch, Watched
 from pyfc.model.function import Limits
 
@@ -51,6 +54,7 @@ _SYSTEM = (
 _OWN = ("code", "cache", "packages")
 """Of the data folder, each function's part shown to its workers."""
 _DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
+_RUNTIMES = "/var/fc/runtime"
 _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
 """MB that a process may map beyond twice its function's memory where no control group counts: thread stacks and the
@@ -84,8 +88,10 @@ class Cell:
 class Sandbox:
     """The sandbox of one server's workers. `choice`: auto, required or off."""
 
-    def __init__(self, choice: str, data_folder: Path, packages: Sequence[str]) -> None:
+    def __init__(self, choice: str, data_folder: Path, packages: Sequence[str], runtimes: Runtimes) -> None:
         self.choice = choice
+        self._folders_of_runtimes = [runtime.folder for runtime in runtimes.all]
+        self._programs = runtimes.programs()
         self.mode = ""
         """What a zygote has entered (enter.py); '' until one has told."""
         self.refused: dict[str, str] = {}
@@ -139,15 +145,17 @@ class Sandbox:
         self.mode, self.refused = mode, refused
         self._watch.by_group = mode == "plain"
 
-    def profile(self) -> dict[str, Any]:
-        """What a zygote needs to know before it enters: see enter.py and root.py."""
+    def profile(self, interpreter: str) -> dict[str, Any]:
+        """What a zygote that is run by `interpreter` needs to know before it enters: see enter.py and root.py."""
+        installations = _installations([interpreter, *self._programs])
         modes = ["user", "plain"] if os.geteuid() else ["root", "user", "plain"]
         return {
             "modes": ["off"] if self.choice == "off" or not LINUX else modes,
             "join": self.groups.zygotes,
             "root": str(self._data_folder / "root"),
-            "show": [*_SYSTEM, *_interpreter(), *self._packages],
-            "hide": [path for path in _foreign_packages() if path not in self._packages],
+            "show": [*_SYSTEM, *installations, *self._packages],
+            "place": {f"{_RUNTIMES}/{folder.name}": str(folder) for folder in self._folders_of_runtimes},
+            "hide": [path for path in _foreign_packages(installations) if path not in self._packages],
             "own": {name: str(self._data_folder / name) for name in _OWN},
             "users": [("fc", INSIDE), *((f"fc{number}", _FIRST_UID + number) for number in range(_USERS))],
             "first_uid": _FIRST_UID,
@@ -189,7 +197,9 @@ class Sandbox:
         """Where a worker finds its code, and what has been compiled of it."""
         return ("/code", "/cache") if self.has_namespaces else (str(artefact.folder), str(artefact.cache))
 
-    def wish(self, artefact: Artefact, limits: Limits, *, network: bool, compiles: bool = False) -> dict[str, Any]:
+    def wish(
+        self, artefact: Artefact, limits: Limits, interpreter: str, *, network: bool, compiles: bool = False
+    ) -> dict[str, Any]:
         """What a worker of one function settles into (enter.py); its cell is added by `confine`."""
         if self.mode == "off":
             return {}
@@ -202,9 +212,30 @@ class Sandbox:
             "compiles": compiles,
             "uid": 0,
             "limits": self._limits(limits),
-            "read": [*_SYSTEM, *_interpreter(), *self._packages, code, cache, "/proc/self"],
+            "read": [
+                *_SYSTEM,
+                *_installations([interpreter]),
+                *self._packages,
+                code,
+                cache,
+                "/proc/self",
+                *map(str, self._folders_of_runtimes),
+            ],
             "write": [*_DEVICES, *([cache] if compiles else [])],
         }
+
+    def blank(self, cell: Cell, limits: Limits) -> dict[str, Any]:
+        """The wish of a worker that is started for any function with these limits."""
+        if self.mode == "off":
+            return {}
+        return {
+            "digest": "", "packages": "", "network": True, "disk": limits.disk_size, "compiles": False,
+            "uid": cell.uid, "limits": self._limits(limits), "read": [], "write": [],
+        }  # fmt: skip
+
+    def place_of(self, runtime: Path) -> str:
+        """Where a worker finds the folder of a runtime."""
+        return f"{_RUNTIMES}/{runtime.name}" if self.has_namespaces else str(runtime)
 
     def confine(self, wish: dict[str, Any], cell: Cell, limits: Limits) -> dict[str, Any]:
         """The wish for the worker in `cell`, whose groups are given the function's limits. Raises OSError."""
@@ -258,15 +289,19 @@ def _tasks_of_user() -> int:
     return sum(1 for entry in os.scandir("/proc") if entry.name.isdigit() and entry.stat().st_uid == uid)
 
 
-def _interpreter() -> list[str]:
-    """Where the interpreter has its program and its standard library, if that is no part of the system."""
-    prefixes = dict.fromkeys(os.path.realpath(prefix) for prefix in (sys.base_prefix, sys.base_exec_prefix))
-    return [prefix for prefix in prefixes if prefix not in {"/usr", "/"}]
+def _installations(interpreters: Sequence[str]) -> list[str]:
+    """Where interpreters have their programs and libraries, as far as that is no part of the system."""
+    found: dict[str, None] = {}
+    for path in interpreters:
+        prefixes = [sys.base_prefix, sys.base_exec_prefix] if path == sys.executable else [prefix_of(path)]
+        found.update(dict.fromkeys(os.path.realpath(prefix) for prefix in prefixes))
+    return [prefix for prefix in found if prefix not in {"/usr", "/"}]
 
 
-def _foreign_packages() -> list[str]:
-    """Packages of the interpreter, which are no function's."""
-    prefixes = [sys.base_prefix, sys.base_exec_prefix]
+def _foreign_packages(installations: Sequence[str]) -> list[str]:
+    """Packages of the interpreters, which are no function's."""
+    prefixes = list(dict.fromkeys([sys.base_prefix, sys.base_exec_prefix, *installations]))
     version = "python" + sysconfig.get_python_version()
     named = [f"{prefix}/lib/{folder}/dist-packages" for prefix in prefixes for folder in ("python3", version)]
-    return list(dict.fromkeys(os.path.realpath(path) for path in [*site.getsitepackages(prefixes), *named]))
+    others = [path for prefix in prefixes for path in glob.glob(f"{prefix}/lib/python3*/site-packages")]
+    return list(dict.fromkeys(os.path.realpath(path) for path in [*site.getsitepackages(prefixes), *named, *others]))

@@ -17,7 +17,6 @@ import json
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ _LOST = -1
 """Stands for a descriptor that was sent and could not be received."""
 
 
-def _spawn(program: Path, profile: str, control: socket.socket) -> int:
+def _spawn(interpreter: str, program: Path, profile: str, control: socket.socket) -> int:
     """Start `program` with `control` as its descriptor 3, its own session and nothing else of ours."""
     null = os.open(os.devnull, os.O_RDWR)
     try:
@@ -46,9 +45,9 @@ def _spawn(program: Path, profile: str, control: socket.socket) -> int:
             (os.POSIX_SPAWN_DUP2, null, 0),
             (os.POSIX_SPAWN_DUP2, null, 1),
         ]
-        arguments = [sys.executable, "-I", "-S", str(program), str(_CONTROL), str(_HOST), profile]
+        arguments = [interpreter, "-I", "-S", str(program), str(_CONTROL), str(_HOST), profile]
         return os.posix_spawn(
-            sys.executable,
+            interpreter,
             arguments,
             _ENVIRONMENT,
             file_actions=actions,
@@ -149,6 +148,7 @@ class Control:
             frames.FORKED: self._forked,
             frames.EXITED: self._exited,
             frames.NESTED: self._told,
+            frames.FURNISHED: self._furnished,
         }
         while len(self._buffer) >= 4:
             size = 4 + int.from_bytes(self._buffer[:4], "big")
@@ -162,6 +162,9 @@ class Control:
 
     def _told(self, _token: int, header: list[Any]) -> None:
         """Nested; only a zygote sends it."""
+
+    def _furnished(self, token: int, header: list[Any]) -> None:
+        """Furnished; only a zygote sends it."""
 
     def _forked(self, token: int, header: list[Any]) -> None:
         pid, has_pidfd, *reason = header[:3]
@@ -220,11 +223,12 @@ class Control:
 class Zygote(Control):
     """One warm interpreter, locked in by `profile` (sandbox.py)."""
 
-    def __init__(self, program: Path, profile: dict[str, Any]) -> None:
+    def __init__(self, interpreter: str, program: Path, profile: dict[str, Any]) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            self.pid = _spawn(program, json.dumps(profile), theirs)
+            self.pid = _spawn(interpreter, program, json.dumps(profile), theirs)
         super().__init__(ours)
+        self._furnishings: dict[int, asyncio.Future[str]] = {}
         self.nested: asyncio.Future[frames.Nested] = self._loop.create_future()
         """How it has locked itself in; HostRefused if it ended before it could tell."""
 
@@ -239,11 +243,36 @@ class Zygote(Control):
             raise
         return Keeper(ours, process)
 
+    async def execute(self, order: frames.Exec, descriptors: list[int]) -> Process:
+        """A worker that is a program. Raises HostRefused."""
+        return await self._order(frames.EXEC, order, descriptors)
+
+    async def furnish(self, process: Process, wish: dict[str, Any]) -> None:
+        """Show a worker that was started for no function its function's code. Raises HostRefused."""
+        if process.pidfd is None:
+            raise HostRefused(reason="this system has no pidfds")
+        self._last_token += 1
+        token = self._last_token
+        future = self._furnishings[token] = self._loop.create_future()
+        try:
+            async with self._sending:
+                await self._send(frames.FURNISH, token, frames.Furnish(wish), [process.pidfd])
+            reason = await future
+        finally:
+            del self._furnishings[token]
+        if reason:
+            raise HostRefused(reason=reason)
+
+    def _furnished(self, token: int, header: list[Any]) -> None:
+        future = self._furnishings.get(token)
+        if future is not None and not future.done():
+            future.set_result(str(header[0]))
+
     def _told(self, _token: int, header: list[Any]) -> None:
         self.nested.set_result(frames.Nested(*header[:2]))
 
     def _finish(self) -> None:
-        self._fail([self.nested])
+        self._fail([self.nested, *self._furnishings.values()])
         in_thread(self._reap)
 
     def _reap(self) -> None:

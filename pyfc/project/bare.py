@@ -1,12 +1,14 @@
 """A folder with no template.
 
-Each sub-folder with an `index.py` is a function, and each `NAME.py` beside them that has a top-level `handler`; they
-stand in service `default`. What a handler is, is read from the syntax tree: user code is never imported here.
+Each sub-folder with an `index.py`, an `index.js` (or .mjs, .cjs) or a program `bootstrap` is a function, and each
+`NAME.py` or `NAME.js` beside them that has a top-level `handler`; they stand in service `default`. What a handler is,
+is read from the text: user code is never run here.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +17,16 @@ from pyfc.model.function import Function, Limits, Service
 from pyfc.model.names import is_name
 from pyfc.model.trigger import Trigger
 from pyfc.project.interface import Declaration, Project
+from pyfc.project.javascript import exported
 from pyfc.project.properties import METHODS
 
 SERVICE = "default"
 LIMITS = Limits(memory_size=512, timeout=60, initialization_timeout=60)
-_RUNTIME = "python3"
+_RUNTIMES = {".py": "python3", ".js": "nodejs", ".mjs": "nodejs", ".cjs": "nodejs"}
+"""By the suffix of the file with the handler."""
 _SKIPPED = {"node_modules"}
+_BOOTSTRAP = "bootstrap"
+_ADVICE = {True: "define handler(event, context)", False: "export it: exports.handler = async (event, context) => ..."}
 
 
 def read(root: Path) -> Project:
@@ -29,21 +35,48 @@ def read(root: Path) -> Project:
     for path in sorted(root.iterdir()):
         if path.name.startswith((".", "_")) or path.name in _SKIPPED:
             continue
-        if path.is_dir() and (path / "index.py").is_file() and not (path / "pyvenv.cfg").exists():
-            _add(path.name, path / "index.py", path, project, required=True)
-        elif path.suffix == ".py" and path.is_file():
+        if path.is_dir() and not (path / "pyvenv.cfg").exists():
+            _add_folder(path, project)
+        elif path.suffix in _RUNTIMES and path.is_file():
             _add(path.stem, path, root, project, required=False)
     return project
 
 
+def _add_folder(path: Path, project: Project) -> None:
+    for suffix in _RUNTIMES:
+        if (path / f"index{suffix}").is_file():
+            _add(path.name, path / f"index{suffix}", path, project, required=True)
+            return
+    program = path / _BOOTSTRAP
+    if program.is_file() and os.access(program, os.X_OK):
+        where = f"{program}:1"
+        function = Function(service=SERVICE, name=path.name, runtime="custom", handler="bootstrap", limits=LIMITS)
+        _declare(function, path, where, project, is_http=True)
+
+
 def _add(name: str, file: Path, code: Path, project: Project, *, required: bool) -> None:
-    names = _top_level(file)
+    names = _top_level(file) if file.suffix == ".py" else exported(file)
     if "handler" not in names:
         if required:
-            raise ProjectError(where=f"{file}:1", message="has no top-level `handler`; define handler(event, context)")
+            raise ProjectError(
+                where=f"{file}:1", message=f"has no top-level `handler`; {_ADVICE[file.suffix == '.py']}"
+            )
         return
     line, is_http = names["handler"]
-    where = f"{file}:{line}"
+    module = file.stem
+    function = Function(
+        service=SERVICE,
+        name=name,
+        runtime=_RUNTIMES[file.suffix],
+        handler=f"{module}.handler",
+        initializer=f"{module}.initializer" if "initializer" in names else "",
+        limits=LIMITS,
+    )
+    _declare(function, code, f"{file}:{line}", project, is_http=is_http)
+
+
+def _declare(function: Function, code: Path, where: str, project: Project, *, is_http: bool) -> None:
+    name = function.name
     if not is_name(name):
         raise ProjectError(
             where=where,
@@ -52,15 +85,6 @@ def _add(name: str, file: Path, code: Path, project: Project, *, required: bool)
         )
     if any(other.function.name == name for other in project.functions):
         raise ProjectError(where=where, message=f"there is a file and a folder called '{name}': rename one of them")
-    module = file.stem
-    function = Function(
-        service=SERVICE,
-        name=name,
-        runtime=_RUNTIME,
-        handler=f"{module}.handler",
-        initializer=f"{module}.initializer" if "initializer" in names else "",
-        limits=LIMITS,
-    )
     project.functions.append(Declaration(function=function, code=code, where=where))
     if is_http:
         config = {"authType": "anonymous", "methods": list(METHODS), "convention": "handler"}

@@ -19,7 +19,7 @@ from typing import Any
 
 from pyfc.errors import InvalidArgument
 from pyfc.host.bundle import Artefact
-from pyfc.host.launch import LaunchSpec, TemplateSpec
+from pyfc.host.launch import LaunchSpec, ProgramSpec, TemplateSpec
 from pyfc.host.packages import imported
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import LIMITS, Cell, Sandbox
@@ -54,13 +54,19 @@ class Birth:
 
 
 def birth(
-    service: Service, function: Function, artefact: Artefact, runtime: Runtime, settings: Settings, sandbox: Sandbox
+    service: Service,
+    function: Function,
+    artefact: Artefact,
+    runtime: Runtime,
+    interpreter: str,
+    settings: Settings,
+    sandbox: Sandbox,
 ) -> Birth:
     """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered."""
     code, cache = sandbox.places(artefact)
     is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
-    wish = sandbox.wish(artefact, function.limits, network=network)
+    wish = sandbox.wish(artefact, function.limits, interpreter, network=network)
     concurrency = function.limits.instance_concurrency
     init = frames.Init(
         handler=function.handler,
@@ -85,7 +91,18 @@ def birth(
     bears = runtime.templates and not is_debugged
     template = _template(function, artefact, init, confine, settings) if bears else None
     return Birth(
-        spec=LaunchSpec(runtime=runtime, limits=LIMITS, template=template),
+        spec=LaunchSpec(
+            runtime=runtime,
+            interpreter=interpreter,
+            limits=LIMITS,
+            program=ProgramSpec(
+                environment=init.environment,
+                confine=confine,
+                size=function.limits,
+                needs_start=not network or any(name in function.environment_variables for name in runtime.early),
+            ),
+            template=template,
+        ),
         init=init,
         load_timeout=float(UNLIMITED) if is_debugged else settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
@@ -169,6 +186,8 @@ def _context(service: Service, function: Function, settings: Settings) -> dict[s
         "function": {
             "name": function.name,
             "handler": function.handler,
+            "initializer": function.initializer,
+            "initialization_timeout": function.limits.initialization_timeout,
             "memory": function.limits.memory_size,
             "timeout": function.limits.timeout,
             "version_id": LATEST,

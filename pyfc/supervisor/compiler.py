@@ -46,7 +46,12 @@ class Compiler:
 
     def add(self, function: Function, artefact: Artefact, birth: Birth) -> None:
         """Compile the function's code, unless that has been done, or instances write to the cache themselves."""
-        if not birth.init.sandbox or function.code is None or function.code.size < _WORTH:
+        if (
+            not birth.spec.runtime.compiles
+            or not birth.init.sandbox
+            or function.code is None
+            or function.code.size < _WORTH
+        ):
             return
         if (artefact.cache / _DONE).exists() or any(job.artefact == artefact for job in self._jobs):
             return
@@ -70,7 +75,8 @@ class Compiler:
 
     async def _compile(self, job: _Job) -> None:
         function, artefact = job.function, job.artefact
-        wish = self._sandbox.wish(artefact, function.limits, network=False, compiles=True)
+        interpreter = job.birth.spec.interpreter
+        wish = self._sandbox.wish(artefact, function.limits, interpreter, network=False, compiles=True)
         worker = await self._launcher.launch(job.birth.spec.without_template())
         link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
         try:

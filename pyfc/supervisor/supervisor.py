@@ -15,11 +15,9 @@ from typing import NamedTuple
 
 from pyfc.errors import HostRefused, NotSupportedYet
 from pyfc.host.bundle import Bundles
-from pyfc.host.launch import LaunchSpec
-from pyfc.host.launchers.fork import ForkLauncher
-from pyfc.host.launchers.template import TemplateLauncher
+from pyfc.host.launching import Launchers
 from pyfc.host.runtimes import Runtimes
-from pyfc.host.sandbox import LIMITS, Sandbox
+from pyfc.host.sandbox import Sandbox
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
 from pyfc.model.names import Target
@@ -83,8 +81,7 @@ class Supervisor:
         self._bundles = bundles
         self._runtimes = runtimes
         self._journal = journal
-        fork = ForkLauncher(settings.spare_workers, sandbox)
-        self._launcher = TemplateLauncher(fork, sandbox, settings.templates, settings.spare_copies)
+        self._launcher = Launchers(settings, runtimes, sandbox)
         self._sandbox = sandbox
         self._compiler = Compiler(self._launcher, sandbox)
         self._scaler = Scaler(settings.maximum_server_instances)
@@ -108,10 +105,9 @@ class Supervisor:
             raise self._refused
 
     async def _prepare(self) -> None:
-        """Warm up the runtimes; how their workers are locked in decides what instances are born with."""
-        specs = [LaunchSpec(runtime=each, limits=LIMITS) for each in self._runtimes.all if each.start == "fork"]
+        """Warm up; how workers are locked in decides what instances are born with."""
         try:
-            await asyncio.gather(*(self._launcher.prepare(spec) for spec in specs))
+            await self._launcher.prepare()
         except HostRefused as error:
             async with self._moved:
                 self._refused = error
@@ -189,7 +185,9 @@ class Supervisor:
         artefact = self._bundles.artefact(function.code)
         if function.is_called(self._settings.debug):
             function = paused(function)
-        born = birth(service, function, artefact, runtime, self._settings, self._sandbox)
+        interpreter = self._runtimes.interpreter(function.runtime)
+        assert interpreter is not None
+        born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox)
         self._compiler.add(function, artefact, born)
         pool = Pool(
             function,

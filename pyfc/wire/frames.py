@@ -25,8 +25,8 @@ MAXIMUM_FRAME = PREFIX.size - 4 + MAXIMUM_HEADER + MAXIMUM_UNARY
 
 INIT, INVOKE, DATA, CREDIT, CANCEL, HOOK, STOP = range(1, 8)
 HELLO, READY, REPLY, END, HOOK_DONE, LOG = range(16, 22)
-FORK, SHUTDOWN, KEEP, BEAR = 32, 33, 34, 35
-FORKED, EXITED, NESTED = 48, 49, 50
+FORK, SHUTDOWN, KEEP, BEAR, EXEC, FURNISH = range(32, 38)
+FORKED, EXITED, NESTED, FURNISHED = range(48, 52)
 
 Fault = tuple[str, str, str]
 """Kind (`UNHANDLED` or `HANDLED`), message, type. The payload of the same frame is the language's error JSON."""
@@ -189,6 +189,31 @@ class Bear(NamedTuple):
     """Digest of the code to be shown at /code; '' for the template's."""
     processes: int
     """Most processes it may have, where no control group counts them; else 0."""
+
+
+class Exec(NamedTuple):
+    """To the zygote, with descriptors as for Fork: fork a worker that settles and becomes another program."""
+
+    limits: dict[str, int]
+    """Resource limits by the name after RLIMIT_."""
+    sandbox: dict[str, Any]
+    """As in Init."""
+    argv: list[str]
+    environment: dict[str, str]
+
+
+class Furnish(NamedTuple):
+    """To the zygote, with the pidfd of a worker that has run no user code: show it its function's code."""
+
+    sandbox: dict[str, Any]
+    """As in Init: of it `digest` and `packages` count."""
+
+
+class Furnished(NamedTuple):
+    """From the zygote: the answer to Furnish."""
+
+    reason: str
+    """What failed, in words; '' if nothing did."""
 
 
 class Forked(NamedTuple):

@@ -166,6 +166,23 @@ def become_worker(descriptors: list[int], kept: int = -1) -> None:
     take_places(descriptors[:PIPES], kept)
 
 
+def become_program(
+    descriptors: list[int], cage: enter.Cage, limits: dict[str, int], wish: Any, argv: list[str], environment: Any
+) -> NoReturn:
+    """In a child: be another program, settled. What it can not be is told in its output."""
+    become_worker(descriptors)
+    try:
+        cage.begin(limits)
+        cage.settle(wish)
+        for descriptor in (PIPES, PIPES + 1):
+            os.set_inheritable(descriptor, True)
+        os.chdir("/")
+        os.execve(argv[0], argv, environment)  # noqa: S606  that is what it is for
+    except OSError as error:
+        os.write(2, b"%s can not be started: %s\n" % (os.fsencode(argv[0]), str(error).encode()))
+    os._exit(127)
+
+
 def join(tickets: list[int]) -> None:
     """Join the control groups that these descriptors stand for."""
     for ticket in tickets:

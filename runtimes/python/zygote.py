@@ -8,7 +8,8 @@ JSON object for it. Rules:
 0. First of all it locks itself in (enter.py), and tells how far it came: Nested. The process that was started stays
    outside of the namespaces and waits for the one that becomes the zygote.
 1. It reads Fork(limits) with descriptors, answers Forked(pid) with a pidfd, and goes on. So it does with Keep, whose
-   child is the keeper of one function (keep.py).
+   child is the keeper of one function (keep.py), and with Exec, whose child settles and becomes another program. Such
+   a one may have been started before it has a function: Furnish shows it the code.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import gc  # noqa: E402  what is loaded from here on is ours, not the bare inter
 import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+from typing import Any  # noqa: E402
 
 import births  # noqa: E402
 import bootstrap  # noqa: E402
@@ -53,6 +55,22 @@ def _serve(zygote: control.Control, cage: enter.Cage) -> tuple[dict[str, int], b
             return header[0], None
         if kind == wire.KEEP and zygote.fork(token, descriptors, cage) == 0:
             return keep.Keeper(control.take_only(descriptors[0]), cage, header[0]).serve()
+        if kind == wire.EXEC and zygote.fork(token, descriptors, cage) == 0:
+            control.become_program(descriptors, cage, *header[:4])
+        if kind == wire.FURNISH:
+            zygote.send(wire.FURNISHED, token, (_furnish(cage, header[0], descriptors),))
+
+
+def _furnish(cage: enter.Cage, wish: dict[str, Any], descriptors: list[int]) -> str:
+    """Show a worker that became another program its function's code. What failed, in words."""
+    try:
+        cage.furnish_program(descriptors[0], wish)
+    except OSError as error:
+        return str(error)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+    return ""
 
 
 def _forget_ourselves() -> None:

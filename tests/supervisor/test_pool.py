@@ -50,7 +50,7 @@ class Answer:
 
 def pool_of(launcher: Refusing, scaler: Scaler) -> Pool:
     init = frames.Init("index.handler", "", "/", {}, {}, [], "", "", 1, "", {}, {}, {})
-    spec = LaunchSpec(runtime=Runtimes().all[0], limits={})
+    spec = LaunchSpec(runtime=Runtimes().base, interpreter="", limits={})
     birth = Birth(spec=spec, init=init, load_timeout=1.0, initialization_timeout=1.0, maximum_result=1, confine=dict)
     pool = Pool(FUNCTION, birth, Settings(), launcher, scaler, on_output=lambda *_: None)
     scaler.pools.add(pool)

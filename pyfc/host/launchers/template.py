@@ -52,7 +52,7 @@ class TemplateLauncher:
             return
         source = self._sources.get(wanted.key)
         if source is None:
-            template = Template(self._sandbox, spec, lambda: self._fork.zygote(spec.runtime))
+            template = Template(self._sandbox, spec, lambda: self._fork.zygote(spec))
             source = self._sources[wanted.key] = _Source(template, self._spares, is_wanted=self._choice == "first")
         source.hold(wanted)
 

@@ -115,6 +115,19 @@ class DataFolderInUse(Conflict):
     """another pyfc serves from the data folder {path} (process {pid}): stop it, or give this one its own --data-dir"""
 
 
+class ProgramFailed(Conflict):
+    """{message}"""
+
+    code = "CAExited"
+    status = 412
+
+
+class FunctionNotStarted(ProgramFailed):
+    """{message}"""
+
+    code = "FunctionNotStarted"
+
+
 class ResourceExhausted(PyfcError):
     """function '{function}' of service '{service}' has no free instance: {reason}"""
 

@@ -64,6 +64,7 @@ class Settings:
     )
     spare_copies: int = _setting(1, "Copies of a template that wait for a call, per function; two while it is busy.")
     load_timeout: float = _setting(60.0, "Seconds that starting the runtime and importing a module may take.")
+    program_timeout: float = _setting(120.0, "Seconds in which the server of a custom runtime must listen.")
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 
     maximum_body: int = _setting(32 * MEBIBYTE, "Largest request body in bytes.")

@@ -13,12 +13,7 @@ import time
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from pyfc.errors import (
-    AccessDenied,
-    Internal,
-    PathNotSupported,
-    PyfcError,
-)
+from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
 from pyfc.gateway.checks import check_invocation_type, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import Guard
@@ -32,7 +27,7 @@ from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
 from pyfc.supervisor.supervisor import Table
-from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
+from pyfc.triggers.http import Config, Response, from_event, header_lines, to_event, translate
 
 VERSIONS = (b"2016-08-15", b"2021-04-06")
 _KNOWN_HOSTS = 64
@@ -187,6 +182,13 @@ class _Reply:
             b"" if exchange.method == b"HEAD" else body,
         )
 
+    def refuse_by(self, fault: Fault, result: Result, place: Place) -> None:
+        """The function's program did what FC has an error code for."""
+        kind = FunctionNotStarted if fault.type == FunctionNotStarted.code else ProgramFailed
+        self.place = None
+        self.owner.record(place.entry.function, self._call(place), kind.status, result, "")
+        self.refuse(kind(message=fault.message))
+
     def _common(self, fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]] | None:
         """What both kinds read of the headers: refuses what can not be served, returns the trace."""
         if b"x-fc-invocation-type" in fields:
@@ -243,6 +245,9 @@ class EventReply(_Reply):
         exchange, place, call = self.exchange, self.place, self.call
         assert place is not None
         assert call is not None
+        if result.fault is not None and result.fault.kind is FaultKind.PLATFORM:
+            self.refuse_by(result.fault, result, place)
+            return
         function = place.entry.function
         self.owner.record(function, call, _CLIENT_CLOSED if exchange.gone else 200, result, "")
         if exchange.gone:
@@ -306,13 +311,16 @@ class HttpReply(_Reply):
             self._end(place, call, result)
             return
         fault = result.fault if self.invalid is None else self.invalid
+        if fault is not None and fault.kind is FaultKind.PLATFORM:
+            self.refuse_by(fault, result, place)
+            return
         answer = Response(result.status, result.headers or [], result.body)
         if fault is None and place.trigger.is_event:
             answer = from_event(bytes(result.body))
         lines = ""
         if fault is None:
             try:
-                lines = _header_lines(answer)
+                lines = header_lines(answer)
             except ValueError as error:
                 fault = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
         if fault is not None:
@@ -331,7 +339,7 @@ class HttpReply(_Reply):
         assert place is not None
         answer = Response(head.status, head.headers or [], b"")
         try:
-            lines = _header_lines(answer)
+            lines = header_lines(answer)
         except ValueError as error:
             self.invalid = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
             stream.cancel()
@@ -379,18 +387,3 @@ class HttpReply(_Reply):
         )
         has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
         self.exchange.respond(head, answer.body if has_body else b"")
-
-
-def _header_lines(answer: Response) -> str:
-    """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
-    if not 200 <= answer.status <= 599:
-        raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")
-    lines = ""
-    for name, value in answer.headers:
-        if not TOKEN.fullmatch(name) or not FIELD.fullmatch(value):
-            text = f"invalid response header {name!r}: {value!r}"[:500]
-            raise ValueError(f"{text}; it must be one line of Latin-1 text")
-        lower = name.lower()
-        if lower not in NOT_SETTABLE and not lower.startswith("x-fc-"):
-            lines += f"{name}: {value}\r\n"
-    return lines

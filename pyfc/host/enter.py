@@ -112,6 +112,11 @@ class Cage:
 
     def settle(self, wish: dict[str, Any]) -> None:
         """In a worker: what its function decides (sandbox.py writes it), then no way back."""
+        self.prepare(wish)
+        self.give_up(wish)
+
+    def prepare(self, wish: dict[str, Any]) -> None:
+        """The first part of `settle`: what takes rights, and what a process shares with those that it forks next."""
         if self.mode == "off":
             return
         if self.has_namespaces:
@@ -120,6 +125,13 @@ class Cage:
         if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing and not is_template:
             # In which nobody else's processes count; outside, the limit of now goes on, so the new one is set after.
             kernel.unshare_user(0, self.inside)
+        if "landlock" not in self.missing:
+            kernel.landlock(wish["read"], wish["write"])
+
+    def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
+        """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker."""
+        if self.mode == "off":
+            return
         for name, value in wish["limits"].items():
             _limit(name, value)
         if self.mode == "root" and wish["uid"]:
@@ -130,11 +142,9 @@ class Cage:
             kernel.drop_capabilities()
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else it could not look at its own /proc/self
             self._die_with_the_zygote()  # a change of user has undone it
-        if "landlock" not in self.missing:
-            kernel.landlock(wish["read"], wish["write"])
         if "seccomp" not in self.missing:
-            name = "own" if self.has_namespaces else "shared" if wish["network"] else "offline"
-            kernel.load_filter(self._filters["template" if is_template else name])
+            usual = "own" if self.has_namespaces else "shared" if wish["network"] else "offline"
+            kernel.load_filter(self._filters[filter_name or ("template" if wish.get("template") else usual)])
 
     def settle_copy(self, processes: int) -> None:
         """In a copy of a template, after its keeper has furnished it: give up what its new user namespace gave it.

@@ -10,7 +10,8 @@ from pyfc.model.invocation import Fault, FaultKind
 def told(fields: list[Any]) -> Fault:
     """A fault as a worker tells it: kind, message, type. Raises IndexError for what is none."""
     kind, message, type_ = fields[:3]
-    return Fault(FaultKind.HANDLED if kind == "HANDLED" else FaultKind.UNHANDLED, str(message), str(type_))
+    kinds = {"HANDLED": FaultKind.HANDLED, "PLATFORM": FaultKind.PLATFORM}
+    return Fault(kinds.get(kind, FaultKind.UNHANDLED), str(message), str(type_))
 
 
 def exited(duration: float, peak_memory: float, kind: FaultKind = FaultKind.EXITED) -> Fault:
@@ -39,6 +40,15 @@ def timed_out(seconds: float, peak_memory: float) -> Fault:
 def start_timed_out(what: str, seconds: float, peak_memory: float) -> Fault:
     """A step of the start took too long; `what` begins the sentence."""
     return Fault(FaultKind.INIT_FAILED, f"{what} timed out after {seconds:g} seconds {_memory(peak_memory)}")
+
+
+def not_listening(seconds: float, port: int) -> Fault:
+    """A custom runtime does not serve."""
+    return Fault(
+        FaultKind.PLATFORM,
+        f"the custom runtime does not listen on port {port} after {seconds:g} seconds",
+        "FunctionNotStarted",
+    )
 
 
 def too_large(size: int, limit: int) -> Fault:

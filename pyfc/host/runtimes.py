@@ -52,6 +52,10 @@ class Runtime:
     """Whether its workers can be templates, which have imported their function and make copies of themselves."""
     compiles: bool
     """Whether a worker with an empty handler compiles the code into the cache."""
+    serves: bool
+    """Whether its workers start the user's own server (FC's custom runtime)."""
+    pulls: tuple[str, ...]
+    """Those of its names whose programs ask for their calls instead of listening."""
     refused: Mapping[str, str]
     """Names it knows and will not run, with the reason and what to do."""
 
@@ -85,6 +89,8 @@ def _read(path: Path) -> Runtime:
         marks=table.get("marks", False),
         templates=table.get("templates", False),
         compiles=table.get("compiles", False),
+        serves=table.get("serves", False),
+        pulls=tuple(table.get("pulls", [])),
         refused=table.get("refused", {}),
     )
 
@@ -126,7 +132,8 @@ class Runtimes:
         texts = []
         for name in names:
             interpreter = self._interpreters.get(name)
-            if interpreter is not None and (runtime := self._by_name[name]).argv + runtime.interpreter:
+            runtime = self._by_name.get(name)
+            if interpreter is not None and runtime is not None and not runtime.serves:
                 nearest = "" if interpreter.is_exact else ", the nearest here"
                 texts.append(f"{name} is {runtime.title} {interpreter.version} ({interpreter.path}{nearest})")
         return "; ".join(texts)

@@ -165,6 +165,7 @@ class Sandbox:
                 "shared": _text(seccomp.program(shared_processes=True)),
                 "offline": _text(seccomp.program(shared_processes=True, network=False)),
                 "template": _text(seccomp.program(shared_processes=False, bears=clone.FLAGS)),
+                "bridge": _text(seccomp.program(shared_processes=False, bridges=True)),
                 "copy": _text(seccomp.program_of_copy()),
             },
         }

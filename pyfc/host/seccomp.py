@@ -66,6 +66,7 @@ times 100 153, tkill 200 130, truncate 76 45, umask 95 166, uname 63 160, unlink
 utimensat 280 88, utimes 235 -, vfork 58 -, wait4 61 260, waitid 247 95, write 1 64, writev 20 66
 """
 """Each allowed call with its number on x86_64 and on aarch64 (`-`: it has none there)."""
+_OF_A_BRIDGE = {"process_vm_readv": (310, 270), "pidfd_getfd": (438, 438)}
 NEWEST = 462
 """The last number that the list judges; both architectures number newer calls alike."""
 
@@ -118,11 +119,16 @@ def numbers(machine: str) -> dict[str, int]:
 
 
 def program(
-    machine: str = platform.machine(), *, shared_processes: bool, network: bool = True, bears: int = 0
+    machine: str = platform.machine(),
+    *,
+    shared_processes: bool,
+    network: bool = True,
+    bears: int = 0,
+    bridges: bool = False,
 ) -> bytes:
     """The filter as the kernel takes it; b"" for a processor that it is not written for. Without `network` no socket
     can be made but UNIX ones. `bears`: the flags of a clone that a template may make although they name namespaces
-    (clone.py); 0 for none.
+    (clone.py); 0 for none. `bridges`: it may read the memory of the program that it has started, and take its sockets.
 
     With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
     them, share memory by key, or leave its process group, by which what it starts is found and ended. Leaving seems to
@@ -131,6 +137,8 @@ def program(
     if machine not in ARCHITECTURES:
         return b""
     calls = numbers(machine)
+    if bridges:
+        calls |= {name: found[ARCHITECTURES[machine].column] for name, found in _OF_A_BRIDGE.items()}
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, ARCHITECTURES[machine].audit),

@@ -100,6 +100,18 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What a custom runtime starts (FC's customRuntimeConfig, caPort, customHealthCheckConfig)."""
+
+    command: tuple[str, ...] = ()
+    """With its arguments; () for the file `bootstrap`."""
+    port: int = 9000
+    """Where it listens."""
+    health: Mapping[str, int | str] = field(default_factory=dict)
+    """The health check, in FC's names, whole; {} for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """One function of one service. `code` is None where it can not be run (its runtime is not supported)."""
 
@@ -118,6 +130,7 @@ class Function:
     limits: Limits = Limits()
     maximum_instance_count: int | None = None
     provision: Provision = Provision()
+    program: Program = Program()
     snapshot: str = ""
     """`initialized`: instances are copies of one that has run its initializer, which they do not run again."""
     internet_access: bool = True

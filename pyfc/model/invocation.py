@@ -67,6 +67,8 @@ class FaultKind(StrEnum):
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
     EXITED = "EXITED"
     INIT_FAILED = "INIT_FAILED"
+    PLATFORM = "PLATFORM"
+    """FC refuses the call with an error code of its own, the fault's type."""
 
     @property
     def error_type(self) -> str:

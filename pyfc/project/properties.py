@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pyfc.model.function import Function, Hook, Limits
+from pyfc.model.function import Function, Hook, Limits, Program
 from pyfc.model.names import is_name
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
@@ -21,15 +21,15 @@ _VARIABLES_SIZE = 4096
 _SERVICE_LATER = ("vpcConfig", "nasConfig", "ossMountConfig", "tracingConfig", "role", "policies", "vpcBinding", "tags")
 SERVICE = ("name", "description", "internetAccess", "logConfig", *_SERVICE_LATER)
 _FUNCTION_LATER = (
-    "asyncConfiguration", "asyncInvokeConfig", "layers", "caPort", "customContainerConfig",
-    "customRuntimeConfig", "customHealthCheckConfig", "customDNS", "instanceType", "instanceSoftConcurrency", "cpu",
-    "gpuMemorySize", "gpuConfig", "ossBucket", "ossKey", "resourceGroupId", "concurrencyConfig", "sessionAffinity",
-    "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig", "scalingConfig",
+    "asyncConfiguration", "asyncInvokeConfig", "layers", "customContainerConfig", "customDNS", "instanceType",
+    "instanceSoftConcurrency", "cpu", "gpuMemorySize", "gpuConfig", "ossBucket", "ossKey", "resourceGroupId",
+    "concurrencyConfig", "sessionAffinity", "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig",
+    "scalingConfig",
 )  # fmt: skip
 FUNCTION = (
     "name", "functionName", "description", "handler", "runtime", "codeUri", "code", "initializer", "memorySize",
     "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables",
-    "instanceLifecycleConfig", *_FUNCTION_LATER,
+    "instanceLifecycleConfig", "caPort", "customRuntimeConfig", "customHealthCheckConfig", *_FUNCTION_LATER,
 )  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def read_function(field: Field, service: str, name: str, project: Project, *, ca
         description=_text(field, "description"),
         environment_variables=_variables(field),
         limits=limits,
+        program=_program(field),
         internet_access=internet_access(field),
     )
     return Declaration(function=function, code=_code(field, what, project), where=field.where)
@@ -133,6 +134,39 @@ def _hook(field: Field, name: str) -> Hook:
     return Hook(
         handler=_text(hook, "handler"), timeout=timeout.integer(1, 90) if timeout is not None else Hook().timeout
     )
+
+
+def _program(field: Field) -> Program:
+    """`customRuntimeConfig` (with `port` and `healthCheckConfig` in FC 3), `caPort`, `customHealthCheckConfig`."""
+    config = field.get("customRuntimeConfig")
+    config = config if config is not None and config.is_mapping() else None
+    command = [*_words(config, "command"), *_words(config, "args")]
+    port = (config.get("port") if config is not None else None) or field.get("caPort")
+    health = config.get("healthCheckConfig") if config is not None else None
+    health = health or field.get("customHealthCheckConfig")
+    return Program(
+        command=tuple(command),
+        port=port.integer(1, 65535) if port is not None and not port.is_null() else Program().port,
+        health=_health(health) if health is not None and health.is_mapping() else {},
+    )
+
+
+def _words(config: Field | None, name: str) -> list[str]:
+    value = config.get(name) if config is not None else None
+    return [each.text() for each in value.elements()] if value is not None and not value.is_null() else []
+
+
+def _health(field: Field) -> dict[str, int | str]:
+    """FC's customHealthCheckConfig with its ranges and defaults (function API)."""
+    ranges = {
+        "initialDelaySeconds": (0, 120, 0), "periodSeconds": (1, 120, 3), "timeoutSeconds": (1, 3, 1),
+        "failureThreshold": (1, 120, 3), "successThreshold": (1, 120, 1),
+    }  # fmt: skip
+    found: dict[str, int | str] = {"httpGetUrl": field.need("httpGetUrl").text()}
+    for name, (lowest, highest, default) in ranges.items():
+        value = field.get(name)
+        found[name] = value.integer(lowest, highest) if value is not None else default
+    return found
 
 
 def _limits(field: Field) -> Limits:

@@ -11,7 +11,17 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-from pyfc.model.function import Code, Function, Hook, Limits, Provision, ScheduledAction, Service, TrackingPolicy
+from pyfc.model.function import (
+    Code,
+    Function,
+    Hook,
+    Limits,
+    Program,
+    Provision,
+    ScheduledAction,
+    Service,
+    TrackingPolicy,
+)
 from pyfc.model.names import Target
 from pyfc.model.trigger import Trigger
 from pyfc.stores.interface import Change as StoreChange
@@ -99,5 +109,6 @@ def _function(fields: dict[str, Any]) -> Function:
             TrackingPolicy(**each) for each in fields["provision"]["target_tracking_policies"]
         ),
     )
-    given = {**fields, **hooks, "provision": provision, "code": code, "limits": Limits(**fields["limits"])}
-    return Function(**given)
+    program = Program(**{**fields["program"], "command": tuple(fields["program"]["command"])})
+    parts = {"provision": provision, "code": code, "program": program, "limits": Limits(**fields["limits"])}
+    return Function(**{**fields, **hooks, **parts})

@@ -72,7 +72,7 @@ def birth(
         handler=function.handler,
         initializer=function.initializer,
         code=code,
-        environment=_environment(function, code, settings),
+        environment={**({"PYTHONPATH": code} if runtime.serves else {}), **_environment(function, code, settings)},
         context=_context(service, function, settings),
         packages=packages(settings, debugs=is_debugged),
         cache=cache,
@@ -83,6 +83,7 @@ def birth(
         template={},
         hooks=_hooks(function),
         debug_port=settings.debug_port if is_debugged else 0,
+        program=_program(function, runtime),
     )
 
     def confine(cell: Cell) -> dict[str, Any]:
@@ -104,13 +105,30 @@ def birth(
             template=template,
         ),
         init=init,
-        load_timeout=float(UNLIMITED) if is_debugged else settings.load_timeout,
+        load_timeout=float(UNLIMITED)
+        if is_debugged
+        else settings.program_timeout
+        if runtime.serves
+        else settings.load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
         maximum_result=settings.maximum_result,
         pre_freeze_timeout=float(function.pre_freeze.timeout),
         pre_stop_timeout=float(function.pre_stop.timeout),
         confine=confine,
     )
+
+
+def _program(function: Function, runtime: Runtime) -> dict[str, Any]:
+    if not runtime.serves:
+        return {}
+    pulls = function.runtime in runtime.pulls
+    command = function.program.command or (f"./{function.handler if pulls else 'bootstrap'}",)
+    return {
+        "command": list(command),
+        "port": function.program.port,
+        "pulls": pulls,
+        "health": dict(function.program.health),
+    }
 
 
 def _hooks(function: Function) -> dict[str, str]:

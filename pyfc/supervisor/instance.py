@@ -136,6 +136,9 @@ class Instance:
         try:
             header, payload = await link.expectation.frame(kind, timeout)
         except TimeoutError:
+            program = self._birth.init.program
+            if program and kind == frames.READY:
+                raise _StepFailed(faults.not_listening(timeout, program["port"])) from None
             raise _StepFailed(faults.start_timed_out(what, timeout, link.measure())) from None
         except LinkClosed as closed:
             raise _StepFailed(self._ended(link, closed, time.monotonic() - began)) from None
@@ -143,8 +146,10 @@ class Instance:
             if header[0] != frames.VERSION:
                 raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
         elif header[0] is not None:
-            _, message, type_ = header[0][:3]
-            raise _StepFailed(Fault(FaultKind.INIT_FAILED, str(message), str(type_)), payload)
+            told = faults.told(header[0])
+            raise _StepFailed(
+                told if told.kind is FaultKind.PLATFORM else told._replace(kind=FaultKind.INIT_FAILED), payload
+            )
         return payload
 
     @staticmethod

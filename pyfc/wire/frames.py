@@ -29,7 +29,9 @@ FORK, SHUTDOWN, KEEP, BEAR, EXEC, FURNISH = range(32, 38)
 FORKED, EXITED, NESTED, FURNISHED = range(48, 52)
 
 Fault = tuple[str, str, str]
-"""Kind (`UNHANDLED` or `HANDLED`), message, type. The payload of the same frame is the language's error JSON."""
+"""Kind (`UNHANDLED` or `HANDLED`), message, type. The payload of the same frame is the language's error JSON. Of kind
+`PLATFORM` the type is one of FC's error codes, with which the call is refused.
+"""
 
 
 class Init(NamedTuple):
@@ -65,6 +67,10 @@ class Init(NamedTuple):
     """Port at which it waits for a debugger before it loads the handler's module; 0 for none."""
     traces: bool = False
     """Ready's payload is a tree of what was imported and how long it took: JSON, [[name, seconds, [...]], ...]."""
+    program: dict[str, Any] = {}  # noqa: RUF012  never changed
+    """Of a custom runtime: `command`; `port` where it listens; `pulls`, whether it asks for its calls instead; `health`,
+    FC's customHealthCheckConfig.
+    """
 
 
 class Invoke(NamedTuple):

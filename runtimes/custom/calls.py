@@ -1,0 +1,256 @@
+"""One call of a custom runtime: frames on one side, an HTTP exchange with the user's server on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections import deque
+from typing import Any, Protocol
+
+import server
+import wire
+
+_REFUSED = 404
+_VERSIONS = ("/2016-08-15/proxy/", "/2021-04-06/proxy/")
+_OCTETS = ("content-type", "application/octet-stream")
+
+
+class Bridge(Protocol):
+    """What a call needs of the bridge."""
+
+    server: server.Server
+    fixed: list[tuple[str, str]]
+    """Headers that are the same for all calls."""
+
+    def send(self, kind: int, number: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
+        """A frame to pyfc."""
+
+    def done(self, number: int) -> None:
+        """The call has been answered."""
+
+
+class Call:
+    """`header`: that of its Invoke frame; `payload`: its body or the beginning of it."""
+
+    def __init__(self, bridge: Bridge, number: int, header: list[Any], payload: bytes) -> None:
+        self.number = number
+        self._bridge = bridge
+        self._header = header
+        self._first = payload
+        self._missing = header[1] - len(payload)
+        self._is_event = header[3] == 0
+        self._exchange: server.Exchange | None = None
+        self._waiting: deque[bytes] = deque()
+        """Pieces of the request that came before there was a connection."""
+        self._status = 0
+        self._headers: list[list[str]] | None = None
+        self._size: int | None = None
+        self._fault: tuple[str, str, str] | None = None
+        self._pieces: list[bytes] = []
+        self._gathered = 0
+        self._is_begun = self._is_whole = self._is_over = False
+        """The answer goes out in pieces; all of it has come; it has been given."""
+        self._credit = wire.MAXIMUM_DATA
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Ask the server, on a connection that is there or on a new one."""
+        exchange = self._bridge.server.idle()
+        if exchange is not None:
+            self._ask(exchange)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            exchange = await self._bridge.server.connect()
+        except OSError as error:
+            self.lost(server.BrokenAnswer("the server takes no connection: %s" % error.strerror))
+            return
+        if not self._is_over:
+            self._ask(exchange)
+
+    def _ask(self, exchange: server.Exchange) -> None:
+        self._exchange = exchange
+        exchange.ask(self._head() + self._first, self, is_head=not self._is_event and self._header[6][0] == "HEAD")
+        self._pump_request()
+
+    def _head(self) -> bytes:
+        _, size, request_id, _, attempt, _, http, trace = self._header[:8]
+        own = [("x-fc-request-id", request_id), ("x-fc-retry-count", str(attempt))]
+        if trace is not None:
+            own.append(("x-fc-tracing-opentracing-span-context", trace[0]))
+            own.append(("x-fc-tracing-opentracing-span-baggages", as_base64(trace[1])))
+        if self._is_event:
+            method, target = "POST", "/invoke"
+            sent = [_OCTETS, ("host", "127.0.0.1"), ("content-length", str(size))]
+        else:
+            method, target, base = http[0], *_target(http[2])
+            sent = [(name, value) for name, value in http[4] if name not in ("content-length", "connection")]
+            if size or method not in ("GET", "HEAD", "OPTIONS"):
+                sent.append(("content-length", str(size)))
+            if base:
+                own.append(("x-fc-base-path", base))
+        control = "/invoke" if self._is_event else "/http-invoke"
+        headers = [*sent, *self._bridge.fixed, *own, ("x-fc-control-path", control)]
+        text = "%s %s HTTP/1.1\r\n%s\r\n" % (method, target, "".join("%s: %s\r\n" % each for each in headers))
+        return text.encode("latin-1", "replace")
+
+    # frames of this call
+
+    def take(self, kind: int, header: list[Any], payload: bytes) -> None:
+        """A further frame."""
+        if kind == wire.DATA:
+            self._missing -= len(payload)
+            self._waiting.append(payload)
+            self._pump_request()
+        elif kind == wire.CREDIT:
+            self._credit += header[0]
+            self._pump_answer()
+        elif kind == wire.CANCEL:
+            self._abandon(header[0])
+
+    def _pump_request(self) -> None:
+        if self._exchange is None or not self._waiting:
+            return
+        piece = self._waiting.popleft()
+
+        def drained() -> None:
+            self._bridge.send(wire.CREDIT, self.number, (len(piece),))
+            self._pump_request()
+
+        self._exchange.write(piece, drained)
+
+    def _abandon(self, reason: str) -> None:
+        if self._exchange is not None:
+            self._exchange.abort()
+        if not self._is_over and reason == "disconnected":
+            self._fault = None
+            self._is_begun = True
+            self._finish()
+
+    # the answer
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]], size: int | None) -> None:
+        """See Taker."""
+        known = {name.lower(): value for name, value in headers}
+        told = known.get(b"x-fc-status", b"")
+        failed = told == b"404" or (self._is_event and status >= 400)
+        self._status = 200 if self._is_event else status
+        if not self._is_event:
+            self._headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
+        self._fault = ("UNHANDLED", "", "") if failed else None
+        self._size = size
+        if not failed and (size is None or size > wire.MAXIMUM_UNARY):
+            asyncio.get_running_loop().call_soon(self._begin)  # unless all of it is here by then
+
+    def _begin(self) -> None:
+        """The answer goes out piece by piece from here on."""
+        if self._is_over or self._is_begun or self._is_whole:
+            return
+        self._is_begun = True
+        self._bridge.send(wire.REPLY, self.number, (True, self._size, None, self._status, self._headers, False))
+        self._pump_answer()
+
+    def data(self, piece: bytes) -> None:
+        """See Taker."""
+        if self._fault is not None and self._gathered > wire.MAXIMUM_UNARY // 2:
+            return  # enough of an error text
+        self._pieces.append(piece)
+        self._gathered += len(piece)
+        if self._is_begun:
+            self._pump_answer()
+
+    def _pump_answer(self) -> None:
+        if not self._is_begun:
+            return
+        while self._pieces and self._credit > 0:
+            piece = self._pieces[0]
+            part = piece[: min(self._credit, wire.MAXIMUM_DATA)]
+            if len(part) == len(piece):
+                self._pieces.pop(0)
+            else:
+                self._pieces[0] = piece[len(part) :]
+            self._credit -= len(part)
+            self._bridge.send(wire.DATA, self.number, (True,), part)
+        if self._exchange is not None:
+            if self._pieces:
+                self._exchange.pause()
+            elif not self._is_whole:
+                self._exchange.resume()
+        if self._is_whole and not self._pieces:
+            self._finish()
+
+    def end(self) -> None:
+        """See Taker."""
+        self._is_whole = True
+        self._exchange = None
+        if self._is_begun:
+            self._pump_answer()
+            return
+        body = b"".join(self._pieces)
+        if self._fault is not None:
+            self._fault = described(body)
+        elif len(body) > wire.MAXIMUM_UNARY:
+            self._is_whole = False
+            self._begin()
+            self._is_whole = True
+            self._pump_answer()
+            return
+        self._is_over = True
+        headers = None if self._fault is not None else self._headers
+        self._bridge.send(wire.REPLY, self.number, (False, len(body), self._fault, self._status, headers, True), body)
+        self._bridge.done(self.number)
+
+    def lost(self, error: server.BrokenAnswer) -> None:
+        """See Taker. A kept connection may have been closed by the server just now: then a new one is tried, once."""
+        was_kept = self._exchange is not None and not self._exchange.is_fresh and not self._status
+        self._exchange = None
+        if was_kept and not self._missing and not self._waiting and not self._is_over:
+            self._task = asyncio.get_running_loop().create_task(self._connect())
+            return
+        self.fail(("UNHANDLED", str(error), "InvalidResponse"))
+
+    def fail(self, fault: tuple[str, str, str]) -> None:
+        """It ends without an answer of the server's."""
+        if self._is_over:
+            return
+        self._fault = fault
+        if self._is_begun:
+            self._finish()
+            return
+        self._is_over = True
+        document = {"errorMessage": fault[1], "errorType": fault[2]}
+        body = json.dumps(document).encode()
+        self._bridge.send(wire.REPLY, self.number, (False, len(body), fault, 200, None, True), body)
+        self._bridge.done(self.number)
+
+    def _finish(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._bridge.send(wire.END, self.number, (self._fault, True))
+            self._bridge.done(self.number)
+
+
+def _target(uri: str) -> tuple[str, str]:
+    """What the server is asked for: the path after the function's name; and what stands before it."""
+    if not uri.startswith(_VERSIONS):
+        return uri, ""
+    parts = uri.split("/", 5)
+    last, mark, query = parts[4].partition("?")
+    base = "/".join([*parts[:4], last]) + "/"
+    return ("/" + parts[5] if len(parts) > 5 else "/" + mark + query), base
+
+
+def described(body: bytes) -> tuple[str, str, str]:
+    """The fault that an error document tells."""
+    try:
+        told = json.loads(body)
+        return "UNHANDLED", str(told.get("errorMessage", ""))[:1000], str(told.get("errorType", ""))[:200]
+    except (ValueError, AttributeError):
+        return "UNHANDLED", body[:1000].decode("utf-8", "replace"), ""
+
+
+def as_base64(value: Any) -> str:
+    return base64.b64encode(json.dumps(value).encode()).decode()

@@ -1,0 +1,123 @@
+"""Starts the user's program beside the bridge, in the same sandbox but for the network, and knows when it ends."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import enter
+import kernel
+import loopback
+
+
+class Program:
+    """The user's program. `listener`: where its calls for sockets are told, -1 if they are not."""
+
+    def __init__(self, pid: int, door: socket.socket, listener: int, *, own: bool) -> None:
+        self.pid = pid
+        self.listener = listener
+        self.own = own
+        """Whether the bridge has a loopback of its own."""
+        self.on_exit: Callable[[int], None] = lambda _: None
+        self._door = door
+
+    def run(self, command: list[str], environment: dict[str, str], folder: str) -> None:
+        """Let it go."""
+        texts = [folder, str(len(command)), *command, *("%s=%s" % each for each in environment.items())]
+        with self._door:
+            self._door.sendall("\0".join(texts).encode("utf-8", "surrogateescape"))
+
+    def reap(self) -> None:
+        """Some child of this process has ended: the program itself, or what it has left behind."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.pid:
+                self.on_exit(os.waitstatus_to_exitcode(status))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Signal it, if it is still there."""
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            return
+
+
+def prepare(cage: enter.Cage, wish: dict[str, Any]) -> Program:
+    """Fork the process that is to be the program, and settle: both have given everything up when this returns."""
+    cage.prepare(wish)
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        ours.close()
+        _become(cage, wish, theirs)
+    theirs.close()
+    own = False
+    if cage.has_namespaces and wish["network"] and loopback.can_notify():
+        kernel.unshare(kernel.NEWNET)
+        kernel.raise_loopback()
+        own = True
+    cage.give_up(wish, "bridge")
+    if kernel.LINUX:
+        kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the program has the same user
+    return Program(pid, ours, _receive(ours), own=own or bool(wish and cage.has_namespaces))
+
+
+def _become(cage: enter.Cage, wish: dict[str, Any], door: socket.socket) -> NoReturn:
+    """In the child: settle, wait for the word, and be the program."""
+    try:
+        os.closerange(3, door.fileno())
+        os.closerange(door.fileno() + 1, 64)
+        rights = _watched(wish)
+        cage.give_up(wish)
+        door.sendmsg([b"w"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", rights))] if rights else [])
+        for descriptor in rights:
+            os.close(descriptor)
+        _execute(door)
+    except OSError as error:
+        os.write(2, ("the program can not be started: %s\n" % error).encode())
+    os._exit(127)
+
+
+def _watched(wish: dict[str, Any]) -> list[int]:
+    """The descriptor by which calls for sockets are told; none where that is not needed or not possible."""
+    if not loopback.can_notify() or not wish.get("network", True):
+        return []
+    try:
+        return [loopback.watch()]
+    except OSError:
+        return []
+
+
+def _execute(door: socket.socket) -> NoReturn:
+    data = b""
+    while piece := door.recv(65536):
+        data += piece
+    door.close()
+    folder, count, *texts = data.decode("utf-8", "surrogateescape").split("\0")
+    command, variables = texts[: int(count)], texts[int(count) :]
+    environment = dict(each.split("=", 1) for each in variables)
+    os.chdir(folder)
+    for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.environ["PATH"] = environment.get("PATH", os.defpath)  # by which the program is looked for
+    os.execvpe(command[0], command, environment)  # noqa: S606  that is what it is for
+
+
+def _receive(door: socket.socket) -> int:
+    """What the child sends when it has settled; -1 if its calls are not told."""
+    descriptors = array.array("i")
+    word, ancillary, _, _ = door.recvmsg(1, socket.CMSG_SPACE(descriptors.itemsize))
+    if not word:
+        os._exit(1)  # it has said why in its output
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    return descriptors[0] if descriptors else -1

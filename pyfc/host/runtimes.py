@@ -56,6 +56,10 @@ class Runtime:
     """Whether its workers start the user's own server (FC's custom runtime)."""
     pulls: tuple[str, ...]
     """Those of its names whose programs ask for their calls instead of listening."""
+    is_required: bool
+    """Whether a machine on which pyfc is tested must have its interpreter."""
+    lacks: Mapping[str, str]
+    """Cases of the conformance kit that it does not pass, with the reason."""
     refused: Mapping[str, str]
     """Names it knows and will not run, with the reason and what to do."""
 
@@ -91,6 +95,8 @@ def _read(path: Path) -> Runtime:
         compiles=table.get("compiles", False),
         serves=table.get("serves", False),
         pulls=tuple(table.get("pulls", [])),
+        is_required=table.get("required", True),
+        lacks=table.get("lacks", {}),
         refused=table.get("refused", {}),
     )
 

@@ -97,8 +97,8 @@ class Bridge:
         if health:
             await asyncio.sleep(health["initialDelaySeconds"])
             successes = 0
-            while (successes := successes + 1 if await self._is_healthy() else 0) < health["successThreshold"]:
-                await asyncio.sleep(health["periodSeconds"])  # noqa: ASYNC110  what it waits for is another program
+            while (successes := successes + 1 if await self._is_healthy() else 0) < health["successThreshold"]:  # noqa: ASYNC110
+                await asyncio.sleep(health["periodSeconds"])
             self._spawn(self._look_after())
         self._started()
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import resource
 import socket
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Self
@@ -34,7 +35,7 @@ from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.registry import Registry
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.memory import MemoryStore
-from pyfc.supervisor.birth import packages
+from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
 
 _BACKLOG = 2048
@@ -80,7 +81,10 @@ class App:
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
         bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
-        shown = packages(settings, debugs=bool(settings.debug))
+        shown = packages(runtimes.base, sys.executable, settings, debugs=False)
+        if settings.debug and not shown:
+            with contextlib.suppress(InvalidArgument):  # `deploy` tells who needs it
+                shown = debugger(runtimes.base)
         self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
@@ -110,6 +114,10 @@ class App:
         """Serve `project`. Returns when every function of it can be called. `changed`: what has changed on disk since
         the last time, if that is known.
         """
+        for declaration in project.functions:
+            runtime = self.runtimes.get(declaration.function.runtime)
+            if runtime is not None and runtime.debugger and declaration.function.is_called(self.settings.debug):
+                debugger(runtime)
         if self.settings.reload:
             await self.supervisor.prepared()
             self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed

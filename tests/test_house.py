@@ -30,9 +30,9 @@ MAP = (ROOT / "pyfc" / "README.md").read_text(encoding="utf-8")
 WIRE = (ROOT / "runtimes" / "README.md").read_text(encoding="utf-8")
 SOURCES = [
     path
-    for folder in ("pyfc", "runtimes/python")
+    for folder in ("pyfc", "runtimes/python", "runtimes/custom")
     for path in sorted((ROOT / folder).rglob("*.py"))
-    if "template" not in path.parts
+    if not {"template", "conformance"} & set(path.parts)
 ]
 
 

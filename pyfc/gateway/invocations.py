@@ -27,7 +27,7 @@ from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
 from pyfc.supervisor.supervisor import Table
-from pyfc.triggers.http import Config, Response, from_event, header_lines, to_event, translate
+from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
 VERSIONS = (b"2016-08-15", b"2021-04-06")
 _KNOWN_HOSTS = 64
@@ -41,7 +41,7 @@ class Invocations:
     """The call paths of one server."""
 
     def __init__(self, settings: Settings, guard: Guard, journal: Journal, *, is_local: bool) -> None:
-        self._settings = settings
+        self.settings = settings
         self._guard = guard
         self._journal = journal
         self._is_local = is_local
@@ -128,11 +128,6 @@ class Invocations:
         if not journal.inbox:
             journal.wake()
         journal.inbox.append(CallRecord(_wall(), function, call, status, result, error))
-
-    @property
-    def settings(self) -> Settings:
-        """The server's settings."""
-        return self._settings
 
 
 class _Reply:
@@ -320,7 +315,7 @@ class HttpReply(_Reply):
         lines = ""
         if fault is None:
             try:
-                lines = header_lines(answer)
+                lines = _header_lines(answer)
             except ValueError as error:
                 fault = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
         if fault is not None:
@@ -339,7 +334,7 @@ class HttpReply(_Reply):
         assert place is not None
         answer = Response(head.status, head.headers or [], b"")
         try:
-            lines = header_lines(answer)
+            lines = _header_lines(answer)
         except ValueError as error:
             self.invalid = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
             stream.cancel()
@@ -387,3 +382,18 @@ class HttpReply(_Reply):
         )
         has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
         self.exchange.respond(head, answer.body if has_body else b"")
+
+
+def _header_lines(answer: Response) -> str:
+    """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
+    if not 200 <= answer.status <= 599:
+        raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")
+    lines = ""
+    for name, value in answer.headers:
+        if not TOKEN.fullmatch(name) or not FIELD.fullmatch(value):
+            text = f"invalid response header {name!r}: {value!r}"[:500]
+            raise ValueError(f"{text}; it must be one line of Latin-1 text")
+        lower = name.lower()
+        if lower not in NOT_SETTABLE and not lower.startswith("x-fc-"):
+            lines += f"{name}: {value}\r\n"
+    return lines

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import site
+import sys
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,58 +64,69 @@ def birth(
     sandbox: Sandbox,
 ) -> Birth:
     """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered."""
-    code, cache = sandbox.places(artefact)
     is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
     wish = sandbox.wish(artefact, function.limits, interpreter, network=network)
-    concurrency = function.limits.instance_concurrency
-    init = frames.Init(
-        handler=function.handler,
-        initializer=function.initializer,
-        code=code,
-        environment={**({"PYTHONPATH": code} if runtime.serves else {}), **_environment(function, code, settings)},
-        context=_context(service, function, settings),
-        packages=packages(settings, debugs=is_debugged),
-        cache=cache,
-        source=artefact.source,
-        concurrency=concurrency,
-        mark=os.urandom(_MARK).hex() if runtime.marks and concurrency == 1 else "",
-        sandbox=wish,
-        template={},
-        hooks=_hooks(function),
-        debug_port=settings.debug_port if is_debugged else 0,
-        program=_program(function, runtime),
+    init = _init(service, function, artefact, runtime, settings, sandbox.places(artefact))._replace(
+        sandbox=wish, packages=packages(runtime, interpreter, settings, debugs=is_debugged)
     )
 
     def confine(cell: Cell) -> dict[str, Any]:
         return sandbox.confine(wish, cell, function.limits)
 
     bears = runtime.templates and not is_debugged
-    template = _template(function, artefact, init, confine, settings) if bears else None
-    return Birth(
-        spec=LaunchSpec(
-            runtime=runtime,
-            interpreter=interpreter,
-            limits=LIMITS,
-            program=ProgramSpec(
-                environment=init.environment,
-                confine=confine,
-                size=function.limits,
-                needs_start=not network or any(name in function.environment_variables for name in runtime.early),
-            ),
-            template=template,
+    spec = LaunchSpec(
+        runtime=runtime,
+        interpreter=interpreter,
+        limits=LIMITS,
+        program=ProgramSpec(
+            environment=init.environment,
+            confine=confine,
+            size=function.limits,
+            needs_start=not network or any(name in function.environment_variables for name in runtime.early),
         ),
+        template=_template(function, artefact, init, confine, settings) if bears else None,
+    )
+    load_timeout = settings.program_timeout if runtime.serves else settings.load_timeout
+    return Birth(
+        spec=spec,
         init=init,
-        load_timeout=float(UNLIMITED)
-        if is_debugged
-        else settings.program_timeout
-        if runtime.serves
-        else settings.load_timeout,
+        load_timeout=float(UNLIMITED) if is_debugged else load_timeout,
         initialization_timeout=float(function.limits.initialization_timeout),
         maximum_result=settings.maximum_result,
         pre_freeze_timeout=float(function.pre_freeze.timeout),
         pre_stop_timeout=float(function.pre_stop.timeout),
         confine=confine,
+    )
+
+
+def _init(
+    service: Service,
+    function: Function,
+    artefact: Artefact,
+    runtime: Runtime,
+    settings: Settings,
+    places: tuple[str, str],
+) -> frames.Init:
+    """What every instance is told, but for its sandbox and the packages that are not its own."""
+    code, cache = places
+    concurrency = function.limits.instance_concurrency
+    return frames.Init(
+        handler=function.handler,
+        initializer=function.initializer,
+        code=code,
+        environment={**({"PYTHONPATH": code} if runtime.serves else {}), **_environment(function, code, settings)},
+        context=_context(service, function, settings),
+        packages=[],
+        cache=cache,
+        source=artefact.source,
+        concurrency=concurrency,
+        mark=os.urandom(_MARK).hex() if runtime.marks and concurrency == 1 else "",
+        sandbox={},
+        template={},
+        hooks=_hooks(function),
+        debug_port=settings.debug_port if function.is_called(settings.debug) else 0,
+        program=_program(function, runtime),
     )
 
 
@@ -233,18 +245,19 @@ def paused(function: Function) -> Function:
     return dataclasses.replace(function, limits=limits, maximum_instance_count=1)
 
 
-def packages(settings: Settings, *, debugs: bool) -> list[str]:
+def packages(runtime: Runtime, interpreter: str, settings: Settings, *, debugs: bool) -> list[str]:
     """Folders with packages that are no function's own and may be imported. Raises InvalidArgument."""
-    if settings.site_packages:
+    if settings.site_packages and interpreter == sys.executable:
         return site_packages()
-    return _debugger() if debugs else []
+    return debugger(runtime) if debugs and runtime.debugger else []
 
 
-def _debugger() -> list[str]:
-    """The folder with debugpy. Raises InvalidArgument if it is not installed."""
-    found = importlib.util.find_spec("debugpy")
+def debugger(runtime: Runtime) -> list[str]:
+    """The folder with what debugging functions of `runtime` needs. Raises InvalidArgument if it is not installed."""
+    found = importlib.util.find_spec(runtime.debugger)
     if found is None or found.origin is None:
-        raise InvalidArgument(message="--debug needs debugpy beside pyfc: pip install debugpy")
+        name = runtime.debugger
+        raise InvalidArgument(message=f"--debug needs {name} beside pyfc: pip install {name}")
     return [str(Path(found.origin).parents[1])]
 
 

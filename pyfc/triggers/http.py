@@ -22,12 +22,12 @@ from pyfc.model.invocation import HttpRequest
 _NOT_PASSED_ON = frozenset({
     "connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect",
 })  # fmt: skip
-_NOT_SETTABLE = frozenset({
+NOT_SETTABLE = frozenset({
     "connection", "content-length", "date", "keep-alive", "server", "upgrade", "transfer-encoding", "trailer",
 })  # fmt: skip
 """Response headers that are the platform's, beside all that begin with x-fc-."""
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 """What a header's name and value may be."""
@@ -136,18 +136,3 @@ def _structured(answer: dict[str, Any]) -> Response:
     for name, value in dict(answer.get("headers") or {}).items():
         headers += [(str(name), str(item)) for item in (value if isinstance(value, list) else [value])]
     return Response(int(answer["statusCode"]), headers, data)
-
-
-def header_lines(answer: Response) -> str:
-    """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
-    if not 200 <= answer.status <= 599:
-        raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")
-    lines = ""
-    for name, value in answer.headers:
-        if not _TOKEN.fullmatch(name) or not _FIELD.fullmatch(value):
-            text = f"invalid response header {name!r}: {value!r}"[:500]
-            raise ValueError(f"{text}; it must be one line of Latin-1 text")
-        lower = name.lower()
-        if lower not in _NOT_SETTABLE and not lower.startswith("x-fc-"):
-            lines += f"{name}: {value}\r\n"
-    return lines

@@ -68,7 +68,7 @@ class Init(NamedTuple):
     traces: bool = False
     """Ready's payload is a tree of what was imported and how long it took: JSON, [[name, seconds, [...]], ...]."""
     program: dict[str, Any] = {}  # noqa: RUF012  never changed
-    """Of a custom runtime: `command`; `port` where it listens; `pulls`, whether it asks for its calls instead; `health`,
+    """Of a custom runtime: `command`; `port` where it listens; `pulls`, if it asks for its calls instead; `health`,
     FC's customHealthCheckConfig.
     """
 

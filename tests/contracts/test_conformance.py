@@ -8,7 +8,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,7 +118,7 @@ def test_a_call_has_its_own_output(kit: Server) -> None:
 def test_the_initializer_has_run_before_the_first_call(kit: Server) -> None:
     answer = invoke(kit, "init")
 
-    assert answer.body == b"initialized"
+    assert answer.body == b"initialized", answer.body
     assert "FC Initialize Start" in log_of(answer)
 
 
@@ -183,8 +182,9 @@ def test_an_answer_in_pieces_arrives_in_pieces(kit: Server, has: Callable[[str],
     with kit.connect() as connection:
         connection.sendall(b"GET /2016-08-15/proxy/kit/stream HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         seen = b""
-        while b"one" not in seen:
-            seen += connection.recv(65536)
+        while b"one" not in seen and (piece := connection.recv(65536)):
+            seen += piece
+        assert b"one" in seen
         assert b"two" not in seen
         while piece := connection.recv(65536):
             seen += piece

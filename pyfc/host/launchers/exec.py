@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import signal
 from collections import Counter
@@ -36,6 +37,7 @@ class ExecLauncher:
         self._spares_wanted = spares
         self._spares: dict[_Key, Spares] = {}
         self._holders: Counter[_Key] = Counter()
+        self._greetings: set[asyncio.Future[None]] = set()
 
     def hold(self, spec: LaunchSpec) -> None:
         """A function is served whose instances may be spares."""
@@ -101,7 +103,23 @@ class ExecLauncher:
             size=program.size,
             needs_start=False,
         )
-        return await self._execute(spec, nobody)
+        worker = await self._execute(spec, nobody)
+        await self._said_hello(worker)
+        return worker
+
+    async def _said_hello(self, worker: Worker) -> None:
+        """Return when a program has said Hello, which waits in its pipe; or has ended, or is of no use any more. Before
+        that it may not even be in its own namespaces, and what is shown to it would be shown to everybody.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._greetings.add(future)
+        loop.add_reader(worker.incoming, _settle, future)
+        try:
+            await future
+        finally:
+            loop.remove_reader(worker.incoming)
+            self._greetings.discard(future)
 
     async def _execute(self, spec: LaunchSpec, program: ProgramSpec) -> Worker:
         zygote = await self._fork.zygote(self._base)
@@ -126,7 +144,14 @@ class ExecLauncher:
         """See Launcher. The zygote, which is the fork launcher's, ends the programs."""
         for spares in self._spares.values():
             spares.drop()
+            for future in self._greetings:
+                _settle(future)
             await spares.close()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _program(spec: LaunchSpec) -> ProgramSpec:

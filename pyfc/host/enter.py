@@ -14,6 +14,7 @@ The zygote loads this file by its path. What is taken away here can not be had b
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import resource
@@ -116,7 +117,7 @@ class Cage:
         self.give_up(wish)
 
     def prepare(self, wish: dict[str, Any]) -> None:
-        """The first part of `settle`: what takes rights, and what a process shares with those that it forks next."""
+        """The first part of `settle`: what takes rights."""
         if self.mode == "off":
             return
         if self.has_namespaces:
@@ -125,11 +126,11 @@ class Cage:
         if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing and not is_template:
             # In which nobody else's processes count; outside, the limit of now goes on, so the new one is set after.
             kernel.unshare_user(0, self.inside)
-        if "landlock" not in self.missing:
-            kernel.landlock(wish["read"], wish["write"])
 
     def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
-        """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker."""
+        """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker; a bridge has
+        its own, and looks after a program, as nobody could from inside of another Landlock.
+        """
         if self.mode == "off":
             return
         for name, value in wish["limits"].items():
@@ -142,6 +143,8 @@ class Cage:
             kernel.drop_capabilities()
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else it could not look at its own /proc/self
             self._die_with_the_zygote()  # a change of user has undone it
+        if "landlock" not in self.missing and filter_name != "bridge":
+            kernel.landlock(wish["read"], wish["write"])
         if "seccomp" not in self.missing:
             usual = "own" if self.has_namespaces else "shared" if wish["network"] else "offline"
             kernel.load_filter(self._filters[filter_name or ("template" if wish.get("template") else usual)])
@@ -167,6 +170,10 @@ class Cage:
         trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["digest"]}
         if wish["packages"]:
             trees["/packages"] = "/packages/" + wish["packages"]
+        with open("/proc/self/fdinfo/%d" % pidfd, encoding="ascii") as file:
+            pid = int(file.read().partition("Pid:")[2].split()[0])
+        if os.stat("/proc/%d/ns/mnt" % pid) == os.stat("/proc/self/ns/mnt"):
+            raise OSError(errno.EPERM, "it has no namespace of its own yet")
         made = {place: mounts.tree(root.HIDDEN + path) for place, path in trees.items()}
         own = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         try:

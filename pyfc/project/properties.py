@@ -29,7 +29,7 @@ _FUNCTION_LATER = (
 FUNCTION = (
     "name", "functionName", "description", "handler", "runtime", "codeUri", "code", "initializer", "memorySize",
     "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables",
-    "instanceLifecycleConfig", "caPort", "customRuntimeConfig", "customHealthCheckConfig", *_FUNCTION_LATER,
+    "instanceLifecycleConfig", "caPort", "cAPort", "customRuntimeConfig", "customHealthCheckConfig", *_FUNCTION_LATER,
 )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ def _program(field: Field) -> Program:
     config = field.get("customRuntimeConfig")
     config = config if config is not None and config.is_mapping() else None
     command = [*_words(config, "command"), *_words(config, "args")]
-    port = (config.get("port") if config is not None else None) or field.get("caPort")
+    port = (config.get("port") if config is not None else None) or field.get("caPort") or field.get("cAPort")
     health = config.get("healthCheckConfig") if config is not None else None
     health = health or field.get("customHealthCheckConfig")
     return Program(

@@ -1,0 +1,309 @@
+"""Custom runtimes: a server of the user's, and go1 programs, which ask for their calls."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import MODES, Server, impossible, server_in_mode, template, wait_until
+
+PYTHON = """#!/usr/bin/env python3
+import json, os, socket, sys, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.reply(200, *self.answer(body))
+
+    def do_GET(self):
+        self.do_POST()
+
+    def answer(self, body):
+        if body == b"die":
+            os._exit(7)
+        if body == b"itself":
+            return [urllib.request.urlopen("http://localhost:9000/inner").read()]
+        if body.startswith(b"reach "):
+            try:
+                with socket.create_connection(("127.0.0.1", int(body.split()[1])), 2):
+                    return [b"reached"]
+            except OSError as error:
+                return [type(error).__name__.encode()]
+        if self.path == "/inner":
+            return [b"from inside"]
+        return [json.dumps({"path": self.path, "headers": dict(self.headers), "body": body.decode(),
+                            "pid": os.getpid(), "ppid": os.getppid(), "port": self.server.server_port}).encode()]
+
+    def reply(self, status, body, *headers):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+ThreadingHTTPServer(("0.0.0.0", 9000), Handler).serve_forever()
+"""
+OLD = """#!/usr/bin/env python3
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body * 2)
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer(("", 8080), Handler).serve_forever()
+"""
+SICK = """#!/usr/bin/env python3
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+began = time.monotonic()
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(503 if time.monotonic() - began < 1 else 200)
+        self.end_headers()
+
+    def do_POST(self):
+        self.do_GET()
+        self.wfile.write(b"%d" % (time.monotonic() - began >= 1))
+
+    def log_message(self, *_):
+        pass
+
+HTTPServer(("", 9000), Handler).serve_forever()
+"""
+FILES = {
+    "python/bootstrap": PYTHON,
+    "old/start.py": OLD,
+    "sick/bootstrap": SICK,
+    "gone/bootstrap": "#!/bin/sh\necho leaving\nexit 3\n",
+    "deaf/bootstrap": "#!/bin/sh\nexec sleep 100\n",
+    "none/readme": "nothing to start\n",
+}
+
+
+def project() -> dict[str, str]:
+    custom = {"Runtime": "custom", "Handler": "index.handler", "Timeout": 10}
+    functions: dict[str, dict[str, Any]] = {
+        name: {**custom, "CodeUri": f"./{name}"} for name in ("python", "gone", "deaf", "none")
+    }
+    functions["second"] = {**custom, "CodeUri": "./python"}
+    functions["web"] = {**custom, "CodeUri": "./python", "http": ["GET", "POST"], "InstanceConcurrency": 5}
+    functions["old"] = {
+        **custom, "Runtime": "custom.debian10", "CodeUri": "./old", "CAPort": 8080,
+        "CustomRuntimeConfig": {"Command": ["python3"], "Args": ["start.py"]},
+    }  # fmt: skip
+    check = {"httpGetUrl": "/health", "periodSeconds": 1, "initialDelaySeconds": 0}
+    functions["sick"] = {**custom, "CodeUri": "./sick", "CustomHealthCheckConfig": check}
+    return {**FILES, "template.yml": template(functions, "own")}
+
+
+@pytest.fixture(scope="module", params=MODES)
+def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if why := impossible(request.param):
+        pytest.skip(why)
+    scratch = tmp_path_factory.mktemp("custom")
+    for name, text in project().items():
+        path = scratch / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    server = server_in_mode(request.param, scratch, {}, PYFC_PROGRAM_TIMEOUT="5")
+    yield server
+    assert server.stop()[0] == 0
+
+
+def test_an_event_is_posted_with_fcs_headers(own: Server) -> None:
+    answer = own.invoke("own/python", b"hi")
+
+    told = answer.json
+    assert (told["path"], told["body"]) == ("/invoke", "hi")
+    assert told["headers"]["x-fc-request-id"] == answer.headers["X-Fc-Request-Id"]
+    assert told["headers"]["x-fc-function-name"] == "python"
+    assert told["headers"]["content-type"] == "application/octet-stream"
+
+
+def test_every_instance_listens_on_the_same_port_and_finds_itself_there(own: Server) -> None:
+    both = [own.invoke(f"own/{name}").json["pid"] for name in ("python", "second")]
+
+    assert all(both)
+    answer = own.invoke("own/python", b"itself")
+    assert answer.body == b"from inside", answer.body
+    assert own.invoke("own/second", b"itself").body == b"from inside"
+
+
+def test_it_still_reaches_the_network(own: Server) -> None:
+    assert own.invoke("own/python", b"reach %d" % own.port).body == b"reached"
+
+
+def test_a_server_of_http_1_0_on_another_port_with_a_command_of_its_own_works(own: Server) -> None:
+    for text in (b"ab", b"cd"):
+        assert own.invoke("own/old", text).body == text * 2
+
+
+def test_a_request_of_a_client_comes_as_it_was_sent(own: Server) -> None:
+    answer = own.request("POST", "/2016-08-15/proxy/own/web/a%20b/c?x=1", b"body", {"X-Own": "1"})
+
+    assert answer.json["path"] == "/a%20b/c?x=1"
+    assert answer.json["headers"]["x-own"] == "1"
+    assert answer.json["headers"]["x-fc-control-path"] == "/http-invoke"
+    assert answer.json["headers"]["x-fc-base-path"] == "/2016-08-15/proxy/own/web/"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("gone", "CAExited", "the custom runtime exited with status 3 before it listened"),
+        ("none", "CAExited", "the custom runtime exited with status 127 before it listened"),
+        ("deaf", "FunctionNotStarted", "the custom runtime does not listen on port 9000 after 5 seconds"),
+    ],
+)
+def test_a_program_that_does_not_serve_has_fcs_error(own: Server, name: str, code: str, message: str) -> None:
+    answer = own.invoke(f"own/{name}")
+
+    assert (answer.status, answer.json) == (412, {"ErrorCode": code, "ErrorMessage": message})
+
+
+def test_a_program_that_ends_fails_its_call_and_the_next_one_gets_another(own: Server) -> None:
+    answer = own.invoke("own/python", b"die")
+
+    assert (answer.status, answer.json["ErrorCode"]) == (412, "CAExited")
+    assert own.invoke("own/python", b"hi").status == 200
+
+
+def test_a_health_check_is_waited_for(own: Server) -> None:
+    assert own.invoke("own/sick").body == b"1"
+
+
+def test_nothing_is_left_of_it(own: Server) -> None:
+    own.invoke("own/python")
+    programs = [each for each in own.processes() if "bootstrap" in " ".join(each.cmdline())]
+    assert programs
+
+    assert own.stop()[0] == 0
+
+    wait_until(lambda: not [each for each in programs if each.is_running()], "the end of the programs")
+
+
+GO = r"""
+package main
+
+import ("bytes"; "encoding/base64"; "encoding/json"; "fmt"; "io"; "net/http"; "os")
+
+func main() {
+	base := "http://" + os.Getenv("FC_RUNTIME_API") + "/2020-11-11/runtime/invocation/"
+	initialized := false
+	for {
+		call, err := http.Get(base + "next")
+		if err != nil { panic(err) }
+		event, _ := io.ReadAll(call.Body)
+		call.Body.Close()
+		for _, name := range []string{"deadline", "timeout"} {
+			if call.Header.Get("x-fc-function-" + name) == "" { panic(name) }
+		}
+		kind, result := "response", []byte(fmt.Sprint(string(event), " ", initialized))
+		if call.Header.Get("x-fc-function-type") == "1" { initialized = true }
+		if string(event) == "fail" { kind, result = "error", []byte(`{"errorMessage":"no","errorType":"Refused"}`) }
+		if string(event) == "big" { result = bytes.Repeat([]byte("x"), 3000000) }
+		answer, _ := http.NewRequest("POST", base+call.Header.Get("x-fc-request-id")+"/"+kind, bytes.NewReader(result))
+		if params := call.Header.Get("x-fc-http-params"); params != "" {
+			text, _ := base64.StdEncoding.DecodeString(params)
+			var request map[string]any
+			json.Unmarshal(text, &request)
+			headers := map[string][]string{"X-Path": {fmt.Sprint(request["path"])}}
+			head, _ := json.Marshal(map[string]any{"status": 201, "headersMap": headers})
+			answer.Header.Set("x-fc-http-params", base64.StdEncoding.EncodeToString(head))
+		}
+		told, err := http.DefaultClient.Do(answer)
+		if err != nil || told.StatusCode != 200 { panic("not taken") }
+		io.Copy(io.Discard, told.Body)
+		told.Body.Close()
+	}
+}
+"""
+
+
+def compiler() -> str | None:
+    return shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+
+
+@pytest.mark.skipif(compiler() is None, reason="Go is not installed")
+def test_a_go1_program_asks_for_its_calls(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (tmp_path / "main.go").write_text(GO)
+    go = compiler()
+    assert go is not None
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
+    subprocess.run([go, "build", "-o", str(folder / "main"), str(tmp_path / "main.go")], check=True, env=environment)
+    common = {"Runtime": "go1", "Handler": "main", "Timeout": 10}
+    functions: dict[str, dict[str, Any]] = {
+        "event": {**common, "Initializer": "init"},
+        "web": {**common, "http": ["GET"]},
+    }
+    (folder / "template.yml").write_text(template(functions, "go"))
+    server = Server(folder, tmp_path / "data")
+    try:
+        assert server.invoke("go/event", b"hi").body == b"hi true"
+        failed = server.invoke("go/event", b"fail")
+        assert (failed.headers["X-Fc-Error-Type"], failed.json["errorType"]) == ("UnhandledInvocationError", "Refused")
+        assert len(server.invoke("go/event", b"big").body) == 3_000_000
+        answer = server.request("GET", "/2016-08-15/proxy/go/web/some/path")
+        assert (answer.status, answer.headers["X-Path"]) == (201, "/some/path")
+    finally:
+        assert server.stop()[0] == 0
+
+
+def test_a_container_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    document = template({"f": {"Runtime": "custom-container", "CustomContainerConfig": {"Image": "nginx"}}})
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "template.yml").write_text(document)
+    server = Server(tmp_path / "project", tmp_path / "data")
+    try:
+        answer = server.invoke("demo/f")
+        assert answer.status == 400
+        assert "pyfc runs no containers" in answer.json["ErrorMessage"]
+        assert any("customRuntimeConfig.command" in note for note in server.ready["notes"])
+    finally:
+        server.stop()
+
+
+def test_a_wrong_configuration_names_its_line(tmp_path: Path) -> None:
+    from pyfc.errors import ProjectError
+    from pyfc.project.load import load
+
+    (tmp_path / "template.yml").write_text(
+        textwrap.dedent("""
+        ROSTemplateFormatVersion: '2015-09-01'
+        Transform: 'Aliyun::Serverless-2018-04-03'
+        Resources:
+          demo:
+            Type: 'Aliyun::Serverless::Service'
+            f:
+              Type: 'Aliyun::Serverless::Function'
+              Properties:
+                Runtime: custom
+                CAPort: 99999
+        """).lstrip()
+    )
+
+    with pytest.raises(ProjectError, match=r"template.yml:10.*CAPort"):
+        load(tmp_path)

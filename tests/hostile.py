@@ -4,7 +4,7 @@
 
 Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one who may not.
 With ` copies` after it every instance is a copy of a template; with ` import` each attack runs when its module is
-imported, in a template first and then in an instance of its own.
+imported, in a template first and then in an instance of its own; ` node` and ` custom` are other runtimes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,22 @@ import psutil
 from support import FUNCTIONS, MODES, UID, Server, impossible, is_keeper, server_in_mode, template, wait_until
 
 AT_ONCE = 4
-ALL_MODES = (*MODES, "root copies", "user copies", "root import", "user import")
+ALL_MODES = (
+    *MODES, "root copies", "user copies", "root import", "user import", *(f"{mode} node" for mode in MODES),
+    *(f"{mode} custom" for mode in MODES),
+)  # fmt: skip
+IN_SUITE = (
+    *MODES,
+    "root copies",
+    "user copies",
+    "root import",
+    "user import",
+    "root node",
+    "user custom",
+    "plain node",
+)
+"""Those that every run of the tests takes; `python tests/hostile.py` takes all."""
+RUNTIMES = {"node": "nodejs", "custom": "custom"}
 KEY = 0x50594643
 _SOURCE = FUNCTIONS / "hostile"
 
@@ -121,6 +136,8 @@ def run(mode: str) -> Report:
         outcomes, failures, calls = _attack(server, json.dumps(there).encode())
         left = _left(server, base) + [f"{path}/escaped" for path in OF_ALL if Path(path, "escaped").exists()]
         errors = server.stop()[1]
+    if way in RUNTIMES:  # the parent of what attacks is the worker of its own instance
+        outcomes = [each._replace(escaped=[e for e in each.escaped if e != "parent: True"]) for each in outcomes]
     return Report(outcomes, failures, calls, left, errors)
 
 
@@ -141,11 +158,12 @@ def _server(mode: str, scratch: Path, way: str) -> Server:
     source = (_SOURCE / "index.py").read_text()
     files = {
         **({"index.py": AT_IMPORT, "attacks.py": source} if way == "import" else {"index.py": source}),
+        **{name: (_SOURCE / name).read_text() for name in ("index.js", "bootstrap")},
         "healthy/index.py": "def handler(event, context):\n    return event\n",
-        "template.yml": _template(scratch if way == "import" else None),
+        "template.yml": _template(scratch if way == "import" else None, RUNTIMES.get(way, "python3")),
     }
     way_settings = {
-        "PYFC_TEMPLATES": "first" if way else "off",
+        "PYFC_TEMPLATES": "first" if way in {"copies", "import"} else "off",
         **({"PYFC_LOAD_TIMEOUT": "3"} if way == "import" else {}),
     }
     server = server_in_mode(mode, scratch, files, PYFC_CANARY="1", PYFC_IDLE_TIMEOUT="1", **way_settings)
@@ -155,19 +173,20 @@ def _server(mode: str, scratch: Path, way: str) -> Server:
     return server
 
 
-def _template(scratch: Path | None) -> str:
+def _template(scratch: Path | None, runtime: str) -> str:
     """The functions; with `scratch` they attack when they are imported, what can be known before there is a server."""
     functions: dict[str, dict[str, Any]] = {}
     for name in handlers():
         if name != "network":
-            functions[name] = {"Handler": f"index.{name}", "Timeout": 10 if name in SLOW else 1}
+            timeout = 10 if name in SLOW else 1
+            functions[name] = {"Handler": f"index.{name}", "Timeout": timeout, "Runtime": runtime}
             if scratch is not None:
                 variables = {"ATTACK": name, "THERE": json.dumps(_known(scratch))}
                 functions[name] |= {"Handler": "index.handler", "EnvironmentVariables": variables}
     document = json.loads(template(functions, "hostile"))
     healthy = {"echo": {"CodeUri": "./healthy", "Timeout": 60}}
     document["Resources"] |= json.loads(template(healthy, "healthy"))["Resources"]
-    network: dict[str, Any] = {"Handler": "index.network"}
+    network: dict[str, Any] = {"Handler": "index.network", "Runtime": runtime}
     if scratch is not None:
         variables = {"ATTACK": "network", "THERE": json.dumps(_known(scratch))}
         network = {"Handler": "index.handler", "EnvironmentVariables": variables}
@@ -251,7 +270,7 @@ def _attack(server: Server, event: bytes) -> tuple[list[Outcome], list[str], int
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             alone = LAYERS["processes"]  # two of these at once keep two processors busy with ending them for a minute
-            outcomes = [_one(server, name, event) for name in alone]
+            outcomes = [_alone(server, name, event) for name in alone]
             others = [name for name in handlers() if name not in alone]
             outcomes += pool.map(lambda name: _one(server, name, event), others)
     finally:
@@ -260,10 +279,19 @@ def _attack(server: Server, event: bytes) -> tuple[list[Outcome], list[str], int
     return outcomes, failures, calls
 
 
+def _alone(server: Server, name: str, event: bytes) -> Outcome:
+    """Where a user's processes are counted together, those that have been killed count until they are gone."""
+    outcome = _one(server, name, event)
+    wait_until(lambda: len(_of([UID], 0)) < 50, "the end of a bomb's processes", 60)
+    return outcome
+
+
 def _one(server: Server, name: str, event: bytes) -> Outcome:
     began = time.monotonic()
     answer = server.invoke(f"offline/{name}" if name == "network" else f"hostile/{name}", event)
     took = time.monotonic() - began
+    if answer.status == 412 and answer.json["ErrorCode"] == "CAExited":
+        return Outcome(name, "its instance alone died", [])
     if answer.status != 200:
         return Outcome(name, f"refused: {answer.status} {answer.body[:80]!r}", [])
     try:
@@ -272,6 +300,10 @@ def _one(server: Server, name: str, event: bytes) -> Outcome:
         if answer.body == b"forged":
             return Outcome(name, "its own answer alone", [])
         return Outcome(name, f"answered {answer.body[:40]!r}", [f"answered {answer.body[:40]!r}"])
+    if not isinstance(found, dict):
+        return Outcome(name, f"answered {found!r}", [f"answered {found!r}"])
+    if found.get("errorType") in {"HandlerNotFound", "ImportModuleError", "SyntaxError"}:
+        return Outcome(name, f"refused: {found['errorMessage']}", [])
     if "errorMessage" in found:
         return Outcome(
             name, _fault(found["errorMessage"] or found["errorType"]), [] if took < 20 else [f"took {took:.0f} s"]

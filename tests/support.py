@@ -197,6 +197,7 @@ def server_in_mode(
         path = scratch / "project" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        path.chmod(0o755 if text.startswith("#!") else 0o644)
     if mode != "root" and os.geteuid() == 0:
         os.chown(home, UID, UID)
     uid = UID if os.geteuid() == 0 else os.geteuid()

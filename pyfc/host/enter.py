@@ -65,6 +65,9 @@ class Cage:
             kernel.drop_bounding_set()
         if kernel.LINUX:
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+            kernel.prctl(
+                kernel.PR_SET_CHILD_SUBREAPER, 1
+            )  # what workers leave behind is waited for, and counts no more
 
     def fork(self) -> int:
         """os.fork, in whose child everything of this module but `begin` and `settle` has been done."""

@@ -61,6 +61,8 @@ class Memory:
 
     def peak(self) -> float:
         """Its largest resident size so far in MB (the present one where there is no /proc); 0 if it is gone."""
+        if self._pid < 1:
+            return 0.0  # it had ended before anybody could ask for its number
         try:
             if self._descriptor < 0:
                 return float(psutil.Process(self._pid).memory_info().rss) / _MEGABYTE

@@ -14,7 +14,7 @@ async function find(code, name) {
   const dot = name.lastIndexOf('.');
   if (dot < 1 || dot === name.length - 1) throw new HandlerError(`Invalid handler '${name}'`, 'InvalidHandlerName');
   const file = name.slice(0, dot);
-  const found = await load(path.join(code, file));
+  const [found] = await load(path.join(code, file));
   const handler = member(found, name.slice(dot + 1));
   if (typeof handler === 'function') return handler;
   throw new HandlerError(`Handler '${name.slice(dot + 1)}' is missing on module '${file}'`, 'HandlerNotFound');
@@ -31,16 +31,17 @@ async function load(base) {
   return loaded.get(base);
 }
 
+// In a list: a module may export a function `then`, and is no promise for all that.
 async function loadFile(base) {
   const file = SUFFIXES.map((suffix) => base + suffix).find((each) => fs.existsSync(each));
   if (file === undefined) throw new HandlerError(`Module '${base}.js' is missing.`, 'ImportModuleError');
   try {
-    if (file.endsWith('.mjs')) return await import(pathToFileURL(file));
+    if (file.endsWith('.mjs')) return [await import(pathToFileURL(file))];
     try {
-      return require(file);
+      return [require(file)];
     } catch (error) {
       if (!isModuleSyntax(error)) throw error;
-      return await import(pathToFileURL(file));
+      return [await import(pathToFileURL(file))];
     }
   } catch (error) {
     throw explained(error);

@@ -138,11 +138,13 @@ class Control:
                 pass
         except BlockingIOError:
             pass
-        while self._children:
+        while True:
             ended = _ended_child()
             if ended is None:
                 return
             pid, status, usage = ended
+            if pid not in self._children:
+                continue  # an orphan of a worker's
             self._children.discard(pid)
             peak = usage.ru_maxrss if sys.platform == "darwin" else usage.ru_maxrss * 1024
             self.send(wire.EXITED, 0, (pid, status, peak))
@@ -220,12 +222,18 @@ def _descriptor_limit() -> int:
 def _ended_child() -> tuple[int, int, resource.struct_rusage] | None:
     """A worker that has ended, as from wait4, after the end of all that it left in its process group."""
     if hasattr(os, "waitid"):
-        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        try:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return None
         if ended is None:
             return None
         _kill_group(ended.si_pid)  # its number can not be anybody else's before it is waited for
         return os.wait4(ended.si_pid, 0)
-    pid, status, usage = os.wait4(-1, os.WNOHANG)  # macOS before Python 3.13
+    try:
+        pid, status, usage = os.wait4(-1, os.WNOHANG)  # macOS before Python 3.13
+    except ChildProcessError:
+        return None
     if pid == 0:
         return None
     _kill_group(pid)

@@ -12,12 +12,14 @@ import os
 import resource
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Self
 
 from pyfc.blobs.disk import DiskBlobs
-from pyfc.errors import AccessDenied, AddressInUse, DataFolderInUse, InvalidArgument
+from pyfc.build.builder import Builder, cache_folder
+from pyfc.errors import AccessDenied, AddressInUse, DataFolderInUse, InvalidArgument, PyfcError
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.listener import GatewayServer
@@ -50,6 +52,8 @@ class App:
         self.is_local = is_loopback(settings.host)
         self.port = settings.port
         self._stack = AsyncExitStack()
+        self.on_progress: Callable[[str, str], None] = lambda *_: None
+        """Hears what installers say: (manifest, line)."""
         self._socket: socket.socket | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -93,6 +97,7 @@ class App:
         self.supervisor.start()
         self._bundles = bundles
         self.runtimes = runtimes
+        self._builder = Builder(cache_folder(), lambda source, line: self.on_progress(source, line))
         self._deployer = Deployer(registry, bundles, runtimes, self.supervisor.codes)
         self._build_gateway()
 
@@ -121,10 +126,36 @@ class App:
         if self.settings.reload:
             await self.supervisor.prepared()
             self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed
-        report = await self._deployer.deploy(project)
+        built = await self._build_missing(project)
+        report = (await self._deployer.deploy(project, built))._replace(warnings=self.warnings)
         await self.supervisor.caught_up(report.revision)
         require(self.sandbox)
         return report
+
+    async def _build_missing(self, project: Project) -> dict[Path, list[Path]]:
+        """What the project's functions need and do not bring along, by folder of code. What can not be had is told, and
+        the last good result stands in for it.
+        """
+        self.warnings: list[str] = []
+        found: dict[Path, list[Path]] = {}
+        for declaration in project.functions if self.settings.build else ():
+            folder, runtime = declaration.code, declaration.function.runtime
+            if folder is None or folder in found or self.runtimes.get(runtime) is None:
+                continue
+            try:
+                if not self._builder.missing(folder):
+                    continue
+                await self.supervisor.prepared()
+                self._bundles.links = self.sandbox.has_namespaces
+                interpreter = self.runtimes.interpreter(runtime)
+                assert interpreter is not None
+                made = await self._builder.build(folder, interpreter.path, interpreter.version)
+                found[folder] = [each.folder for each in made]
+            except PyfcError as error:
+                found[folder] = self._builder.last_good(folder)
+                stands_in = "; what was built before is served" if found[folder] else "; the function has to do without"
+                self.warnings.append(f"{error}{stands_in}")
+        return found
 
     def bind(self) -> None:
         """Take the port; `port` is then the real one. Raises AddressInUse."""

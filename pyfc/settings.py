@@ -42,6 +42,9 @@ class Settings:
         flag=True,
         choices=("auto", "required", "off"),
     )
+    build: bool = _setting(
+        True, "Install what functions need and do not bring along (requirements.txt, package.json), once."
+    )
     site_packages: bool = _setting(False, "Let functions import the packages of pyfc's interpreter.", flag=True)
     json: bool = _setting(False, "Print JSON lines for machines instead of tables.", flag=True)
 

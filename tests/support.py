@@ -73,6 +73,7 @@ class Server:
     def __init__(
         self, folder: Path, data_dir: Path, *options: str, prefix: Sequence[str] = (), **environment: str
     ) -> None:
+        self.folder = folder
         self.data_dir = data_dir
         command = [*prefix, sys.executable, "-m", "pyfc", "serve", str(folder), "--port", "0", "--json"]
         self.process = subprocess.Popen(

@@ -12,6 +12,7 @@ from pyfc.errors import PyfcError
 COMMANDS = {
     "serve": "serve a folder of functions",
     "dev": "serve a folder of functions, and again whenever a file is saved",
+    "build": "install what functions need: requirements.txt, package.json, the lists of a Funfile",
     "invoke": "call a function of a running server",
     "list": "show what a running server serves",
     "explain": "show what a cold start of a function consists of, and what to do about it",

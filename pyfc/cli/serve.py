@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ async def _serve(root: Path, settings: Settings) -> None:
     async with App(settings, data_folder_of(root, settings)) as app:
         _catch_signals(app)
         project = load_project(root, reads_variables=settings.reload)
+        app.on_progress = _progress(settings)
         report = await app.deploy(project)
         app.bind()
         _announce(app, project, report)
@@ -109,6 +110,13 @@ def _catch_signals(app: App) -> None:
         loop.add_signal_handler(number, caught)
 
 
+def _progress(settings: Settings) -> Callable[[str, str], None]:
+    """Shows on a terminal what is being installed, a line over the other."""
+    if settings.json or not sys.stderr.isatty():
+        return lambda *_: None
+    return lambda source, line: print(f"\r\x1b[2K{source}: {line}"[:120], end="\r\x1b[2K", file=sys.stderr, flush=True)
+
+
 def _announce(app: App, project: Project, report: Report) -> None:
     """The table, what is not supported, and the ready line."""
     settings = app.settings
@@ -130,7 +138,7 @@ def _announce(app: App, project: Project, report: Report) -> None:
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
-    notes = [f"warning: {text}" for text in project.warnings]
+    notes = [f"warning: {text}" for text in (*project.warnings, *report.warnings)]
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))

@@ -17,7 +17,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,9 @@ class Bundles:
         self.splits = False
         self.changed: frozenset[Path] | None = None
         """What has changed on disk since the last time; None if that is not known."""
+        self.links = False
+        """Whether what is kept apart can be linked to: workers have a root of their own."""
+        self._built: dict[str, tuple[frozenset[str], str]] = {}
         self._packages: dict[Path, tuple[frozenset[str], str]] = {}
         self._packages_folder = data_folder / "packages"
         for folder in (self._folder, self._cache, self._packages_folder):
@@ -69,13 +72,15 @@ class Bundles:
             for unfinished in shown.glob(_NEW + "*"):
                 _remove(unfinished)
 
-    async def put(self, path: Path) -> Code:
-        """Keep the code at `path`. Raises InvalidArgument saying what is wrong with it; then nothing is kept."""
+    async def put(self, path: Path, built: Sequence[Path] = ()) -> Code:
+        """Keep the code at `path`, with what was built for it: folders whose contents are shown at its root, where that
+        has nothing of the same name. Raises InvalidArgument saying what is wrong with it; then nothing is kept.
+        """
         if path.is_file() and zipfile.is_zipfile(path):
             return await self._put_zip(path)
         if path.suffix == ".zip":
             raise InvalidArgument(message=f"{path} is not a zip file that can be read")
-        return await asyncio.to_thread(self._put_folder, path)
+        return await asyncio.to_thread(self._put_folder, path, built)
 
     def artefact(self, code: Code) -> Artefact:
         """Where kept code lies."""
@@ -105,8 +110,8 @@ class Bundles:
             (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
         return Code(digest=digest, kind="zip", checksum=checksum, size=path.stat().st_size)
 
-    def _put_folder(self, path: Path) -> Code:
-        names, packages = self._put_packages(path) if self.splits and path.is_dir() else (frozenset(), "")
+    def _put_folder(self, path: Path, built: Sequence[Path]) -> Code:
+        names, packages, left_out = self._apart(path, built)
         size = 0
 
         def fill(folder: Path) -> str:
@@ -116,7 +121,9 @@ class Bundles:
                 if path.is_file():
                     copy.file(path, folder / path.name)
                 else:
-                    copy.folder(path, folder, left_out=names)
+                    copy.folder(path, folder, left_out=left_out)
+                    for each in built if not names else ():
+                        copy.folder(each, folder, left_out=frozenset(entry.name for entry in path.iterdir()))
             for name in names:
                 (folder / name).symlink_to(f"../packages/{name}")
             size = copy.size
@@ -127,6 +134,34 @@ class Bundles:
         source = path if path.is_dir() else path.parent
         checksum = str(crc64.xz(digest.encode()))
         return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source), packages=packages)
+
+    def _apart(self, path: Path, built: Sequence[Path]) -> tuple[frozenset[str], str, frozenset[str]]:
+        """What is kept apart and linked to: names and digest; and the names that are not copied with the rest."""
+        if not path.is_dir() or not (self.splits or self.links):
+            return frozenset(), "", frozenset()
+        if built and self.links:
+            names, digest = self._put_built(path, built)
+            return names, digest, frozenset()
+        names, digest = self._put_packages(path) if self.splits else (frozenset(), "")
+        return names, digest, names
+
+    def _put_built(self, path: Path, built: Sequence[Path]) -> tuple[frozenset[str], str]:
+        """What was built for a folder, as far as that has nothing of the same name: names and digest."""
+        own = frozenset(entry.name for entry in path.iterdir())
+        key = hashlib.sha256("\0".join((*map(str, built), *sorted(own))).encode("utf-8", "surrogateescape")).hexdigest()
+        if key not in self._built:
+            names: set[str] = set()
+
+            def fill(folder: Path) -> str:
+                copy = self._copy(folder)
+                for each in built:
+                    copy.folder(each, folder, left_out=own | names)
+                    names.update(entry.name for entry in each.iterdir() if entry.name not in own)
+                return copy.digest()
+
+            digest = self._build(fill, self._packages_folder)
+            self._built[key] = frozenset(names), digest
+        return self._built[key]
 
     def _put_packages(self, path: Path) -> tuple[frozenset[str], str]:
         """The installed packages of a folder: names and digest; as they were if nothing of them has changed."""

@@ -15,6 +15,7 @@ from pyfc.project.document import Field
 from pyfc.project.interface import Declaration, Project
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+_SERVED = ("python3", "nodejs", "custom", "go1")
 _RESERVED = {"accessKeyID", "accessKeySecret", "securityToken", "topic"}
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _VARIABLES_SIZE = 4096
@@ -215,7 +216,7 @@ def _code(field: Field, what: str, project: Project) -> Path | None:
         return None
     path = (field.file.parent / text).resolve()
     runtime = field.need("runtime").text()
-    if not path.exists() and runtime.startswith("python3"):
+    if not path.exists() and runtime.startswith(_SERVED):
         raise value.error(f"'{text}'", f"an existing file, folder or zip ({path} does not exist)")
     return path
 

@@ -7,8 +7,9 @@ a mistake changes nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pyfc.errors import InvalidArgument, ProjectError
@@ -30,6 +31,8 @@ class Report(NamedTuple):
     """Functions that are declared and can not be run, each with the reason."""
     changed: list[str]
     """SERVICE/FUNCTION of those that are new, different or gone."""
+    warnings: list[str] = []  # noqa: RUF012  never changed
+    """What could not be installed, in words."""
 
 
 class Deployer:
@@ -44,8 +47,10 @@ class Deployer:
         self._bundles = bundles
         self._runtimes = runtimes
 
-    async def deploy(self, project: Project) -> Report:
-        """Make `project` the desired state. Raises ProjectError with file and line; then nothing has changed."""
+    async def deploy(self, project: Project, built: Mapping[Path, Sequence[Path]] = MappingProxyType({})) -> Report:
+        """Make `project` the desired state. `built`: what was installed for a folder of code. Raises
+        ProjectError with file and line; then nothing has changed.
+        """
         refused: list[str] = []
         kept: dict[Path, Code] = {}
         functions: list[Function] = []
@@ -54,7 +59,7 @@ class Deployer:
                 refused.append(self._refusal(declaration.function))
                 functions.append(declaration.function)
             else:
-                functions.append(await self._bundle(declaration, kept))
+                functions.append(await self._bundle(declaration, kept, built))
         codes = [function.code for function in functions if function.code is not None]
         self._bundles.sweep([*self._in_use(), *(digest for code in codes for digest in (code.digest, code.packages))])
         before = {function.target: function for function in await self._registry.functions()}
@@ -68,13 +73,15 @@ class Deployer:
         reason = self._runtimes.why_not(function.runtime)
         return f"runtime {function.runtime} of {function.service}/{function.name} ({reason})"
 
-    async def _bundle(self, declaration: Declaration, kept: dict[Path, Code]) -> Function:
+    async def _bundle(
+        self, declaration: Declaration, kept: dict[Path, Code], built: Mapping[Path, Sequence[Path]]
+    ) -> Function:
         path = declaration.code
         if path is None:
             return declaration.function
         if path not in kept:
             try:
-                kept[path] = await self._bundles.put(path)
+                kept[path] = await self._bundles.put(path, built.get(path, ()))
             except ProjectError:
                 raise
             except InvalidArgument as error:

@@ -51,7 +51,7 @@ Resources:
         daily: {Type: Timer, Properties: {CronExpression: '0 0 8 * * *'}}
     node:
       Type: 'Aliyun::Serverless::Function'
-      Properties: {Handler: index.handler, Runtime: nodejs12, CodeUri: nowhere/}
+      Properties: {Handler: index.handler, Runtime: java11, CodeUri: nowhere/}
   shop.example:
     Type: 'Aliyun::Serverless::CustomDomain'
     Properties: {Protocol: HTTP, RouteConfig: {}}

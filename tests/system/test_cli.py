@@ -76,7 +76,7 @@ def test_list_shows_a_table_or_json(cases: Server) -> None:
     ]
     assert re.search(rf"^web/environ +python3 +128 MB +30 s +1 +http +{cases.endpoint}/2016-08-15/proxy/web/environ/$",
                      table, re.MULTILINE)  # fmt: skip
-    assert re.search(r"^other/node .*\(not supported yet\)$", table, re.MULTILINE)
+    assert re.search(r"^other/java .*\(not supported yet\)$", table, re.MULTILINE)
     assert {"service", "function", "url", "timeout"} <= set(rows[0])
 
 

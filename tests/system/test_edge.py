@@ -274,7 +274,7 @@ def test_the_index_lists_the_functions_and_where_to_call_them(cases: Server) -> 
     assert functions["events/echo"]["url"] == "/2016-08-15/services/events/functions/echo/invocations"
     assert functions["web/environ"]["url"] == "/2016-08-15/proxy/web/environ/"
     assert functions["web/environ"]["triggers"] == ["http"]
-    assert not functions["other/node"]["served"]
+    assert not functions["other/java"]["served"]
     assert cases.request("HEAD", "/healthz").body == b""
     assert cases.request("POST", "/").status == 400
 

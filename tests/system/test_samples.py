@@ -37,7 +37,10 @@ def test_a_handler_in_a_folder_and_code_in_a_zip_are_found(cases: Server) -> Non
 def test_what_is_not_supported_or_not_checked_is_said_at_start(cases: Server) -> None:
     notes = cases.ready["notes"]
 
-    assert any("not supported yet: runtime nodejs12 of other/node (this pyfc serves python3)" in note for note in notes)
+    assert any(
+        "not supported yet: runtime java11 of other/java (this pyfc serves custom, nodejs, python3, ruby)" in note
+        for note in notes
+    )
     assert any(note.startswith("python3, python3.9 functions run on this Python 3.") for note in notes)
     assert any("authType function are served without a check" in note for note in notes)
     assert any(note.startswith("sandbox: ") for note in notes)

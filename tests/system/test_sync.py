@@ -443,7 +443,8 @@ def test_an_initializer_has_its_own_time_limit(cases: Server) -> None:
         ),
         (
             "services/other/functions/node/invocations", 400, "InvalidArgument",
-            "function 'node' of service 'other' with runtime 'nodejs12' is not supported yet: this pyfc serves python3",
+            "function 'java' of service 'other' with runtime 'java11' is not supported yet: "
+            "this pyfc serves custom, nodejs, python3, ruby",
         ),
     ],
 )  # fmt: skip

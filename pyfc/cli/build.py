@@ -1,0 +1,86 @@
+"""`pyfc build DIR`: install what the functions of a folder need."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pyfc.build.builder import Builder, Built, cache_folder
+from pyfc.build.lean import parts
+from pyfc.dev.table import table
+from pyfc.host.runtimes import Runtimes
+from pyfc.project.interface import Project
+from pyfc.project.load import load
+
+_MEGABYTE = 1024 * 1024
+_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="the folder (default: here)")
+    parser.add_argument(
+        "--lean", action="store_true", help="leave out tests, documentation and types; show what that gains"
+    )
+    parser.add_argument("--explain", action="store_true", help="show the largest packages")
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    project = load(options.dir)
+    builder = Builder(cache_folder(), _progress())
+    asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
+    return 0
+
+
+def _progress() -> Callable[[str, str], None]:
+    if not sys.stderr.isatty():
+        return lambda *_: None
+    return lambda source, line: print(f"\r\x1b[2K{source}: {line}"[:120], end="", file=sys.stderr, flush=True)
+
+
+async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> None:
+    runtimes, seen = Runtimes(), set()
+    for declaration in project.functions:
+        folder, function = declaration.code, declaration.function
+        if folder is None or folder in seen or runtimes.get(function.runtime) is None:
+            continue
+        seen.add(folder)
+        interpreter = runtimes.interpreter(function.runtime)
+        assert interpreter is not None
+        made = await builder.build(folder, interpreter.path, interpreter.version, lean=lean)
+        for built in made:
+            if sys.stderr.isatty():
+                print("\r\x1b[2K", end="", file=sys.stderr)
+            print(f"{function.service}/{function.name}  {_told(built)}")
+            if explains:
+                _explain(built)
+        if not made:
+            print(f"{function.service}/{function.name}  needs nothing")
+
+
+def _told(built: Built) -> str:
+    """One line about a result."""
+    count = len(parts(built.folder))
+    size = f"{built.size / _MEGABYTE:.1f} MB"
+    how = f"built in {built.seconds:.1f} s" if built.is_new else "as it was built before"
+    text = f"{built.manifest.source}: {count} package{'' if count == 1 else 's'}, {size}, {how}"
+    if built.size_before:
+        text += f"; lean: {built.size_before / _MEGABYTE:.1f} -> {size}"
+        before, after = built.import_seconds
+        if before is not None and after is not None:
+            text += f", import {before * 1000:.0f} -> {after * 1000:.0f} ms"
+        elif before is not None:
+            text += "; WARNING: it can not be imported any more, build it without --lean"
+    return text
+
+
+def _explain(built: Built) -> None:
+    found = parts(built.folder)
+    rows = [(part.name, f"{part.size / _MEGABYTE:.1f} MB") for part in found[:_SHOWN]]
+    print(table(("PACKAGE", "SIZE"), rows, right=(1,)))
+    if len(found) > _SHOWN:
+        print(f"and {len(found) - _SHOWN} smaller ones")

@@ -1,0 +1,205 @@
+"""The dependencies of functions: installed by the real pip and npm, from wheels and folders that need no network."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import Server, template
+
+HANDLER = "import greeting\ndef handler(event, context):\n    return greeting.text()\n"
+
+
+def wheel(folder: Path, name: str, version: str, text: str) -> None:
+    """A wheel with one module, a test and a data file."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": f"def text():\n    return {text!r}\n",
+        f"{name}/tests/test_it.py": "x = 1\n" * 1000,
+        f"{name}/__init__.pyi": "def text() -> str: ...\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        for path, content in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(path, content)
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels that is all that pip can find; an empty cache."""
+    wheels = tmp_path / "wheels"
+    wheel(wheels, "greeting", "1.0", "hello of 1.0")
+    wheel(wheels, "greeting", "2.0", "hello of 2.0")
+    for name, value in {
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "npm_config_offline": "true",
+        "npm_config_cache": str(tmp_path / "npm"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    return wheels
+
+
+def pyfc(*arguments: str) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, "-m", "pyfc", *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("options", [(), ("--sandbox", "off")])
+def test_a_served_function_gets_what_its_requirements_name(
+    offline: Path, serve: Callable[..., Server], options: tuple[str, ...]
+) -> None:
+    files = {"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"}
+    server = serve(files, *options)
+
+    assert server.invoke("default/f").body == b"hello of 1.0"
+    assert not [note for note in server.ready["notes"] if "warning" in note]
+
+
+def test_what_lies_in_the_folder_already_is_not_installed(offline: Path, serve: Callable[..., Server]) -> None:
+    info = "f/greeting-9.dist-info/METADATA"
+    files = {"f/index.py": HANDLER, "f/requirements.txt": "greeting\n", info: "Name: greeting\n"}
+    server = serve({**files, "f/greeting.py": "def text():\n    return 'my own'\n"})
+
+    assert server.invoke("default/f").body == b"my own"
+
+
+def test_a_package_that_can_not_be_had_is_named_and_the_last_good_result_stands_in(
+    offline: Path, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "app", {"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"})
+    for wanted, warns in (("greeting==1.0", False), ("greeting==1.0\nnowhere-to-be-found", True)):
+        (folder / "f" / "requirements.txt").write_text(wanted)
+        server = Server(folder, tmp_path / "data")
+        try:
+            assert server.invoke("default/f").body == b"hello of 1.0"
+            warnings = [note for note in server.ready["notes"] if note.startswith("warning")]
+        finally:
+            assert server.stop()[0] == 0
+        assert bool(warnings) is warns
+    assert "pip can not install 'nowhere-to-be-found'" in warnings[0]
+    assert "what was built before is served" in warnings[0]
+
+
+def test_a_changed_manifest_is_installed_while_it_is_developed(offline: Path, serve: Callable[..., Server]) -> None:
+    from support import wait_until
+
+    server = serve({"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"}, PYFC_RELOAD="1")
+    assert server.invoke("default/f").body == b"hello of 1.0"
+
+    (server.folder / "f" / "requirements.txt").write_text("greeting==2.0\n")
+
+    wait_until(lambda: server.invoke("default/f").body == b"hello of 2.0", "the new package")
+
+
+def test_build_tells_what_it_did_and_does_it_once(offline: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path / "app", {"f/index.py": HANDLER, "f/requirements.txt": "greeting\n"})
+    write(folder, {"g/index.py": "def handler(event, context):\n    pass\n"})
+
+    first, second = (pyfc("build", str(folder), "--explain") for _ in range(2))
+
+    assert (first[0], second[0]) == (0, 0)
+    assert "default/f  requirements.txt: 1 package, 0.0 MB, built in" in first[1]
+    assert "default/g  needs nothing" in first[1]
+    assert "greeting" in first[1].split("PACKAGE")[1]
+    assert "as it was built before" in second[1]
+
+
+def test_a_lean_build_says_what_it_gains_and_serve_keeps_to_it(offline: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path / "app", {"f/requirements.txt": "greeting==2.0\n"})
+    source = "import greeting, os\ndef handler(event, context):\n    return str(os.listdir(greeting.__path__[0]))\n"
+    write(folder, {"f/index.py": source})
+
+    status, told, _ = pyfc("build", str(folder), "--lean")
+
+    assert status == 0
+    assert "lean: 0.0 -> 0.0 MB, import " in told
+    server = Server(folder, tmp_path / "data")
+    try:
+        answer = server.invoke("default/f").body.decode()
+    finally:
+        server.stop()
+    assert "__init__.py" in answer
+    assert "tests" not in answer
+    assert "__init__.pyi" not in answer
+
+
+def test_a_failure_of_build_names_the_package_and_changes_nothing(offline: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path / "app", {"f/index.py": HANDLER, "f/requirements.txt": "nowhere-to-be-found\n"})
+
+    status, _, errors = pyfc("build", str(folder))
+
+    assert status == 2
+    assert "f/requirements.txt: pip can not install 'nowhere-to-be-found'" in errors
+    assert not list((tmp_path / "cache" / "pyfc" / "build" / "built").iterdir())
+
+
+def test_a_funfile_is_honoured_and_its_system_packages_are_refused(offline: Path, tmp_path: Path) -> None:
+    funfile = "RUNTIME python3\n# comment\nRUN fun-install pip install greeting==2.0\n"
+    folder = write(tmp_path / "app", {"f/index.py": HANDLER, "f/Funfile": funfile})
+    assert "Funfile:3: 1 package" in pyfc("build", str(folder))[1]
+
+    (folder / "f" / "Funfile").write_text(f"{funfile}RUN fun-install apt-get install libzbar0\n")
+
+    status, _, errors = pyfc("build", str(folder))
+    assert status == 2
+    assert "f/Funfile:4: packages of the system are not the function's to install: apt install libzbar0" in errors
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_node_modules_are_installed(offline: Path, tmp_path: Path) -> None:
+    package = {"dependencies": {"greeting": "file:./vendor"}}
+    folder = write(
+        tmp_path / "app",
+        {
+            "f/index.js": "const { text } = require('greeting');\nexports.handler = async () => text();\n",
+            "f/package.json": json.dumps(package),
+            "f/vendor/package.json": json.dumps({"name": "greeting", "version": "1.0.0", "main": "main.js"}),
+            "f/vendor/main.js": "exports.text = () => 'hello of npm';\n",
+        },
+    )
+    server = Server(folder, tmp_path / "data")
+    try:
+        assert server.invoke("default/f").body == b"hello of npm", server.ready["notes"]
+    finally:
+        assert server.stop()[0] == 0
+    assert not (folder / "f" / "node_modules").exists(), "the user's folder is left alone"
+
+
+def test_wheels_are_for_the_interpreter_that_runs_the_function(offline: Path, tmp_path: Path) -> None:
+    from pyfc.host.runtimes import Runtimes
+
+    other = Runtimes().interpreter("python3.12")
+    if other is None or not other.is_exact or sys.version_info[:2] == (3, 12):
+        pytest.skip("there is no other Python here")
+    source = (
+        "import greeting, sys\ndef handler(event, context):\n    return greeting.text() + str(sys.version_info[:2])\n"
+    )
+    document = template({"f": {"Runtime": "python3.12", "CodeUri": "./f", "Timeout": 20}})
+    folder = write(
+        tmp_path / "app", {"f/index.py": source, "f/requirements.txt": "greeting==1.0", "template.yml": document}
+    )
+    server = Server(folder, tmp_path / "data")
+    try:
+        assert server.invoke("demo/f").body == b"hello of 1.0(3, 12)", server.ready["notes"]
+        assert f"python3.12 is Python {other.version} ({other.path})" in server.ready["notes"]
+    finally:
+        assert server.stop() == (0, "")

@@ -131,7 +131,7 @@ class Cage:
             kernel.unshare_user(0, self.inside)
 
     def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
-            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # it waits for what workers leave behind
+        """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker. A bridge has
         its own, and looks after a program, as nobody could from inside of another Landlock.
         """
         if self.mode == "off":

@@ -155,7 +155,8 @@ class Bundles:
             def fill(folder: Path) -> str:
                 copy = self._copy(folder)
                 for each in built:
-                    copy.folder(each, folder, left_out=own | names)
+                    with _readable(each):
+                        copy.folder(each, folder, left_out=own | names)
                     names.update(entry.name for entry in each.iterdir() if entry.name not in own)
                 return copy.digest()
 

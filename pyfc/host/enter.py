@@ -65,9 +65,7 @@ class Cage:
             kernel.drop_bounding_set()
         if kernel.LINUX:
             kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-            kernel.prctl(
-                kernel.PR_SET_CHILD_SUBREAPER, 1
-            )  # what workers leave behind is waited for, and counts no more
+            kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # it waits for what workers leave
 
     def fork(self) -> int:
         """os.fork, in whose child everything of this module but `begin` and `settle` has been done."""
@@ -131,8 +129,8 @@ class Cage:
             kernel.unshare_user(0, self.inside)
 
     def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
-        """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker. A bridge has
-        its own, and looks after a program, as nobody could from inside of another Landlock.
+        """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker. A bridge
+        has its own, and looks after a program, as nobody could from inside of another Landlock.
         """
         if self.mode == "off":
             return

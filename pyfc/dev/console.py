@@ -105,7 +105,10 @@ def _output_lines(data: bytes) -> list[str]:
     texts = data.decode("utf-8", "replace").split("\n")
     if texts[-1] == "":
         texts.pop()
-    shown = [f"| {escaped(text.rstrip(chr(13)))}" for text in texts[-_LINES_SHOWN:]]
+    shown: list[str] = []
+    for text in texts[-_LINES_SHOWN:]:  # Node.js runtimes keep a message on one line by carriage returns
+        first, *others = text.rstrip("\r").split("\r")
+        shown += [f"| {escaped(first)}", *(f"|   {escaped(other)}" for other in others)]
     if len(texts) > _LINES_SHOWN:
         shown.insert(0, f"| ... {len(texts) - _LINES_SHOWN} lines before these are in the function's log file")
     return shown

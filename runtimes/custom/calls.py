@@ -253,4 +253,5 @@ def described(body: bytes) -> tuple[str, str, str]:
 
 
 def as_base64(value: Any) -> str:
+    """JSON in base64, as FC's headers carry it."""
     return base64.b64encode(json.dumps(value).encode()).decode()

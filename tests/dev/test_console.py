@@ -37,6 +37,12 @@ def test_control_characters_of_a_function_are_shown_and_not_obeyed() -> None:
     assert lines[2].split("  ")[1:5] == ["s/f", "number", "warm", "200"]
 
 
+def test_a_message_of_several_lines_is_shown_as_such() -> None:
+    result = Result(None, b"", USAGE, log=b"[verbose] one\rtwo\r\n")
+
+    assert shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))[:2] == ["| [verbose] one", "|   two"]
+
+
 def test_a_fault_a_refusal_and_output_between_calls_have_their_lines() -> None:
     fault = Result(Fault(FaultKind.UNHANDLED, "went\nwrong", "ValueError"), b"{}", USAGE)
 

@@ -154,7 +154,8 @@ class App:
             except PyfcError as error:
                 found[folder] = self._builder.last_good(folder)
                 stands_in = "; what was built before is served" if found[folder] else "; the function has to do without"
-                self.warnings.append(f"{error}{stands_in}")
+                first, *others = str(error).splitlines()
+                self.warnings.append("\n".join([first.rstrip(":") + stands_in, *others]))
         return found
 
     def bind(self) -> None:

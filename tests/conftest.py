@@ -32,7 +32,7 @@ def _end(server: Server) -> None:
 @pytest.fixture(scope="session")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of tests/functions, shared by the tests that do not disturb each other."""
-    server = Server(FUNCTIONS, tmp_path_factory.mktemp("cases"), "--site-packages")
+    server = Server(FUNCTIONS, tmp_path_factory.mktemp("cases"), "--site-packages", PYFC_BUILD="0")
     yield server
     _end(server)
 

@@ -302,7 +302,7 @@ def _one(server: Server, name: str, event: bytes) -> Outcome:
         return Outcome(name, f"answered {answer.body[:40]!r}", [f"answered {answer.body[:40]!r}"])
     if not isinstance(found, dict):
         return Outcome(name, f"answered {found!r}", [f"answered {found!r}"])
-    if found.get("errorType") in {"HandlerNotFound", "ImportModuleError", "SyntaxError"}:
+    if found.get("errorType") in {"HandlerNotFound", "SyntaxError"} or "No module named" in str(found):
         return Outcome(name, f"refused: {found['errorMessage']}", [])
     if "errorMessage" in found:
         return Outcome(

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-from pyfc.errors import InvalidArgument, NotSupportedYet, PyfcError
+from pyfc.errors import EntityTooLarge, InvalidArgument, NotSupportedYet, PyfcError
 from pyfc.model.names import request_id
+
+if TYPE_CHECKING:
+    from pyfc.gateway.server import Protocol as Request
+
+MAXIMUM_HEAD = 64 * 1024
+TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"
+_ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 
 def wants_log(value: bytes) -> bool:
@@ -43,3 +51,27 @@ def refusal(error: PyfcError, date: str) -> bytes:
         f"{date}Connection: close\r\n\r\n"
     )
     return head.encode("latin-1") + body
+
+
+def problem_of(request: Request, fields: dict[bytes, bytes], *, is_large: bool) -> PyfcError | None:
+    """What makes the head ambiguous or too large, if anything does."""
+    if is_large and sum(len(name) + len(value) for name, value in request.headers) > MAXIMUM_HEAD:
+        return InvalidArgument(message=TOO_MUCH_HEAD)
+    version = request.parser.get_http_version()
+    if len(fields) != len(request.headers):
+        names = [name for name, _ in request.headers]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                return InvalidArgument(message=f"the header {name.decode()} is there twice")
+    if b"host" not in fields and version == "1.1":
+        return InvalidArgument(message="the header Host is missing")
+    coding = fields.get(b"transfer-encoding")
+    if coding is not None and (coding.lower() != b"chunked" or version != "1.1" or b"content-length" in fields):
+        return InvalidArgument(message="Transfer-Encoding must be chunked, without Content-Length, in HTTP/1.1")
+    if not request.url.startswith(b"/"):
+        return InvalidArgument(message="the request's target must be a path")
+    if request.parser.should_upgrade() and (coding is not None or fields.get(b"content-length", b"0") != b"0"):
+        return InvalidArgument(message="a request that asks for an upgrade must not have a body")
+    if int(fields.get(b"content-length", b"0")) > request.shared.settings.maximum_body:
+        return EntityTooLarge(limit=request.shared.settings.maximum_body)
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from pyfc.gateway.streams import Outgoing
+from pyfc.gateway.streams import Outgoing, Tunnel
 from pyfc.model.invocation import Ticket
 from pyfc.model.streams import Incoming
 
@@ -35,5 +35,11 @@ class Exchange(Protocol):
     def respond(self, head: str, body: bytes | memoryview) -> None:
         """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
 
+    upgrades: bool
+    """The client asks to go on as something else."""
+
     def stream(self, head: str, size: int | None, resume: Callable[[], None]) -> Outgoing:
         """Begin a response whose body comes piece by piece; `head` without its length."""
+
+    def tunnel(self, head: str, resume: Callable[[], None]) -> Tunnel:
+        """Go on as something else; `head` is whole but for its last line."""

@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import base64
 import time
-from http import HTTPStatus
 from urllib.parse import unquote
 
-from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
+from pyfc.errors import (
+    AccessDenied,
+    FunctionNotStarted,
+    Internal,
+    PathNotSupported,
+    ProgramFailed,
+    PyfcError,
+)
 from pyfc.gateway.checks import check_invocation_type, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import Guard
-from pyfc.gateway.places import Place, find
-from pyfc.gateway.streams import Outgoing
+from pyfc.gateway.places import Place, find, names_of_event
+from pyfc.gateway.streams import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, open_answer
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
 from pyfc.model.names import request_ids
@@ -32,8 +38,7 @@ from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, fro
 VERSIONS = (b"2016-08-15", b"2021-04-06")
 _KNOWN_HOSTS = 64
 _CLIENT_CLOSED = 499
-_NO_BODY = {204, 304}
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_OF_SWITCHING = {"connection", "upgrade"}
 _wall = time.time
 
 
@@ -82,10 +87,7 @@ class Invocations:
 
     def event_place(self, path: bytes) -> Place:
         """What an InvokeFunction path leads to. Raises the NotFound that fits."""
-        parts = path.decode("latin-1").split("/")
-        if len(parts) != 7 or parts[4] != "functions" or parts[6] != "invocations":
-            raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
-        place = find(self._table, parts[3], parts[5], is_http=False)
+        place = find(self._table, *names_of_event(path), is_http=False)
         if b"%" not in path:
             self._event_places[path] = place
         return place
@@ -172,7 +174,7 @@ class _Reply:
         if error.retry_after is not None:
             extra += f"Retry-After: {error.retry_after}\r\n"
         exchange.respond(
-            f"HTTP/1.1 {error.status} {_PHRASES.get(error.status, '')}\r\nContent-Type: application/json\r\n"
+            f"HTTP/1.1 {error.status} {PHRASES.get(error.status, '')}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {self.request_id}\r\n{extra}",
             b"" if exchange.method == b"HEAD" else body,
         )
@@ -266,7 +268,7 @@ class HttpReply(_Reply):
     error_header = "X-Fc-Error-Type: FcCommonError\r\n"
     status = 0
     """What the client has been answered; the body may still be on its way."""
-    outgoing: Outgoing | None = None
+    outgoing: Outgoing | Tunnel | None = None
     stream: Stream | None = None
     invalid: Fault | None = None
 
@@ -285,9 +287,11 @@ class HttpReply(_Reply):
         method = exchange.method.decode("latin-1")
         self.owner.check_trigger(config, method)
         trace = self._common(exchange.fields)
-        request = translate(method, rest, exchange.url, exchange.client, exchange.headers)
+        request = translate(method, rest, exchange.url, exchange.client, exchange.headers, upgrades=exchange.upgrades)
         target = place.target
-        if config.is_event:
+        if exchange.upgrades and not place.entry.takes_upgrades:  # then it is a request like any other (RFC 9110)
+            exchange.upgrades, exchange.incoming = False, None
+        if config.is_event and not exchange.upgrades:
             body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)
             self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
         else:
@@ -344,13 +348,8 @@ class HttpReply(_Reply):
             return
         self.stream = stream
         self.status = answer.status
-        lines += self._early_platform_lines(head.usage, place)
-        text = f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n{self._disposition()}{lines}"
-        if answer.status in _NO_BODY or exchange.method == b"HEAD":
-            exchange.respond(text, b"")
-            stream.cancel()
-        else:
-            self.outgoing = exchange.stream(text, head.size, stream.resume)
+        lines = self._disposition() + lines + self._early_platform_lines(head.usage, place)
+        self.outgoing = open_answer(exchange, answer.status, lines, head.size, stream)
 
     def piece(self, data: bytes | memoryview) -> bool:
         """See Reply."""
@@ -375,18 +374,19 @@ class HttpReply(_Reply):
 
     def _respond(self, answer: Response, lines: str, usage: Usage, place: Place) -> None:
         lines += self._disposition()
-        if answer.status not in _NO_BODY:
+        if answer.status not in NO_BODY:
             lines += f"Content-Length: {len(answer.body)}\r\n"
         head = (
-            f"HTTP/1.1 {answer.status} {_PHRASES.get(answer.status, '')}\r\n{lines}{self._platform_lines(usage, place)}"
+            f"HTTP/1.1 {answer.status} {PHRASES.get(answer.status, '')}\r\n{lines}{self._platform_lines(usage, place)}"
         )
-        has_body = answer.status not in _NO_BODY and self.exchange.method != b"HEAD"
+        has_body = answer.status not in NO_BODY and self.exchange.method != b"HEAD"
         self.exchange.respond(head, answer.body if has_body else b"")
 
 
 def _header_lines(answer: Response) -> str:
     """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
-    if not 200 <= answer.status <= 599:
+    switches = answer.status == SWITCHING
+    if not 200 <= answer.status <= 599 and not switches:
         raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")
     lines = ""
     for name, value in answer.headers:
@@ -394,6 +394,6 @@ def _header_lines(answer: Response) -> str:
             text = f"invalid response header {name!r}: {value!r}"[:500]
             raise ValueError(f"{text}; it must be one line of Latin-1 text")
         lower = name.lower()
-        if lower not in NOT_SETTABLE and not lower.startswith("x-fc-"):
+        if (lower not in NOT_SETTABLE or (switches and lower in _OF_SWITCHING)) and not lower.startswith("x-fc-"):
             lines += f"{name}: {value}\r\n"
     return lines

@@ -9,6 +9,7 @@ from pyfc.errors import (
     AliasNotFound,
     FunctionNotFound,
     InvalidArgument,
+    PathNotSupported,
     ServiceNotFound,
     TriggerNotFound,
     VersionNotFound,
@@ -31,6 +32,14 @@ class Place(NamedTuple):
     fixed: str
     """Response headers that are the same for every call."""
     trigger: Config | None
+
+
+def names_of_event(path: bytes) -> tuple[str, str]:
+    """Service and function of an InvokeFunction path, percent-encoded. Raises PathNotSupported."""
+    parts = path.decode("latin-1").split("/")
+    if len(parts) != 7 or parts[4] != "functions" or parts[6] != "invocations":
+        raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
+    return parts[3], parts[5]
 
 
 def find(table: Table, service: str, function: str, *, is_http: bool) -> Place:

@@ -27,24 +27,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
-from pyfc.gateway.checks import refusal
+from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, problem_of, refusal
 from pyfc.gateway.shared import HEAD_END, MOST_NEW, Head, Shared, remember
-from pyfc.gateway.streams import Outgoing, declared_stream, pass_on
+from pyfc.gateway.streams import Outgoing, Tunnel, declared_stream, pass_on, upgrade
 from pyfc.model.invocation import Ticket
 from pyfc.model.streams import Incoming
 
 _log = logging.getLogger(__name__)
 _HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/")
 _EVENT_END = b"/invocations"
-_MAXIMUM_HEAD = 64 * 1024
-_TOO_MUCH_HEAD = f"the head of a request has at most {_MAXIMUM_HEAD} bytes"
 _JOINED = 64 * 1024
 """Bodies below this size are written in one piece with their head."""
 _SMALL_DIGITS = 6
 """Of a Content-Length that is not worth a second look."""
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
-_ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 
 class _NoEvent:
@@ -72,6 +69,7 @@ class Exchange:
     ticket: Ticket | None = None
     on_gone: Callable[[], None] | None = None
     incoming: Incoming | None = None
+    upgrades = False
     declared = 0
     """Bytes of a body that may be passed on while it arrives (streams.py)."""
     is_current = True
@@ -115,6 +113,10 @@ class Exchange:
         """See invocations.Exchange."""
         return Outgoing(self, head, size, resume)
 
+    def tunnel(self, head: str, resume: Callable[[], None]) -> Tunnel:
+        """See invocations.Exchange."""
+        return Tunnel(self, head, resume)
+
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
@@ -134,6 +136,7 @@ class Protocol(HttpToolsProtocol):
         """A request has begun and is not answered."""
         self.new_heads = 0  # in succession
         self.cycle: Any = None
+        self.tunnel: Tunnel | None = None
         self.on_room: Callable[[], None] | None = None
         """Told when the client has read what was written."""
         self._turn: Any = None
@@ -153,6 +156,9 @@ class Protocol(HttpToolsProtocol):
         """Parse; whatever the parser does not accept is answered with 400 and the end of the connection."""
         if self._deaf:
             return
+        if self.tunnel is not None:
+            self.tunnel.received(data)
+            return
         shared = self.shared
         self.touched = shared.now
         is_free = not self.busy and self.new_heads < MOST_NEW
@@ -161,7 +167,7 @@ class Protocol(HttpToolsProtocol):
             if head is not None and len(data) == head.whole:
                 self._begin_known(head, data)
                 return
-        self._large = self._head_size > 0 or len(data) > _MAXIMUM_HEAD
+        self._large = self._head_size > 0 or len(data) > MAXIMUM_HEAD
         self._feed(data)
         cycle = self.cycle
         if is_free and isinstance(cycle, Exchange) and cycle.complete:
@@ -179,8 +185,9 @@ class Protocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(InvalidArgument(message="this server does not upgrade connections"))
+        except httptools.HttpParserUpgrade as upgraded:
+            if not isinstance(self.cycle, Exchange) or len(data) > upgraded.args[0]:
+                self._refuse(InvalidArgument(message="this connection can not be upgraded"))
         except httptools.HttpParserCallbackError as error:
             _log.error("a request could not be taken", exc_info=error.__context__ or error)
             self._refuse(Internal(detail="see the server's log"))
@@ -188,8 +195,8 @@ class Protocol(HttpToolsProtocol):
             self._refuse(InvalidArgument(message=f"this is not a valid HTTP request: {error}"))
         if self._in_head:
             self._head_size += len(data)
-            if self._head_size > _MAXIMUM_HEAD:
-                self._refuse(InvalidArgument(message=_TOO_MUCH_HEAD))
+            if self._head_size > MAXIMUM_HEAD:
+                self._refuse(InvalidArgument(message=TOO_MUCH_HEAD))
 
     def on_message_begin(self) -> None:
         """A new request: nothing is known of it yet."""
@@ -212,7 +219,7 @@ class Protocol(HttpToolsProtocol):
             return
         self._in_head = False
         fields = dict(self.headers)
-        problem = self._problem(fields)
+        problem = problem_of(self, fields, is_large=self._large)
         if problem is not None:
             self._refuse(problem)
         elif self.url.startswith(_HOT):
@@ -224,29 +231,6 @@ class Protocol(HttpToolsProtocol):
         else:
             self._begin_asgi(fields)
 
-    def _problem(self, fields: dict[bytes, bytes]) -> PyfcError | None:
-        """What makes the head ambiguous or too large, if anything does."""
-        if self._large and sum(len(name) + len(value) for name, value in self.headers) > _MAXIMUM_HEAD:
-            return InvalidArgument(message=_TOO_MUCH_HEAD)
-        version = self.parser.get_http_version()
-        if len(fields) != len(self.headers):
-            names = [name for name, _ in self.headers]
-            for name in _ONCE:
-                if names.count(name) > 1:
-                    return InvalidArgument(message=f"the header {name.decode()} is there twice")
-        if b"host" not in fields and version == "1.1":
-            return InvalidArgument(message="the header Host is missing")
-        coding = fields.get(b"transfer-encoding")
-        if coding is not None and (coding.lower() != b"chunked" or version != "1.1" or b"content-length" in fields):
-            return InvalidArgument(message="Transfer-Encoding must be chunked, without Content-Length, in HTTP/1.1")
-        if not self.url.startswith(b"/"):
-            return InvalidArgument(message="the request's target must be a path")
-        if self.parser.should_upgrade() and (coding is not None or fields.get(b"content-length", b"0") != b"0"):
-            return InvalidArgument(message="a request that asks for an upgrade must not have a body")
-        if int(fields.get(b"content-length", b"0")) > self.shared.settings.maximum_body:
-            return EntityTooLarge(limit=self.shared.settings.maximum_body)
-        return None
-
     def _begin(self, path: bytes, fields: dict[bytes, bytes]) -> None:
         before = self.cycle
         keep_alive = (
@@ -255,6 +239,8 @@ class Protocol(HttpToolsProtocol):
             and not self.parser.should_upgrade()
         )
         exchange = self.cycle = Exchange(self, self.parser.get_method(), path, fields, keep_alive=keep_alive)
+        if path[11:17] == b"/proxy" and fields.get(b"upgrade", b"").lower() == b"websocket":
+            upgrade(exchange)
         if b"expect" in fields:
             exchange.expects = fields[b"expect"].lower() == b"100-continue"
         if len(fields.get(b"content-length", b"")) > _SMALL_DIGITS:
@@ -321,7 +307,7 @@ class Protocol(HttpToolsProtocol):
             cycle.body = cycle.chunks[0] if len(cycle.chunks) == 1 else b"".join(cycle.chunks)
             cycle.chunks = None
         cycle.complete = True
-        if cycle is self._turn and cycle.incoming is None:
+        if cycle is self._turn and (cycle.incoming is None or cycle.upgrades):
             self.shared.invocations.handle(cycle)
 
     # responses go out

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from pyfc.model.streams import Incoming
+from pyfc.model.streams import ENDLESS, Incoming, Stream
 from pyfc.wire.frames import MAXIMUM_UNARY
 
 if TYPE_CHECKING:
+    from pyfc.gateway.exchange import Exchange as Call
     from pyfc.gateway.server import Exchange
+
+NO_BODY = {204, 304}
+SWITCHING = 101
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+def open_answer(exchange: Call, status: int, lines: str, size: int | None, stream: Stream) -> Outgoing | Tunnel | None:
+    """Begin an answer whose body comes piece by piece; None if nobody takes the pieces."""
+    if status == SWITCHING:
+        return exchange.tunnel(f"HTTP/1.1 101 Switching Protocols\r\n{lines}", stream.resume)
+    head = f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n{lines}"
+    if status in NO_BODY or exchange.method == b"HEAD":
+        exchange.respond(head, b"")
+        stream.cancel()
+        return None
+    return exchange.stream(head, size, stream.resume)
 
 
 def declared_stream(path: bytes, fields: dict[bytes, bytes]) -> int:
@@ -37,6 +55,45 @@ def pass_on(exchange: Exchange, body: bytes) -> bool:
     exchange.incoming.on_room = flow.resume_reading
     exchange.protocol.shared.invocations.handle(exchange)
     return True
+
+
+def upgrade(exchange: Exchange) -> None:
+    """A request to go on as something else, a WebSocket: what follows it belongs to the function that agrees."""
+    exchange.incoming = Incoming(ENDLESS)
+    exchange.incoming.on_room = exchange.protocol.flow.resume_reading
+    exchange.upgrades = True
+
+
+class Tunnel:
+    """What an upgraded connection carries, in both directions, as it is."""
+
+    def __init__(self, exchange: Exchange, head: str, resume: Callable[[], None]) -> None:
+        self._exchange = exchange
+        self._protocol = exchange.protocol
+        self._resume = resume
+        self._protocol.tunnel = self
+        self._protocol.transport.write(f"{head}\r\n".encode("latin-1"))
+
+    def received(self, data: bytes) -> None:
+        """Of the client."""
+        incoming = self._exchange.incoming
+        if incoming is not None and not incoming.write(data):
+            self._protocol.flow.pause_reading()
+
+    def write(self, data: bytes | memoryview) -> bool:
+        """See Outgoing."""
+        if not self._protocol.transport.is_closing():
+            self._protocol.transport.write(data)
+            if self._protocol.flow.write_paused:
+                self._protocol.on_room = self._resume
+                return False
+        return True
+
+    def end(self, *, is_whole: bool) -> None:
+        """The other side is through; `is_whole` means nothing here."""
+        self._exchange.response_complete = True
+        self._exchange.on_gone = self._protocol.on_room = None
+        self._protocol.end()
 
 
 class Outgoing:

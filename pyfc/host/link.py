@@ -159,7 +159,7 @@ class Link:
         flight.timeout = timeout
         if not self.life.is_armed:
             self.life.arm(timeout)
-        if length < READ:
+        if length < READ and not more:
             self.write(_prefix(length - 4, frames.INVOKE, number, len(header)) + header + body)
         else:
             self._streams.send_large(number, flight, header)

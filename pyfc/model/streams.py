@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 _HIGH_WATER = 256 * 1024
+ENDLESS = 1 << 62
+"""The size of a body that goes on until somebody ends it: a connection that was upgraded."""
 
 
 def _nothing() -> None:

@@ -41,6 +41,8 @@ class Entry(NamedTuple):
     triggers: tuple[Trigger, ...]
     newest: Result | None = None
     """What the start of a newer version ended with, which is therefore not served instead."""
+    takes_upgrades: bool = False
+    """Whether it can answer a WebSocket."""
 
 
 class Table(NamedTuple):
@@ -152,7 +154,10 @@ class Supervisor:
                 if old is not None:
                     retired.append(old)
                 route = self._route(services[function.service], function)
-                entries[function.target] = Entry(function, route, old.triggers if old else ())
+                serves = (
+                    isinstance(route, Pool) and bool(route.birth.init.program) and not route.birth.init.program["pulls"]
+                )
+                entries[function.target] = Entry(function, route, old.triggers if old else (), takes_upgrades=serves)
             elif isinstance(change.value, Trigger):
                 trigger = change.value
                 target = Target(trigger.service, trigger.function)

@@ -31,6 +31,7 @@ FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 """What a header's name and value may be."""
+_OF_UPGRADES = {"connection", "upgrade"}
 _MAXIMUM_HEADERS = 8192
 _MAXIMUM_URI = 4096
 
@@ -61,8 +62,11 @@ class Response(NamedTuple):
     body: bytes | memoryview
 
 
-def translate(method: str, path: bytes, uri: bytes, client: str, fields: list[tuple[bytes, bytes]]) -> HttpRequest:
-    """The request of an HTTP function. `path`: raw path after the function's name; `uri`: path and query as sent.
+def translate(
+    method: str, path: bytes, uri: bytes, client: str, fields: list[tuple[bytes, bytes]], *, upgrades: bool = False
+) -> HttpRequest:
+    """The request of an HTTP function. `path`: raw path after the function's name; `uri`: path and query as sent;
+    `upgrades`: the client asks to go on as something else.
 
     Raises InvalidArgument for a request over FC's limits.
     """
@@ -73,7 +77,7 @@ def translate(method: str, path: bytes, uri: bytes, client: str, fields: list[tu
     for name, value in fields:
         size += len(name) + len(value)
         text = name.decode("latin-1")
-        if text not in _NOT_PASSED_ON and not text.startswith("x-fc-"):
+        if (text not in _NOT_PASSED_ON or (upgrades and text in _OF_UPGRADES)) and not text.startswith("x-fc-"):
             headers.append((text, value.decode("latin-1")))
     if size > _MAXIMUM_HEADERS:
         raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import server
 import wire
 
-_REFUSED = 404
+ENDLESS = 1 << 62
+"""The size of a body that goes on until somebody ends it: the client asks for another protocol."""
 _VERSIONS = ("/2016-08-15/proxy/", "/2021-04-06/proxy/")
 _OCTETS = ("content-type", "application/octet-stream")
 
@@ -40,6 +41,7 @@ class Call:
         self._first = payload
         self._missing = header[1] - len(payload)
         self._is_event = header[3] == 0
+        self._is_upgrade = header[1] == ENDLESS
         self._exchange: server.Exchange | None = None
         self._waiting: deque[bytes] = deque()
         """Pieces of the request that came before there was a connection."""
@@ -87,8 +89,11 @@ class Call:
             sent = [_OCTETS, ("host", "127.0.0.1"), ("content-length", str(size))]
         else:
             method, target, base = http[0], *_target(http[2])
-            sent = [(name, value) for name, value in http[4] if name not in ("content-length", "connection")]
-            if size or method not in ("GET", "HEAD", "OPTIONS"):
+            dropped = ("content-length",) if self._is_upgrade else ("content-length", "connection")
+            sent = [(name, value) for name, value in http[4] if name not in dropped]
+            if self._is_upgrade:
+                pass
+            elif size or method not in ("GET", "HEAD", "OPTIONS"):
                 sent.append(("content-length", str(size)))
             if base:
                 own.append(("x-fc-base-path", base))

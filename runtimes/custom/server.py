@@ -13,6 +13,7 @@ from typing import Protocol
 _MOST_HEAD = 65536
 _HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection", b"te", b"trailer"}
 _NO_BODY = {204, 304}
+_SWITCHING = 101
 _QUICK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
@@ -147,6 +148,12 @@ class Exchange(asyncio.Protocol):
         if not version.startswith(b"HTTP/1."):
             raise BrokenAnswer("the answer is not HTTP/1")
         status = int(rest[:3])
+        if status == _SWITCHING:
+            headers = [(name.strip(), value.strip()) for name, _, value in (line.partition(b":") for line in lines[1:])]
+            self._keeps, self._state, self.is_fresh = False, self._take_rest, False
+            assert self._taker is not None
+            self._taker.head(status, headers, None)
+            return True
         if 100 <= status < 200:
             return True
         headers = [(name.strip(), value.strip()) for name, _, value in (line.partition(b":") for line in lines[1:])]

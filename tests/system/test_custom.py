@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import textwrap
 from collections.abc import Iterator
@@ -307,3 +308,96 @@ def test_a_wrong_configuration_names_its_line(tmp_path: Path) -> None:
 
     with pytest.raises(ProjectError, match=r"template.yml:10.*CAPort"):
         load(tmp_path)
+
+
+SOCKETS = """#!/usr/bin/env python3
+import base64, hashlib, os, socketserver
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        headers = {}
+        line = self.rfile.readline()
+        while (text := self.rfile.readline().decode().strip()):
+            name, _, value = text.partition(":")
+            headers[name.lower()] = value.strip()
+        if headers.get("upgrade") != "websocket":
+            self.wfile.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nplain")
+            return
+        key = headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+        self.wfile.write(f"HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
+                         f"Sec-WebSocket-Accept: {accept}\\r\\n\\r\\n".encode())
+        while True:
+            first, second = self.rfile.read(2)
+            size = second & 127
+            size = int.from_bytes(self.rfile.read(2 if size == 126 else 8), "big") if size > 125 else size
+            mask, data = self.rfile.read(4), self.rfile.read(size)
+            text = bytes(each ^ mask[at % 4] for at, each in enumerate(data))
+            if first & 15 == 8:
+                return
+            length = bytes([size]) if size < 126 else b"\\x7f" + size.to_bytes(8, "big")
+            self.wfile.write(bytes([first]) + length + text.upper())
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+
+Server(("0.0.0.0", 9000), Handler).serve_forever()
+"""
+
+
+@pytest.fixture
+def chat(tmp_path: Path) -> Iterator[Server]:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "bootstrap").write_text(SOCKETS)
+    (folder / "bootstrap").chmod(0o755)
+    (folder / "index.py").write_text(
+        "def handler(environ, start_response):\n    start_response('200 OK', [])\n    return [b'plain']\n"
+    )
+    web = {"Timeout": 20, "http": ["GET"]}
+    functions: dict[str, dict[str, Any]] = {
+        "chat": {**web, "Runtime": "custom", "InstanceConcurrency": 3},
+        "other": web,
+    }
+    (folder / "template.yml").write_text(template(functions))
+    server = Server(folder, tmp_path / "data")
+    yield server
+    assert server.stop()[0] == 0
+
+
+def test_a_websocket_goes_through(chat: Server) -> None:
+    from websockets.sync.client import connect
+
+    with connect(f"ws://127.0.0.1:{chat.port}/2016-08-15/proxy/demo/chat/room") as first:
+        first.send("hello")
+        assert first.recv(timeout=10) == "HELLO"
+        with connect(f"ws://127.0.0.1:{chat.port}/2016-08-15/proxy/demo/chat/room", max_size=None) as second:
+            large = "x" * 2_000_000
+            second.send([large])
+            assert second.recv(timeout=20) == large.upper()
+            first.send("still there")
+            assert first.recv(timeout=10) == "STILL THERE"
+    assert chat.request("GET", "/2016-08-15/proxy/demo/chat/").body == b"plain"
+
+
+def test_a_client_that_leaves_ends_its_websocket_and_frees_the_instance(chat: Server) -> None:
+    from websockets.sync.client import connect
+
+    with connect(f"ws://127.0.0.1:{chat.port}/2016-08-15/proxy/demo/chat/") as client:
+        client.send("x")
+        assert client.recv(timeout=10) == "X"
+        client.socket.shutdown(socket.SHUT_RDWR)
+
+    def ended() -> bool:
+        return any(each.get("function") == "chat" for each in chat.records)
+
+    wait_until(ended, "the record of the call")
+
+
+def test_a_function_that_can_not_answer_a_websocket_gets_the_plain_request(chat: Server) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    with pytest.raises(InvalidStatus) as refused:
+        connect(f"ws://127.0.0.1:{chat.port}/2016-08-15/proxy/demo/other/")
+    assert refused.value.response.status_code == 200

@@ -442,7 +442,7 @@ def test_an_initializer_has_its_own_time_limit(cases: Server) -> None:
             "function 'environ' has an HTTP trigger: call it at /2016-08-15/proxy/web/environ/",
         ),
         (
-            "services/other/functions/node/invocations", 400, "InvalidArgument",
+            "services/other/functions/java/invocations", 400, "InvalidArgument",
             "function 'java' of service 'other' with runtime 'java11' is not supported yet: "
             "this pyfc serves custom, nodejs, python3, ruby",
         ),

@@ -63,14 +63,14 @@ def peers() -> Path:
 
 
 def pyfc(scratch: Path, runtime: str, files: dict[str, str], properties: dict[str, Any] | None = None) -> Server:
-    """pyfc with one event function `fn`."""
+    """pyfc with the event function `fn`, which has been called, and `other`, the same and not."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
     for name, text in files.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     given = {"Handler": "index.handler", "Runtime": runtime, "CodeUri": "./", "Timeout": 60, **(properties or {})}
-    resources: dict[str, Any] = {"Type": "Aliyun::Serverless::Service"}
-    resources["fn"] = {"Type": "Aliyun::Serverless::Function", "Properties": given}
+    function = {"Type": "Aliyun::Serverless::Function", "Properties": given}
+    resources = {"Type": "Aliyun::Serverless::Service", "fn": function, "other": function}
     document = {"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": resources}}
     (folder / "template.yml").write_text(json.dumps(document))
     port = free_port()
@@ -145,8 +145,7 @@ def cold(scratch: Path, count: int = 15) -> dict[str, float]:
 
 def one_cold(scratch: Path) -> float:
     """A first call, to a function nobody has called, when a program has been started ahead."""
-    source = "exports.handler = (event, context, callback) => callback(null, event);\n"
-    server = two_functions(scratch, source)
+    server = pyfc(scratch, "nodejs", {"index.js": EVENT})
     try:
         time.sleep(0.3)  # the next program is ready by then: nothing tells of it from outside
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -159,21 +158,6 @@ def one_cold(scratch: Path) -> float:
         return took
     finally:
         server.stop()
-
-
-def two_functions(scratch: Path, source: str) -> Server:
-    """pyfc with `fn`, which has been called, and `other`, which has not."""
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    (folder / "index.js").write_text(source)
-    given = {"Handler": "index.handler", "Runtime": "nodejs", "CodeUri": "./", "Timeout": 60}
-    function = {"Type": "Aliyun::Serverless::Function", "Properties": given}
-    resources = {"Type": "Aliyun::Serverless::Service", "fn": function, "other": function}
-    document = {"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": resources}}
-    (folder / "template.yml").write_text(json.dumps(document))
-    port = free_port()
-    command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet"]
-    path = "/2016-08-15/services/demo/functions/fn/invocations"
-    return Server([*command, "--data-dir", str(folder / "data")], path, port, EVERYWHERE, scratch)
 
 
 def custom(scratch: Path, seconds: float, rounds: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyfc.build.builtins import builtins_of
 from pyfc.build.lean import import_time, size_of, strip
 from pyfc.build.manifest import Manifest, manifests
 from pyfc.build.tools import install
@@ -59,7 +60,7 @@ class Builder:
         """
         found: list[Built] = []
         last = self._last(folder)
-        for manifest in manifests(folder):
+        for manifest in _all_of(folder):
             wanted = last.get(manifest.source, {}).get("lean", False) if lean is None else lean
             found.append(await self._one(manifest, interpreter, version, lean=wanted))
             last[manifest.source] = {"digest": found[-1].folder.name, "lean": wanted}
@@ -69,7 +70,7 @@ class Builder:
 
     def missing(self, folder: Path) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""
-        return [manifest for manifest in manifests(folder) if not _is_vendored(manifest)]
+        return [manifest for manifest in _all_of(folder) if not _is_vendored(manifest)]
 
     def last_good(self, folder: Path) -> list[Path]:
         """What was last built for `folder`."""
@@ -124,6 +125,10 @@ class Builder:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".new").write_text(json.dumps(last), encoding="utf-8")
         path.with_suffix(".new").replace(path)
+
+
+def _all_of(folder: Path) -> list[Manifest]:
+    return [*manifests(folder), *(builtins_of(folder) if folder.is_dir() else [])]
 
 
 def _is_vendored(manifest: Manifest) -> bool:

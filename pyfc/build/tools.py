@@ -57,10 +57,20 @@ async def _npm(manifest: Manifest, target: Path, progress: Progress) -> None:
         raise InvalidArgument(message=f"{manifest.folder / manifest.source} needs npm, which is not on PATH")
     place = target / ".build"
     skipped = shutil.ignore_patterns("node_modules", ".git")
-    shutil.copytree(manifest.folder, place, ignore=skipped)
-    how = ["ci"] if (place / "package-lock.json").is_file() and not manifest.packages else ["install"]
-    options = ["--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http"]
-    await _run([npm, *how, *options, *manifest.packages], manifest, place, progress)
+    if manifest.packages:
+        place.mkdir()  # named one by one: what else the folder needs is another manifest's
+    else:
+        shutil.copytree(manifest.folder, place, ignore=skipped)
+    options = ["--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http", *manifest.packages]
+    if (place / "package-lock.json").is_file() and not manifest.packages:
+        try:
+            await _run([npm, "ci", *options], manifest, place, progress)
+        except ProjectError as error:  # a lock that does not fit its package.json, or names a registry that is gone
+            progress(str(error))
+            (place / "package-lock.json").unlink()
+            await _run([npm, "install", *options], manifest, place, progress)
+    else:
+        await _run([npm, "install", *options], manifest, place, progress)
     if (place / "node_modules").is_dir():
         for path in [*(place / "node_modules").glob("*"), *(place / "node_modules").glob("@*/*")]:
             if path.is_symlink():  # to a package beside the function's files, which stay behind

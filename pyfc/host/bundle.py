@@ -31,6 +31,7 @@ from pyfc.model.function import Code
 
 _SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
 _NEW = ".new-"
+_BOOTSTRAP = "bootstrap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +292,11 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _protect(folder: Path) -> None:
-    """FC's /code is read-only."""
+    """FC's /code is read-only; the program of a custom runtime can be run, whatever its archive or editor has left (as
+    `fun` and `s` see to when they deploy).
+    """
+    if (folder / _BOOTSTRAP).is_file():
+        (folder / _BOOTSTRAP).chmod(0o755)
     for root, _, files in os.walk(folder):
         for name in files:
             path = os.path.join(root, name)

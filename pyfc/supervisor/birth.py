@@ -29,6 +29,7 @@ from pyfc.model.names import LATEST
 from pyfc.settings import Settings
 from pyfc.wire import frames
 
+_PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _MARK = 12
 """Bytes that no output contains by chance."""
 
@@ -184,13 +185,14 @@ def _template(
 
 
 def _environment(function: Function, code: str, settings: Settings) -> dict[str, str]:
+    declared = function.environment_variables.get("PATH", "")  # names folders of FC's images, which this machine lacks
     return {
-        "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
         "HOME": "/tmp",  # noqa: S108  FC's own value
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "LD_LIBRARY_PATH": f"{code}:{code}/lib:/usr/local/lib",
         **function.environment_variables,
+        "PATH": f"{declared}:{_PATH}" if declared else _PATH,
         "FC_ACCOUNT_ID": settings.account_id,
         "FC_REGION": settings.region,
         "FC_FUNC_CODE_PATH": code,

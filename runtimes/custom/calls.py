@@ -99,7 +99,10 @@ class Call:
                 own.append(("x-fc-base-path", base))
         control = "/invoke" if self._is_event else "/http-invoke"
         headers = [*sent, *self._bridge.fixed, *own, ("x-fc-control-path", control)]
-        text = "%s %s HTTP/1.1\r\n%s\r\n" % (method, target, "".join("%s: %s\r\n" % each for each in headers))
+        lines = "".join(
+            "%s: %s\r\n" % (name.title(), value) for name, value in headers
+        )  # as FC's proxy, in Go, has them
+        text = "%s %s HTTP/1.1\r\n%s\r\n" % (method, target, lines)
         return text.encode("latin-1", "replace")
 
     # frames of this call

@@ -300,7 +300,7 @@ class Whole:
 
 async def ask(server: Server, method: str, path: str, headers: list[tuple[str, str]]) -> Whole:
     """One small exchange. Raises OSError, BrokenAnswer."""
-    lines = "".join("%s: %s\r\n" % each for each in headers)
+    lines = "".join("%s: %s\r\n" % (name.title(), value) for name, value in headers)
     request = "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n%s\r\n" % (method, path, lines)
     taker = Whole()
     exchange = await server.connect()

@@ -203,3 +203,34 @@ def test_wheels_are_for_the_interpreter_that_runs_the_function(offline: Path, tm
         assert f"python3.12 is Python {other.version} ({other.path})" in server.ready["notes"]
     finally:
         assert server.stop() == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_modules_that_fcs_runtimes_have_are_installed_when_they_are_used(offline: Path, tmp_path: Path) -> None:
+    from pyfc.build.builtins import builtins_of
+
+    wheel(offline, "oss2", "2.0", "of the object store")
+    source = "import oss2\ndef handler(event, context):\n    return oss2.text()\n"
+    folder = write(tmp_path / "app", {"f/index.py": source, "g/index.js": "const raw = require('raw-body');\n"})
+    write(folder, {"h/index.js": "require('raw-body')", "h/package.json": '{"dependencies": {"raw-body": "2"}}'})
+
+    assert [(each.tool, each.packages) for each in builtins_of(folder / "f")] == [("pip", ("oss2",))]
+    assert [(each.tool, each.packages) for each in builtins_of(folder / "g")] == [("npm", ("raw-body",))]
+    assert builtins_of(folder / "h") == []
+    for name in ("g", "h"):
+        (folder / name / "index.js").unlink()
+    server = Server(folder, tmp_path / "data")
+    try:
+        assert server.invoke("default/f").body == b"of the object store", server.ready["notes"]
+    finally:
+        assert server.stop()[0] == 0
+
+
+def test_a_bootstrap_can_be_run_whatever_rights_it_has(tmp_path: Path) -> None:
+    document = template({"f": {"Runtime": "custom", "EnvironmentVariables": {"PATH": "/nowhere"}}})
+    folder = write(tmp_path / "app", {"bootstrap": "#!/bin/sh\necho started\nexit 4\n", "template.yml": document})
+    server = Server(folder, tmp_path / "data")
+    try:
+        assert "exited with status 4" in server.invoke("demo/f").json["ErrorMessage"]
+    finally:
+        assert server.stop()[0] == 0

@@ -42,7 +42,8 @@ class Handler(BaseHTTPRequestHandler):
                 return [type(error).__name__.encode()]
         if self.path == "/inner":
             return [b"from inside"]
-        return [json.dumps({"path": self.path, "headers": dict(self.headers), "body": body.decode(),
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return [json.dumps({"path": self.path, "headers": headers, "exact": list(self.headers), "body": body.decode(),
                             "pid": os.getpid(), "ppid": os.getppid(), "port": self.server.server_port}).encode()]
 
     def reply(self, status, body, *headers):
@@ -140,6 +141,9 @@ def test_an_event_is_posted_with_fcs_headers(own: Server) -> None:
     assert told["headers"]["x-fc-request-id"] == answer.headers["X-Fc-Request-Id"]
     assert told["headers"]["x-fc-function-name"] == "python"
     assert told["headers"]["content-type"] == "application/octet-stream"
+    assert {"X-Fc-Request-Id", "Content-Length", "Host"} <= set(told["exact"]), (
+        "servers that read them by hand need that"
+    )
 
 
 def test_every_instance_listens_on_the_same_port_and_finds_itself_there(own: Server) -> None:

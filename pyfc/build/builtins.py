@@ -1,0 +1,58 @@
+"""Modules that FC's own runtimes have, so that functions use them without naming them anywhere (FC's "built-in modules"
+pages). Which of them a function uses is read from its text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from pyfc.build.manifest import Manifest
+
+SOURCE = "FC's built-in modules"
+_NODE = ("raw-body", "body", "co", "gm", "ali-oss", "aliyun-sdk", "@alicloud/fc2", "ali-mns", "tablestore")
+_PYTHON = {
+    "oss2": "oss2", "fc2": "aliyun-fc2", "tablestore": "tablestore", "aliyunsdkcore": "aliyun-python-sdk-core",
+    "mns": "aliyun-mns", "wand": "Wand", "numpy": "numpy", "scipy": "scipy", "matplotlib": "matplotlib",
+    "cv2": "opencv-python-headless", "scrapy": "Scrapy",
+}  # fmt: skip
+"""By the name that is imported."""
+_REQUIRED = re.compile(r"(?:require\(|import\(|from)\s*['\"](?P<name>[^'\".][^'\"]*)['\"]")
+_IMPORTED = re.compile(r"^\s*(?:from|import)\s+(?P<name>\w+)", re.MULTILINE)
+_MOST_FILES = 200
+
+
+def builtins_of(folder: Path) -> list[Manifest]:
+    """Those that the code in `folder` uses and nothing in it provides."""
+    found = []
+    node = sorted(_names(folder, "*.js", _REQUIRED) & set(_NODE) - _declared(folder))
+    node = [name for name in node if not (folder / "node_modules" / name).exists()]
+    if node:
+        found.append(_manifest("npm", folder, node, node))
+    python = _names(folder, "*.py", _IMPORTED) & set(_PYTHON)
+    python = {name for name in python if not any((folder / each).exists() for each in (name, f"{name}.py"))}
+    if python and not (folder / "requirements.txt").exists():
+        found.append(_manifest("pip", folder, sorted(_PYTHON[name] for name in python), sorted(python)))
+    return found
+
+
+def _manifest(tool: str, folder: Path, packages: list[str], names: list[str]) -> Manifest:
+    return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=tuple(names))
+
+
+def _names(folder: Path, pattern: str, mention: re.Pattern[str]) -> set[str]:
+    """What the function's own files mention."""
+    found: set[str] = set()
+    paths = [path for path in folder.rglob(pattern) if "node_modules" not in path.parts]
+    for path in sorted(paths)[:_MOST_FILES]:
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        found.update(match["name"] for match in mention.finditer(text))
+    return found
+
+
+def _declared(folder: Path) -> set[str]:
+    try:
+        return set(json.loads((folder / "package.json").read_text(encoding="utf-8")).get("dependencies") or {})
+    except (OSError, ValueError, AttributeError):
+        return set()

@@ -15,7 +15,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
 from pyfc.project.load import load
 
-_MEGABYTE = 1024 * 1024
+_KILOBYTE, _MEGABYTE = 1024, 1024 * 1024
 _SHOWN = 10
 
 
@@ -65,11 +65,11 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
 def _told(built: Built) -> str:
     """One line about a result."""
     count = len(parts(built.folder))
-    size = f"{built.size / _MEGABYTE:.1f} MB"
+    size = _size(built.size)
     how = f"built in {built.seconds:.1f} s" if built.is_new else "as it was built before"
     text = f"{built.manifest.source}: {count} package{'' if count == 1 else 's'}, {size}, {how}"
     if built.size_before:
-        text += f"; lean: {built.size_before / _MEGABYTE:.1f} -> {size}"
+        text += f"; lean: {_size(built.size_before)} -> {size}"
         before, after = built.import_seconds
         if before is not None and after is not None:
             text += f", import {before * 1000:.0f} -> {after * 1000:.0f} ms"
@@ -78,9 +78,13 @@ def _told(built: Built) -> str:
     return text
 
 
+def _size(size: int) -> str:
+    return f"{size / _MEGABYTE:.1f} MB" if size >= _MEGABYTE else f"{size / _KILOBYTE:.0f} KB"
+
+
 def _explain(built: Built) -> None:
     found = parts(built.folder)
-    rows = [(part.name, f"{part.size / _MEGABYTE:.1f} MB") for part in found[:_SHOWN]]
+    rows = [(part.name, _size(part.size)) for part in found[:_SHOWN]]
     print(table(("PACKAGE", "SIZE"), rows, right=(1,)))
     if len(found) > _SHOWN:
         print(f"and {len(found) - _SHOWN} smaller ones")

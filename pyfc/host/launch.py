@@ -66,6 +66,11 @@ class LaunchSpec:
     template: TemplateSpec | None = None
     """What its template is to be, if it may be a copy of one."""
 
+    def alone(self, confine: Callable[[Cell], dict[str, Any]]) -> LaunchSpec:
+        """For a worker that settles otherwise than those of its function, and shares nothing with them."""
+        program = replace(self.program, confine=confine, needs_start=True) if self.program is not None else None
+        return replace(self, template=None, program=program)
+
     def without_template(self) -> LaunchSpec:
         """For a worker that does everything itself."""
         return replace(self, template=None)

@@ -1,7 +1,8 @@
 """Compiles the code of functions ahead of their instances, each in a worker that does nothing else.
 
 Instances share a read-only cache: what one of them could write, another would run. So it is filled by a worker in the
-same sandbox that never loads the code it compiles. Small code is not worth it.
+same sandbox: Python's loads none of the code, Node.js has to load the handler's module once, without a network. Small
+code is not worth it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import asyncio
 import logging
 import os
 from collections import deque
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from pyfc.errors import PyfcError
 from pyfc.host.bundle import Artefact
 from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import Launcher
 from pyfc.host.link import Link
-from pyfc.host.sandbox import Sandbox
+from pyfc.host.sandbox import Cell, Sandbox
 from pyfc.model.function import Function
 from pyfc.supervisor.birth import Birth
 from pyfc.wire import frames
@@ -50,7 +52,7 @@ class Compiler:
             not birth.spec.runtime.compiles
             or not birth.init.sandbox
             or function.code is None
-            or function.code.size < _WORTH
+            or (function.code.size < _WORTH and not function.code.packages)
         ):
             return
         if (artefact.cache / _DONE).exists() or any(job.artefact == artefact for job in self._jobs):
@@ -77,17 +79,31 @@ class Compiler:
         function, artefact = job.function, job.artefact
         interpreter = job.birth.spec.interpreter
         wish = self._sandbox.wish(artefact, function.limits, interpreter, network=False, compiles=True)
-        worker = await self._launcher.launch(job.birth.spec.without_template())
+
+        def confine(cell: Cell) -> dict[str, Any]:
+            return self._sandbox.confine(wish, cell, function.limits)
+
+        worker = await self._launcher.launch(job.birth.spec.alone(confine))
         link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
         try:
             await link.expectation.frame(frames.HELLO, _MOST_TIME)
-            sandbox = self._sandbox.confine(wish, worker.cell, function.limits)
             if worker.cell.uid:
                 os.chown(artefact.cache, worker.cell.uid, worker.cell.uid)
-            link.send(frames.INIT, job.birth.init._replace(handler="", initializer="", mark="", sandbox=sandbox))
+            init = job.birth.init._replace(handler="", initializer="", mark="", sandbox=confine(worker.cell))
+            wanted = {"load": False, "preload": [function.handler], "snapshot": False}
+            link.send(frames.INIT, init._replace(template=wanted))
             await link.expectation.frame(frames.READY, _MOST_TIME)
+            _show(artefact.cache)
             if worker.cell.uid:
                 os.chown(artefact.cache, 0, 0)
             (artefact.cache / _DONE).touch()
         finally:
             link.life.kill()
+
+
+def _show(cache: Path) -> None:
+    """Let every instance read what one worker has written."""
+    for root, _, files in os.walk(cache):
+        os.chmod(root, 0o755)  # noqa: S103, PTH101  read-only by its mount
+        for name in files:
+            os.chmod(os.path.join(root, name), 0o644)  # noqa: PTH101, PTH118

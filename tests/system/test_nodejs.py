@@ -367,3 +367,26 @@ def debugger_at(port: int) -> str:
             return str(json.load(answer)[0]["webSocketDebuggerUrl"])
     except OSError:
         return ""
+
+
+def compiles() -> bool:
+    interpreter = Runtimes().interpreter("nodejs22")
+    return interpreter is not None and tuple(map(int, interpreter.version.split(".")[:2])) >= (22, 1)
+
+
+@pytest.mark.skipif(not compiles(), reason="there is no Node.js from 22.1 on, which keeps what V8 has compiled")
+@pytest.mark.parametrize("mode", MODES)
+def test_what_v8_has_compiled_is_kept_and_used(mode: str, tmp_path: Path) -> None:
+    if why := impossible(mode):
+        pytest.skip(why)
+    body = "".join(f"exports.f{index} = (a) => [a, {index}].map((x) => x * {index});\n" for index in range(2000))
+    source = f"{body}exports.handler = async () => JSON.stringify(require('module').getCompileCacheDir() || '');\n"
+    functions = {name: {"Runtime": "nodejs22", "Timeout": 20} for name in ("one", "two")}
+    server = server_in_mode(mode, tmp_path, {"index.js": source, "template.yml": template(functions)})  # type: ignore[arg-type]
+    try:
+        cache = server.data_dir / "cache"
+        wait_until(lambda: list(cache.glob("*/.compiled")), "the compiled code")
+        assert list(cache.glob("*/v*/*"))
+        assert server.invoke("demo/one").json
+    finally:
+        assert server.stop() == (0, "")

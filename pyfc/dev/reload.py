@@ -2,7 +2,8 @@
 
 1. Changes are gathered for a moment, so that an editor's several steps and a checkout of many files are one change.
 2. The whole folder is read again, but only what is different is deployed (registry/deploy.py), and a new version takes
-   over when an instance of it has started (supervisor.py). What can not be read or does not start changes nothing.
+   over when an instance of it has started (supervisor.py). What can not be read or does not start changes nothing; what
+   has not started when the next change comes is given up for that.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import watchfiles
@@ -25,6 +25,8 @@ from pyfc.project.load import load
 
 _STEP, _DEBOUNCE = 2, 30
 """Milliseconds: without a change for so long a batch is whole; at most so long is it gathered."""
+_AGAIN = 0.05
+"""Seconds after which one looks again whether a change waits for versions to start."""
 _SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".idea", ".vscode"}
 _ENDINGS = ("~", ".swp", ".swx", ".swo", ".tmp", ".pyc", ".part", ".bak")
 
@@ -37,30 +39,45 @@ class Reloader:
         self._project = project
         self._console = console
         self._data_folder = app.data_folder.resolve()
-        self._stopped = asyncio.Event()
+        self._stopped = False
+        self._ended = asyncio.Event()
+        """Of the present watch: it goes on with other folders, or not at all."""
+        self._running: asyncio.Task[None] | None = None
         self._changed: set[Path] = set()
         """Since the last deployment that succeeded."""
 
     async def run(self) -> None:
         """Reload until the server stops."""
-        while not self._stopped.is_set():
+        while not self._stopped:
+            self._ended.clear()
             folders = self._folders()
             async for changes in watchfiles.awatch(
                 *folders,
                 watch_filter=self._is_of_interest,
                 step=_STEP,
                 debounce=_DEBOUNCE,
-                stop_event=self._stopped,
+                stop_event=self._ended,
                 ignore_permission_denied=True,
                 recursive=True,
             ):
-                await self._reload(Path(path) for _, path in changes)
-                if self._folders() != folders:
-                    break
+                await self._finish()
+                self._changed.update(Path(path) for _, path in changes)
+                self._running = asyncio.get_running_loop().create_task(self._reload(folders))
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Return when the change before this one is served, or given up because it waits for versions to start."""
+        if self._running is None:
+            return
+        while not self._running.done():
+            self._app.supervisor.give_up_proofs()
+            await asyncio.wait({self._running}, timeout=_AGAIN)
+        await self._running
 
     def stop(self) -> None:
         """End `run`."""
-        self._stopped.set()
+        self._stopped = True
+        self._ended.set()
 
     def _folders(self) -> list[Path]:
         """The project's folder, and those of code that lies elsewhere."""
@@ -76,9 +93,9 @@ class Reloader:
             return False  # what editors write beside the file itself
         return not _SKIPPED.intersection(path.parts) and not path.is_relative_to(self._data_folder)
 
-    async def _reload(self, changed: Iterable[Path]) -> None:
+    async def _reload(self, folders: list[Path]) -> None:
+        """Serve what has changed; `folders` are those that are watched."""
         began = time.monotonic()
-        self._changed.update(changed)
         try:
             project = load(self._project.root, reads_variables=True)
             report = await self._app.deploy(project, frozenset(self._changed))
@@ -97,6 +114,8 @@ class Reloader:
                 self._tell(name, failed[name])
         served = [name for name in report.changed if name not in failed]
         self._console.reloaded(served, time.monotonic() - began)
+        if self._folders() != folders:
+            self._ended.set()
 
     def _failed(self) -> dict[str, Result]:
         """SERVICE/FUNCTION of those whose newest version does not start, and what it ended with."""

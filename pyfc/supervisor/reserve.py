@@ -11,13 +11,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pyfc.model.function import Provision
-from pyfc.model.invocation import Result
+from pyfc.model.invocation import Fault, FaultKind, Result, Usage
 from pyfc.model.policy import back_off, reserved
 
 if TYPE_CHECKING:
     from pyfc.supervisor.pool import Pool
 
 _INTERVAL = 1.0
+SUPERSEDED = "Superseded"
+"""The type of the fault of a version that nobody waits for any more."""
 
 
 class Reserve:
@@ -60,6 +62,11 @@ class Reserve:
             return None
         self._proof = asyncio.get_running_loop().create_future()
         return await self._proof
+
+    def give_up(self) -> None:
+        """A newer version has come: whether this one starts is of no interest for now."""
+        fault = Fault(FaultKind.INIT_FAILED, "a newer version came before it had started", SUPERSEDED)
+        self._tell(Result(fault, fault.document(), Usage(0.0, 0.0, cold=True, instance_id="")))
 
     def failed(self, error: Exception, result: Result | None = None) -> None:
         """An instance could not be started; `result` if that is the user's fault."""

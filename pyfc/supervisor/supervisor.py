@@ -28,9 +28,12 @@ from pyfc.settings import Settings
 from pyfc.supervisor.birth import birth, paused
 from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.reserve import SUPERSEDED
 from pyfc.supervisor.scaler import Scaler
 
 _log = logging.getLogger(__name__)
+_REPEAT = 1.0
+"""Seconds after which a version that was given up is tried again, if nothing newer came after all."""
 
 
 class Entry(NamedTuple):
@@ -90,6 +93,8 @@ class Supervisor:
         self._draining: set[Pool] = set()
         self._revision = 0
         self._refused: HostRefused | None = None
+        self._given_up: dict[Target, Function] = {}
+        """Newest versions whose proof was given up; they are tried again with the next change, or a moment later."""
         self._moved = asyncio.Condition()
         self._prepared = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -129,11 +134,29 @@ class Supervisor:
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
         await self._prepare()
-        async for changes in batches:
-            try:
-                await self._apply(changes)
-            except Exception:
-                _log.exception("a change of the registry could not be applied")
+        following: asyncio.Task[list[Change]] | None = None
+        try:
+            while True:
+                following = following or asyncio.get_running_loop().create_task(_next(batches))
+                await asyncio.wait({following}, timeout=_REPEAT if self._given_up else None)
+                changes, following = (following.result(), None) if following.done() else ([], following)
+                await self._take(changes)
+        finally:
+            if following is not None:
+                following.cancel()
+
+    async def _take(self, changes: list[Change]) -> None:
+        """Apply what has changed, and what was given up before for something newer that did not concern it."""
+        given_up, self._given_up = self._given_up, {}
+        for change in changes:
+            target = change.value.target if isinstance(change.value, Function) else change.target
+            if target is not None:
+                given_up.pop(target, None)
+        try:
+            await self._apply([*changes, *(Change(0, function, None) for function in given_up.values())])
+        except Exception:
+            _log.exception("a change of the registry could not be applied")
+        if changes:
             async with self._moved:
                 self._revision = changes[-1].revision
                 self._moved.notify_all()
@@ -177,6 +200,8 @@ class Supervisor:
         pairs = [(old, entries[old.function.target]) for old in retired if old.function.target in entries]
         outcomes = await asyncio.gather(*(_proof(old.route, new.route) for old, new in pairs))
         for (old, new), result in zip(pairs, outcomes, strict=True):
+            if result is not None and result.fault is not None and result.fault.type == SUPERSEDED:
+                self._given_up[new.function.target] = new.function
             if result is not None:
                 entries[new.function.target] = old._replace(newest=result)
                 retired[retired.index(old)] = new
@@ -223,6 +248,11 @@ class Supervisor:
         await pool.drained.wait()
         self._draining.discard(pool)
 
+    def give_up_proofs(self) -> None:
+        """Wait for no version that has not started yet: newer ones have come."""
+        for pool in list(self._scaler.pools):
+            pool.reserve.give_up()
+
     def kill(self) -> None:
         """End every instance now."""
         for pool in self._draining | self._scaler.pools:
@@ -242,6 +272,10 @@ class Supervisor:
         except TimeoutError:
             self.kill()
         await self._launcher.close()
+
+
+async def _next(batches: AsyncIterator[list[Change]]) -> list[Change]:
+    return await anext(batches)
 
 
 async def _proof(old: Route, new: Route) -> Result | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -283,3 +284,31 @@ def test_saves_under_load_fail_no_call_and_leave_nothing(loop: Loop) -> None:
     wait_until(lambda: own.num_fds() <= max(descriptors[:10]), "descriptors to be closed")
     assert len(list((loop.server.data_dir / "code").iterdir())) < 8
     shutil.rmtree(loop.folder / "two")
+
+
+def test_a_version_that_hangs_while_it_starts_holds_back_no_later_save(loop: Loop) -> None:
+    loop.save("one", "import time\ntime.sleep(30)\n" + code("never"))
+    wait_until(lambda: is_starting(loop), "the version that hangs")
+    began = time.monotonic()
+
+    loop.save("one", code("third"))
+
+    loop.is_answered("one", "third")
+    assert time.monotonic() - began < 15, "it did not wait for the import"
+    assert loop.told("notReloaded")[0]["message"] == "Superseded: a newer version came before it had started"
+
+
+def test_a_version_that_was_given_up_for_another_function_is_tried_again(loop: Loop) -> None:
+    loop.save("one", "import time\ntime.sleep(3)\n" + code("slowly"))
+    wait_until(lambda: is_starting(loop), "the version that takes its time")
+
+    loop.save("two", code("quickly"))
+
+    loop.is_answered("two", "quickly")
+    loop.is_answered("one", "slowly")
+
+
+def is_starting(loop: Loop) -> bool:
+    """Whether a worker sleeps, as a module that is loaded here does."""
+    found = [Path(f"/proc/{each.pid}/wchan") for each in loop.server.workers()]
+    return any("nanosleep" in path.read_text() for path in found if path.exists())

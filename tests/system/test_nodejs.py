@@ -369,6 +369,16 @@ def debugger_at(port: int) -> str:
         return ""
 
 
+def test_a_program_that_was_started_ahead_knows_nothing_of_other_functions(serve: Callable[..., Server]) -> None:
+    source = "exports.handler = async () => require('fs').readFileSync('/proc/self/environ', 'latin1');\n"
+    functions: dict[str, dict[str, Any]] = {"first": {"Runtime": "nodejs"}, "second": {"Runtime": "nodejs"}}
+    functions["first"]["EnvironmentVariables"] = {"TOKEN": "secret-of-first", "PATH": "/secret-of-first"}
+    server = serve({"index.js": source, "template.yml": template(functions)})  # type: ignore[arg-type]
+
+    for _ in range(3):
+        assert b"secret-of-first" not in server.invoke("demo/second").body
+
+
 def compiles() -> bool:
     interpreter = Runtimes().interpreter("nodejs22")
     return interpreter is not None and tuple(map(int, interpreter.version.split(".")[:2])) >= (22, 1)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import signal
 from collections import Counter
 
@@ -24,6 +25,15 @@ from pyfc.host.sandbox import Cell, Sandbox
 from pyfc.host.spares import Spares
 from pyfc.wire import frames
 
+_log = logging.getLogger(__name__)
+_NOBODYS = {
+    "PATH": "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+    "HOME": "/tmp",  # noqa: S108  FC's own value
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "LD_LIBRARY_PATH": "/code:/code/lib:/usr/local/lib",
+}
+"""The environment of a program that is started ahead: what most functions have, and nothing of any of them."""
 _Key = tuple[str, str, int, int]
 
 
@@ -78,10 +88,13 @@ class ExecLauncher:
             return await self._execute(spec, _program(spec))
         try:
             await self._furnish(worker, _program(spec))
-        except BaseException:
+        except BaseException as error:
             worker.process.on_exit = lambda _: worker.close()
             worker.process.send_signal(signal.SIGKILL)
-            raise
+            if not isinstance(error, HostRefused):
+                raise
+            _log.info("a program that was started ahead is of no use: %s", error)
+            return await self._execute(spec, _program(spec))
         return worker
 
     async def _furnish(self, worker: Worker, program: ProgramSpec) -> None:
@@ -96,9 +109,8 @@ class ExecLauncher:
     async def _spare(self, spec: LaunchSpec) -> Worker:
         """A program that is nobody's yet."""
         program = _program(spec)
-        environment = {name: program.environment[name] for name in ("PATH", "HOME", "LANG", "TZ", "LD_LIBRARY_PATH")}
         nobody = ProgramSpec(
-            environment=environment,
+            environment=_NOBODYS,
             confine=lambda cell: self._sandbox.blank(cell, program.size),
             size=program.size,
             needs_start=False,

@@ -48,7 +48,7 @@ async def _pip(manifest: Manifest, target: Path, interpreter: str, progress: Pro
     shutil.rmtree(target / "bin", ignore_errors=True)  # whose first lines name the interpreter of this machine
 
 
-_PIP = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--upgrade")
+_PIP = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--upgrade", "--retries", "1")
 
 
 async def _npm(manifest: Manifest, target: Path, progress: Progress) -> None:
@@ -61,7 +61,15 @@ async def _npm(manifest: Manifest, target: Path, progress: Progress) -> None:
         place.mkdir()  # named one by one: what else the folder needs is another manifest's
     else:
         shutil.copytree(manifest.folder, place, ignore=skipped)
-    options = ["--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http", *manifest.packages]
+    options = [
+        "--omit=dev",
+        "--no-audit",
+        "--no-fund",
+        "--install-links",
+        "--loglevel=http",
+        "--fetch-retries=1",
+        *manifest.packages,
+    ]
     if (place / "package-lock.json").is_file() and not manifest.packages:
         try:
             await _run([npm, "ci", *options], manifest, place, progress)

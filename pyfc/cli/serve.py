@@ -100,9 +100,11 @@ def _catch_signals(app: App) -> None:
         nonlocal count
         count += 1
         if count == 1:
-            if not app.settings.json:
-                print(f"\nStopping. Running calls get up to {app.settings.drain_timeout:g} s; Ctrl-C again kills them.")
             app.stop()
+            if not app.settings.json:
+                with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended whoever read it
+                    limit = f"{app.settings.drain_timeout:g} s"
+                    print(f"\nStopping. Running calls get up to {limit}; Ctrl-C again kills them.", flush=True)
         else:
             app.kill()
 

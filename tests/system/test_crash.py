@@ -174,3 +174,20 @@ def pyfc(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]
     return subprocess.run(  # type: ignore[call-overload, no-any-return]
         [sys.executable, "-m", "pyfc", *arguments], capture_output=True, text=True, timeout=30, **options
     )
+
+
+def test_a_server_whose_reader_has_gone_stops_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "f.py").write_text("def handler(event, context):\n    return 'x'\n")
+    command = [sys.executable, "-m", "pyfc", "serve", str(tmp_path / "app"), "--port", "0"]
+    server = subprocess.Popen([*command, "--data-dir", str(tmp_path / "data")], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    assert any("Ready" in line for line in server.stdout)
+    server.stdout.close()
+
+    server.send_signal(signal.SIGINT)
+
+    try:
+        server.wait(20)
+    finally:
+        server.kill()

@@ -91,9 +91,7 @@ class Call:
             method, target, base = http[0], *_target(http[2])
             dropped = ("content-length",) if self._is_upgrade else ("content-length", "connection")
             sent = [(name, value) for name, value in http[4] if name not in dropped]
-            if self._is_upgrade:
-                pass
-            elif size or method not in ("GET", "HEAD", "OPTIONS"):
+            if not self._is_upgrade and (size or method not in ("GET", "HEAD", "OPTIONS")):
                 sent.append(("content-length", str(size)))
             if base:
                 own.append(("x-fc-base-path", base))

@@ -180,13 +180,17 @@ class Exchange(asyncio.Protocol):
         if self._left == 0 and self._state == self._take_body:
             self._finish()
 
-    def _take_body(self) -> bool:
+    def _take_piece(self) -> int:
+        """Hands on what is there of the piece being read; returns the bytes it still lacks."""
         assert self._left is not None
         piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
         self._left -= len(piece)
         if piece and self._taker is not None:
             self._taker.data(piece)
-        if not self._left:
+        return self._left
+
+    def _take_body(self) -> bool:
+        if not self._take_piece():
             self._finish()
         return False
 
@@ -207,12 +211,7 @@ class Exchange(asyncio.Protocol):
         return True
 
     def _take_chunk_data(self) -> bool:
-        assert self._left is not None
-        piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
-        self._left -= len(piece)
-        if piece and self._taker is not None:
-            self._taker.data(piece)
-        if self._left or len(self._buffer) < 2:
+        if self._take_piece() or len(self._buffer) < 2:
             return bool(self._left) and bool(self._buffer)
         self._buffer = self._buffer[2:]
         self._state = self._take_chunk

@@ -17,12 +17,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Self
 
+from pyfc.auth.keys import Keys
 from pyfc.blobs.disk import DiskBlobs
+from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
-from pyfc.errors import AccessDenied, AddressInUse, DataFolderInUse, InvalidArgument, PyfcError
+from pyfc.errors import AddressInUse, DataFolderInUse, InvalidArgument, PyfcError
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.listener import GatewayServer
+from pyfc.gateway.management import Api
 from pyfc.gateway.routes import application
 from pyfc.gateway.shared import Shared
 from pyfc.host.bundle import Bundles
@@ -34,9 +37,13 @@ from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
 from pyfc.project.interface import Project
 from pyfc.registry.deploy import Deployer, Report
+from pyfc.registry.desk import Desk
+from pyfc.registry.extras import Extras
+from pyfc.registry.functions import Functions
 from pyfc.registry.registry import Registry
+from pyfc.registry.versions import Versions
 from pyfc.settings import Settings, state_folder
-from pyfc.stores.memory import MemoryStore
+from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
 
@@ -58,11 +65,8 @@ class App:
         self._serving: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if not self.is_local and not self.settings.insecure:
-            raise AccessDenied(
-                message=f"--host {self.settings.host} lets other machines call functions, and requests are not signed "
-                "yet; add --insecure if that is what you want"
-            )
+        if bool(self.settings.tls_certificate) != bool(self.settings.tls_key):
+            raise InvalidArgument(message="--tls-certificate and --tls-key belong together: give both or none")
         try:
             self._build()
         except BaseException:
@@ -79,7 +83,7 @@ class App:
         self.journal.listeners.append(logs.listen)
         self._stack.callback(logs.close)
         self._stack.callback(self.journal.flush)
-        store = MemoryStore()
+        store = SqliteStore(self.data_folder / "store.sqlite")
         self._stack.push_async_callback(store.close)
         registry = Registry(store)
         runtimes = Runtimes()
@@ -92,24 +96,53 @@ class App:
         self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
-        self.supervisor = Supervisor(settings, registry, bundles, runtimes, self.journal, self.sandbox)
+        self.keys = Keys(self.data_folder)
+        self.key, self.has_new_key = self.keys.first()
+        self.supervisor = Supervisor(
+            settings, registry, bundles, runtimes, self.journal, self.sandbox, self.keys.role.as_context()
+        )
         self._stack.push_async_callback(self.supervisor.close)
         self.supervisor.start()
         self._bundles = bundles
         self.runtimes = runtimes
         self._builder = Builder(cache_folder(), lambda source, line: self.on_progress(source, line))
         self._deployer = Deployer(registry, bundles, runtimes, self.supervisor.codes)
-        self._build_gateway()
+        self._build_gateway(registry)
 
-    def _build_gateway(self) -> None:
+    def _build_api(self, registry: Registry) -> Api:
+        """What the management API works with."""
+        settings = self.settings
+        desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up)
+        versions = Versions(desk)
+        objects = Objects(self.data_folder / "objects", settings.maximum_upload)
+        functions = Functions(desk, versions, objects, self.runtimes)
+        return Api(
+            settings=settings,
+            desk=desk,
+            functions=functions,
+            versions=versions,
+            extras=Extras(desk, functions),
+            objects=objects,
+            keys=self.keys,
+            table=lambda: self.supervisor.table,
+            endpoint=lambda: self.endpoint,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The server's own address."""
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        return f"{'https' if self.settings.tls_certificate else 'http'}://{host}:{self.port}"
+
+    def _build_gateway(self, registry: Registry) -> None:
         settings = self.settings
         guard = Guard((settings.host, *settings.allow_host))
-        invocations = Invocations(settings, guard, self.journal, is_local=self.is_local)
+        invocations = Invocations(settings, guard, self.journal, self.keys, is_local=self.is_local)
         self.supervisor.on_table = invocations.use
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         shared = Shared(settings, invocations)
-        self._server = GatewayServer(application(lambda: self.supervisor.table, guard, recent), shared)
+        self._server = GatewayServer(application(self._build_api(registry), guard, recent), shared)
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""

@@ -29,6 +29,10 @@ class PyfcError(Exception):
         """FC's error JSON (API 2016-08-15)."""
         return json.dumps({"ErrorCode": self.code, "ErrorMessage": str(self)}).encode()
 
+    def newer_document(self, request_id: str) -> bytes:
+        """FC's error JSON (API 2023-03-30)."""
+        return json.dumps({"RequestId": request_id, "Code": self.code, "Message": str(self)}).encode()
+
 
 class InvalidArgument(PyfcError):
     """{message}"""
@@ -64,6 +68,37 @@ class AccessDenied(PyfcError):
     status = 403
 
 
+class MissingRequiredHeader(InvalidArgument):
+    """required HTTP header {header} was not specified"""
+
+    code = "MissingRequiredHeader"
+
+
+class InvalidAccessKeyID(AccessDenied):
+    """invalid access key ID '{key}'"""
+
+    code = "InvalidAccessKeyID"
+
+
+class SignatureNotMatch(AccessDenied):
+    """The request signature we calculated does not match the signature you provided. Check your access key and \
+signing method"""
+
+    code = "SignatureNotMatch"
+
+
+class RequestTimeTooSkewed(AccessDenied):
+    """the request's time '{date}' is more than 15 minutes off; it is {now} here"""
+
+    code = "RequestTimeTooSkewed"
+
+
+class FunctionDisabled(AccessDenied):
+    """calls of function '{function}' are disabled{reason}"""
+
+    code = "FunctionDisabled"
+
+
 class NotFound(PyfcError):
     """{message}"""
 
@@ -95,9 +130,85 @@ class VersionNotFound(NotFound):
 
 
 class TriggerNotFound(NotFound):
-    """function '{function}' in service '{service}' has no HTTP trigger: call it at {url}"""
+    """trigger '{trigger}' does not exist in service '{service}' and function '{function}'"""
 
     code = "TriggerNotFound"
+
+
+class NoHttpTrigger(TriggerNotFound):
+    """function '{function}' in service '{service}' has no HTTP trigger: call it at {url}"""
+
+
+class DomainNameNotFound(NotFound):
+    """domain name '{domain}' does not exist"""
+
+    code = "DomainNameNotFound"
+
+
+class NoSuchRoute(NotFound):
+    """domain name '{domain}' has no route for {path}"""
+
+    code = "RouteNotFound"
+
+
+class AsyncConfigNotExists(NotFound):
+    """function '{function}' of service '{service}' has no asynchronous configuration for '{qualifier}'"""
+
+    code = "AsyncConfigNotExists"
+
+
+class ProvisionConfigNotFound(NotFound):
+    """function '{function}' of service '{service}' has no reserved instances for '{qualifier}'"""
+
+    code = "ProvisionConfigNotFound"
+
+
+class OnDemandConfigNotFound(NotFound):
+    """function '{function}' of service '{service}' has no on-demand configuration for '{qualifier}'"""
+
+    code = "OnDemandConfigNotFound"
+
+
+class ConcurrencyConfigNotFound(NotFound):
+    """function '{function}' of service '{service}' has no concurrency configuration"""
+
+    code = "ConcurrencyConfigNotFound"
+
+
+class ScalingConfigNotFound(NotFound):
+    """function '{function}' of service '{service}' has no scaling configuration for '{qualifier}'"""
+
+    code = "ScalingConfigNotFound"
+
+
+class LayerNotFound(NotFound):
+    """layer '{layer}' does not exist"""
+
+    code = "LayerNotFound"
+
+
+class LayerVersionNotFound(NotFound):
+    """version '{version}' of layer '{layer}' does not exist"""
+
+    code = "LayerVersionNotFound"
+
+
+class InstanceNotFound(NotFound):
+    """function '{function}' of service '{service}' has no running instance '{instance}'"""
+
+    code = "InstanceNotFound"
+
+
+class ObjectNotFound(NotFound):
+    """there is no object '{name}' in bucket '{bucket}'"""
+
+    code = "ObjectNotFound"
+
+
+class KeyNotFound(NotFound):
+    """there is no access key '{key}'"""
+
+    code = "AccessKeyNotFound"
 
 
 class Conflict(PyfcError):
@@ -105,6 +216,71 @@ class Conflict(PyfcError):
 
     code = "ConcurrentUpdateError"
     status = 409
+
+
+class AlreadyExists(Conflict):
+    """{message}"""
+
+
+class ServiceAlreadyExists(AlreadyExists):
+    """service '{service}' already exists"""
+
+    code = "ServiceAlreadyExists"
+
+
+class FunctionAlreadyExists(AlreadyExists):
+    """function '{function}' already exists in service '{service}'"""
+
+    code = "FunctionAlreadyExists"
+
+
+class TriggerAlreadyExists(AlreadyExists):
+    """trigger '{trigger}' already exists in service '{service}' and function '{function}'"""
+
+    code = "TriggerAlreadyExists"
+
+
+class AliasAlreadyExists(AlreadyExists):
+    """alias '{alias}' of service '{service}' already exists"""
+
+    code = "AliasAlreadyExists"
+
+
+class DomainNameAlreadyExists(AlreadyExists):
+    """domain name '{domain}' already exists"""
+
+    code = "DomainNameAlreadyExists"
+
+
+class ServiceNotEmpty(Conflict):
+    """service '{service}' still has {what}: delete them first"""
+
+    code = "ServiceNotEmpty"
+
+
+class FunctionNotEmpty(Conflict):
+    """function '{function}' has active triggers"""
+
+    code = "FunctionNotEmpty"
+
+
+class VersionInUse(Conflict):
+    """version '{version}' of service '{service}' is used by alias '{alias}': point that to another version first"""
+
+    code = "VersionInUse"
+
+
+class NothingToPublish(Conflict):
+    """No changes were made since last publish"""
+
+    code = "VersionPublishError"
+
+
+class PreconditionFailed(Conflict):
+    """the resource being modified has been changed"""
+
+    code = "PreconditionFailed"
+    status = 412
 
 
 class SandboxIncomplete(InvalidArgument):

@@ -25,7 +25,9 @@ def _setting(default: Any, doc: str, *, flag: bool = False, choices: tuple[str, 
 class Settings:
     """What one server does differently from another; immutable for its life."""
 
-    host: str = _setting("127.0.0.1", "Address to listen on; another than loopback needs --insecure.", flag=True)
+    host: str = _setting(
+        "127.0.0.1", "Address to listen on; on another than loopback every request must be signed.", flag=True
+    )
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True)
     data_dir: str = _setting("", "Data folder; by default one per served folder in the user's state folder.", flag=True)
     reload: bool = _setting(False, "Watch the folder: a change is served as soon as it has proved to start.", flag=True)
@@ -34,7 +36,14 @@ class Settings:
     )
     debug_port: int = _setting(5678, "Port at which a debugger finds it.", flag=True)
     quiet: bool = _setting(False, "Do not print a line per call.", flag=True)
-    insecure: bool = _setting(False, "Listen on other addresses than loopback although nothing is signed.", flag=True)
+    auth: str = _setting(
+        "auto",
+        "auto: managing takes a key, and so do calls from other machines; off: any signature will do, or none.",
+        flag=True,
+        choices=("auto", "off"),
+    )
+    tls_certificate: str = _setting("", "PEM file with the certificate (and its chain) to serve HTTPS with.", flag=True)
+    tls_key: str = _setting("", "PEM file with its private key.", flag=True)
     allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)
     sandbox: str = _setting(
         "auto",
@@ -71,6 +80,7 @@ class Settings:
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 
     maximum_body: int = _setting(32 * MEBIBYTE, "Largest request body in bytes.")
+    maximum_upload: int = _setting(512 * MEBIBYTE, "Largest package that can be uploaded, in bytes.")
     maximum_result: int = _setting(
         32 * MEBIBYTE, "Largest result of a function in bytes, unless it is of unknown size."
     )

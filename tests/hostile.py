@@ -337,7 +337,7 @@ def _left(server: Server, mode: str) -> list[str]:
         mine = _of(uids, since) if os.geteuid() == 0 else []  # an ordinary user has other processes too
         everything = {each.pid: each for each in [*server.processes(), *mine]}
         found = [f"{pid} {' '.join(each.cmdline())[:80]}" for pid, each in everything.items() if pid not in known]
-        functions = server.request("GET", "/").json["functions"]
+        functions = server.functions()
         instances = sum(sum(each.get("instances", {}).values()) for each in functions)
         return [*found, *(["too many instances"] if instances > 1 else [])]
 

@@ -12,10 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
+
+from pyfc.auth.keys import Key, Keys
+from pyfc.auth.signature import Signed, sign, string_to_sign
 
 FUNCTIONS = Path(__file__).parent / "functions"
 DEADLINE = 20.0
@@ -112,6 +116,30 @@ class Server:
             return Response(answer.status, answer.headers, answer.read())
         finally:
             connection.close()
+
+    def manage(self, method: str, path: str, document: Any = None, headers: dict[str, str] | None = None) -> Response:
+        """A request to the management API, signed with the server's key; `document` is sent as JSON."""
+        body = None if document is None else json.dumps(document).encode()
+        return self.request(method, path, body, self.signed_headers(method, path, headers or {}))
+
+    def signed_headers(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        key: tuple[str, str] | None = None,
+        query: Sequence[str] | None = None,
+    ) -> dict[str, str]:
+        """`headers` with a signature of `key` (id and secret), or of the server's own. `query`: of an HTTP trigger."""
+        signer = Key(id=key[0], secret=key[1]) if key is not None else Keys(self.data_dir).first()[0]
+        given = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in headers.items()}}
+        text = string_to_sign(Signed(method, path, given), given["date"], query)
+        return {**given, "authorization": f"FC {signer.id}:{sign(signer.secret, text)}"}
+
+    def functions(self) -> list[dict[str, Any]]:
+        """What the server serves."""
+        found: list[dict[str, Any]] = self.manage("GET", "/pyfc/functions").json["functions"]
+        return found
 
     def invoke(self, function: str, event: bytes = b"", **headers: str) -> Response:
         """Call SERVICE/FUNCTION; header names with _ for -."""

@@ -35,6 +35,8 @@ class DiskBlobs:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
                     file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
             Path(name).replace(self._folder / digest.hexdigest())
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -51,3 +53,7 @@ class DiskBlobs:
     async def delete(self, digest: str) -> None:
         """See Blobs."""
         (self._folder / digest).unlink(missing_ok=True)
+
+    def digests(self) -> list[str]:
+        """See Blobs."""
+        return [path.name for path in self._folder.iterdir() if not path.name.startswith(".new-")]

@@ -16,3 +16,6 @@ class Blobs(Protocol):
 
     async def delete(self, digest: str) -> None:
         """Forget it; nothing happens if it is not there."""
+
+    def digests(self) -> list[str]:
+        """Of everything that is kept."""

@@ -19,6 +19,8 @@ import psutil
 import uvloop
 
 from pyfc.app import App, data_folder_of
+from pyfc.auth.keys import Key
+from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
@@ -73,8 +75,9 @@ async def _serve(root: Path, settings: Settings) -> None:
         console = Console(as_json=settings.json)
         if not settings.quiet:
             app.listen(console.listen)
-        async with _reloading(app, project, console):
-            await app.serve()
+        with announced(app.endpoint, app.data_folder):
+            async with _reloading(app, project, console):
+                await app.serve()
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +125,7 @@ def _progress(settings: Settings) -> Callable[[str, str], None]:
 def _announce(app: App, project: Project, report: Report) -> None:
     """The table, what is not supported, and the ready line."""
     settings = app.settings
-    endpoint = f"http://{_shown_host(settings.host)}:{app.port}"
+    endpoint = app.endpoint
     milliseconds = round((time.time() - psutil.Process().create_time()) * 1000)  # the interpreter's own start counts
     functions = [describe(entry) for entry in app.supervisor.table.entries.values()]
     notes = _notes(app, project, report)
@@ -136,7 +139,23 @@ def _announce(app: App, project: Project, report: Report) -> None:
         print(f"{project.root} has no functions yet.")
     for note in notes:
         print(note)
+    if app.has_new_key and settings.auth != "off":
+        print(_exports(app, app.key))
     print(f"Ready at {endpoint} in {milliseconds} ms. Ctrl-C stops.", flush=True)
+
+
+def _exports(app: App, key: Key) -> str:
+    """What other clients need to manage the server; told once."""
+    shown = {
+        "FC_ENDPOINT": app.endpoint,
+        "ACCOUNT_ID": app.settings.account_id,
+        "REGION": app.settings.region,
+        "ACCESS_KEY_ID": key.id,
+        "ACCESS_KEY_SECRET": key.secret,
+    }
+    lines = " ".join(f"{name}={value}" for name, value in shown.items())
+    what = "A key for managing this server, shown this once (`pyfc` finds it by itself, `pyfc keys` makes more):"
+    return f"{what}\n  export {lines}"
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
@@ -147,8 +166,10 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     names = sorted({function.runtime for function in report.functions if function.code is not None})
     if text := app.runtimes.note(names):
         notes.append(text)
-    if app.is_local and any(trigger.config.get("authType") != "anonymous" for trigger in project.triggers):
-        notes.append("HTTP triggers with authType function are served without a check: only this machine reaches them")
+    if app.settings.auth == "off":
+        notes.append(
+            "warning: --auth off: whoever reaches this server can manage it, functions with network access among them"
+        )
     notes += _debugged(app, report)
     notes.append(summary(layers(app.sandbox)))
     return notes
@@ -163,7 +184,3 @@ def _debugged(app: App, report: Report) -> list[str]:
     if not names:
         return [f"warning: there is no function '{wanted}' to debug"]
     return [f"{', '.join(names)} waits for a debugger at 127.0.0.1:{app.settings.debug_port} when it is called"]
-
-
-def _shown_host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+from email.utils import formatdate
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from pyfc.auth.keys import Key
+from pyfc.auth.signature import Signed, authorization
+from pyfc.client import credentials
 from pyfc.errors import InvalidArgument, PyfcError, ServerUnreachable
 from pyfc.model.names import LATEST
 
@@ -39,7 +43,10 @@ class ApiError(PyfcError):
 class Client:
     """Talks to one server. `timeout` in seconds bounds each wait for it."""
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 86400.0) -> None:
+    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 86400.0, *, key: Key | None = None) -> None:
+        """`key`: what requests are signed with; by default that of the environment, or of a server of this user that
+        answers at `endpoint` (credentials.py).
+        """
         parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidArgument(message=f"'{endpoint}' is no endpoint; it must be like {DEFAULT_ENDPOINT}")
@@ -47,6 +54,7 @@ class Client:
         self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._address = (parts.hostname, parts.port)
         self._timeout = timeout
+        self._key = key or credentials.find(self.endpoint)
 
     def invoke(
         self, service: str, function: str, event: bytes = b"", *, qualifier: str = LATEST, tail: bool = False
@@ -67,7 +75,7 @@ class Client:
 
     def functions(self) -> list[dict[str, Any]]:
         """What the server serves, as its index tells it."""
-        _, body = self._request("GET", "/", b"", {})
+        _, body = self._request("GET", "/pyfc/functions", b"", {})
         functions: list[dict[str, Any]] = json.loads(body)["functions"]
         return functions
 
@@ -87,6 +95,11 @@ class Client:
     def _request(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
+        if self._key is not None:
+            given = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in headers.items()}}
+            if self._key.token:
+                given["x-fc-security-token"] = self._key.token
+            headers = {**given, "authorization": authorization(self._key, Signed(method, path, given), given["date"])}
         connection = self._connect(self._address[0], self._address[1], timeout=self._timeout)
         try:
             connection.request(method, path, body, headers)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from pyfc.auth.keys import Keys
+from pyfc.auth.signature import Signed, verify
 from pyfc.errors import EntityTooLarge, InvalidArgument, NotSupportedYet, PyfcError
 from pyfc.model.names import request_id
 
 if TYPE_CHECKING:
+    from pyfc.gateway.exchange import Exchange
     from pyfc.gateway.server import Protocol as Request
 
 MAXIMUM_HEAD = 64 * 1024
@@ -21,6 +24,14 @@ def wants_log(value: bytes) -> bool:
     if value not in {b"Tail", b"None", b""}:
         raise InvalidArgument(message=f"X-Fc-Log-Type is '{value.decode('latin-1')}'; it must be Tail or None")
     return value == b"Tail"
+
+
+def check_signature(keys: Keys, exchange: Exchange, *, is_trigger: bool = False) -> None:
+    """Raises what is wrong with the signature of a call."""
+    fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.fields.items()}
+    method, url = exchange.method.decode("latin-1"), (exchange.sent or exchange.url).decode("latin-1")
+    body = exchange.body if exchange.incoming is None else None
+    verify(keys.find, Signed(method, url, fields, is_trigger, body))
 
 
 def check_invocation_type(value: bytes) -> None:

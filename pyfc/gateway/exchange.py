@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from pyfc.errors import PyfcError
 from pyfc.gateway.streams import Outgoing, Tunnel
 from pyfc.model.invocation import Ticket
 from pyfc.model.streams import Incoming
+
+
+class Head(NamedTuple):
+    """The head of a request, checked and taken apart."""
+
+    whole: int
+    """Bytes of head and body."""
+    method: bytes
+    path: bytes
+    url: bytes
+    headers: list[tuple[bytes, bytes]]
+    fields: dict[bytes, bytes]
+    sent: bytes
 
 
 class Exchange(Protocol):
@@ -20,6 +34,10 @@ class Exchange(Protocol):
     headers: list[tuple[bytes, bytes]]
     fields: dict[bytes, bytes]
     """The headers by lower-case name; the last of those that are there twice."""
+    sent: bytes
+    """The url as it was sent, if a domain's route has made another one of it; else b""."""
+    problem: PyfcError | None
+    """Why no function can be found for it."""
     body: bytes
     incoming: Incoming | None
     """What of a large body is still on its way; then `body` is its beginning."""

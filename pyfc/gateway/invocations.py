@@ -12,18 +12,13 @@ import base64
 import time
 from urllib.parse import unquote
 
-from pyfc.errors import (
-    AccessDenied,
-    FunctionNotStarted,
-    Internal,
-    PathNotSupported,
-    ProgramFailed,
-    PyfcError,
-)
-from pyfc.gateway.checks import check_invocation_type, trace_of, wants_log
-from pyfc.gateway.exchange import Exchange
+from pyfc.auth.keys import Keys
+from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
+from pyfc.gateway.checks import check_invocation_type, check_signature, trace_of, wants_log
+from pyfc.gateway.exchange import Exchange, Head
 from pyfc.gateway.guard import Guard
-from pyfc.gateway.places import Place, find, names_of_event
+from pyfc.gateway.places import NEWER, Place, event_place, find
+from pyfc.gateway.sites import Sites, answers_preflight, cors_lines
 from pyfc.gateway.streams import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, open_answer
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
@@ -32,12 +27,14 @@ from pyfc.model.streams import Stream
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
-from pyfc.supervisor.supervisor import Table
+from pyfc.supervisor.table import Table
 from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
 VERSIONS = (b"2016-08-15", b"2021-04-06")
 _KNOWN_HOSTS = 64
 _CLIENT_CLOSED = 499
+_CORS = "access-control-allow-"
+_KNOWN_PATHS = 10_000
 _OF_SWITCHING = {"connection", "upgrade"}
 _wall = time.time
 
@@ -45,22 +42,29 @@ _wall = time.time
 class Invocations:
     """The call paths of one server."""
 
-    def __init__(self, settings: Settings, guard: Guard, journal: Journal, *, is_local: bool) -> None:
+    def __init__(self, settings: Settings, guard: Guard, journal: Journal, keys: Keys, *, is_local: bool) -> None:
         self.settings = settings
+        self._keys = keys
         self._guard = guard
         self._journal = journal
-        self._is_local = is_local
-        self._table = Table({}, {})
+        self._table = Table({}, {}, {}, {})
         self._event_places: dict[bytes, Place] = {}
         self._http_places: dict[bytes, Place] = {}
         self._hosts: set[bytes | None] = set()
         self._numbers: list[str] = []
+        self.sites = Sites()
+        self.heads: dict[bytes, Head] = {}
+        """Of requests that were parsed before, by their bytes: they lead where the table did."""
+        self._signs = not is_local and settings.auth != "off"
+        """Whether every call must be signed."""
 
     def use(self, table: Table) -> None:
         """Serve what `table` holds from now on."""
         self._table = table
+        self.sites.use(table)
         self._event_places = {}
         self._http_places = {}
+        self.heads.clear()
 
     def handle(self, exchange: Exchange) -> None:
         """Answer a request on `/VERSION/services/.../invocations` or `/VERSION/proxy/...`, now or later."""
@@ -77,22 +81,14 @@ class Invocations:
         except PyfcError as error:
             reply.refuse(error)
 
-    def takes_streams(self, path: bytes) -> bool:
-        """Whether the function of an HTTP-trigger path takes a request's body while it arrives."""
-        try:
-            config = self.http_place(path)[0].trigger
-        except PyfcError:
-            return False  # the whole request will be told
-        return config is not None and not config.is_event
-
-    def event_place(self, path: bytes) -> Place:
+    def event_place(self, path: bytes, fields: dict[bytes, bytes]) -> Place:
         """What an InvokeFunction path leads to. Raises the NotFound that fits."""
-        place = find(self._table, *names_of_event(path), is_http=False)
-        if b"%" not in path:
+        place = event_place(self._table, path, fields)
+        if b"%" not in path and place.is_fixed and len(self._event_places) < _KNOWN_PATHS:
             self._event_places[path] = place
         return place
 
-    def http_place(self, path: bytes) -> tuple[Place, bytes]:
+    def http_place(self, path: bytes, fields: dict[bytes, bytes]) -> tuple[Place, bytes]:
         """What an HTTP-trigger path leads to, and the rest of the path. Raises the NotFound that fits."""
         parts = path.split(b"/", 5)
         if len(parts) < 5 or not parts[4]:
@@ -102,8 +98,8 @@ class Invocations:
         place = self._http_places.get(prefix)
         if place is None:
             service, function = parts[3].decode("latin-1"), parts[4].decode("latin-1")
-            place = find(self._table, service, function, is_http=True)
-            if b"%" not in prefix:
+            place = find(self._table, service, function, fields, is_http=True)
+            if b"%" not in prefix and place.is_fixed:
                 self._http_places[prefix] = place
         return place, rest
 
@@ -116,13 +112,16 @@ class Invocations:
             if len(self._hosts) < _KNOWN_HOSTS:
                 self._hosts.add(host)
 
-    def check_trigger(self, config: Config, method: str) -> None:
+        if self._signs:
+            check_signature(self._keys, exchange)
+
+    def check_trigger(self, config: Config, method: str, exchange: Exchange) -> None:
         """Raises AccessDenied for what the trigger does not allow."""
         if method not in config.methods:
             allowed = ", ".join(sorted(config.methods))
             raise AccessDenied(message=f"method {method} is not among the trigger's methods: {allowed}")
-        if not config.anonymous and not self._is_local:
-            raise AccessDenied(message="authType is function, and signatures can not be checked yet")
+        if not config.anonymous and self.settings.auth != "off":
+            check_signature(self._keys, exchange, is_trigger=True)
 
     def record(self, function: Function, call: Invocation, status: int, result: Result | None, error: str) -> None:
         """Leave a record of a finished call."""
@@ -169,7 +168,7 @@ class _Reply:
             self.owner.record(place.entry.function, self._call(place), status, None, error.code)
         if exchange.gone:
             return
-        body = error.document()
+        body = error.newer_document(self.request_id) if exchange.path.startswith(NEWER) else error.document()
         extra = self.error_header
         if error.retry_after is not None:
             extra += f"Retry-After: {error.retry_after}\r\n"
@@ -228,7 +227,7 @@ class EventReply(_Reply):
         if exchange.method != b"POST":
             raise PathNotSupported(method=exchange.method.decode(), path=unquote(path.decode("latin-1")))
         if place is None:
-            place = self.owner.event_place(path)
+            place = self.owner.event_place(path, exchange.fields)
         self.place = place
         fields = exchange.fields
         self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
@@ -271,6 +270,8 @@ class HttpReply(_Reply):
     outgoing: Outgoing | Tunnel | None = None
     stream: Stream | None = None
     invalid: Fault | None = None
+    cors = ""
+    """Response headers that allow another site's page to read the answer, unless the function sets its own."""
 
     @property
     def streams(self) -> bool:
@@ -280,12 +281,18 @@ class HttpReply(_Reply):
     def begin(self, _: Place | None, path: bytes) -> None:
         """See _Reply."""
         exchange = self.exchange
-        place, rest = self.owner.http_place(path)
+        if exchange.problem is not None:
+            raise exchange.problem
+        place, rest = self.owner.http_place(path, exchange.fields)
         config = place.trigger
         assert config is not None
         self.place = place
         method = exchange.method.decode("latin-1")
-        self.owner.check_trigger(config, method)
+        if b"origin" in exchange.fields:
+            self.cors = cors_lines(exchange.fields)
+            if answers_preflight(exchange, method, config, self.cors, self.request_id):
+                return
+        self.owner.check_trigger(config, method, exchange)
         trace = self._common(exchange.fields)
         request = translate(method, rest, exchange.url, exchange.client, exchange.headers, upgrades=exchange.upgrades)
         target = place.target
@@ -319,7 +326,7 @@ class HttpReply(_Reply):
         lines = ""
         if fault is None:
             try:
-                lines = _header_lines(answer)
+                lines = _header_lines(answer, self.cors)
             except ValueError as error:
                 fault = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
         if fault is not None:
@@ -338,7 +345,7 @@ class HttpReply(_Reply):
         assert place is not None
         answer = Response(head.status, head.headers or [], b"")
         try:
-            lines = _header_lines(answer)
+            lines = _header_lines(answer, self.cors)
         except ValueError as error:
             self.invalid = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
             stream.cancel()
@@ -383,7 +390,7 @@ class HttpReply(_Reply):
         self.exchange.respond(head, answer.body if has_body else b"")
 
 
-def _header_lines(answer: Response) -> str:
+def _header_lines(answer: Response, cors: str) -> str:
     """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
     switches = answer.status == SWITCHING
     if not 200 <= answer.status <= 599 and not switches:
@@ -396,4 +403,6 @@ def _header_lines(answer: Response) -> str:
         lower = name.lower()
         if (lower not in NOT_SETTABLE or (switches and lower in _OF_SWITCHING)) and not lower.startswith("x-fc-"):
             lines += f"{name}: {value}\r\n"
-    return lines
+            if lower.startswith(_CORS):
+                cors = ""
+    return lines + cors

@@ -30,6 +30,8 @@ class GatewayServer(Server):
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=None,
+            ssl_certfile=shared.settings.tls_certificate or None,
+            ssl_keyfile=shared.settings.tls_key or None,
         )
         super().__init__(config)
         self._shared = shared

@@ -1,87 +1,185 @@
-"""The Starlette application: everything that is not a call. The index, the health check, what is
-known of a call, a cold start explained, and the refusal."""
+"""The Starlette application: everything that is not a call. FC's management API in its versions, packages up and down,
+and what is pyfc's own: the index, the health check, what is known of a call, a cold start explained.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pyfc import __version__
+from pyfc.blobs.objects import TEMPORARY
 from pyfc.errors import FunctionNotFound, Internal, NotFound, PathNotSupported, PyfcError
-from pyfc.gateway.guard import Guard
-from pyfc.model.names import Target, request_id
+from pyfc.gateway import openapi
+from pyfc.gateway.api2016 import account, functions, scaling, services, versions
+from pyfc.gateway.api2023 import account as newer_account
+from pyfc.gateway.api2023 import functions as newer_functions
+from pyfc.gateway.api2023 import scaling as newer_scaling
+from pyfc.gateway.guard import Guard, host_name
+from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
+from pyfc.model.names import LATEST, Target, request_id
 from pyfc.observe.recent import Recent
 from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
-from pyfc.supervisor.supervisor import Entry, Table
+from pyfc.supervisor.table import Dormant, Entry
+
+OLDER: tuple[Endpoint, ...] = (
+    *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
+    *account.OWN,
+)  # fmt: skip
+NEWER: tuple[Endpoint, ...] = (*newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS)
+APIS = {"/2016-08-15": OLDER, "/2021-04-06": OLDER, "/2023-03-30": NEWER}
+_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
+_CHUNK = 1024 * 1024
+Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(table: Callable[[], Table], guard: Guard, recent: Recent) -> ASGIApp:
-    """The ASGI application; `table` gives what is served at the moment, `recent` the newest calls."""
+def application(api: Api, guard: Guard, recent: Recent) -> ASGIApp:
+    """The ASGI application; `recent` has the newest calls."""
+    own = _Own(api, recent)
 
-    async def index(_: Request) -> Response:
-        entries = table().entries.values()
-        document = {"pyfc": __version__, "functions": [describe(entry) for entry in entries]}
-        return _json(200, json.dumps(document, indent=2).encode() + b"\n")
+    async def failed(request: Request, error: Exception) -> Response:
+        wrong = error if isinstance(error, PyfcError) else Internal(detail="see the server's log")
+        return error_response(wrong, request_id(), is_newer=request.url.path.startswith("/2023-03-30/"))
 
-    async def health(_: Request) -> Response:
-        return _json(200, b'{"status": "ok"}\n')
+    found: list[BaseRoute] = [
+        Route("/", own.index, methods=["GET"]),
+        Route("/healthz", own.health, methods=["GET"]),
+        Route("/pyfc/functions", own.managed(own.functions), methods=["GET"]),
+        Route("/pyfc/calls/{id}", own.managed(own.call), methods=["GET"]),
+        Route("/pyfc/openapi.json", own.described, methods=["GET"]),
+        Route("/pyfc/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
+        Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
+        Route("/pyfc/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
+    ]
+    for prefix, endpoints in APIS.items():
+        found += routes(api, prefix, endpoints)
+    found.append(Route("/{path:path}", own.unknown, methods=_METHODS))
+    handlers: dict[Any, Any] = {PyfcError: failed, 405: own.unknown, Exception: failed}
+    app = Starlette(routes=found, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return _Guarded(app, guard, own.upload)
 
-    async def call(request: Request) -> Response:
-        found = recent.get(request.path_params["id"])
+
+class _Own:
+    """Paths that are not of FC's API."""
+
+    def __init__(self, api: Api, recent: Recent) -> None:
+        self._api = api
+        self._recent = recent
+
+    def managed(self, handler: Handler) -> Handler:
+        """For who may manage only."""
+
+        async def checked(request: Request) -> Response:
+            authenticate(self._api, request, None)
+            return await handler(request)
+
+        return checked
+
+    def linked(self, handler: Handler) -> Handler:
+        """For who has a signed URL."""
+
+        async def checked(request: Request) -> Response:
+            authenticate(self._api, request, None, is_trigger=True)
+            return await handler(request)
+
+        return checked
+
+    async def index(self, _: Request) -> Response:
+        """What answers here."""
+        return _json({"pyfc": __version__, "functions": "GET /pyfc/functions, signed: `pyfc list` does that"})
+
+    async def health(self, _: Request) -> Response:
+        """For who looks after the server."""
+        return _json({"status": "ok"})
+
+    async def described(self, _: Request) -> Response:
+        """The APIs, in OpenAPI's words."""
+        return _json(openapi.description(APIS))
+
+    async def functions(self, _: Request) -> Response:
+        """Everything that is served."""
+        entries = self._api.table().entries
+        return _json({"functions": [describe(entry) for target, entry in entries.items() if target[2] == LATEST]})
+
+    async def call(self, request: Request) -> Response:
+        """What is known of a call."""
+        found = self._recent.get(request.path_params["id"])
         if found is None:
             raise NotFound(message=f"there is no call {request.path_params['id']} among the newest 10,000")
-        return _json(200, json.dumps(found).encode() + b"\n")
+        return _json(found)
 
-    async def explanation(request: Request) -> Response:
+    async def explanation(self, request: Request) -> Response:
+        """A cold start, taken apart."""
         service, function = request.path_params["service"], request.path_params["function"]
-        entry = table().entries.get(Target(service, function))
-        if entry is None or not isinstance(entry.route, Pool):
+        entry = self._api.table().entries.get(Target(service, function))
+        route = entry.route.rouse() if entry is not None and isinstance(entry.route, Dormant) else entry and entry.route
+        if not isinstance(route, Pool):
             raise FunctionNotFound(service=service, function=function)
-        pool = entry.route
-        return _json(200, json.dumps(await explain(pool.function, pool.birth, pool.launcher)).encode() + b"\n")
+        return _json(await explain(route.function, route.birth, route.launcher))
 
-    async def unknown(request: Request) -> Response:
+    async def code(self, request: Request) -> Response:
+        """A function's package."""
+        names = request.path_params
+        stream, _ = await self._api.functions.code(names["service"], names["function"], names["qualifier"])
+        return _file(stream)
+
+    async def layer(self, request: Request) -> Response:
+        """A layer's package."""
+        record = await self._api.extras.layer(request.path_params["layer"], request.path_params["version"])
+        return _file(await self._api.desk.bundles.archive(record.value.code))
+
+    async def upload(self, request: Request) -> Response:
+        """Keep a package that is uploaded as to an object store. Its name, which only who may manage was told, is the
+        permission.
+        """
+        name = unquote(request.scope["raw_path"].decode("latin-1")).lstrip("/").removeprefix(f"{TEMPORARY}/")
+        self._api.objects.check(name)
+        digest = await self._api.objects.put(TEMPORARY, name, request.stream())
+        return Response(b"", headers={"ETag": f'"{digest.upper()}"', "x-oss-request-id": request_id()})
+
+    async def unknown(self, request: Request, _: Exception | None = None) -> Response:
+        """Nothing has this path."""
         path = unquote(request.scope["raw_path"].decode("latin-1"))
-        return _error(PathNotSupported(method=request.method, path=path))
-
-    async def failed(_: Request, error: Exception) -> Response:
-        return _error(error if isinstance(error, PyfcError) else Internal(detail="see the server's log"))
-
-    methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
-    routes = [
-        Route("/", index, methods=["GET"]),
-        Route("/healthz", health, methods=["GET"]),
-        Route("/pyfc/calls/{id}", call, methods=["GET"]),
-        Route("/pyfc/functions/{service}/{function}/explain", explanation, methods=["POST"]),
-        Route("/{path:path}", unknown, methods=methods),
-    ]
-    handlers: dict[Any, Any] = {PyfcError: failed, 405: failed, Exception: failed}
-    return _Guarded(Starlette(routes=routes, exception_handlers=handlers), guard)
+        error = PathNotSupported(method=request.method, path=path)
+        return error_response(error, request_id(), is_newer=path.startswith("/2023-03-30/"))
 
 
 class _Guarded:
     """Refuses another site's pages and unknown hosts before anything else."""
 
-    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, upload: Handler) -> None:
         self._app = app
         self._guard = guard
+        self._upload = upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
         try:
-            self._guard.check(dict(scope["headers"]))
+            if scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
+                await (await self._upload(Request(scope, receive)))(scope, receive, send)
+                return
+            self._guard.check(headers)
         except PyfcError as error:
-            await _error(error)(scope, receive, send)
+            await error_response(error, request_id())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def _is_bucket(headers: dict[bytes, bytes], path: str) -> bool:
+    """Whether a request is for the bucket of uploads: by its host, as object stores have it, or by its path."""
+    host = host_name(headers.get(b"host", b"").decode("latin-1"))
+    return host.startswith(f"{TEMPORARY}.") or path.startswith(f"/{TEMPORARY}/")
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -108,10 +206,15 @@ def describe(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _json(status: int, body: bytes) -> Response:
-    headers = {"X-Fc-Request-Id": request_id()}
-    return Response(body, status_code=status, media_type="application/json", headers=headers)
+def _json(document: Any) -> Response:
+    body = json.dumps(document).encode() + b"\n"
+    return Response(body, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
 
 
-def _error(error: PyfcError) -> Response:
-    return _json(error.status, error.document())
+def _file(stream: BinaryIO) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        with stream:
+            while chunk := await run_in_threadpool(stream.read, _CHUNK):
+                yield chunk
+
+    return StreamingResponse(chunks(), media_type="application/zip", headers={"X-Fc-Request-Id": request_id()})

@@ -28,13 +28,15 @@ from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
 from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, problem_of, refusal
-from pyfc.gateway.shared import HEAD_END, MOST_NEW, Head, Shared, remember
+from pyfc.gateway.exchange import Head
+from pyfc.gateway.shared import HEAD_END, MOST_NEW, Shared, remember
 from pyfc.gateway.streams import Outgoing, Tunnel, declared_stream, pass_on, upgrade
 from pyfc.model.invocation import Ticket
 from pyfc.model.streams import Incoming
 
 _log = logging.getLogger(__name__)
-_HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/")
+_NEWER = b"/2023-03-30/functions/"
+_HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/", _NEWER)
 _EVENT_END = b"/invocations"
 _JOINED = 64 * 1024
 """Bodies below this size are written in one piece with their head."""
@@ -58,6 +60,8 @@ class Exchange:
     """One request on a hot route and the place of its response; also a cycle in uvicorn's pipeline."""
 
     message_event = _NO_EVENT
+    sent = b""
+    problem: PyfcError | None = None
     expects = False
     body = b""
     chunks: list[bytes] | None = None
@@ -175,10 +179,11 @@ class Protocol(HttpToolsProtocol):
 
     def _begin_known(self, head: Head, data: bytes) -> None:
         """A request with a head that was parsed before, and nothing else."""
-        _, method, path, self.url, self.headers, fields = head
+        _, method, path, self.url, self.headers, fields, sent = head
         self.busy, self.new_heads = True, 0
         exchange = self.cycle = self._turn = Exchange(self, method, path, fields, keep_alive=True)
         exchange.complete = True
+        exchange.sent = sent
         exchange.body = data[data.find(HEAD_END) + 4 :]
         self.shared.invocations.handle(exchange)
 
@@ -222,14 +227,26 @@ class Protocol(HttpToolsProtocol):
         problem = problem_of(self, fields, is_large=self._large)
         if problem is not None:
             self._refuse(problem)
+        elif self._is_site(fields.get(b"host", b"")):
+            sent, sites = self.url, self.shared.invocations.sites
+            path, self.url, error = sites.resolve(self.parser.get_method(), self.url, fields)
+            self._begin(path, fields)
+            self.cycle.sent, self.cycle.problem = sent, error
         elif self.url.startswith(_HOT):
             path = self.url.partition(b"?")[0]
-            if path.endswith(_EVENT_END) or path[11:17] == b"/proxy":
+            if path.endswith(_EVENT_END) and self.url.startswith(_NEWER):
+                self._begin(self.url, fields)  # the query tells the version
+            elif path.endswith(_EVENT_END) or path[11:17] == b"/proxy":
                 self._begin(path, fields)
             else:
                 self._begin_asgi(fields)
         else:
             self._begin_asgi(fields)
+
+    def _is_site(self, host: bytes) -> bool:
+        sites = self.shared.invocations.sites
+        known = sites.known.get(host)
+        return sites.is_one(host) if known is None else known
 
     def _begin(self, path: bytes, fields: dict[bytes, bytes]) -> None:
         before = self.cycle

@@ -7,8 +7,9 @@ length, and keep the connection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from pyfc.gateway.exchange import Head
 from pyfc.gateway.invocations import Invocations
 from pyfc.settings import Settings
 
@@ -23,25 +24,13 @@ _LARGEST = 4096
 """Bytes of a head."""
 
 
-class Head(NamedTuple):
-    """A head that has been checked."""
-
-    whole: int
-    """Bytes of head and body."""
-    method: bytes
-    path: bytes
-    url: bytes
-    headers: list[tuple[bytes, bytes]]
-    fields: dict[bytes, bytes]
-
-
 class Shared:
     """What all connections of one server share."""
 
     def __init__(self, settings: Settings, invocations: Invocations) -> None:
         self.settings = settings
         self.invocations = invocations
-        self.heads: dict[bytes, Head] = {}
+        self.heads = invocations.heads
         self.date = ""
         """The Date header's line, renewed every second."""
         self.now = 0.0
@@ -54,8 +43,10 @@ def remember(heads: dict[bytes, Head], data: bytes, exchange: Exchange) -> None:
     end = data.find(HEAD_END) + len(HEAD_END)
     fields = exchange.fields
     is_alone = b"transfer-encoding" not in fields and len(data) - end == int(fields.get(b"content-length", b"0"))
-    if not is_alone or end > _LARGEST or not exchange.keep_alive or exchange.expects:
+    if not is_alone or exchange.problem is not None or end > _LARGEST or not exchange.keep_alive or exchange.expects:
         return
     if len(heads) >= _MOST:
         heads.clear()
-    heads[data[:end]] = Head(len(data), exchange.method, exchange.path, exchange.url, exchange.headers, fields)
+    heads[data[:end]] = Head(
+        len(data), exchange.method, exchange.path, exchange.url, exchange.headers, fields, exchange.sent
+    )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from pyfc.errors import PyfcError
 from pyfc.model.streams import ENDLESS, Incoming, Stream
 from pyfc.wire.frames import MAXIMUM_UNARY
 
@@ -40,6 +41,15 @@ def declared_stream(path: bytes, fields: dict[bytes, bytes]) -> int:
     return int(declared) if is_large and path[11:17] == b"/proxy" else 0
 
 
+def _takes_streams(exchange: Exchange) -> bool:
+    """Whether the function that a request is for takes its body while it arrives."""
+    try:
+        config = exchange.protocol.shared.invocations.http_place(exchange.path, exchange.fields)[0].trigger
+    except PyfcError:
+        return False  # the whole request will be told
+    return config is not None and not config.is_event
+
+
 def pass_on(exchange: Exchange, body: bytes) -> bool:
     """Take a piece of a large body; False while it is to be gathered still."""
     flow = exchange.protocol.flow
@@ -47,7 +57,7 @@ def pass_on(exchange: Exchange, body: bytes) -> bool:
         if not exchange.incoming.write(body):
             flow.pause_reading()
         return True
-    if exchange.size < MAXIMUM_UNARY or not exchange.protocol.shared.invocations.takes_streams(exchange.path):
+    if exchange.size < MAXIMUM_UNARY or not _takes_streams(exchange):
         return False
     exchange.body = b"".join([*(exchange.chunks or ()), body])
     exchange.chunks = None

@@ -7,8 +7,10 @@ unpacked before a failure is the caller's to remove.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
+import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -77,3 +79,22 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
     with archive.open(entry) as source, path.open("xb") as target:
         shutil.copyfileobj(source, target)
     path.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
+
+
+def pack(folder: Path) -> BinaryIO:
+    """A folder as a zip file, without a name and at its beginning. Links are followed; times are left out, so that the
+    same files make the same archive.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for root, folders, names in os.walk(folder, followlinks=True):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(root, name)
+                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
+                info.external_attr = (stat.S_IFREG | stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR) << 16
+                info.compress_type = zipfile.ZIP_DEFLATED
+                with path.open("rb") as source, archive.open(info, "w") as target:
+                    shutil.copyfileobj(source, target)
+    file.seek(0)
+    return file

@@ -20,12 +20,13 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
 from pyfc.errors import InvalidArgument
-from pyfc.host.archive import unpack
+from pyfc.host.archive import pack, unpack
 from pyfc.host.packages import installed
 from pyfc.model.function import Code
 
@@ -46,6 +47,8 @@ class Artefact:
     """The folder it was deployed from, '' if it was an archive."""
     packages: str = ""
     """Digest of the installed packages, which lie in a folder of their own and are linked to; '' if they do not."""
+    opt: Path | None = None
+    """The files of its layers, read-only."""
 
 
 class Bundles:
@@ -58,6 +61,7 @@ class Bundles:
         self._blobs = blobs
         self._maximum_size = maximum_size
         self._maximum_files = maximum_files
+        self._busy = 0
         self.splits = False
         self.changed: frozenset[Path] | None = None
         """What has changed on disk since the last time; None if that is not known."""
@@ -78,38 +82,80 @@ class Bundles:
         has nothing of the same name. Raises InvalidArgument saying what is wrong with it; then nothing is kept.
         """
         if path.is_file() and zipfile.is_zipfile(path):
-            return await self._put_zip(path)
+            with path.open("rb") as stream:
+                return await self.put_archive(stream, str(path))
         if path.suffix == ".zip":
             raise InvalidArgument(message=f"{path} is not a zip file that can be read")
         return await asyncio.to_thread(self._put_folder, path, built)
 
-    def artefact(self, code: Code) -> Artefact:
-        """Where kept code lies."""
+    def artefact(self, code: Code, opt: Code | None = None) -> Artefact:
+        """Where kept code lies, and that of its layers."""
         folder, cache = self._folder / code.digest, self._cache / code.digest
-        return Artefact(folder=folder, cache=cache, source=code.source, packages=code.packages)
+        layers = self._folder / opt.digest if opt is not None else None
+        return Artefact(folder=folder, cache=cache, source=code.source, packages=code.packages, opt=layers)
 
-    def sweep(self, used: Iterable[str]) -> None:
-        """Remove the code whose digest is not in `used`."""
+    async def sweep(self, used: Iterable[str]) -> None:
+        """Remove the code whose digest is not in `used`, unless some is being kept at this moment."""
+        if self._busy:
+            return
         kept = set(used)
+        for digest in self._blobs.digests():
+            if digest not in kept:
+                await self._blobs.delete(digest)
+        self._sweep_folders(kept)
+
+    def _sweep_folders(self, kept: set[str]) -> None:
         for root in (self._folder, self._cache, self._packages_folder):
             for folder in root.iterdir():
                 if folder.name not in kept:
                     _remove(folder)
 
-    async def _put_zip(self, path: Path) -> Code:
-        with path.open("rb") as stream:
-            digest = await self._blobs.put(stream)
+    async def put_archive(self, stream: BinaryIO, name: str) -> Code:
+        """Keep the code in a zip file that messages call `name`. Raises InvalidArgument."""
+        digest = await self._blobs.put(stream)
         with await self._blobs.open(digest) as archive:
             checksum = await asyncio.to_thread(lambda: str(crc64.xz(archive.read())))
+            size = archive.tell()
             archive.seek(0)
 
             def fill(folder: Path) -> str:
-                unpack(archive, str(path), folder, self._maximum_size, self._maximum_files)
+                unpack(archive, name, folder, self._maximum_size, self._maximum_files)
                 return digest
 
-            await asyncio.to_thread(self._build, fill, self._folder)
+            if not (self._folder / digest).exists():
+                await asyncio.to_thread(self._build, fill, self._folder)
             (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
-        return Code(digest=digest, kind="zip", checksum=checksum, size=path.stat().st_size)
+        return Code(digest=digest, kind="zip", checksum=checksum, size=size)
+
+    async def archive(self, code: Code) -> BinaryIO:
+        """Kept code as a zip file: the very one that was put, or one that is made of the folder."""
+        if code.kind == "zip":
+            return await self._blobs.open(code.digest)
+        return await asyncio.to_thread(pack, self._folder / code.digest)
+
+    async def merged(self, codes: Sequence[Code]) -> Code | None:
+        """Code folders laid over each other, of files with the same name that of the first; None if there are none."""
+        if len(codes) < 2:
+            return codes[0] if codes else None
+        digest = hashlib.sha256("\0".join(["merged", *(code.digest for code in codes)]).encode()).hexdigest()
+
+        def fill(folder: Path) -> str:
+            for code in reversed(codes):
+                shutil.copytree(self._folder / code.digest, folder, dirs_exist_ok=True, copy_function=_copy_over)
+            return digest
+
+        if not (self._folder / digest).exists():
+            await asyncio.to_thread(self._build, fill, self._folder)
+        return Code(digest=digest, kind="folder", checksum="", size=sum(code.size for code in codes))
+
+    @contextlib.contextmanager
+    def busy(self) -> Iterator[None]:
+        """Meanwhile nothing is swept: code is being kept that nobody declares yet."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
 
     def _put_folder(self, path: Path, built: Sequence[Path]) -> Code:
         names, packages, left_out = self._apart(path, built)
@@ -303,6 +349,12 @@ def _protect(folder: Path) -> None:
             if not os.path.islink(path):
                 os.chmod(path, os.stat(path).st_mode & 0o555)
         os.chmod(root, 0o555)  # noqa: S103  read-only, for whatever user the worker runs as
+
+
+def _copy_over(source: str, target: str) -> None:
+    """A file over one that may not be written."""
+    Path(target).unlink(missing_ok=True)
+    shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _remove(path: Path) -> None:

@@ -171,6 +171,8 @@ class Cage:
         trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["digest"]}
         if wish["packages"]:
             trees["/packages"] = "/packages/" + wish["packages"]
+        if wish["opt"]:
+            trees["/opt"] = "/code/" + wish["opt"]
         with open("/proc/self/fdinfo/%d" % pidfd, encoding="ascii") as file:
             pid = int(file.read().partition("Pid:")[2].split()[0])
         if os.stat("/proc/%d/ns/mnt" % pid) == os.stat("/proc/self/ns/mnt"):
@@ -200,6 +202,8 @@ class Cage:
             kernel.bind(root.HIDDEN + "/cache/" + wish["digest"], "/cache", writable=wish["compiles"])
             if wish["packages"]:
                 kernel.bind(root.HIDDEN + "/packages/" + wish["packages"], "/packages")
+        if wish["opt"]:
+            kernel.bind(root.HIDDEN + "/code/" + wish["opt"], "/opt")
         for name in self._profile["own"]:
             kernel.unmount(root.HIDDEN + "/" + name)
 
@@ -308,7 +312,8 @@ def _try(profile: dict[str, Any], mode: str, answer: int) -> None:
 def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
     """Each layer that a worker can do without, one after the other; then all of them, as a worker would."""
     limits = {"CORE": 0}
-    wish = {"limits": {}, "uid": 0, "digest": "", "packages": "", "network": True, "disk": 512, "read": [], "write": []}
+    wish = {"limits": {}, "uid": 0, "network": True, "disk": 512, "read": [], "write": []}
+    wish.update({"digest": "", "packages": "", "opt": ""})
     if cage.mode == "root":
         wish["uid"] = cage._profile["first_uid"]
     if not kernel.landlock_version():

@@ -104,6 +104,10 @@ def _read(path: Path) -> Runtime:
     )
 
 
+_OF_FC = ("python", "nodejs", "java", "php", "dotnetcore", "go1", "custom")
+"""What the names of FC's runtimes begin with."""
+
+
 class Runtimes:
     """The runtimes of one server, by the names that functions use."""
 
@@ -146,6 +150,10 @@ class Runtimes:
                 nearest = "" if interpreter.is_exact else ", the nearest here"
                 texts.append(f"{name} is {runtime.title} {interpreter.version} ({interpreter.path}{nearest})")
         return "; ".join(texts)
+
+    def is_known(self, name: str) -> bool:
+        """Whether FC has such a runtime, be it run here or not."""
+        return name in self._by_name or name in self._refused or name.startswith(_OF_FC)
 
     def why_not(self, name: str) -> str:
         """What to tell the author of a function whose runtime is not here."""

@@ -194,6 +194,10 @@ class Sandbox:
         if cell.folder is not None:  # with any number of files in it
             in_thread(_clear, cell.folder)
 
+    def layers(self, artefact: Artefact) -> str:
+        """Where a worker finds the files of its layers; '' if it has none."""
+        return "" if artefact.opt is None else "/opt" if self.has_namespaces else str(artefact.opt)
+
     def places(self, artefact: Artefact) -> tuple[str, str]:
         """Where a worker finds its code, and what has been compiled of it."""
         return ("/code", "/cache") if self.has_namespaces else (str(artefact.folder), str(artefact.cache))
@@ -208,6 +212,7 @@ class Sandbox:
         return {
             "digest": artefact.folder.name,
             "packages": artefact.packages,
+            "opt": artefact.opt.name if artefact.opt is not None else "",
             "network": network,
             "disk": limits.disk_size,
             "compiles": compiles,
@@ -219,6 +224,7 @@ class Sandbox:
                 *self._packages,
                 code,
                 cache,
+                *([str(artefact.opt)] if artefact.opt is not None else []),
                 "/proc/self",
                 *map(str, self._folders_of_runtimes),
             ],
@@ -230,7 +236,7 @@ class Sandbox:
         if self.mode == "off":
             return {}
         return {
-            "digest": "", "packages": "", "network": True, "disk": limits.disk_size, "compiles": False,
+            "digest": "", "packages": "", "opt": "", "network": True, "disk": limits.disk_size, "compiles": False,
             "uid": cell.uid, "limits": self._limits(limits), "read": [], "write": [],
         }  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pyfc.model.names import LATEST, Target
 
@@ -18,6 +18,9 @@ class Service:
     log_project: str = ""
     log_store: str = ""
     internet_access: bool = True
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    """What else was declared, in FC's names: it is kept and told, and changes nothing here."""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,15 @@ class Code:
     """The folder it came from, for messages to its author; '' if it was an archive."""
     packages: str = ""
     """Digest of its installed packages, if they are kept apart."""
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """Of all that it keeps on disk; '' among them means nothing."""
+        return self.digest, self.packages
+
+
+FOREVER = 253402300800.0
+"""The year 10000, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +65,7 @@ class Rule:
 
     name: str
     start: float = 0.0
-    end: float = float("inf")
+    end: float = FOREVER
 
     def is_in_force(self, now: float) -> bool:
         """Whether it counts at `now`."""
@@ -135,11 +147,29 @@ class Function:
     """`initialized`: instances are copies of one that has run its initializer, which they do not run again."""
     internet_access: bool = True
     """False cuts its instances off every network, this machine's loopback included; so does its service's."""
+    layers: tuple[str, ...] = ()
+    """ARNs of layer versions; of files with the same name that of the first counts."""
+    opt: Code | None = None
+    """The layers as one folder, shown as /opt."""
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    """What else was declared, in FC's names: it is kept and told, and changes nothing here."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    version_id: str = ""
+    """'' for the newest, which can still change."""
+    is_declared: bool = False
+    """Whether it comes from the folder that is served, and goes when it is no longer there."""
+    is_disabled: bool = False
+    """Whether nobody may call it."""
 
     @property
     def target(self) -> Target:
-        """The key of this function's newest code."""
-        return Target(self.service, self.name, LATEST)
+        """The key of this very version."""
+        return Target(self.service, self.name, self.version_id or LATEST)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Digests of everything it keeps on disk."""
+        return tuple(digest for code in (self.code, self.opt) if code is not None for digest in code.digests if digest)
 
     def is_called(self, text: str) -> bool:
         """Whether a person means it by `text`: FUNCTION or SERVICE/FUNCTION."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 LATEST = "LATEST"
+DEFAULT_SERVICE = "default"
+"""The service of functions that have none: those of FC 3 and of bare folders."""
 
 
 class Target(NamedTuple):

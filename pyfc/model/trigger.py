@@ -16,3 +16,10 @@ class Trigger:
     name: str
     type: str
     config: Mapping[str, Any]
+    description: str = ""
+    source_arn: str = ""
+    invocation_role: str = ""
+    qualifier: str = ""
+    """The version or alias that it calls; '' for the newest."""
+    is_declared: bool = False
+    """Whether it comes from the folder that is served."""

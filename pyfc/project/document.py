@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,6 +21,7 @@ _MAXIMUM_SIZE = 1024 * 1024
 _MAXIMUM_DEPTH = 50
 _TRUE = {"true", "yes", "on"}
 _FALSE = {"false", "no", "off"}
+_MARK = yaml.Mark("", 0, 0, 0, None, 0)
 Interpolate = Callable[["Field", str], "Field | str"]
 
 
@@ -42,7 +44,7 @@ class Field:
 
     def error(self, found: str, allowed: str) -> ProjectError:
         """What is wrong here and what would be right."""
-        return ProjectError(where=self.where, message=f"{self.name or 'the file'} is {found}; it must be {allowed}")
+        return ProjectError(where=self.where, message=f"{self.problem_place} is {found}; it must be {allowed}")
 
     def describe(self) -> str:
         """What stands here, in a few words."""
@@ -61,6 +63,11 @@ class Field:
             return Field(value.file, self.name, value.node, self.interpolate, self.line)
         node = yaml.ScalarNode("tag:yaml.org,2002:str", value, self.node.start_mark, self.node.end_mark)
         return Field(self.file, self.name, node, None, self.line)
+
+    @property
+    def problem_place(self) -> str:
+        """What a message calls the value."""
+        return self.name or "the file"
 
     def is_mapping(self) -> bool:
         """Whether there are names with values here."""
@@ -104,7 +111,7 @@ class Field:
         """The value of a name that must be there."""
         field = self.get(name)
         if field is None:
-            place = self.name or "the file"
+            place = self.problem_place
             names = [key for key, _ in self.items()]
             shown = name[:1].upper() + name[1:] if names and names[0][:1].isupper() else name
             raise ProjectError(where=self.where, message=f"{place} has no {shown}; it is required")
@@ -165,6 +172,23 @@ class Field:
                 close = difflib.get_close_matches(name, [style(other[:1]) + other[1:] for other in known], 1)
                 hint = f"; did you mean {close[0]}?" if close else ""
                 yield f"{field.where}: {field.name} is not a property that pyfc knows, it is ignored{hint}"
+
+
+def from_values(values: Mapping[str, Any], name: str) -> Field:
+    """A document made of plain values, which have no lines; messages call it `name`."""
+    return Field(Path(name), name, _node(values))
+
+
+def _node(value: Any) -> yaml.Node:
+    if isinstance(value, Mapping):
+        pairs = [(_node(str(key)), _node(each)) for key, each in value.items()]
+        return yaml.MappingNode("tag:yaml.org,2002:map", pairs, _MARK, _MARK)
+    if isinstance(value, list | tuple):
+        return yaml.SequenceNode("tag:yaml.org,2002:seq", [_node(each) for each in value], _MARK, _MARK)
+    if value is None:
+        return yaml.ScalarNode("tag:yaml.org,2002:null", "", _MARK, _MARK)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, _MARK, _MARK)
 
 
 def _pairs(node: yaml.MappingNode, depth: int) -> Iterator[tuple[yaml.Node, yaml.Node]]:

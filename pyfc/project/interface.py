@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyfc.model.function import Function, Service
+from pyfc.model.resources import Domain
 from pyfc.model.trigger import Trigger
 
 
@@ -34,6 +35,7 @@ class Project:
     services: list[Service] = field(default_factory=list)
     functions: list[Declaration] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)
+    domains: list[Domain] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
     """What is declared and can not be honoured yet."""
     warnings: list[str] = field(default_factory=list)

@@ -56,11 +56,11 @@ def _changes(values: Field, project: Project) -> dict[str, Any]:
         changes["snapshot"] = snapshot.choice(("initialized",))
     provision = values.get("provisionConfig")
     if provision is not None:
-        changes["provision"] = _provision(provision, project)
+        changes["provision"] = read_provision(provision, project)
     return changes
 
 
-def _provision(field: Field, project: Project) -> Provision:
+def read_provision(field: Field, project: Project) -> Provision:
     """FC's provision-config, as its API and Serverless Devs have it."""
     project.warnings.extend(field.unknown(_PROVISION))
     target = field.get("target")

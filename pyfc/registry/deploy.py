@@ -7,18 +7,20 @@ a mistake changes nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError, PyfcError
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
-from pyfc.model.function import Code, Function
-from pyfc.model.names import Target
+from pyfc.model.function import Code, Function, Service
+from pyfc.model.resources import Domain, Layer
+from pyfc.model.trigger import Trigger
 from pyfc.project.interface import Declaration, Project
-from pyfc.registry.registry import Registry
+from pyfc.registry.documents import layer_of_arn
+from pyfc.registry.registry import Declared, Record, Registry, key, key_of, number
 
 
 class Report(NamedTuple):
@@ -33,6 +35,28 @@ class Report(NamedTuple):
     """SERVICE/FUNCTION of those that are new, different or gone."""
     warnings: list[str] = []  # noqa: RUF012  never changed
     """What could not be installed, in words."""
+
+
+def is_declared(value: Declared) -> bool:
+    """Whether it comes from the folder that is served."""
+    return not isinstance(value, Service) and getattr(value, "is_declared", False)
+
+
+def _belongs(value: Declared, functions: Collection[str]) -> bool:
+    """Whether it is a trigger of one of these functions, given by their keys."""
+    return isinstance(value, Trigger) and key(Function, value.service, value.function) in functions
+
+
+async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str]) -> Code | None:
+    """The folder of these layers, None without any. Raises LayerVersionNotFound, InvalidArgument."""
+    codes = []
+    for arn in arns:
+        name, version = layer_of_arn(arn)
+        layer = await registry.get(Layer, name, number(version))
+        if layer is None:
+            raise LayerVersionNotFound(layer=name, version=version)
+        codes.append(layer.value.code)
+    return await bundles.merged(codes)
 
 
 class Deployer:
@@ -51,6 +75,23 @@ class Deployer:
         """Make `project` the desired state. `built`: what was installed for a folder of code. Raises
         ProjectError with file and line; then nothing has changed.
         """
+        with self._bundles.busy():
+            functions, refused = await self._bundled(project, built)
+            known = await self._known()
+            after = self._wanted(project, functions, known)
+            gone = [name for name, record in known.items() if is_declared(record.value) and name not in after]
+            lost = {name for name in gone if name.startswith("functions/")}
+            gone += [name for name, record in known.items() if _belongs(record.value, lost) and name not in gone]
+            revision = await self._registry.write(after.values(), deleted=gone, known=known)
+        await self._bundles.sweep([*self._in_use(), *await self._registry.codes()])
+        changed = {name for name, value in after.items() if name not in known or known[name].value != value}
+        names = {"/".join(name.split("/")[1:]) for name in (*gone, *changed) if name.startswith("functions/")}
+        return Report(revision, functions, refused, sorted(names))
+
+    async def _bundled(
+        self, project: Project, built: Mapping[Path, Sequence[Path]]
+    ) -> tuple[list[Function], list[str]]:
+        """The project's functions with their code; and those that are refused, with the reason."""
         refused: list[str] = []
         kept: dict[Path, Code] = {}
         functions: list[Function] = []
@@ -60,14 +101,29 @@ class Deployer:
                 functions.append(declaration.function)
             else:
                 functions.append(await self._bundle(declaration, kept, built))
-        codes = [function.code for function in functions if function.code is not None]
-        self._bundles.sweep([*self._in_use(), *(digest for code in codes for digest in (code.digest, code.packages))])
-        before = {function.target: function for function in await self._registry.functions()}
-        after = {function.target: function for function in functions}
-        gone = [target for target in before if target not in after]
-        revision = await self._write(project, functions, gone)
-        changed = [*gone, *(target for target in after if before.get(target) != after[target])]
-        return Report(revision, functions, refused, sorted(f"{target.service}/{target.function}" for target in changed))
+        return functions, refused
+
+    async def _known(self) -> dict[str, Record[Any]]:
+        """What there is of the kinds that a folder declares, by key."""
+        kinds: tuple[type[Service | Function | Trigger | Domain], ...] = (Service, Function, Trigger, Domain)
+        return {key_of(record.value): record for kind in kinds for record in await self._registry.all(kind)}
+
+    def _wanted(
+        self, project: Project, functions: list[Function], known: Mapping[str, Record[Any]]
+    ) -> dict[str, Declared]:
+        """What the project declares, by key; what only the management API sets stays as it is."""
+        wanted: dict[str, Declared] = {}
+        values: list[Declared] = [*project.services, *functions, *project.triggers, *project.domains]
+        for value in values:
+            declared: Any = value
+            name = key_of(value)
+            changes: dict[str, Any] = {} if isinstance(value, Service) else {"is_declared": True}
+            if name in known and isinstance(value, Service | Function):
+                changes["tags"] = known[name].value.tags
+            if name in known and isinstance(value, Function):
+                changes["is_disabled"] = known[name].value.is_disabled
+            wanted[name] = dataclasses.replace(declared, **changes)
+        return wanted
 
     def _refusal(self, function: Function) -> str:
         reason = self._runtimes.why_not(function.runtime)
@@ -86,16 +142,11 @@ class Deployer:
                 raise
             except InvalidArgument as error:
                 raise ProjectError(where=declaration.where, message=str(error)) from error
-        return dataclasses.replace(declaration.function, code=kept[path])
+        opt = await self._layers(declaration)
+        return dataclasses.replace(declaration.function, code=kept[path], opt=opt)
 
-    async def _write(self, project: Project, functions: list[Function], gone: list[Target]) -> int:
-        revision = 0
-        for service in project.services:
-            revision = max(revision, await self._registry.put(service))
-        for target in gone:
-            revision = max(revision, await self._registry.delete_function(target.service, target.function))
-        for function in functions:
-            revision = max(revision, await self._registry.put(function))
-        for trigger in project.triggers:
-            revision = max(revision, await self._registry.put(trigger))
-        return revision
+    async def _layers(self, declaration: Declaration) -> Code | None:
+        try:
+            return await opt_of(self._registry, self._bundles, declaration.function.layers)
+        except PyfcError as error:
+            raise ProjectError(where=declaration.where, message=str(error)) from error

@@ -1,44 +1,92 @@
-"""The desired state: services, functions and triggers in a Store, and what changes in it.
+"""The desired state: everything that a user declares, in a Store, and what changes in it.
 
-Keys: `services/S`, `functions/S/F`, `triggers/S/F/T`; values: the declared object as JSON. A trigger is written after
-its function and a function after its service, so whoever follows the changes always knows what one belongs to.
+Keys are the kind and the names that make a thing unique, with `/` between them: `functions/shop/pay`,
+`versions/shop/-/0000000001`. Values are JSON: the declared object and when it was made and changed. One `write` is one
+step: it happens as a whole or not at all, and nobody sees a part of it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from pyfc.model.function import (
-    Code,
-    Function,
-    Hook,
-    Limits,
-    Program,
-    Provision,
-    ScheduledAction,
-    Service,
-    TrackingPolicy,
-)
-from pyfc.model.names import Target
+import msgspec
+
+from pyfc.model.function import Function, Service
+from pyfc.model.resources import Alias, Config, Domain, Layer, Version
 from pyfc.model.trigger import Trigger
-from pyfc.stores.interface import Change as StoreChange
 from pyfc.stores.interface import Store
 
-Declared = Service | Function | Trigger
+Declared = Service | Function | Trigger | Version | Alias | Layer | Domain | Config
+T = TypeVar("T", bound=Declared)
+_KINDS: dict[str, type[Declared]] = {
+    "services": Service,
+    "functions": Function,
+    "versions": Version,
+    "aliases": Alias,
+    "configs": Config,
+    "triggers": Trigger,
+    "layers": Layer,
+    "domains": Domain,
+}
+"""In the order in which one may need another to be known."""
+_PREFIXES: dict[type[Any], str] = {kind: name for name, kind in _KINDS.items()}
 _PAGE = 1000
+_DIGITS = 10
+
+
+class Record(NamedTuple, Generic[T]):
+    """A declared object as it is kept."""
+
+    value: T
+    revision: int
+    """Of the store; of this object no other state has the same."""
+    id: str
+    created: float
+    """Seconds since the epoch."""
+    modified: float
 
 
 class Change(NamedTuple):
-    """One change of desired state."""
+    """One change of desired state. `key` as in this module's docstring; `value` is None when it was deleted."""
 
     revision: int
+    key: str
     value: Declared | None
-    """What there is now; None: it was deleted."""
-    target: Target | None
-    """The function that was deleted, if it was one."""
+
+
+def key_of(value: Declared) -> str:
+    """The key of a declared object."""
+    match value:
+        case Service():
+            names: tuple[str, ...] = (value.name,)
+        case Function():
+            names = (value.service, value.name)
+        case Trigger():
+            names = (value.service, value.function, value.name)
+        case Version():
+            names = (value.service, value.scope, number(value.number))
+        case Alias():
+            names = (value.service, value.scope, value.name)
+        case Config():
+            names = (value.kind, value.service, value.function, value.qualifier)
+        case Layer():
+            names = (value.name, number(value.number))
+        case Domain():
+            names = (value.name,)
+    return key(type(value), *names)
+
+
+def key(kind: type[Any], *names: str) -> str:
+    """The key of what these names make unique, or the beginning of the keys of all that belongs to them."""
+    return "/".join((_PREFIXES[kind], *names))
+
+
+def number(value: int) -> str:
+    """A number as a part of a key: such keys are in the order of their numbers."""
+    return f"{value:0{_DIGITS}}"
 
 
 class Registry:
@@ -47,68 +95,95 @@ class Registry:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def put(self, value: Declared) -> int:
-        """Write one object; the store's revision. Writing what is there already changes nothing."""
-        key, data = _key(value), json.dumps(dataclasses.asdict(value), sort_keys=True).encode()
-        entry = await self._store.get(key)
-        if entry is not None and entry.value == data:
-            return entry.revision
-        return await self._store.put(key, data)
+    async def get(self, kind: type[T], *names: str) -> Record[T] | None:
+        """One object; None if there is none."""
+        entry = await self._store.get(key(kind, *names))
+        return None if entry is None else _record(kind, entry.value, entry.revision)
 
-    async def delete_function(self, service: str, function: str) -> int:
-        """Remove a function and its triggers; the store's revision."""
-        for entry in await self._store.list(f"triggers/{service}/{function}/", limit=_PAGE):
-            await self._store.delete(entry.key)
-        return await self._store.delete(f"functions/{service}/{function}")
+    async def page(
+        self, kind: type[T], *names: str, prefix: str = "", after: str = "", limit: int = _PAGE
+    ) -> list[Record[T]]:
+        """At most `limit` of the objects that belong to `names`, in order: those whose next name begins with `prefix`
+        and comes after `after` (with every name that follows it).
+        """
+        start = key(kind, *names, "")
+        entries = await self._store.list(start + prefix, after=start + after if after else "", limit=limit)
+        return [_record(kind, entry.value, entry.revision) for entry in entries]
 
-    async def functions(self) -> list[Function]:
-        """Every function, in order of service and name."""
-        found: list[Function] = []
-        after = ""
-        while page := await self._store.list("functions/", after=after, limit=_PAGE):
-            found += [_function(json.loads(entry.value)) for entry in page]
-            after = page[-1].key
+    async def all(self, kind: type[T], *names: str) -> list[Record[T]]:
+        """All objects that belong to `names`, in order."""
+        found: list[Record[T]] = []
+        start, after = key(kind, *names, ""), ""
+        while entries := await self._store.list(start, after=after, limit=_PAGE):
+            found += [_record(kind, entry.value, entry.revision) for entry in entries]
+            after = entries[-1].key
         return found
 
-    def changes(self) -> AsyncIterator[list[Change]]:
-        """What changes from this call on, in batches."""
+    async def write(
+        self,
+        values: Iterable[Declared],
+        *,
+        deleted: Iterable[str] = (),
+        expect: Mapping[str, int] | None = None,
+        known: Mapping[str, Record[Any]] | None = None,
+    ) -> int:
+        """Write objects and delete keys in one step; the store's revision, 0 if everything was already so.
+
+        `expect`: revisions that keys must have now, 0 for none. `known`: what is there now, by key, if the caller has
+        read it. Raises Conflict.
+        """
+        data: dict[str, bytes | None] = dict.fromkeys(deleted)
+        now = time.time()
+        for value in values:
+            name = key_of(value)
+            old = known.get(name) if known is not None else await self.get(type(value), *name.split("/")[1:])
+            if old is not None and old.value == value and (expect or {}).get(name) != 0:
+                continue
+            kept = (old.id, old.created) if old is not None else (str(uuid.uuid4()), now)
+            data[name] = msgspec.json.encode({"value": value, "id": kept[0], "created": kept[1], "modified": now})
+        return await self._store.write(data, expect or {}) if data else 0
+
+    async def codes(self) -> list[str]:
+        """Digests of all code that something declares."""
+        functions = [record.value for record in await self.all(Function)]
+        for version in await self.all(Version):
+            functions += version.value.functions
+        layers = [record.value.code.digest for record in await self.all(Layer)]
+        return [*layers, *(digest for function in functions for digest in function.codes)]
+
+    async def changes(self) -> AsyncIterator[list[Change]]:
+        """Everything there is, as the first batch, and then what changes, in batches."""
         batches = self._store.watch("")
-
-        async def translate() -> AsyncIterator[list[Change]]:
-            async for batch in batches:
-                yield [_change(change) for change in batch]
-
-        return translate()
-
-
-def _key(value: Declared) -> str:
-    if isinstance(value, Service):
-        return f"services/{value.name}"
-    if isinstance(value, Function):
-        return f"functions/{value.service}/{value.name}"
-    return f"triggers/{value.service}/{value.function}/{value.name}"
+        first: list[Change] = []
+        for name, kind in _KINDS.items():
+            after = ""
+            while entries := await self._store.list(f"{name}/", after=after, limit=_PAGE):
+                first += [Change(each.revision, each.key, _record(kind, each.value, 0).value) for each in entries]
+                after = entries[-1].key
+        yield first
+        async for batch in batches:
+            yield [_change(each.key, each.value, each.revision) for each in batch]
 
 
-def _change(change: StoreChange) -> Change:
-    kind, *names = change.key.split("/")
-    if change.value is None:
-        return Change(change.revision, None, Target(*names) if kind == "functions" else None)
-    fields = json.loads(change.value)
-    if kind == "services":
-        return Change(change.revision, Service(**fields), None)
-    return Change(change.revision, _function(fields) if kind == "functions" else Trigger(**fields), None)
+def _change(name: str, data: bytes | None, revision: int) -> Change:
+    kind = _KINDS[name.partition("/")[0]]
+    return Change(revision, name, None if data is None else _record(kind, data, revision).value)
 
 
-def _function(fields: dict[str, Any]) -> Function:
-    code = Code(**fields["code"]) if fields["code"] is not None else None
-    hooks = {name: Hook(**fields[name]) for name in ("pre_freeze", "pre_stop")}
-    provision = Provision(
-        target=fields["provision"]["target"],
-        scheduled_actions=tuple(ScheduledAction(**each) for each in fields["provision"]["scheduled_actions"]),
-        target_tracking_policies=tuple(
-            TrackingPolicy(**each) for each in fields["provision"]["target_tracking_policies"]
-        ),
-    )
-    program = Program(**{**fields["program"], "command": tuple(fields["program"]["command"])})
-    parts = {"provision": provision, "code": code, "program": program, "limits": Limits(**fields["limits"])}
-    return Function(**{**fields, **hooks, **parts})
+class _Stored(msgspec.Struct, Generic[T]):
+    """A value of the store."""
+
+    value: T
+    id: str
+    created: float
+    modified: float
+
+
+_DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(_Stored[kind]) for kind in _KINDS.values()  # type: ignore[valid-type]
+}  # fmt: skip
+
+
+def _record(kind: type[T], data: bytes, revision: int) -> Record[T]:
+    stored = _DECODERS[kind].decode(data)
+    return Record(stored.value, revision, stored.id, stored.created, stored.modified)

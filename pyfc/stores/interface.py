@@ -1,13 +1,15 @@
 """Store: keys and values with revisions, compare-and-set, and a watch. Small because every engine has these natively.
 
-Promises of every engine: a revision is a positive integer that grows with each change of the store; `put` with
-`expect` changes nothing unless the key's revision is the expected one; a watch sees every change after it began, in
-order, none twice.
+Promises of every engine: a revision is a positive integer that grows with each change of the store; the writes of one
+call happen all or not at all, and have one revision; nothing happens unless every key that is expected to have a
+revision has it; when `write` returns, what was written survives the end of the process and, on disk, a loss of power; a
+watch sees every change after it began, in order, none twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 
@@ -27,17 +29,19 @@ class Change(NamedTuple):
     revision: int
 
 
+NOTHING: Mapping[str, int] = MappingProxyType({})
+
+
 class Store(Protocol):
     """One database of keys."""
 
     async def get(self, key: str) -> Entry | None:
         """The key as it is now, None if there is none."""
 
-    async def put(self, key: str, value: bytes, *, expect: int | None = None) -> int:
-        """Write; the new revision. `expect`: the revision it must have now, 0 for none. Raises Conflict."""
-
-    async def delete(self, key: str, *, expect: int | None = None) -> int:
-        """Remove; the revision of the change, 0 if there was no such key. Raises Conflict."""
+    async def write(self, values: Mapping[str, bytes | None], expect: Mapping[str, int] = NOTHING) -> int:
+        """Write keys, None deletes; the new revision. `expect`: the revisions that keys must have now, 0 for none, of
+        those that are written or of others. Raises Conflict naming the key, Unavailable if the engine fails.
+        """
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Entry]:
         """The first `limit` keys that begin with `prefix` and come after `after`, in order."""
@@ -46,4 +50,4 @@ class Store(Protocol):
         """Changes from now on of keys that begin with `prefix`, in batches."""
 
     async def close(self) -> None:
-        """End every watch."""
+        """End every watch; what has been asked for before is done."""

@@ -1,31 +1,12 @@
-"""Store in a dict: for a server whose folder is its only truth, and for tests."""
+"""Store in a dict: for what need not outlive the server, and for tests."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from pyfc.errors import Conflict
-from pyfc.stores.interface import Change, Entry
-
-
-class _Watch:
-    """One reader's unread changes; None ends it."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.queue: asyncio.Queue[Change | None] = asyncio.Queue()
-
-    async def batches(self) -> AsyncIterator[Sequence[Change]]:
-        ended = False
-        while not ended:
-            batch = [await self.queue.get()]
-            while not self.queue.empty():
-                batch.append(self.queue.get_nowait())
-            changes = [change for change in batch if change is not None]
-            ended = len(changes) < len(batch)
-            if changes:
-                yield changes
+from pyfc.stores.interface import NOTHING, Change, Entry
+from pyfc.stores.watching import Watches
 
 
 class MemoryStore:
@@ -34,27 +15,27 @@ class MemoryStore:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._revision = 0
-        self._watches: list[_Watch] = []
+        self._watches = Watches()
 
     async def get(self, key: str) -> Entry | None:
         """See Store."""
         return self._entries.get(key)
 
-    async def put(self, key: str, value: bytes, *, expect: int | None = None) -> int:
+    async def write(self, values: Mapping[str, bytes | None], expect: Mapping[str, int] = NOTHING) -> int:
         """See Store."""
-        self._check(key, expect)
+        for key, revision in expect.items():
+            entry = self._entries.get(key)
+            if revision != (entry.revision if entry else 0):
+                raise Conflict(message=f"'{key}' was changed by somebody else: read it again")
         self._revision += 1
-        self._entries[key] = Entry(key, value, self._revision)
-        self._tell(Change(key, value, self._revision))
-        return self._revision
-
-    async def delete(self, key: str, *, expect: int | None = None) -> int:
-        """See Store."""
-        self._check(key, expect)
-        if self._entries.pop(key, None) is None:
-            return 0
-        self._revision += 1
-        self._tell(Change(key, None, self._revision))
+        changes = []
+        for key, value in values.items():
+            if value is not None:
+                self._entries[key] = Entry(key, value, self._revision)
+            elif self._entries.pop(key, None) is None:
+                continue
+            changes.append(Change(key, value, self._revision))
+        self._watches.tell(changes)
         return self._revision
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Entry]:
@@ -64,21 +45,8 @@ class MemoryStore:
 
     def watch(self, prefix: str) -> AsyncIterator[Sequence[Change]]:
         """See Store."""
-        watch = _Watch(prefix)
-        self._watches.append(watch)
-        return watch.batches()
+        return self._watches.add(prefix)
 
     async def close(self) -> None:
         """See Store."""
-        for watch in self._watches:
-            watch.queue.put_nowait(None)
-
-    def _check(self, key: str, expect: int | None) -> None:
-        entry = self._entries.get(key)
-        if expect is not None and expect != (entry.revision if entry else 0):
-            raise Conflict(message=f"'{key}' was changed by somebody else: read it again")
-
-    def _tell(self, change: Change) -> None:
-        for watch in self._watches:
-            if change.key.startswith(watch.prefix):
-                watch.queue.put_nowait(change)
+        self._watches.end()

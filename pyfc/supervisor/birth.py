@@ -1,7 +1,7 @@
 """What an instance of one function is born with: its environment, its context, its limits.
 
-The variables are those of FC's "Environment variables" page. Credentials are placeholders: they have the right names
-and open nothing.
+The variables are those of FC's "Environment variables" page. The credentials are those of a role that may call
+functions of this server and nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,6 @@ from pyfc.wire import frames
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _MARK = 12
 """Bytes that no output contains by chance."""
-
-_ACCESS_KEY = {
-    "access_key_id": "pyfc-placeholder",
-    "access_key_secret": "pyfc-placeholder-secret",
-    "security_token": "pyfc-placeholder-token",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +57,15 @@ def birth(
     interpreter: str,
     settings: Settings,
     sandbox: Sandbox,
+    role: Mapping[str, str],
 ) -> Birth:
-    """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered."""
+    """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered. `role`:
+    the credentials that functions get.
+    """
     is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
     wish = sandbox.wish(artefact, function.limits, interpreter, network=network)
-    init = _init(service, function, artefact, runtime, settings, sandbox.places(artefact))._replace(
+    init = _init(service, function, artefact, runtime, settings, sandbox, role)._replace(
         sandbox=wish, packages=packages(runtime, interpreter, settings, debugs=is_debugged)
     )
 
@@ -107,17 +104,21 @@ def _init(
     artefact: Artefact,
     runtime: Runtime,
     settings: Settings,
-    places: tuple[str, str],
+    sandbox: Sandbox,
+    role: Mapping[str, str],
 ) -> frames.Init:
     """What every instance is told, but for its sandbox and the packages that are not its own."""
-    code, cache = places
+    code, cache = sandbox.places(artefact)
+    environment = {**_environment(function, code, settings), **_of_role(role)}
+    if layers := sandbox.layers(artefact):
+        _add_layers(environment, layers)
     concurrency = function.limits.instance_concurrency
     return frames.Init(
         handler=function.handler,
         initializer=function.initializer,
         code=code,
-        environment={**({"PYTHONPATH": code} if runtime.serves else {}), **_environment(function, code, settings)},
-        context=_context(service, function, settings),
+        environment={**({"PYTHONPATH": code} if runtime.serves else {}), **environment},
+        context=_context(service, function, settings, role),
         packages=[],
         cache=cache,
         source=artefact.source,
@@ -199,22 +200,45 @@ def _environment(function: Function, code: str, settings: Settings) -> dict[str,
         "FC_FUNCTION_HANDLER": function.handler,
         "FC_FUNCTION_MEMORY_SIZE": str(function.limits.memory_size),
         "FC_FUNCTION_NAME": function.name,
-        "FC_QUALIFIER": LATEST,
+        "FC_QUALIFIER": function.version_id or LATEST,
         "FC_RUNTIME_VERSION": function.runtime,
         "FC_SERVICE_NAME": function.service,
-        "FC_VER_ID": LATEST,
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": _ACCESS_KEY["access_key_id"],
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": _ACCESS_KEY["access_key_secret"],
-        "ALIBABA_CLOUD_SECURITY_TOKEN": _ACCESS_KEY["security_token"],
-        "accessKeyID": _ACCESS_KEY["access_key_id"],
-        "accessKeySecret": _ACCESS_KEY["access_key_secret"],
-        "securityToken": _ACCESS_KEY["security_token"],
+        "FC_VER_ID": function.version_id or LATEST,
     }
 
 
-def _context(service: Service, function: Function, settings: Settings) -> dict[str, Any]:
+def _of_role(role: Mapping[str, str]) -> dict[str, str]:
+    """The names by which functions find the credentials of their role."""
     return {
-        "credentials": _ACCESS_KEY,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": role["access_key_id"],
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": role["access_key_secret"],
+        "ALIBABA_CLOUD_SECURITY_TOKEN": role["security_token"],
+        "accessKeyID": role["access_key_id"],
+        "accessKeySecret": role["access_key_secret"],
+        "securityToken": role["security_token"],
+    }
+
+
+def _add_layers(environment: dict[str, str], place: str) -> None:
+    """Programs and libraries of layers are found; where they are not at /opt, modules too."""
+    environment["PATH"] = f"{environment['PATH']}:{place}/bin"
+    environment["LD_LIBRARY_PATH"] = f"{environment['LD_LIBRARY_PATH']}:{place}/lib"
+    if place != "/opt":
+        for name, folders in _MODULES.items():
+            found = [f"{place}/{folder}" for folder in folders]
+            environment[name] = ":".join([*filter(None, [environment.get(name, "")]), *found])
+
+
+_MODULES = {
+    "PYTHONPATH": ("python", *(f"python/lib/python3.{minor}/site-packages" for minor in range(6, 15))),
+    "NODE_PATH": ("nodejs/node_modules", *(f"nodejs/node{major}/node_modules" for major in range(6, 25, 2))),
+}
+"""Where FC's layers have what functions import."""
+
+
+def _context(service: Service, function: Function, settings: Settings, role: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "credentials": dict(role),
         "function": {
             "name": function.name,
             "handler": function.handler,
@@ -222,15 +246,15 @@ def _context(service: Service, function: Function, settings: Settings) -> dict[s
             "initialization_timeout": function.limits.initialization_timeout,
             "memory": function.limits.memory_size,
             "timeout": function.limits.timeout,
-            "version_id": LATEST,
-            "qualifier": LATEST,
+            "version_id": function.version_id or LATEST,
+            "qualifier": function.version_id or LATEST,
         },
         "service": {
             "name": service.name,
             "log_project": service.log_project,
             "log_store": service.log_store,
-            "qualifier": LATEST,
-            "version_id": LATEST,
+            "qualifier": function.version_id or LATEST,
+            "version_id": function.version_id or LATEST,
         },
         "region": settings.region,
         "account_id": settings.account_id,

@@ -39,6 +39,12 @@ class Reserve:
         """Whether one instance less would be enough."""
         return len(self._pool.instances) > self._pool.reserved
 
+    def use(self, provision: Provision) -> None:
+        """Reserve by `provision` from now on."""
+        if provision != self._provision:
+            self._provision, self._next_try, self._failures, self._error = provision, 0.0, 0, ""
+            self.look()
+
     def look(self) -> None:
         """Start what is missing."""
         pool = self._pool

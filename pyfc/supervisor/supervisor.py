@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import NamedTuple
+from functools import partial
 
 from pyfc.errors import HostRefused, NotSupportedYet
 from pyfc.host.bundle import Bundles
@@ -21,38 +21,22 @@ from pyfc.host.sandbox import Sandbox
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
 from pyfc.model.names import Target
-from pyfc.model.trigger import Trigger
+from pyfc.model.resources import Config
 from pyfc.observe.journal import Journal, OutputRecord
-from pyfc.registry.registry import Change, Registry
+from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import birth, paused
 from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.reserve import SUPERSEDED
 from pyfc.supervisor.scaler import Scaler
+from pyfc.supervisor.table import Dormant, Draft, Entry, Table, scale
 
 _log = logging.getLogger(__name__)
+_EAGER = 256
+"""Pools that are made before they are needed."""
 _REPEAT = 1.0
 """Seconds after which a version that was given up is tried again, if nothing newer came after all."""
-
-
-class Entry(NamedTuple):
-    """A function that can be called."""
-
-    function: Function
-    route: Route
-    triggers: tuple[Trigger, ...]
-    newest: Result | None = None
-    """What the start of a newer version ended with, which is therefore not served instead."""
-    takes_upgrades: bool = False
-    """Whether it can answer a WebSocket."""
-
-
-class Table(NamedTuple):
-    """All that is served at one moment."""
-
-    services: Mapping[str, Service]
-    entries: Mapping[Target, Entry]
 
 
 class Refusal:
@@ -78,8 +62,11 @@ class Supervisor:
         runtimes: Runtimes,
         journal: Journal,
         sandbox: Sandbox,
+        role: Mapping[str, str],
     ) -> None:
-        self.table = Table({}, {})
+        """`role`: the credentials that functions get."""
+        self._role = role
+        self.table = Table({}, {}, {}, {})
         self.on_table: Callable[[Table], None] = lambda _: None
         self._settings = settings
         self._registry = registry
@@ -91,7 +78,9 @@ class Supervisor:
         self._compiler = Compiler(self._launcher, sandbox)
         self._scaler = Scaler(settings.maximum_server_instances)
         self._draining: set[Pool] = set()
-        self._revision = 0
+        self._revision = -1
+        self._configs: dict[tuple[str, str, str, str], Config] = {}
+        """By service, function, qualifier and kind."""
         self._refused: HostRefused | None = None
         self._given_up: dict[Target, Function] = {}
         """Newest versions whose proof was given up; they are tried again with the next change, or a moment later."""
@@ -105,7 +94,9 @@ class Supervisor:
         self._task = asyncio.get_running_loop().create_task(self._follow(self._registry.changes()))
 
     async def caught_up(self, revision: int) -> None:
-        """Return when everything up to `revision` of the registry is served. Raises HostRefused if nothing can be."""
+        """Return when everything up to `revision` of the registry is served, and what there was at the start. Raises
+        HostRefused if nothing can be.
+        """
         async with self._moved:
             await self._moved.wait_for(lambda: self._revision >= revision or self._refused is not None)
         if self._refused is not None:
@@ -129,8 +120,7 @@ class Supervisor:
         """Digests of the code that instances and templates have or may get."""
         served = [entry.function for entry in self.table.entries.values()]
         functions = [*served, *(pool.function for pool in self._draining)]
-        codes = [function.code for function in functions if function.code is not None]
-        return [*self._launcher.codes(), *(digest for code in codes for digest in (code.digest, code.packages))]
+        return [*self._launcher.codes(), *(digest for function in functions for digest in function.codes)]
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
         await self._prepare()
@@ -149,51 +139,55 @@ class Supervisor:
         """Apply what has changed, and what was given up before for something newer that did not concern it."""
         given_up, self._given_up = self._given_up, {}
         for change in changes:
-            target = change.value.target if isinstance(change.value, Function) else change.target
-            if target is not None:
-                given_up.pop(target, None)
+            kind, *names = change.key.split("/")
+            if kind == "functions":
+                given_up.pop(Target(*names), None)
+        again = [Change(0, key_of(function), function) for function in given_up.values()]
         try:
-            await self._apply([*changes, *(Change(0, function, None) for function in given_up.values())])
+            await self._apply([*changes, *again])
         except Exception:
             _log.exception("a change of the registry could not be applied")
-        if changes:
+        if changes or self._revision < 0:
             async with self._moved:
-                self._revision = changes[-1].revision
+                self._revision = max(self._revision, 0, *(change.revision for change in changes))
                 self._moved.notify_all()
 
     async def _apply(self, changes: Iterable[Change]) -> None:
         """Serve what has changed. While files are watched, a new version replaces one that has been called only when an
         instance of it has started; else the old one goes on.
         """
-        services = dict(self.table.services)
-        entries = dict(self.table.entries)
-        retired: list[Entry] = []
+        draft = Draft(self.table, self._configs, self._entry)
         for change in changes:
-            if isinstance(change.value, Service):
-                services[change.value.name] = change.value
-            elif isinstance(change.value, Function):
-                function = change.value
-                old = entries.get(function.target)
-                if old is not None:
-                    retired.append(old)
-                route = self._route(services[function.service], function)
-                serves = (
-                    isinstance(route, Pool) and bool(route.birth.init.program) and not route.birth.init.program["pulls"]
-                )
-                entries[function.target] = Entry(function, route, old.triggers if old else (), takes_upgrades=serves)
-            elif isinstance(change.value, Trigger):
-                trigger = change.value
-                target = Target(trigger.service, trigger.function)
-                kept = [other for other in entries[target].triggers if other.name != trigger.name]
-                entries[target] = entries[target]._replace(triggers=(*kept, trigger))
-            elif change.target is not None and change.target in entries:
-                retired.append(entries.pop(change.target))
+            draft.apply(change)
+        retired = draft.retired
         if self._settings.reload:
-            retired = await self._prove(entries, retired)
-        self.table = Table(services, entries)
+            retired = await self._prove(draft.entries, retired)
+        self.table = draft.table()
+        scale(self.table, self._configs, self._settings.maximum_instance_count)
         self.on_table(self.table)
         for entry in retired:
             self._retire(entry.route)
+
+    def _entry(self, service: Service, function: Function, *, eager: bool) -> Entry:
+        """A function that can be called from now on; with its pool if that is wanted and there are not too many."""
+        eager = eager and (len(self._scaler.pools) < _EAGER or function.provision.is_needed)
+        route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
+        runtime = self._runtimes.get(function.runtime)
+        serves = runtime is not None and runtime.serves and function.runtime not in runtime.pulls
+        return Entry(function, route, (), takes_upgrades=serves)
+
+    def _wake(self, service: Service, function: Function, dormant: Dormant) -> Route:
+        """Make the pool of a function that is called for the first time."""
+        target = function.target
+        entry = self.table.entries.get(target)
+        route = self._route(service, function)
+        if entry is not None and entry.route is dormant:
+            self.table = self.table._replace(entries={**self.table.entries, target: entry._replace(route=route)})
+            scale(self.table, self._configs, self._settings.maximum_instance_count, target)
+            self.on_table(self.table)
+        else:  # it was replaced while this call was on its way
+            self._retire(route)
+        return route
 
     async def _prove(self, entries: dict[Target, Entry], retired: list[Entry]) -> list[Entry]:
         """Start an instance of each new version; put the old entry back where that fails. Returns what is to retire."""
@@ -212,12 +206,12 @@ class Supervisor:
         if runtime is None or function.code is None:
             what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
             return Refusal(what, self._runtimes.why_not(function.runtime))
-        artefact = self._bundles.artefact(function.code)
+        artefact = self._bundles.artefact(function.code, function.opt)
         if function.is_called(self._settings.debug):
             function = paused(function)
         interpreter = self._runtimes.interpreter(function.runtime)
         assert interpreter is not None
-        born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox)
+        born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
         self._compiler.add(function, artefact, born)
         pool = Pool(
             function,

@@ -47,6 +47,8 @@ def test_a_refused_name_says_what_to_do_and_is_not_served() -> None:
 
 
 def test_its_template_is_a_project_of_an_event_and_an_http_function_that_work(runtime: Runtime, tmp_path: Path) -> None:
+    if not runtime.is_required and Runtimes().get(runtime.names[0]) is None:
+        pytest.skip(Runtimes().why_not(runtime.names[0]))
     folder = runtime.folder / "template"
     project = load(folder)
     assert (project.unsupported, project.warnings) == ([], [])

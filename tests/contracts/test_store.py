@@ -3,87 +3,149 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from pyfc.blobs.disk import DiskBlobs
-from pyfc.errors import Conflict, NotFound
+from pyfc.errors import Conflict, InvalidArgument, NotFound
 from pyfc.stores.interface import Change, Store
 from pyfc.stores.memory import MemoryStore
+from pyfc.stores.sqlite import SqliteStore
 
-ENGINES = [MemoryStore]
+ENGINES = ["memory", "sqlite"]
+MakeStore = Callable[[], Store]
 
 
-@pytest.fixture(params=ENGINES, ids=lambda engine: engine.__module__)
-def store(request: pytest.FixtureRequest) -> Store:
-    made: Store = request.param()
-    return made
+@pytest.fixture(params=ENGINES)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
+    """Makes the store inside of the loop that uses it; made again it is the same one, opened again."""
+    return MemoryStore if request.param == "memory" else lambda: SqliteStore(tmp_path / "store.sqlite")
 
 
 def test_every_engine_file_is_tested() -> None:
     folder = Path(__file__).parents[2] / "pyfc" / "stores"
-    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "interface"}
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "interface", "watching"}
 
-    assert modules == {engine.__module__.rpartition(".")[2] for engine in ENGINES}
+    assert modules == set(ENGINES)
 
 
-def test_what_was_put_is_there_until_it_is_deleted(store: Store) -> None:
-    async def scenario() -> None:
-        first = await store.put("a", b"1")
-        second = await store.put("a", b"2")
+def test_what_was_written_is_there_until_it_is_deleted(make: MakeStore) -> None:
+    async def scenario(store: Store) -> None:
+        first = await store.write({"a": b"1"})
+        second = await store.write({"a": b"2"})
 
         entry = await store.get("a")
         assert entry is not None
         assert (entry.value, entry.revision) == (b"2", second)
         assert second > first > 0
-        assert await store.delete("a") > second
+        assert await store.write({"a": None}) > second
         assert await store.get("a") is None
-        assert await store.delete("a") == 0
+        await store.write({"a": None})
 
-    asyncio.run(scenario())
+    run(scenario, make)
 
 
-def test_a_write_that_expects_another_revision_changes_nothing(store: Store) -> None:
-    async def scenario() -> None:
-        revision = await store.put("a", b"1", expect=0)
+def test_a_write_that_expects_another_revision_changes_nothing(make: MakeStore) -> None:
+    async def scenario(store: Store) -> None:
+        revision = await store.write({"a": b"1"}, {"a": 0})
 
+        with pytest.raises(Conflict, match="'a'"):
+            await store.write({"a": b"2", "b": b"2"}, {"b": 0, "a": 0})
         with pytest.raises(Conflict):
-            await store.put("a", b"2", expect=0)
-        with pytest.raises(Conflict):
-            await store.delete("a", expect=revision + 1)
-        assert await store.put("a", b"3", expect=revision) > revision
+            await store.write({"a": None}, {"a": revision + 1})
+        with pytest.raises(Conflict, match="'other'"):
+            await store.write({"a": b"4"}, {"other": 1})
+        assert await store.get("b") is None
+        assert await store.write({"a": b"3"}, {"a": revision}) > revision
 
-    asyncio.run(scenario())
+    run(scenario, make)
 
 
-def test_keys_are_listed_by_prefix_in_order_and_page_by_page(store: Store) -> None:
-    async def scenario() -> None:
-        for key in ("b/2", "a/1", "b/1", "b/3", "c"):
-            await store.put(key, b"")
+def test_of_many_writers_that_expect_the_same_exactly_one_succeeds(make: MakeStore) -> None:
+    async def scenario(store: Store) -> None:
+        tasks = [store.write({"a": b"%d" % number}, {"a": 0}) for number in range(100)]
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+
+        [winner] = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, int)]
+        assert all(isinstance(outcome, int | Conflict) for outcome in outcomes)
+        entry = await store.get("a")
+        assert entry is not None
+        assert (entry.value, entry.revision) == (b"%d" % winner, outcomes[winner])
+
+    run(scenario, make)
+
+
+def test_keys_are_listed_by_prefix_in_order_and_page_by_page(make: MakeStore) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write(dict.fromkeys(("b/2", "a/1", "b/1", "b/3", "c", "b"), b""))
 
         first = await store.list("b/", limit=2)
         rest = await store.list("b/", after=first[-1].key, limit=2)
         assert [entry.key for entry in [*first, *rest]] == ["b/1", "b/2", "b/3"]
 
-    asyncio.run(scenario())
+    run(scenario, make)
 
 
-def test_a_watch_sees_every_later_change_once_and_in_order_and_ends_with_the_store(store: Store) -> None:
-    async def scenario() -> None:
-        await store.put("a/0", b"before")
+def test_a_watch_sees_every_later_change_once_and_in_order_and_ends_with_the_store(make: MakeStore) -> None:
+    async def scenario(store: Store) -> None:
+        await store.write({"a/0": b"before"})
         batches = store.watch("a/")
-        await store.put("a/1", b"1")
-        await store.put("b/1", b"other")
-        await store.delete("a/1")
+        await store.write({"a/1": b"1", "b/1": b"other"})
+        await store.write({"a/1": None, "a/never": None})
         await store.close()
 
         seen: list[Change] = [change async for batch in batches for change in batch]
         assert [(change.key, change.value) for change in seen] == [("a/1", b"1"), ("a/1", None)]
         assert seen[0].revision < seen[1].revision
 
+    asyncio.run(closing(scenario, make))
+
+
+def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = SqliteStore(tmp_path / "store")
+        revision = await store.write({"a": b"1"})
+        await store.close()
+        again = SqliteStore(tmp_path / "store")
+
+        entry = await again.get("a")
+        assert entry is not None
+        assert (entry.value, entry.revision) == (b"1", revision)
+        assert await again.write({"b": b""}) > revision
+        await again.close()
+
     asyncio.run(scenario())
+
+
+def test_a_file_that_is_no_store_or_of_a_newer_pyfc_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("this is not a database, it is a longer text than a header")
+    with pytest.raises(InvalidArgument, match="can not be opened"):
+        SqliteStore(tmp_path / "text")
+    with contextlib.closing(sqlite3.connect(tmp_path / "newer")) as connection:
+        connection.execute("PRAGMA user_version=99")
+    with pytest.raises(InvalidArgument, match="newer pyfc"):
+        SqliteStore(tmp_path / "newer")
+
+
+def run(scenario: Callable[[Store], Awaitable[None]], make: MakeStore) -> None:
+    async def whole() -> None:
+        store = make()
+        try:
+            await scenario(store)
+        finally:
+            await store.close()
+
+    asyncio.run(whole())
+
+
+async def closing(scenario: Callable[[Store], Awaitable[None]], make: MakeStore) -> None:
+    """Of a scenario that closes the store itself."""
+    await scenario(make())
 
 
 def test_a_blob_is_kept_once_under_the_digest_of_its_bytes(tmp_path: Path) -> None:

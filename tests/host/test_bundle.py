@@ -67,7 +67,7 @@ def test_the_same_code_is_kept_once_and_a_change_is_another_digest(bundles: Bund
     assert first.digest == second.digest
     assert renamed.digest != first.digest
     assert left(tmp_path) == sorted({first.digest, renamed.digest})
-    bundles.sweep([renamed.digest])
+    asyncio.run(bundles.sweep([renamed.digest]))
     assert left(tmp_path) == [renamed.digest]
 
 

@@ -132,13 +132,18 @@ def test_a_taken_port_is_an_error_that_names_it(serve: Callable[..., Server], tm
     assert f"127.0.0.1:{server.port} is taken" in second.stderr
 
 
-def test_another_address_than_loopback_needs_insecure(serve: Callable[..., Server], tmp_path: Path) -> None:
-    refused = pyfc("serve", str(tmp_path), "--data-dir", str(tmp_path / "data"), "--host", "0.0.0.0", "--port", "0")
+def test_on_another_address_than_loopback_calls_must_be_signed_too(serve: Callable[..., Server]) -> None:
+    files = {"echo.py": "def handler(event, context):\n    return event\n"}
+    server = serve(files, "--host", "0.0.0.0")
+    path = "/2016-08-15/services/default/functions/echo/invocations"
 
-    assert refused.returncode != 0
-    assert "--insecure" in refused.stderr
-    open_server = serve({}, "--host", "0.0.0.0", "--insecure")
-    assert open_server.request("GET", "/healthz").status == 200
+    assert server.request("GET", "/healthz").status == 200
+    unsigned = server.invoke("default/echo", b"x")
+    assert (unsigned.status, unsigned.json["ErrorCode"]) == (400, "MissingRequiredHeader")
+    assert server.manage("POST", path).status == 200
+    everybody = serve(files, "--host", "0.0.0.0", "--auth", "off")
+    assert everybody.invoke("default/echo", b"x").status == 200
+    assert any("--auth off" in note for note in everybody.ready["notes"])
 
 
 def test_the_data_folder_is_the_users_own(serve: Callable[..., Server]) -> None:

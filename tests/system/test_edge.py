@@ -269,7 +269,7 @@ def test_a_host_that_was_allowed_is_known(serve: Callable[..., Server]) -> None:
 
 
 def test_the_index_lists_the_functions_and_where_to_call_them(cases: Server) -> None:
-    functions = {f"{each['service']}/{each['function']}": each for each in cases.request("GET", "/").json["functions"]}
+    functions = {f"{each['service']}/{each['function']}": each for each in cases.functions()}
 
     assert functions["events/echo"]["url"] == "/2016-08-15/services/events/functions/echo/invocations"
     assert functions["web/environ"]["url"] == "/2016-08-15/proxy/web/environ/"

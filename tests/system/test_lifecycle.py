@@ -58,7 +58,7 @@ def served(
 
 
 def described(server: Server, name: str = "f") -> dict[str, Any]:
-    return next(each for each in server.request("GET", "/").json["functions"] if each["function"] == name)
+    return next(each for each in server.functions() if each["function"] == name)
 
 
 def states(server: Server, name: str = "f") -> dict[str, int]:

@@ -87,7 +87,7 @@ def test_a_call_in_flight_ends_on_the_old_code(loop: Loop) -> None:
 
 
 def test_the_log_of_a_new_version_is_what_it_has_written_and_nothing_else(loop: Loop) -> None:
-    wait_until(lambda: loop.server.request("GET", "/").json["functions"][0]["template"] != "none", "the template")
+    wait_until(lambda: loop.server.functions()[0]["template"] != "none", "the template")
     loop.save("one", code("second", "print('loaded')") + "\ndef handler(event, context):\n    print('called')\n")
     wait_until(lambda: loop.server.invoke("demo/one").body == b"null", "the new version")
 
@@ -97,7 +97,7 @@ def test_the_log_of_a_new_version_is_what_it_has_written_and_nothing_else(loop: 
 
 
 def ready(loop: Loop, name: str) -> bool:
-    functions = loop.server.request("GET", "/").json["functions"]
+    functions = loop.server.functions()
     return any(each["function"] == name and each["instances"].get("ready") for each in functions)
 
 
@@ -225,10 +225,10 @@ def test_installed_packages_are_imported_once_for_all_versions_of_the_function(l
         return found if isinstance(found, list) and found[0] == number else None
 
     version(1)
-    functions = loop.server.request("GET", "/").json["functions"]
+    functions = loop.server.functions()
     if "namespaces" in functions[0]["template"]:
         pytest.skip(functions[0]["template"])
-    wait_until(lambda: "ready" in loop.server.request("GET", "/").json["functions"][0]["template"], "the template")
+    wait_until(lambda: "ready" in loop.server.functions()[0]["template"], "the template")
     loaded = {version(number) for number in range(2, 5)}
     (package / "__init__.py").write_text("LOADED = 'changed'\n")
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from email.utils import formatdate
 
-from support import Server, template
+from pyfc.auth.keys import Keys
+from pyfc.auth.signature import Signed, sign, string_to_sign
+from support import Response, Server, template
 
 
 def test_a_trigger_function_shows_its_event_as_bytes(cases: Server) -> None:
@@ -22,7 +26,8 @@ def test_a_timer_function_reads_its_payload(cases: Server) -> None:
 def test_a_checker_reaches_the_network_as_the_users_programs_do(cases: Server) -> None:
     open_port = cases.invoke("samples/checker", b'{"port": %d}' % cases.port)
     closed_port = cases.invoke("samples/checker", b"{}")
-    over_http = cases.request("GET", "/2016-08-15/proxy/samples/http_checker/?name=fc")
+    path = "/2016-08-15/proxy/samples/http_checker/"
+    over_http = cases.request("GET", f"{path}?name=fc", None, cases.signed_headers("GET", path, {}, query=["name=fc"]))
 
     assert open_port.json == {"Available": True}
     assert closed_port.json["Reason"].endswith("Connection refused")
@@ -42,21 +47,30 @@ def test_what_is_not_supported_or_not_checked_is_said_at_start(cases: Server) ->
         for note in notes
     )
     assert any(note.startswith("python3 is Python 3.") and "; python3.9 is Python 3." in note for note in notes)
-    assert any("authType function are served without a check" in note for note in notes)
     assert any(note.startswith("sandbox: ") for note in notes)
 
 
-def test_a_trigger_that_needs_a_signature_is_refused_off_loopback(serve: Callable[..., Server]) -> None:
+def test_a_trigger_with_authtype_function_wants_a_signature(serve: Callable[..., Server]) -> None:
     text = template({"web": {"http": ["GET"]}}).replace("ANONYMOUS", "function")
     files = {
         "template.yml": text,
         "index.py": "def handler(environ, start_response):\n    start_response('200 OK', [])\n    return []\n",
     }
-    here, everywhere = serve(files), serve(files, "--host", "0.0.0.0", "--insecure")
+    server, path = serve(files), "/2016-08-15/proxy/demo/web/"
+    key = Keys(server.data_dir).first()[0]
 
-    assert here.request("GET", "/2016-08-15/proxy/demo/web/").status == 200
-    refused = everywhere.request("GET", "/2016-08-15/proxy/demo/web/")
-    assert (refused.status, refused.headers["X-Fc-Error-Type"]) == (403, "FcCommonError")
+    def signed(date: str) -> Response:
+        request = Signed("GET", path, {"date": date}, is_trigger=True)
+        whole = sign(key.secret, string_to_sign(request, date, []))
+        return server.request("GET", path, None, {"Date": date, "Authorization": f"FC {key.id}:{whole}"})
+
+    missing = server.request("GET", path)
+    assert (missing.status, missing.headers["X-Fc-Error-Type"]) == (400, "FcCommonError")
+    assert signed(formatdate(usegmt=True)).status == 200
+    late = signed(formatdate(time.time() - 1000, usegmt=True))
+    assert (late.status, late.headers["X-Fc-Error-Type"]) == (403, "FcCommonError")
+    wrong = server.request("GET", path, None, {"Date": formatdate(usegmt=True), "Authorization": f"FC {key.id}:x"})
+    assert (wrong.status, wrong.json["ErrorCode"]) == (403, "SignatureNotMatch")
 
 
 def test_loading_a_module_has_a_limit_of_its_own(serve: Callable[..., Server]) -> None:

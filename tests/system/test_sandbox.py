@@ -137,7 +137,7 @@ def do(server: Server, what: str, function: str = "demo/small", **given: Any) ->
 
 
 def described(server: Server, name: str) -> dict[str, Any]:
-    functions = server.request("GET", "/").json["functions"]
+    functions = server.functions()
     found: dict[str, Any] = next(each for each in functions if each["function"] == name)
     return found
 

@@ -102,7 +102,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, Server]]:
 
 
 def described(server: Server, name: str) -> dict[str, Any]:
-    functions = server.request("GET", "/").json["functions"]
+    functions = server.functions()
     return next(each for each in functions if each["function"] == name)
 
 

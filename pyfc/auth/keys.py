@@ -1,0 +1,118 @@
+"""Access keys of one data folder: a file that only its owner can read, looked at again when it has changed, so that
+`pyfc keys` needs no server and no restart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+import string
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyfc.errors import InvalidArgument, KeyNotFound
+
+NAME = "keys.json"
+_ALPHABET = string.ascii_letters + string.digits
+_ID, _SECRET, _TOKEN = 20, 30, 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An access key. One that may only invoke has a security token too, as the role of a function has."""
+
+    id: str
+    secret: str
+    note: str = ""
+    created: float = 0.0
+    token: str = ""
+
+    def as_context(self) -> dict[str, str]:
+        """As the context of a function has it."""
+        return {"access_key_id": self.id, "access_key_secret": self.secret, "security_token": self.token}
+
+    @property
+    def may_manage(self) -> bool:
+        """Whether it may do more than call functions."""
+        return not self.token
+
+
+class Keys:
+    """The keys in a data folder."""
+
+    def __init__(self, data_folder: Path) -> None:
+        self._path = data_folder / NAME
+        self._stamp: tuple[int, int] = (0, 0)
+        self._keys: dict[str, Key] = {}
+        self.role = Key(id="STS." + _random(_ID), secret=_random(_SECRET), token=_random(_TOKEN))
+        """What functions are given, new at every start: it may only invoke."""
+
+    def first(self) -> tuple[Key, bool]:
+        """The oldest key, and whether it was made just now because there was none."""
+        keys = self.all()
+        return (keys[0], False) if keys else (self.create("made by the first start"), True)
+
+    def all(self) -> list[Key]:
+        """Every key, the oldest first."""
+        self._look()
+        return sorted(self._keys.values(), key=lambda key: key.created)
+
+    def find(self, name: str) -> Key | None:
+        """The key with this id, or the role."""
+        if name == self.role.id:
+            return self.role
+        self._look()
+        return self._keys.get(name)
+
+    def create(self, note: str = "") -> Key:
+        """A new key."""
+        self._look()
+        key = Key(id="LTAI" + _random(_ID), secret=_random(_SECRET), note=note, created=time.time())
+        self._write({**self._keys, key.id: key})
+        return key
+
+    def revoke(self, name: str) -> None:
+        """Forget a key. Raises KeyNotFound."""
+        self._look()
+        if name not in self._keys:
+            raise KeyNotFound(key=name)
+        self._write({other: key for other, key in self._keys.items() if other != name})
+
+    def _look(self) -> None:
+        """Read the file if it is another one than before."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            self._keys, self._stamp = {}, (0, 0)
+            return
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            try:
+                self._keys = {each["id"]: Key(**each) for each in json.loads(self._path.read_bytes())}
+            except (ValueError, TypeError, KeyError) as error:
+                raise InvalidArgument(message=f"{self._path} is damaged: {error}; remove it to get a new key") from None
+            self._stamp = stamp
+
+    def _write(self, keys: dict[str, Key]) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=NAME, dir=self._path.parent)  # 0600
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                json.dump([dataclasses.asdict(key) for key in keys.values()], file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self._path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).unlink()
+            raise
+        self._look()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

@@ -1,0 +1,170 @@
+"""Custom domains, layers, and what belongs to the account."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from pyfc.auth.signature import sign_url
+from pyfc.blobs.objects import TEMPORARY
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, unquoted
+from pyfc.model.resources import Domain, Layer
+from pyfc.registry.documents import domain_document, layer_document, layer_of_arn
+from pyfc.registry.registry import Record
+
+_VERSION = "2016-08-15"
+_GOOD_FOR = timedelta(hours=1)
+
+
+def domain_of(call: Call, record: Record[Domain], version: str = _VERSION) -> Document:
+    """FC's CustomDomain object."""
+    return domain_document(record, call.api.settings.account_id, version)
+
+
+async def create_domain(call: Call) -> Answer:
+    """Make a domain whose requests go to functions."""
+    record = await call.api.extras.create_domain(call.document)
+    return Answer(domain_of(call, record), record=record)
+
+
+async def get_domain(call: Call) -> Answer:
+    """Tell a domain."""
+    record = await call.api.extras.domain(call.names["domain"])
+    return Answer(domain_of(call, record), record=record)
+
+
+async def update_domain(call: Call) -> Answer:
+    """Change what is sent."""
+    record = await call.api.extras.update_domain(call.names["domain"], call.document, call.etag)
+    return Answer(domain_of(call, record), record=record)
+
+
+async def delete_domain(call: Call) -> Answer:
+    """Delete a domain."""
+    await call.api.extras.delete_domain(call.names["domain"], call.etag)
+    return GONE
+
+
+async def list_domains(call: Call) -> Answer:
+    """List domains."""
+    found = await call.api.desk.page(Domain, wanted=call.wanted)
+    return page("customDomains", [domain_of(call, record) for record in found.records], found.next_token)
+
+
+def layer_of(call: Call, record: Record[Layer]) -> Document:
+    """FC's Layer object."""
+    settings, layer = call.api.settings, record.value
+    path = f"/pyfc/layers/{quote(layer.name)}/{layer.number}"
+    expires = int((datetime.now(UTC) + _GOOD_FOR).timestamp())
+    location = call.base + sign_url(call.api.keys.first()[0], path, expires)
+    return layer_document(record, location, settings.account_id, settings.region)
+
+
+async def publish_layer(call: Call) -> Answer:
+    """Make a version of a layer."""
+    return Answer(layer_of(call, await call.api.extras.publish_layer(call.names["layer"], call.document)))
+
+
+async def list_layers(call: Call) -> Answer:
+    """List layers by their newest versions."""
+    found = await call.api.extras.layers(call.wanted, public=call.query.get("public", "").lower() == "true")
+    return page("layers", [layer_of(call, record) for record in found.records], found.next_token)
+
+
+async def list_layer_versions(call: Call) -> Answer:
+    """List the versions of a layer, the newest first."""
+    records = await call.api.extras.layer_versions(call.names["layer"])
+    start = call.query.get("startVersion", "")
+    if start.isdigit() and int(start) > 0:
+        records = [record for record in records if record.value.number <= int(start)]
+    limit = call.wanted.limit
+    more = {"nextVersion": records[limit].value.number} if len(records) > limit else {}
+    return Answer({"layers": [layer_of(call, record) for record in records[:limit]], **more})
+
+
+async def get_layer(call: Call) -> Answer:
+    """Tell a version of a layer."""
+    return Answer(layer_of(call, await call.api.extras.layer(call.names["layer"], call.names["version"])))
+
+
+async def get_layer_by_arn(call: Call) -> Answer:
+    """Tell the version of a layer that an ARN names."""
+    name, version = layer_of_arn(unquoted(call.names["arn"]))
+    return Answer(layer_of(call, await call.api.extras.layer(name, str(version))))
+
+
+async def delete_layer(call: Call) -> Answer:
+    """Delete a version of a layer."""
+    await call.api.extras.delete_layer(call.names["layer"], call.names["version"])
+    return GONE
+
+
+async def share_layer(call: Call) -> Answer:
+    """Make a layer public, or private again."""
+    acl, public = call.query.get("acl", ""), call.query.get("public", "").lower()
+    await call.api.extras.share_layer(call.names["layer"], public=acl == "1" or public == "true")
+    return Answer({})
+
+
+async def account_settings(call: Call) -> Answer:
+    """Tell where functions can run, and the role they have."""
+    return Answer({"availableAZs": [f"{call.api.settings.region}-a"], "defaultRole": ""})
+
+
+async def account_configs(_: Call) -> Answer:
+    """Tell settings of the account: there are none."""
+    return Answer({})
+
+
+async def reserved_capacities(_: Call) -> Answer:
+    """List capacities that were bought: there are none."""
+    return Answer({"reservedCapacities": []})
+
+
+async def bucket_token(call: Call) -> Answer:
+    """Tell where a package can be uploaded that is too large for a request."""
+    api = call.api
+    role, expires = api.keys.role, datetime.now(UTC) + _GOOD_FOR
+    return Answer({
+        "credentials": {
+            "AccessKeyId": role.id,
+            "AccessKeySecret": role.secret,
+            "SecurityToken": role.token,
+            "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        "ossRegion": api.settings.region,
+        "ossBucket": TEMPORARY,
+        "objectName": api.objects.new_name(api.settings.account_id),
+        "codeSizeLimit": api.settings.maximum_code_size,
+    })  # fmt: skip
+
+
+_DOMAIN, _LAYER = "/custom-domains/{domain}", "/layers/{layer}/versions"
+ENDPOINTS = (
+    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain),
+    Endpoint("GET", "/custom-domains", "ListCustomDomains", list_domains, LIST),
+    Endpoint("GET", _DOMAIN, "GetCustomDomain", get_domain),
+    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain),
+    Endpoint("DELETE", _DOMAIN, "DeleteCustomDomain", delete_domain),
+    Endpoint("GET", "/layers", "ListLayers", list_layers, (*LIST, "public", "official")),
+    Endpoint("POST", _LAYER, "CreateLayerVersion", publish_layer),
+    Endpoint("GET", _LAYER, "ListLayerVersions", list_layer_versions, ("startVersion", "limit")),
+    Endpoint("GET", _LAYER + "/{version}", "GetLayerVersion", get_layer),
+    Endpoint("DELETE", _LAYER + "/{version}", "DeleteLayerVersion", delete_layer),
+    Endpoint("GET", "/layerarn/{arn:path}", "GetLayerVersionByArn", get_layer_by_arn),
+    Endpoint("PUT", "/layers/{layer}/acl", "PutLayerACL", share_layer, ("public", "acl")),
+)
+OWN = (
+    Endpoint("GET", "/account-settings", "GetAccountSettings", account_settings),
+    Endpoint("GET", "/accountConfigs", "GetAccountConfigs", account_configs, ("config",)),
+    Endpoint("GET", "/reservedCapacities", "ListReservedCapacities", reserved_capacities, ("limit", "nextToken")),
+    Endpoint("GET", "/tempBucketToken", "GetTempBucketToken", bucket_token),
+    Endpoint(
+        "GET",
+        "/services/{service}/tempCodeBucketToken",
+        "GetTempCodeBucketToken",
+        bucket_token,
+        ("functionName", "instanceType"),
+    ),
+)
+"""What only this version of the API has."""

@@ -1,0 +1,155 @@
+"""Functions, their code, their triggers and their instances."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote
+
+from pyfc.auth.signature import sign_url
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, trigger_url
+from pyfc.model.function import Function
+from pyfc.model.names import LATEST, Target
+from pyfc.model.trigger import Trigger
+from pyfc.registry.documents import function_document, trigger_document
+from pyfc.registry.registry import Record
+from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.table import version_of
+
+_GOOD_FOR = 3600
+"""Seconds for which the address of a package can be used."""
+
+
+async def create(call: Call) -> Answer:
+    """Make a function of what is sent, its code among it."""
+    record = await call.api.functions.create(call.service, call.document)
+    return Answer(function_document(record), record=record)
+
+
+async def get(call: Call) -> Answer:
+    """Tell a function."""
+    record = await call.api.functions.function(call.service, call.function, call.qualifier)
+    return Answer(function_document(record), record=record)
+
+
+async def update(call: Call) -> Answer:
+    """Change what is sent."""
+    record = await call.api.functions.update(call.service, call.function, call.document, call.etag)
+    return Answer(function_document(record), record=record)
+
+
+async def delete(call: Call) -> Answer:
+    """Delete a function that has no triggers."""
+    await call.api.functions.delete(call.service, call.function, call.etag)
+    return GONE
+
+
+async def list_(call: Call) -> Answer:
+    """List the functions of a service, or of one of its versions."""
+    version = await call.api.versions.resolve(call.service, "", call.qualifier)
+    if version is not None:
+        wanted = call.wanted
+        records = [
+            Record(function, version.revision, version.id, version.created, version.modified)
+            for function in version.value.functions
+            if function.name.startswith(wanted.prefix) and function.name > wanted.after
+        ]
+        more = records[wanted.limit - 1].value.name if len(records) > wanted.limit else ""
+        return page("functions", [function_document(record) for record in records[: wanted.limit]], more)
+    await call.api.functions.need_service(call.service)
+    found = await call.api.desk.page(Function, call.service, wanted=call.wanted)
+    return page("functions", [function_document(record) for record in found.records], found.next_token)
+
+
+async def code(call: Call) -> Answer:
+    """Tell where the package of a function can be had."""
+    record = await call.api.functions.function(call.service, call.function, call.qualifier)
+    return Answer(code_place(call, call.service, record.value))
+
+
+def code_place(call: Call, service: str, function: Function) -> Document:
+    """The address of a function's package, good for an hour, and its checksum."""
+    path = f"/pyfc/code/{quote(service)}/{quote(function.name)}/{quote(call.qualifier or LATEST)}"
+    url = call.base + sign_url(call.api.keys.first()[0], path, int(time.time()) + _GOOD_FOR)
+    return {"url": url, "checksum": function.code.checksum if function.code is not None else ""}
+
+
+async def instances(call: Call) -> Answer:
+    """List the running instances of a function."""
+    await call.api.functions.function(call.service, call.function, call.qualifier)
+    return Answer({"instances": running(call, call.service), "requestId": call.request_id})
+
+
+def running(call: Call, service: str) -> list[Document]:
+    """The instances of the version that is asked for; of every version if none is."""
+    table = call.api.table()
+    wanted = set(call.lists("instanceIds"))
+    found: list[Document] = []
+    if call.qualifier:
+        target = version_of(table, Target(service, call.function, call.qualifier))
+        targets = [target] if target is not None else []
+    else:
+        targets = [each for each in table.entries if (each.service, each.function) == (service, call.function)]
+    for target in targets:
+        route = table.entries[target].route
+        version = "0" if target.qualifier == LATEST else target.qualifier
+        ids = [instance.id for instance in route.instances] if isinstance(route, Pool) else []
+        found += [{"instanceId": each, "versionId": version} for each in ids if not wanted or each in wanted]
+    return found[: call.wanted.limit]
+
+
+def _trigger(call: Call, record: Record[Trigger]) -> Document:
+    trigger, settings = record.value, call.api.settings
+    place = f"services/{trigger.service}.{trigger.qualifier or LATEST}/functions/{trigger.function}"
+    arn = f"acs:fc:{settings.region}:{settings.account_id}:{place}"
+    url = trigger_url(call, trigger.service, trigger.function, trigger.qualifier)
+    return trigger_document(record, arn, url)
+
+
+async def create_trigger(call: Call) -> Answer:
+    """Make a trigger of a function."""
+    record = await call.api.functions.create_trigger(call.service, call.function, call.document)
+    return Answer(_trigger(call, record), record=record)
+
+
+async def get_trigger(call: Call) -> Answer:
+    """Tell a trigger."""
+    record = await call.api.functions.trigger(call.service, call.function, call.names["trigger"])
+    return Answer(_trigger(call, record), record=record)
+
+
+async def update_trigger(call: Call) -> Answer:
+    """Change a trigger's configuration, role, qualifier or description."""
+    record = await call.api.functions.update_trigger(
+        call.service, call.function, call.names["trigger"], call.document, call.etag
+    )
+    return Answer(_trigger(call, record), record=record)
+
+
+async def delete_trigger(call: Call) -> Answer:
+    """Delete a trigger."""
+    await call.api.functions.delete_trigger(call.service, call.function, call.names["trigger"], call.etag)
+    return GONE
+
+
+async def list_triggers(call: Call) -> Answer:
+    """List the triggers of a function."""
+    await call.api.functions.function(call.service, call.function)
+    found = await call.api.desk.page(Trigger, call.service, call.function, wanted=call.wanted)
+    return page("triggers", [_trigger(call, record) for record in found.records], found.next_token)
+
+
+_ONE = "/services/{service}/functions/{function}"
+ENDPOINTS = (
+    Endpoint("POST", "/services/{service}/functions", "CreateFunction", create),
+    Endpoint("GET", "/services/{service}/functions", "ListFunctions", list_, (*LIST, "qualifier")),
+    Endpoint("GET", _ONE, "GetFunction", get, ("qualifier",)),
+    Endpoint("PUT", _ONE, "UpdateFunction", update),
+    Endpoint("DELETE", _ONE, "DeleteFunction", delete),
+    Endpoint("GET", _ONE + "/code", "GetFunctionCode", code, ("qualifier",)),
+    Endpoint("GET", _ONE + "/instances", "ListInstances", instances, ("qualifier", "limit", "instanceIds")),
+    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger),
+    Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, LIST),
+    Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
+    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger),
+    Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
+)

@@ -1,0 +1,150 @@
+"""Custom domains, layers, tags and regions."""
+
+from __future__ import annotations
+
+import json
+
+from pyfc.errors import InvalidArgument
+from pyfc.gateway.api2016 import account as older
+from pyfc.gateway.api2023.documents import arn
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint
+from pyfc.model.function import Function
+from pyfc.model.names import DEFAULT_SERVICE, is_name
+from pyfc.model.resources import Domain
+from pyfc.registry.registry import Record
+
+_VERSION = "2023-03-30"
+
+
+def _domain(call: Call, record: Record[Domain]) -> Document:
+    document = older.domain_of(call, record, _VERSION)
+    for route in document["routeConfig"]["routes"]:
+        if route["serviceName"] == DEFAULT_SERVICE:
+            del route["serviceName"]
+    return document
+
+
+async def create_domain(call: Call) -> Answer:
+    """Make a domain whose requests go to functions."""
+    record = await call.api.extras.create_domain(call.document, DEFAULT_SERVICE)
+    return Answer(_domain(call, record), record=record)
+
+
+async def get_domain(call: Call) -> Answer:
+    """Tell a domain."""
+    record = await call.api.extras.domain(call.names["domain"])
+    return Answer(_domain(call, record), record=record)
+
+
+async def update_domain(call: Call) -> Answer:
+    """Change what is sent."""
+    record = await call.api.extras.update_domain(call.names["domain"], call.document, call.etag, DEFAULT_SERVICE)
+    return Answer(_domain(call, record), record=record)
+
+
+async def list_domains(call: Call) -> Answer:
+    """List domains."""
+    found = await call.api.desk.page(Domain, wanted=call.wanted)
+    more = {"nextToken": found.next_token} if found.next_token else {}
+    return Answer({"customDomains": [_domain(call, record) for record in found.records], **more})
+
+
+def _names(call: Call) -> list[str]:
+    """The functions that the query names: some clients repeat a parameter, some number it, some send a JSON list."""
+    given = [*call.lists("ResourceId"), *(text for name, text in call.query.items() if name.startswith("ResourceId."))]
+    found: list[str] = []
+    for text in given:
+        found += map(str, json.loads(text)) if text.startswith("[") else [text]
+    return found
+
+
+def _function(text: str) -> str:
+    """The function that an ARN, or its end, means."""
+    name = text.rpartition("functions/")[2].partition("/")[0]
+    if not is_name(name):
+        raise InvalidArgument(message=f"'{text}' names no function")
+    return name
+
+
+def _pairs(document: Document) -> dict[str, str]:
+    given = document.get("tag") or []
+    lowered = [{str(key).lower(): value for key, value in each.items()} for each in given]
+    return {str(each["key"]): str(each.get("value", "")) for each in lowered if "key" in each}
+
+
+async def tag(call: Call) -> Answer:
+    """Set tags of functions."""
+    for text in call.document.get("resourceId") or []:
+        await _change(call, _function(str(text)), _pairs(call.document), [])
+    return Answer({"RequestId": call.request_id})
+
+
+async def untag(call: Call) -> Answer:
+    """Remove tags of functions, those that are named or all."""
+    keys = [*call.lists("TagKey"), *(value for name, value in call.query.items() if name.startswith("TagKey."))]
+    names = _names(call)
+    keys += [str(each) for each in call.document.get("tagKey") or []]
+    names += [str(each) for each in call.document.get("resourceId") or []]
+    is_all = call.query.get("All", "").lower() == "true" or call.document.get("all") is True
+    for text in names:
+        await _change(call, _function(text), {}, None if is_all else keys)
+    return Answer({"RequestId": call.request_id})
+
+
+async def _change(call: Call, name: str, tags: dict[str, str], removed: list[str] | None) -> None:
+    record = await call.api.functions.function(DEFAULT_SERVICE, name)
+    kept = {} if removed is None else {key: value for key, value in record.value.tags.items() if key not in removed}
+    await call.api.functions.change(DEFAULT_SERVICE, name, tags={**kept, **tags})
+
+
+async def tags(call: Call) -> Answer:
+    """Tell the tags of functions: of those that are named, or of all."""
+    names = [_function(each) for each in _names(call)]
+    if names:
+        records = [await call.api.functions.function(DEFAULT_SERVICE, name) for name in names]
+    else:
+        records = await call.api.desk.registry.all(Function, DEFAULT_SERVICE)
+    found = [
+        {
+            "ResourceType": "function",
+            "ResourceId": arn(call, record.value.name),
+            "TagKey": key,
+            "TagValue": value,
+        }
+        for record in records
+        for key, value in record.value.tags.items()
+    ]
+    return Answer({"RequestId": call.request_id, "TagResources": found})
+
+
+async def regions(call: Call) -> Answer:
+    """Tell the one region there is."""
+    region = {"regionId": call.api.settings.region, "localName": call.api.settings.region}
+    return Answer({"regions": [{**region, "regionEndpoint": call.base}]})
+
+
+async def resource_groups(_: Call) -> Answer:
+    """Tell the one group that everything belongs to."""
+    return Answer({"resourceGroups": [{"resourceGroupId": "default", "resourceGroupName": "default"}]})
+
+
+async def delete_domain(call: Call) -> Answer:
+    """Delete a domain."""
+    await call.api.extras.delete_domain(call.names["domain"], call.etag)
+    return GONE
+
+
+_DOMAIN, _TAGS = "/custom-domains/{domain}", ("ResourceType", "ResourceId", "nextToken", "limit")
+ENDPOINTS = (
+    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain),
+    Endpoint("GET", "/custom-domains", "ListCustomDomains", list_domains, LIST),
+    Endpoint("GET", _DOMAIN, "GetCustomDomain", get_domain),
+    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain),
+    Endpoint("DELETE", _DOMAIN, "DeleteCustomDomain", delete_domain),
+    *(each for each in older.ENDPOINTS if "layer" in each.path),
+    Endpoint("POST", "/tags-v2", "TagResources", tag),
+    Endpoint("GET", "/tags-v2", "ListTagResources", tags, _TAGS),
+    Endpoint("DELETE", "/tags-v2", "UntagResources", untag, (*_TAGS, "TagKey", "All")),
+    Endpoint("GET", "/regions", "DescribeRegions", regions),
+    Endpoint("GET", "/resource-groups", "DescribeResourceGroups", resource_groups),
+)

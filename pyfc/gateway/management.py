@@ -1,0 +1,229 @@
+"""What every endpoint of the management API shares: who may ask, what was sent, how it is answered.
+
+1. Everything but calls needs a signature of a key that may manage, also on this machine (`--auth off` takes any).
+2. A body is JSON whatever its Content-Type says: Funcraft sends it as a stream of octets.
+3. Every answer has X-Fc-Request-Id; one without a body has no Content-Type, since clients would parse it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from pyfc.auth.keys import Key, Keys
+from pyfc.auth.signature import Signed, verify
+from pyfc.blobs.objects import Objects
+from pyfc.errors import AccessDenied, EntityTooLarge, Internal, InvalidArgument, PyfcError
+from pyfc.model.names import request_id
+from pyfc.registry.desk import Desk, Wanted, etag_of
+from pyfc.registry.extras import Extras
+from pyfc.registry.functions import Functions
+from pyfc.registry.registry import Record
+from pyfc.registry.versions import Versions
+from pyfc.registry.vocabulary import canonical
+from pyfc.settings import Settings
+from pyfc.supervisor.table import Table
+
+_log = logging.getLogger(__name__)
+_MAXIMUM_DOCUMENT = 140 * 1024 * 1024
+"""Bytes of a body: a package of 100 MB in base64, and its settings."""
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """What the endpoints work with."""
+
+    settings: Settings
+    desk: Desk
+    functions: Functions
+    versions: Versions
+    extras: Extras
+    objects: Objects
+    keys: Keys
+    table: Callable[[], Table]
+    endpoint: Callable[[], str]
+    """The server's own address, like http://127.0.0.1:8000."""
+
+
+class Answer(NamedTuple):
+    """What an endpoint answers. Without a document the body is empty."""
+
+    document: Any = None
+    status: int = 200
+    record: Record[Any] | None = None
+    """What the answer is about: its ETag is told."""
+
+
+GONE = Answer(status=204)
+
+
+class Call:
+    """One request to an endpoint."""
+
+    def __init__(self, api: Api, request: Request, document: Document, body: bytes) -> None:
+        self.api = api
+        self.names: Mapping[str, str] = request.path_params
+        self.query: Mapping[str, str] = request.query_params
+        self.lists = request.query_params.getlist
+        self.document = document
+        self.body = body
+        self.etag = request.headers.get("if-match", "")
+        self.request_id = request_id()
+        self.request = request
+
+    @property
+    def service(self) -> str:
+        """The service that the path names, without its qualifier."""
+        return self.names["service"].partition(".")[0]
+
+    @property
+    def function(self) -> str:
+        """The function that the path names."""
+        return self.names["function"]
+
+    @property
+    def qualifier(self) -> str:
+        """The version or alias that is meant: in the path (2016-08-15) or the query (the newer ones)."""
+        return self.names.get("service", "").partition(".")[2] or self.query.get("qualifier", "")
+
+    @property
+    def wanted(self) -> Wanted:
+        """Which part of a list."""
+        return Wanted.read(self.query)
+
+    @property
+    def base(self) -> str:
+        """The address by which the client has found this server, as far as it has told."""
+        host = self.request.headers.get("host", "")
+        return f"{self.request.url.scheme}://{host}" if ":" in host else self.api.endpoint()
+
+
+class Endpoint(NamedTuple):
+    """An operation of FC's API, and what serves it."""
+
+    method: str
+    path: str
+    operation: str
+    """FC's name of it."""
+    handler: Callable[[Call], Awaitable[Answer]]
+    query: tuple[str, ...] = ()
+    """Parameters that it knows."""
+
+
+LIST = ("limit", "nextToken", "prefix", "startKey")
+
+
+def routes(api: Api, prefix: str, endpoints: Sequence[Endpoint]) -> list[Route]:
+    """The endpoints below `prefix`. FC's clients may end a path with a slash."""
+    by_path: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, {})[endpoint.method] = endpoint
+    return [
+        Route(prefix + path, _dispatcher(api, prefix, methods), methods=list(methods))
+        for path, methods in by_path.items()
+    ]
+
+
+def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
+    is_newer = prefix == "/2023-03-30"
+
+    async def dispatch(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        number = request_id()
+        try:
+            body = await read_body(request, _MAXIMUM_DOCUMENT)
+            authenticate(api, request, body)
+            call = Call(api, request, _document(body), body)
+            answer = await methods[method].handler(call)
+        except PyfcError as error:
+            return error_response(error, number, is_newer=is_newer)
+        except Exception:
+            _log.exception("%s %s failed", request.method, request.url.path)
+            return error_response(Internal(detail="see the server's log"), number, is_newer=is_newer)
+        return _response(answer, number)
+
+    return dispatch
+
+
+async def read_body(request: Request, maximum: int) -> bytes:
+    """The whole body. Raises EntityTooLarge."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > maximum:
+            raise EntityTooLarge(limit=maximum)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def signed(request: Request, body: bytes | None, *, is_trigger: bool = False) -> Signed:
+    """The request as it was sent."""
+    query = request.scope["query_string"].decode("latin-1")
+    target = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+    return Signed(request.method, target, request.headers, is_trigger, body)
+
+
+def authenticate(api: Api, request: Request, body: bytes | None, *, is_trigger: bool = False) -> Key | None:
+    """Whose request it is, None if that is not asked. Raises AccessDenied and its like for who may not manage."""
+    if api.settings.auth == "off":
+        return None
+    key = verify(api.keys.find, signed(request, body, is_trigger=is_trigger))
+    if not key.may_manage:
+        raise AccessDenied(message="the credentials of a function may only be used for calling functions")
+    return key
+
+
+def _document(body: bytes) -> Document:
+    if not body.strip():
+        return {}
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(message=f"the body is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidArgument(message="the body must be a JSON object")
+    document: Document = canonical(value)
+    return document
+
+
+def _response(answer: Answer, number: str) -> Response:
+    headers = {"X-Fc-Request-Id": number}
+    if answer.record is not None:
+        headers["Etag"] = etag_of(answer.record)
+    if answer.document is None:
+        return Response(b"", status_code=answer.status, headers=headers)
+    return Response(json.dumps(answer.document), answer.status, headers, "application/json")
+
+
+def error_response(error: PyfcError, number: str, *, is_newer: bool = False) -> Response:
+    """FC's answer to what went wrong."""
+    body = error.newer_document(number) if is_newer else error.document()
+    headers = {"X-Fc-Request-Id": number}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return Response(body, error.status, headers, "application/json")
+
+
+def page(key: str, documents: list[Document], next_token: str) -> Answer:
+    """Part of a list."""
+    return Answer({key: documents, **({"nextToken": next_token} if next_token else {})})
+
+
+def trigger_url(call: Call, service: str, function: str, qualifier: str = "") -> str:
+    """Where an HTTP trigger is called."""
+    name = f"{service}.{qualifier}" if qualifier else service
+    return f"{call.base}/2016-08-15/proxy/{quote(name)}/{quote(function)}/"
+
+
+def unquoted(text: str) -> str:
+    """A part of a path that had `/` or `#` in it."""
+    return unquote(text)

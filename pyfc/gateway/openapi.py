@@ -1,0 +1,113 @@
+"""The description of what is served, in the words of OpenAPI 3.1, made of the very endpoints that serve it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyfc import __version__
+from pyfc.gateway.management import Endpoint
+
+_NAME = re.compile(r"\{(\w+)(?::path)?\}")
+_ERRORS = {
+    "/2023-03-30": {"RequestId": {"type": "string"}, "Code": {"type": "string"}, "Message": {"type": "string"}},
+}
+_OLDER_ERROR = {"ErrorCode": {"type": "string"}, "ErrorMessage": {"type": "string"}}
+_HEADERS = {"X-Fc-Request-Id": {"schema": {"type": "string"}, "required": True}}
+
+
+def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
+    """The whole document. `apis`: endpoints by the beginning of their paths."""
+    paths: dict[str, Any] = {}
+    for prefix, endpoints in apis.items():
+        for endpoint in endpoints:
+            path = prefix + _NAME.sub(r"{\1}", endpoint.path)
+            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(prefix, endpoint)
+    for prefix, path in _CALLS:
+        paths[prefix + path] = {"post": _call(prefix, path)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "pyfc",
+            "version": __version__,
+            "description": "Function Compute's APIs, as pyfc serves them.",
+        },
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "FC's signature, or ACS3-HMAC-SHA256",
+                }
+            }
+        },
+    }
+
+
+_CALLS = (
+    ("/2016-08-15", "/services/{service}/functions/{function}/invocations"),
+    ("/2021-04-06", "/services/{service}/functions/{function}/invocations"),
+    ("/2023-03-30", "/functions/{function}/invocations"),
+)
+
+
+def _operation(prefix: str, endpoint: Endpoint) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": _id(prefix, endpoint.operation),
+        "summary": (inspect.getdoc(endpoint.handler) or "").partition("\n\n")[0],
+        "security": [{"signature": []}],
+        "parameters": _parameters(endpoint.path, endpoint.query),
+        "responses": {
+            "2XX": {
+                "description": "What was asked for; after a deletion nothing.",
+                "headers": _HEADERS,
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
+            **_failures(prefix),
+        },
+    }
+    if endpoint.method in {"POST", "PUT"} or (endpoint.method == "DELETE" and "tag" in endpoint.path):
+        schema = {"type": "object", "description": "Names are matched without regard to case; null means absent."}
+        found["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}
+    if endpoint.method in {"PUT", "DELETE"}:
+        found["parameters"].append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})
+    return found
+
+
+def _call(prefix: str, path: str) -> dict[str, Any]:
+    octets = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    kinds = {"X-Fc-Invocation-Type": ["Sync", "Async"], "X-Fc-Log-Type": ["None", "Tail"]}
+    headers = [
+        {"name": name, "in": "header", "schema": {"type": "string", "enum": values}} for name, values in kinds.items()
+    ]
+    query = () if "/services/" in path else ("qualifier",)
+    return {
+        "operationId": _id(prefix, "InvokeFunction"),
+        "summary": "Call an event function. A failing function is answered with 200 and X-Fc-Error-Type.",
+        "parameters": [*_parameters(path, query), *headers],
+        "requestBody": {"required": False, "content": octets},
+        "responses": {
+            "200": {"description": "What the function returned.", "headers": _HEADERS, "content": octets},
+            **_failures(prefix),
+        },
+    }
+
+
+def _failures(prefix: str) -> dict[str, Any]:
+    error = {"type": "object", "properties": _ERRORS.get(prefix, _OLDER_ERROR)}
+    content = {"application/json": {"schema": error}}
+    return {"default": {"description": "What went wrong.", "headers": _HEADERS, "content": content}}
+
+
+def _parameters(path: str, query: Sequence[str]) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    in_path = [{"name": name, "in": "path", "required": True, "schema": text} for name in _NAME.findall(path)]
+    return [*in_path, *({"name": name, "in": "query", "schema": text} for name in query)]
+
+
+def _id(prefix: str, operation: str) -> str:
+    return operation + prefix.strip("/").replace("-", "")

@@ -1,0 +1,161 @@
+"""Requests that name a function by their Host: custom domains, and `FUNCTION.SERVICE.localhost`. And what the pages of
+other sites may do with HTTP triggers (CORS).
+
+A request of a site becomes one of the HTTP trigger's own path before it is looked at as a call, so that there is one
+way for both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+from pyfc.errors import AccessDenied, FunctionNotFound, NoSuchRoute, PyfcError
+from pyfc.gateway.exchange import Exchange
+from pyfc.gateway.guard import host_name
+from pyfc.model.names import LATEST
+from pyfc.model.resources import Domain, Route
+from pyfc.supervisor.table import Table
+from pyfc.triggers.http import Config
+
+_PROXY = "/2016-08-15/proxy"
+_LOCAL = ".localhost"
+_MOST = 256
+_AGE = 86400
+"""Seconds for which a browser may remember what a preflight has told."""
+
+
+class Sites:
+    """The domains of one server."""
+
+    def __init__(self) -> None:
+        self._table = Table({}, {}, {}, {})
+        self.known: dict[bytes, bool] = {}
+        """By Host headers as they were sent."""
+
+    def use(self, table: Table) -> None:
+        """Serve what `table` holds from now on."""
+        self._table = table
+        self.known = {}
+
+    def is_one(self, host: bytes) -> bool:
+        """Whether requests for this host are a function's."""
+        name = host_name(host.decode("latin-1"))
+        found = name in self._table.domains or (name.endswith(_LOCAL) and name.count(".") == 2)
+        if len(self.known) < _MOST:
+            self.known[host] = found
+        return found
+
+    def resolve(
+        self, method: bytes, url: bytes, fields: Mapping[bytes, bytes]
+    ) -> tuple[bytes, bytes, PyfcError | None]:
+        """The path of the HTTP trigger that a request goes to; its url as the function sees it; and what is wrong, if
+        anything is.
+        """
+        host = host_name(fields.get(b"host", b"").decode("latin-1"))
+        path, mark, query = url.decode("latin-1").partition("?")
+        try:
+            domain = self._table.domains.get(host)
+            if domain is None:
+                return (self._local(host) + path).encode("latin-1"), url, None
+            route = _route(domain, unquote(path))
+            if route.methods and method.decode("latin-1") not in route.methods:
+                allowed = ", ".join(route.methods)
+                raise AccessDenied(message=f"method {method.decode()} is not among the route's methods: {allowed}")
+        except PyfcError as error:
+            return _PROXY.encode(), url, error
+        name = f"{route.service}.{route.qualifier}" if route.qualifier else route.service
+        rewritten = rewrite(route.rewrite, path)
+        return (
+            f"{_PROXY}/{name}/{route.function}{rewritten}".encode("latin-1"),
+            f"{rewritten}{mark}{query}".encode("latin-1"),
+            None,
+        )
+
+    def _local(self, host: str) -> str:
+        """The trigger's path of FUNCTION.SERVICE.localhost; browsers send it in lower case."""
+        function, service, _ = host.split(".")
+        for target in self._table.entries:
+            is_it = (target.function.lower(), target.service.lower(), target.qualifier) == (function, service, LATEST)
+            if is_it:
+                return f"{_PROXY}/{target.service}/{target.function}"
+        raise FunctionNotFound(function=function, service=service)
+
+
+def _route(domain: Domain, path: str) -> Route:
+    """The route of a path: one that is the same, or the longest beginning; the first of equals. Raises NoSuchRoute."""
+    for route in domain.routes:
+        if route.path == path:
+            return route
+    fitting = [route for route in domain.routes if route.path.endswith("*") and path.startswith(route.path[:-1])]
+    fitting += [route for route in domain.routes if route.path.endswith("/*") and path == route.path[:-2]]
+    if not fitting:
+        raise NoSuchRoute(domain=domain.name, path=path)
+    return max(fitting, key=lambda route: len(route.path))
+
+
+def rewrite(rules: Mapping[str, Any], path: str) -> str:
+    """The path that FC's rewriteConfig makes of a percent-encoded path: the first rule that fits counts, equal ones
+    before those with `*` and those before regular expressions.
+    """
+    plain = unquote(path)
+    for rule in rules.get("equalRules") or []:
+        if plain == rule.get("match"):
+            return _encoded(str(rule.get("replacement", "")))
+    for rule in rules.get("wildcardRules") or []:
+        pattern = "(.*)".join(map(re.escape, str(rule.get("match", "")).split("*")))
+        found = re.fullmatch(pattern, plain)
+        if found:
+            return _encoded(_filled(str(rule.get("replacement", "")), found))
+    for rule in rules.get("regexRules") or []:
+        try:
+            found = re.search(str(rule.get("match", "")), plain)
+        except re.error:
+            continue
+        if found:
+            replaced = plain[: found.start()] + _filled(str(rule.get("replacement", "")), found) + plain[found.end() :]
+            return _encoded(replaced)
+    return path
+
+
+def _filled(text: str, found: re.Match[str]) -> str:
+    """`$1`, `${1}` and, in turn, `*` stand for what was found."""
+    groups = found.groups()
+
+    def group(match: re.Match[str]) -> str:
+        number = int(match.group(1) or match.group(2))
+        return (found.group(number) or "") if number <= len(groups) else ""
+
+    filled = re.sub(r"\$(?:(\d+)|\{(\d+)\})", group, text)
+    for each in groups:
+        filled = filled.replace("*", each or "", 1)
+    return filled
+
+
+def _encoded(path: str) -> str:
+    return quote(path if path.startswith("/") else f"/{path}", safe="/-_.~!$&'()*+,;=:@")
+
+
+def cors_lines(fields: Mapping[bytes, bytes]) -> str:
+    """What FC answers where a function says nothing about pages of other sites: they may read the answer."""
+    origin = fields[b"origin"].decode("latin-1")
+    return f"Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Allow-Credentials: true\r\n"
+
+
+def answers_preflight(exchange: Exchange, method: str, config: Config, cors: str, request_id: str) -> bool:
+    """Whether it was a browser that asked what it may send, and has been answered, since the function does not do that
+    itself.
+    """
+    fields = exchange.fields
+    if method != "OPTIONS" or "OPTIONS" in config.methods or b"access-control-request-method" not in fields:
+        return False
+    wanted = fields.get(b"access-control-request-headers", b"").decode("latin-1")
+    allowed = f"Access-Control-Allow-Headers: {wanted}\r\n" if wanted else ""
+    exchange.respond(
+        f"HTTP/1.1 204 No Content\r\n{cors}Access-Control-Allow-Methods: {', '.join(sorted(config.methods))}\r\n"
+        f"{allowed}Access-Control-Max-Age: {_AGE}\r\nX-Fc-Request-Id: {request_id}\r\n",
+        b"",
+    )
+    return True

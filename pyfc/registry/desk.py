@@ -1,0 +1,124 @@
+"""What every operation of the management API shares: reading what must be there, writing it if it is still the same,
+and telling when it is served.
+
+All operations of a server take their turn, since some need several things to stay as they are meanwhile; what takes
+long (unpacking code) comes before. The revisions that a write expects guard against other writers of the same store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from pyfc.errors import Conflict, NotFound, PreconditionFailed
+from pyfc.host.bundle import Bundles
+from pyfc.registry.registry import Declared, Record, Registry, key_of
+from pyfc.settings import Settings
+
+T = TypeVar("T", bound=Declared)
+Served = Callable[[int], Awaitable[None]]
+_DEFAULT_LIMIT, _MAXIMUM_LIMIT = 20, 100
+
+
+class Page(NamedTuple):
+    """Part of a list. `next_token` is '' at its end."""
+
+    records: Sequence[Record[Any]]
+    next_token: str
+
+
+class Wanted(NamedTuple):
+    """Which part of a list a client wants."""
+
+    limit: int = _DEFAULT_LIMIT
+    prefix: str = ""
+    start: str = ""
+    """The first name, itself included."""
+    token: str = ""
+    """What came with the part before."""
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], prefix: str = "prefix") -> Wanted:
+        """From the parameters of FC's lists."""
+        limit = query.get("limit", "")
+        number = int(limit) if limit.isdigit() and int(limit) > 0 else _DEFAULT_LIMIT
+        start, token = query.get("startKey", ""), query.get("nextToken", "")
+        return cls(min(number, _MAXIMUM_LIMIT), query.get(prefix, ""), start, token)
+
+    @property
+    def after(self) -> str:
+        """The name after which it begins."""
+        if self.token or not self.start:
+            return self.token
+        return self.start[:-1] + chr(ord(self.start[-1]) - 1) + "\U0010ffff"
+
+
+def etag_of(record: Record[Any]) -> str:
+    """FC's opaque ETag."""
+    return f"{record.revision:016x}"
+
+
+class Desk:
+    """Reads and writes for the operations of one server."""
+
+    def __init__(self, registry: Registry, bundles: Bundles, settings: Settings, served: Served) -> None:
+        """`served` returns when everything up to a revision is served."""
+        self.registry = registry
+        self.bundles = bundles
+        self.settings = settings
+        self.turn = asyncio.Lock()
+        self._served = served
+
+    async def need(self, error: NotFound, kind: type[T], *names: str) -> Record[T]:
+        """One object. Raises `error` if there is none."""
+        record = await self.registry.get(kind, *names)
+        if record is None:
+            raise error
+        return record
+
+    async def create(self, value: T, error: Conflict, also: Iterable[Declared] = ()) -> Record[T]:
+        """Write a new object, with others. Raises `error` if there is one."""
+        try:
+            revision = await self.registry.write([value, *also], expect={key_of(value): 0})
+        except Conflict:
+            raise error from None
+        return await self._written(value, revision)
+
+    async def replace(self, old: Record[T], value: T, etag: str = "") -> Record[T]:
+        """Write another state of an object. Raises PreconditionFailed if `etag` is given and not that of `old`,
+        Conflict if somebody else was faster.
+        """
+        if etag and etag.strip('"') != etag_of(old):
+            raise PreconditionFailed
+        revision = await self.registry.write([value], expect={key_of(value): old.revision})
+        return await self._written(value, revision)
+
+    async def _written(self, value: T, revision: int) -> Record[T]:
+        await self._served(revision)
+        record = await self.registry.get(type(value), *key_of(value).split("/")[1:])
+        if record is None:
+            raise Conflict(message=f"'{key_of(value)}' was deleted by somebody else")
+        return record
+
+    async def delete(self, record: Record[Any], etag: str = "", also: Iterable[str] = ()) -> None:
+        """Delete an object, and other keys with it. Raises as `replace` does."""
+        if etag and etag.strip('"') != etag_of(record):
+            raise PreconditionFailed
+        name = key_of(record.value)
+        await self._served(await self.registry.write((), deleted=[name, *also], expect={name: record.revision}))
+
+    async def page(self, kind: type[Any], *names: str, wanted: Wanted) -> Page:
+        """Part of what belongs to `names`."""
+        found = await self.registry.page(kind, *names, prefix=wanted.prefix, after=wanted.after, limit=wanted.limit + 1)
+        return part_of(found, len(names), wanted)
+
+
+def part_of(found: Sequence[Record[Any]], depth: int, wanted: Wanted) -> Page:
+    """The page of a list that may go on: `found` has one more than is wanted then. `depth`: how many names all of its
+    keys share.
+    """
+    if len(found) <= wanted.limit:
+        return Page(found, "")
+    records = found[: wanted.limit]
+    return Page(records, "/".join(key_of(records[-1].value).split("/")[1 + depth :]))

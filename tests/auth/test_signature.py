@@ -1,0 +1,169 @@
+"""Signatures are those that FC's clients make, and nothing else is taken for one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+
+from pyfc.auth.keys import Key, Keys
+from pyfc.auth.signature import Signed, authorization, sign, sign_url, string_to_sign, verify
+from pyfc.errors import (
+    AccessDenied,
+    InvalidAccessKeyID,
+    InvalidArgument,
+    KeyNotFound,
+    MissingRequiredHeader,
+    RequestTimeTooSkewed,
+    SignatureNotMatch,
+)
+
+KEY = Key(id="AKID", secret="SECRET")
+DATE = "Mon, 23 Nov 2026 14:08:42 GMT"
+NOW = parsedate_to_datetime(DATE).timestamp()
+JSON = {"content-type": "application/json", "date": DATE}
+VECTORS = [
+    ("yCSvnUOLo4iGyvsHluLozi/2+lZuNLaR5I8abBNgk70=", Signed("POST", "/2016-08-15/services", JSON)),
+    (
+        "UdQJ59q6nlOxbX2+OGNhNWtJrnMMsuOn9WX3q1u24zY=",
+        Signed(
+            "POST",
+            "/2016-08-15/services/svc/functions/f/invocations",
+            {**JSON, "x-fc-invocation-type": "Sync", "x-fc-log-type": "Tail"},
+        ),
+    ),
+    (
+        "hHeZYQdm66hczavjPtYx22ldmKPCuoRhJWY/6GSK/gY=",
+        Signed("GET", "/2016-08-15/proxy/svc/f/a%20b/c?q=1&z=a&z=b", {**JSON, "x-fc-foo": "Bar"}, is_trigger=True),
+    ),
+    (
+        "P+9aY60kTlaw379rTaIIYqaKDe2ypobyqLZTPH13L6E=",
+        Signed(
+            "GET",
+            "/2016-08-15/proxy/svcn/f/path%20with?a=1",
+            {"date": DATE, "x-fc-account-id": "1234567890"},
+            is_trigger=True,
+        ),
+    ),
+    (
+        "2upTZZqtDEDzM0CBgAfEWYvoOd4LX4aVKXiYMvVhETs=",
+        Signed(
+            "POST",
+            "/2016-08-15/services/svcn/functions/f/invocations",
+            {
+                "content-md5": "ZTU5MTM4ZjM1MTkyZTMyMDA4OGI4M2QyODM4OGQ2YmI=",
+                "content-type": "application/octet-stream",
+                "date": DATE,
+                "x-fc-account-id": "1234567890",
+                "x-fc-log-type": "Tail",
+            },
+        ),
+    ),
+]
+
+
+def find(name: str) -> Key | None:
+    return KEY if name == KEY.id else None
+
+
+def signed(request: Signed, signature: str) -> Signed:
+    return request._replace(fields={**request.fields, "authorization": f"FC AKID:{signature}"})
+
+
+@pytest.mark.parametrize(("signature", "request_"), VECTORS)
+def test_the_signatures_of_fcs_clients_are_accepted(signature: str, request_: Signed) -> None:
+    assert verify(find, signed(request_, signature), NOW) is KEY
+
+
+@pytest.mark.parametrize(("signature", "request_"), VECTORS)
+def test_a_changed_request_is_refused(signature: str, request_: Signed) -> None:
+    whole = signed(request_, signature)
+    for changed in (
+        whole._replace(method="DELETE"),
+        whole._replace(target=whole.target.replace("svc", "sVc").replace("services", "service")),
+        whole._replace(fields={**whole.fields, "x-fc-trace-id": "1"}),
+        whole._replace(fields={**whole.fields, "content-type": "text/plain"}),
+    ):
+        with pytest.raises(SignatureNotMatch):
+            verify(find, changed, NOW)
+
+
+def test_the_query_is_signed_for_http_triggers_only() -> None:
+    signature, api = VECTORS[0]
+    verify(find, signed(api._replace(target=api.target + "?limit=1"), signature), NOW)
+    signature, trigger = VECTORS[2]
+    with pytest.raises(SignatureNotMatch):
+        verify(find, signed(trigger._replace(target=trigger.target + "&y=1"), signature), NOW)
+
+
+def test_what_is_missing_or_wrong_is_told() -> None:
+    signature, request = VECTORS[0]
+    whole = signed(request, signature)
+    with pytest.raises(MissingRequiredHeader, match="Authorization"):
+        verify(find, request, NOW)
+    with pytest.raises(MissingRequiredHeader, match="Date"):
+        verify(find, whole._replace(fields={"authorization": "FC AKID:x"}), NOW)
+    with pytest.raises(InvalidAccessKeyID, match="OTHER"):
+        verify(find, whole._replace(fields={**JSON, "authorization": "FC OTHER:x"}), NOW)
+    with pytest.raises(SignatureNotMatch):
+        verify(find, whole._replace(fields={**JSON, "authorization": "Basic AKID:x"}), NOW)
+    with pytest.raises(InvalidArgument, match="no time"):
+        verify(find, whole._replace(fields={**whole.fields, "date": "yesterday"}), NOW)
+
+
+@pytest.mark.parametrize("seconds", [-901, 901])
+def test_a_request_more_than_15_minutes_off_is_refused(seconds: int) -> None:
+    signature, request = VECTORS[0]
+    with pytest.raises(RequestTimeTooSkewed):
+        verify(find, signed(request, signature), NOW + seconds)
+    verify(find, signed(request, signature), NOW + seconds - (1 if seconds > 0 else -1) * 2)
+
+
+def test_a_signed_url_is_good_until_it_expires_and_for_its_path_alone() -> None:
+    url = sign_url(KEY, "/2016-08-15/proxy/svc/f/a b", int(NOW) + 60)
+    request = Signed("GET", url.replace(" ", "%20"), {}, is_trigger=True)
+
+    assert verify(find, request, NOW) is KEY
+    with pytest.raises(RequestTimeTooSkewed):
+        verify(find, request, NOW + 61)
+    with pytest.raises(SignatureNotMatch):
+        verify(find, request._replace(target=request.target.replace("svc", "other")), NOW)
+    with pytest.raises(SignatureNotMatch):
+        verify(find, request._replace(target=request.target + "&more=1"), NOW)
+
+
+def test_blank_values_are_accepted_in_either_form() -> None:
+    for query in (["a", "b=1"], ["a=", "b=1"]):
+        request = Signed("GET", "/2016-08-15/proxy/s/f/?a=&b=1", {"date": DATE}, is_trigger=True)
+        verify(find, signed(request, sign("SECRET", string_to_sign(request, DATE, query))), NOW)
+
+
+def test_keys_are_kept_in_a_file_of_their_owner_and_seen_without_a_restart(tmp_path: Path) -> None:
+    server, command = Keys(tmp_path), Keys(tmp_path)
+    key, is_new = server.first()
+    assert is_new
+    assert server.first() == (key, False)
+    assert (tmp_path / "keys.json").stat().st_mode & 0o777 == 0o600
+
+    other = command.create("ci")
+    assert server.find(other.id) == other
+    command.revoke(key.id)
+    assert server.find(key.id) is None
+    with pytest.raises(KeyNotFound):
+        command.revoke(key.id)
+
+
+def test_the_role_of_functions_needs_its_token_and_may_not_manage(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    request = Signed("POST", "/2016-08-15/services/s/functions/f/invocations", {"date": date})
+    with_token = request._replace(fields={**request.fields, "x-fc-security-token": keys.role.token})
+
+    def whole(each: Signed) -> Signed:
+        return each._replace(fields={**each.fields, "authorization": authorization(keys.role, each, date)})
+
+    assert not verify(keys.find, whole(with_token)).may_manage
+    with pytest.raises(AccessDenied, match="security token"):
+        verify(keys.find, whole(request))

@@ -1,0 +1,440 @@
+"""The management API: what FC's documentation says of it and its clients rely on."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import io
+import json
+import os
+import signal
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pyfc.auth.keys import Keys
+from support import Response, Server, wait_until
+
+API = "/2016-08-15"
+NEWER = "/2023-03-30"
+ECHO = "def handler(event, context):\n    return event\n"
+
+
+def zipped(files: dict[str, str]) -> str:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return base64.b64encode(data.getvalue()).decode()
+
+
+CODE = {"zipFile": zipped({"index.py": ECHO})}
+FUNCTION = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": CODE}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without a folder's functions, for tests with services of their own."""
+    place = tmp_path_factory.mktemp("api")
+    (place / "project").mkdir()
+    server = Server(place / "project", place / "data")
+    yield server
+    assert server.stop()[0] == 0
+
+
+def make(server: Server, service: str, *functions: str, **properties: Any) -> None:
+    assert server.manage("POST", f"{API}/services", {"serviceName": service}).status == 200
+    for name in functions:
+        answer = server.manage(
+            "POST", f"{API}/services/{service}/functions", {**FUNCTION, "functionName": name, **properties}
+        )
+        assert answer.status == 200, answer.body
+
+
+def code_of(answer: Response) -> tuple[int, str]:
+    return answer.status, answer.json.get("ErrorCode") or answer.json["Code"]
+
+
+def test_names_are_matched_without_regard_to_case_and_null_means_absent(shared: Server) -> None:
+    made = shared.manage("POST", f"{API}/services", {"ServiceName": "cased", "DESCRIPTION": "d", "role": None})
+    assert (made.status, made.json["description"]) == (200, "d")
+    document = {
+        "FunctionName": "f", "Runtime": "python3", "HANDLER": "index.handler", "CAPort": None, "initializer": "",
+        "InstanceLifecycleConfig": {"PreStop": {"Handler": "index.bye", "Timeout": 7}}, "Code": CODE,
+        "environmentVariables": {"Timeout": "mine", "PATH": "/x"}, "nasConfig": {"UserId": -1, "MountPoints": []},
+    }  # fmt: skip
+
+    function = shared.manage("POST", f"{API}/services/cased/functions", document)
+
+    assert function.status == 200, function.body
+    assert function.json["instanceLifecycleConfig"]["preStop"] == {"handler": "index.bye", "timeout": 7}
+    assert function.json["environmentVariables"] == {"Timeout": "mine", "PATH": "/x"}
+    assert function.json["nasConfig"] == {"userId": -1, "mountPoints": []}
+
+
+def test_a_body_may_come_in_chunks_and_be_called_octets(shared: Server) -> None:
+    key = Keys(shared.data_dir).first()[0]
+    assert key.may_manage
+    make(shared, "chunked")
+    answer = shared.manage("POST", f"{API}/services/chunked/functions", None)
+    assert code_of(answer) == (400, "InvalidArgument")
+    text = json.dumps(FUNCTION).encode()
+    path = f"{API}/services/chunked/functions"
+    headers = shared.signed_headers("POST", path, {"content-type": "application/octet-stream"})
+    connection = http.client.HTTPConnection("127.0.0.1", shared.port)
+    connection.request("POST", path, iter([text[:50], text[50:]]), headers, encode_chunked=True)
+    answered = connection.getresponse()
+    assert (answered.status, json.loads(answered.read())["functionName"]) == (200, "f")
+    connection.close()
+
+
+def test_a_change_needs_the_state_it_was_made_for(shared: Server) -> None:
+    make(shared, "tagged", "f")
+    path = f"{API}/services/tagged/functions/f"
+    first = shared.manage("GET", path).headers["Etag"]
+    changed = shared.manage("PUT", path, {"timeout": 9}, {"If-Match": first})
+
+    assert (changed.status, changed.json["timeout"], changed.json["memorySize"]) == (200, 9, 128)
+    assert changed.headers["Etag"] != first
+    assert code_of(shared.manage("PUT", path, {"timeout": 8}, {"If-Match": first})) == (412, "PreconditionFailed")
+    assert code_of(shared.manage("DELETE", path, None, {"If-Match": first})) == (412, "PreconditionFailed")
+    assert shared.manage("GET", path).json["timeout"] == 9
+    gone = shared.manage("DELETE", path, None, {"If-Match": changed.headers["Etag"]})
+    assert (gone.status, gone.body, gone.headers.get("Content-Type")) == (204, b"", None)
+
+
+def test_lists_come_in_pages_by_prefix_and_from_a_name_on(shared: Server) -> None:
+    make(shared, "paged", *(f"f{number}" for number in range(5)), "other")
+    path = f"{API}/services/paged/functions"
+    names: list[str] = []
+    token = ""
+    while True:
+        page = shared.manage("GET", f"{path}?limit=2&prefix=f{f'&nextToken={token}' if token else ''}").json
+        names += [each["functionName"] for each in page["functions"]]
+        token = page.get("nextToken", "")
+        if not token:
+            break
+
+    assert names == ["f0", "f1", "f2", "f3", "f4"]
+    started = shared.manage("GET", f"{path}?startKey=f3").json["functions"]
+    assert [each["functionName"] for each in started] == ["f3", "f4", "other"]
+
+
+MISSING = {"functionName": "f", "runtime": "python3", "code": CODE}
+ERRORS: list[tuple[str, str, Any, int, str]] = [
+    ("POST", "/services", {"serviceName": "1x"}, 400, "InvalidArgument"),
+    ("POST", "/services", {"serviceName": "e"}, 409, "ServiceAlreadyExists"),
+    ("GET", "/services/nope", None, 404, "ServiceNotFound"),
+    ("DELETE", "/services/e", None, 409, "ServiceNotEmpty"),
+    ("GET", "/services/e.9", None, 404, "VersionNotFound"),
+    ("GET", "/services/e.nope", None, 404, "AliasNotFound"),
+    ("POST", "/services/e/functions", MISSING, 400, "InvalidArgument"),
+    ("POST", "/services/e/functions", {**FUNCTION, "memorySize": 100}, 400, "InvalidArgument"),
+    ("POST", "/services/e/functions", {**FUNCTION, "runtime": "cobol"}, 400, "InvalidArgument"),
+    ("POST", "/services/e/functions", {**FUNCTION, "code": {"zipFile": "%%%"}}, 400, "InvalidArgument"),
+    ("POST", "/services/e/functions", {**FUNCTION, "code": {"zipFile": "AAAA"}}, 400, "InvalidArgument"),
+    ("POST", "/services/e/functions", {**FUNCTION, "functionName": "g", "code": {}}, 400, "InvalidArgument"),
+    ("POST", "/services/e/functions", FUNCTION, 409, "FunctionAlreadyExists"),
+    ("POST", "/services/nope/functions", FUNCTION, 404, "ServiceNotFound"),
+    ("GET", "/services/e/functions/nope", None, 404, "FunctionNotFound"),
+    ("PUT", "/services/e/functions/f", {"timeout": 0}, 400, "InvalidArgument"),
+    ("PUT", "/services/e/functions/f", {"layers": ["acs:fc:r:1:layers/no/versions/1"]}, 404, "LayerVersionNotFound"),
+    ("PUT", "/services/e/functions/f", {"environmentVariables": {"FC_X": "1"}}, 400, "InvalidArgument"),
+    ("DELETE", "/services/e/functions/f", None, 409, "FunctionNotEmpty"),
+    ("POST", "/services/e/functions/f/triggers", {"triggerName": "t", "triggerType": "x"}, 400, "InvalidArgument"),
+    (
+        "POST",
+        "/services/e/functions/f/triggers",
+        {"triggerName": "t", "triggerType": "timer", "triggerConfig": {}},
+        409,
+        "TriggerAlreadyExists",
+    ),
+    ("GET", "/services/e/functions/f/triggers/nope", None, 404, "TriggerNotFound"),
+    ("POST", "/services/e/aliases", {"aliasName": "a", "versionId": "7"}, 404, "VersionNotFound"),
+    ("POST", "/services/e/aliases", {"aliasName": "live", "versionId": "1"}, 409, "AliasAlreadyExists"),
+    ("POST", "/services/e/aliases", {"aliasName": "LATEST", "versionId": "1"}, 400, "InvalidArgument"),
+    ("GET", "/services/e/aliases/nope", None, 404, "AliasNotFound"),
+    ("DELETE", "/services/e/versions/1", None, 409, "VersionInUse"),
+    ("DELETE", "/services/e/versions/9", None, 404, "VersionNotFound"),
+    ("POST", "/services/e/versions", {}, 409, "VersionPublishError"),
+    ("GET", "/services/e/functions/f/provision-config", None, 404, "ProvisionConfigNotFound"),
+    ("GET", "/services/e/functions/f/on-demand-config", None, 404, "OnDemandConfigNotFound"),
+    ("GET", "/services/e/functions/f/async-invoke-config", None, 404, "AsyncConfigNotExists"),
+    ("PUT", "/services/e.no/functions/f/provision-config", {"target": 1}, 404, "AliasNotFound"),
+    ("PUT", "/services/e/functions/f/provision-config", {"target": -1}, 400, "InvalidArgument"),
+    ("GET", "/custom-domains/nope.example.com", None, 404, "DomainNameNotFound"),
+    ("POST", "/custom-domains", {"domainName": "e.example.com"}, 409, "DomainNameAlreadyExists"),
+    ("POST", "/custom-domains", {"domainName": "x y"}, 400, "InvalidArgument"),
+    ("GET", "/layers/nope/versions/1", None, 404, "LayerNotFound"),
+    ("GET", "/layers/common/versions/9", None, 404, "LayerVersionNotFound"),
+    ("POST", "/tag", {"resourceArn": "functions/x", "tags": {}}, 400, "InvalidArgument"),
+    ("GET", "/nothing", None, 400, "PathNotSupported"),
+    ("PATCH", "/services/e", None, 400, "PathNotSupported"),
+]
+
+
+@pytest.fixture(scope="module")
+def prepared(shared: Server) -> Server:
+    """With a service `e` that has one of everything."""
+    make(shared, "e", "f")
+    for path, document in (
+        ("/services/e/functions/f/triggers", {"triggerName": "t", "triggerType": "timer", "triggerConfig": {}}),
+        ("/services/e/versions", {}),
+        ("/services/e/aliases", {"aliasName": "live", "versionId": "1"}),
+        ("/custom-domains", {"domainName": "e.example.com"}),
+        ("/layers/common/versions", {"code": CODE}),
+    ):
+        assert shared.manage("POST", API + path, document).status == 200
+    return shared
+
+
+@pytest.mark.parametrize(("method", "path", "document", "status", "code"), ERRORS)
+def test_what_is_wrong_is_told_with_fcs_code(
+    prepared: Server, method: str, path: str, document: Any, status: int, code: str
+) -> None:
+    answer = prepared.manage(method, API + path, document)
+
+    assert code_of(answer) == (status, code), answer.body
+    assert set(answer.json) == {"ErrorCode", "ErrorMessage"}
+    assert len(answer.headers["X-Fc-Request-Id"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"), [({}, "MissingRequiredHeader"), ({"Authorization": "FC x:y"}, "MissingRequiredHeader")]
+)
+def test_managing_takes_a_key_also_on_this_machine(shared: Server, headers: dict[str, str], code: str) -> None:
+    for path in (f"{API}/services", "/pyfc/functions", "/pyfc/calls/x"):
+        answer = shared.request("GET", path, None, headers)
+        assert code_of(answer) == (400, code)
+    newer = shared.request("GET", f"{NEWER}/functions", None, headers)
+    assert (newer.status, set(newer.json)) == (400, {"RequestId", "Code", "Message"})
+
+
+def test_functions_may_call_each_other_and_not_manage(shared: Server) -> None:
+    show = "def handler(event, context):\n    k = context.credentials\n    return [k.access_key_id, k.access_key_secret, k.security_token]\n"
+    make(shared, "roles", "show", code={"zipFile": zipped({"index.py": show})})
+    name, secret, token = shared.invoke("roles/show").json
+
+    path = f"{API}/services"
+    headers = shared.signed_headers("GET", path, {"x-fc-security-token": token}, (name, secret))
+    refused = shared.request("GET", path, None, headers)
+    assert code_of(refused) == (403, "AccessDenied")
+    headers = shared.signed_headers("GET", path, {}, (name, secret))
+    assert code_of(shared.request("GET", path, None, headers)) == (403, "AccessDenied")
+
+
+def test_a_version_is_what_was_published_and_an_alias_leads_to_it(shared: Server) -> None:
+    make(shared, "kept", "f", environmentVariables={"A": "1"})
+    path = f"{API}/services/kept"
+    version = "import os\ndef handler(event, context):\n    return [os.environ['A'], os.environ['FC_VER_ID'], context.service.version_id]\n"
+    shared.manage("PUT", f"{path}/functions/f", {"code": {"zipFile": zipped({"index.py": version})}})
+    assert shared.manage("POST", f"{path}/versions", {"description": "one"}).json["versionId"] == "1"
+    shared.manage("PUT", f"{path}/functions/f", {"environmentVariables": {"A": "2"}})
+
+    assert shared.invoke("kept/f").json == ["2", "LATEST", "LATEST"]
+    assert shared.invoke("kept.1/f").json == ["1", "1", "1"]
+    alias = {"aliasName": "live", "versionId": "1"}
+    shared.manage("POST", f"{path}/aliases", alias)
+    answer = shared.invoke("kept.live/f")
+    assert (answer.json[0], answer.headers["X-Fc-Invocation-Service-Version"]) == ("1", "1")
+    assert shared.manage("POST", f"{path}/versions", {}).json["versionId"] == "2"
+    shared.manage("PUT", f"{path}/aliases/live", {"versionId": "2"})
+    assert shared.invoke("kept.live/f").json[0] == "2"
+    shared.manage("DELETE", f"{path}/versions/1")
+    assert shared.invoke("kept.1/f").status == 404
+    shared.manage("PUT", f"{path}/functions/f", {"timeout": 7})
+    assert shared.manage("POST", f"{path}/versions", {}).json["versionId"] == "3"  # numbers are never used again
+
+
+def test_an_alias_may_choose_by_a_header(shared: Server) -> None:
+    make(shared, "choosing", "f", environmentVariables={"A": "old"})
+    path = f"{API}/services/choosing"
+    body = {"zipFile": zipped({"index.py": "import os\ndef handler(event, context):\n    return os.environ['A']\n"})}
+    shared.manage("PUT", f"{path}/functions/f", {"code": body})
+    shared.manage("POST", f"{path}/versions", {})
+    shared.manage("PUT", f"{path}/functions/f", {"environmentVariables": {"A": "new"}})
+    shared.manage("POST", f"{path}/versions", {})
+    item = {"type": "header", "key": "X-Beta", "operator": "=", "value": "yes"}
+    document = {
+        "aliasName": "live", "versionId": "1", "additionalVersionWeight": {"2": 1.0}, "resolvePolicy": "Content",
+        "routePolicy": {"condition": "AND", "policyItems": [item]},
+    }  # fmt: skip
+    assert shared.manage("POST", f"{path}/aliases", document).status == 200
+
+    assert shared.invoke("choosing.live/f").body == b"old"
+    assert shared.invoke("choosing.live/f", X_Beta="yes").body == b"new"
+    assert shared.invoke("choosing.live/f", X_Beta="no").body == b"old"
+
+
+def test_layers_lie_in_opt_and_of_the_same_file_the_first_counts(shared: Server) -> None:
+    arns = []
+    for name in ("upper", "lower"):
+        files = {"python/which.py": f"NAME = '{name}'\n", f"bin/{name}": name, "same": name}
+        answer = shared.manage("POST", f"{API}/layers/{name}/versions", {"code": {"zipFile": zipped(files)}})
+        arns.append(answer.json["arnV2"])
+    text = (
+        "import os, which\n\ndef handler(event, context):\n"
+        "    return [which.NAME, open('/opt/same').read(), sorted(os.listdir('/opt/bin')), os.access('/opt', os.W_OK)]\n"
+    )
+    make(shared, "layered", "f", code={"zipFile": zipped({"index.py": text})}, layers=arns)
+
+    assert shared.invoke("layered/f").json == ["upper", "upper", ["lower", "upper"], False]
+    shared.manage("PUT", f"{API}/services/layered/functions/f", {"layers": arns[1:]})
+    assert shared.invoke("layered/f").json == ["lower", "lower", ["lower"], False]
+
+
+def test_a_large_package_is_uploaded_first_and_named_then(shared: Server) -> None:
+    make(shared, "uploads")
+    token = shared.manage("GET", f"{API}/tempBucketToken").json
+    data = base64.b64decode(CODE["zipFile"])
+    host = {"Host": f"{token['ossBucket']}.oss-cn-hangzhou.aliyuncs.com"}
+    assert shared.request("PUT", f"/{token['objectName']}", data, host).status == 200
+    refused = shared.request("PUT", "/not/promised", data, host)
+    assert code_of(refused) == (403, "AccessDenied")
+    code = {"ossBucketName": token["ossBucket"], "ossObjectName": token["objectName"]}
+
+    made = shared.manage("POST", f"{API}/services/uploads/functions", {**FUNCTION, "code": code})
+
+    assert (made.status, shared.invoke("uploads/f", b"x").body) == (200, b"x")
+
+
+def test_a_hundred_who_create_the_same_function_make_one(shared: Server) -> None:
+    make(shared, "crowd")
+    path = f"{API}/services/crowd/functions"
+
+    def create(number: int) -> Response:
+        return shared.manage("POST", path, {**FUNCTION, "timeout": number + 1})
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(create, range(100)))
+    [made] = [answer for answer in answers if answer.status == 200]
+    assert {answer.status for answer in answers} == {200, 409}
+    assert shared.manage("GET", f"{path}/f").json["timeout"] == made.json["timeout"]
+    etag = made.headers["Etag"]
+    with ThreadPoolExecutor(20) as pool:
+        changed = list(
+            pool.map(
+                lambda number: shared.manage("PUT", f"{path}/f", {"timeout": number + 1}, {"If-Match": etag}),
+                range(100),
+            )
+        )
+    assert sorted({answer.status for answer in changed}) == [200, 412]
+    assert len([answer for answer in changed if answer.status == 200]) == 1
+
+
+def test_a_reserve_and_a_limit_hold_for_the_version_that_an_alias_leads_to(shared: Server) -> None:
+    make(shared, "scaled", "f")
+    path = f"{API}/services/scaled"
+    shared.manage("POST", f"{path}/versions", {})
+    shared.manage("POST", f"{path}/aliases", {"aliasName": "live", "versionId": "1"})
+    place = f"{API}/services/scaled.live/functions/f"
+    assert shared.manage("PUT", f"{place}/provision-config", {"target": 2}).json["target"] == 2
+
+    wait_until(lambda: shared.manage("GET", f"{place}/provision-config").json["current"] == 2, "two instances")
+    listed = shared.manage("GET", f"{place}/instances").json["instances"]
+    assert [each["versionId"] for each in listed] == ["1", "1"]
+    shared.manage("PUT", f"{place}/provision-config", {"target": 0})
+    assert shared.manage("PUT", f"{place}/on-demand-config", {"maximumInstanceCount": 0}).status == 200
+    shared.manage("PUT", f"{place}/on-demand-config", {"maximumInstanceCount": 1})
+    assert shared.manage("GET", f"{API}/on-demand-configs").json["configs"][0]["maximumInstanceCount"] == 1
+    assert shared.manage("DELETE", f"{place}/on-demand-config").status == 204
+
+
+def test_what_was_deployed_is_there_after_a_restart_and_after_a_kill(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "own.py").write_text(ECHO)
+    server = Server(folder, tmp_path / "data")
+    make(server, "lasting", "f")
+    server.manage("POST", f"{API}/services/lasting/versions", {})
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait()
+    assert server.process.stdout is not None
+    assert server.process.stderr is not None
+    server.process.stdout.close()
+    server.process.stderr.close()
+
+    again = Server(folder, tmp_path / "data")
+    assert again.invoke("lasting/f", b"x").body == again.invoke("lasting.1/f", b"x").body == b"x"
+    assert again.invoke("default/own", b"x").body == b"x"
+    assert again.stop()[0] == 0
+    (folder / "own.py").unlink()
+    third = Server(folder, tmp_path / "data")
+    assert third.invoke("default/own", b"x").status == 404  # what the folder declares no more is gone
+    assert third.invoke("lasting/f", b"x").body == b"x"
+    assert third.stop()[0] == 0
+
+
+def test_a_kill_in_the_middle_of_writes_leaves_whole_things_only(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    acknowledged: set[str] = set()
+    for round_ in range(5):
+        server = Server(folder, tmp_path / "data")
+        server.manage("POST", f"{API}/services", {"serviceName": "torn"})
+
+        def write(number: int, server: Server = server, round_: int = round_) -> None:
+            name = f"f{round_}x{number}"
+            try:
+                answer = server.manage("POST", f"{API}/services/torn/functions", {**FUNCTION, "functionName": name})
+                if answer.status == 200:
+                    acknowledged.add(name)
+                if number == 10 + 3 * round_:
+                    os.kill(server.process.pid, signal.SIGKILL)
+                server.manage("POST", f"{API}/services/torn/versions", {})
+            except (OSError, http.client.HTTPException):
+                return  # it is dead
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(write, range(40)))
+        server.process.wait()
+        for stream in (server.process.stdout, server.process.stderr):
+            assert stream is not None
+            stream.close()
+    last = Server(folder, tmp_path / "data")
+    listed: list[str] = []
+    token = ""
+    while True:
+        page = last.manage("GET", f"{API}/services/torn/functions?limit=100&nextToken={token}").json
+        listed += [each["functionName"] for each in page["functions"]]
+        token = page.get("nextToken", "")
+        if not token:
+            break
+    assert acknowledged
+    assert acknowledged <= set(listed)
+    for name in listed[::7]:
+        assert last.invoke(f"torn/{name}", b"x").body == b"x", name
+    versions = last.manage("GET", f"{API}/services/torn/versions?limit=100").json["versions"]
+    for version in versions[:5]:
+        assert last.manage("GET", f"{API}/services/torn.{version['versionId']}/functions?limit=1").status == 200
+    assert last.stop()[0] == 0
+
+
+def test_the_same_paths_are_served_as_2021_04_06_with_the_qualifier_in_the_query(shared: Server) -> None:
+    make(shared, "middle", "f")
+    shared.manage("POST", "/2021-04-06/services/middle/versions", {})
+
+    assert shared.manage("GET", "/2021-04-06/services/middle/functions/f?qualifier=1").json["functionName"] == "f"
+    assert shared.request("POST", "/2021-04-06/services/middle/functions/f/invocations", b"x").body == b"x"
+
+
+def test_the_description_has_every_operation_and_no_other(shared: Server) -> None:
+    document = shared.request("GET", "/pyfc/openapi.json").json
+
+    assert document["openapi"].startswith("3.1")
+    ids = [each["operationId"] for path in document["paths"].values() for each in path.values()]
+    assert len(ids) == len(set(ids)) > 150
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"], path
+            if "invocations" in path:
+                continue
+            filled = path.replace("{", "").replace("}", "")
+            answer = shared.manage(method.upper(), filled, {} if method in {"post", "put"} else None)
+            assert answer.status != 500, (method, path, answer.body)
+            if answer.status >= 400:
+                assert code_of(answer)[1] != "PathNotSupported", (method, path)

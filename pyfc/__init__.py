@@ -1,6 +1,6 @@
 """pyfc: the function runtime that people install instead of a cloud account or a Docker stack.
 
-Four public names, loaded when first used so that a command pays only for what it needs.
+Five public names, loaded when first used so that a command pays only for what it needs.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pyfc.app import App as App
+    from pyfc.client import AsyncClient as AsyncClient
     from pyfc.client import Client as Client
     from pyfc.errors import PyfcError as PyfcError
     from pyfc.settings import Settings as Settings
 
 __version__ = "0.1.0"
 
-_HOMES = {"App": "pyfc.app", "Client": "pyfc.client", "PyfcError": "pyfc.errors", "Settings": "pyfc.settings"}
+_HOMES = {
+    "App": "pyfc.app",
+    "AsyncClient": "pyfc.client",
+    "Client": "pyfc.client",
+    "PyfcError": "pyfc.errors",
+    "Settings": "pyfc.settings",
+}
 
-__all__ = ["App", "Client", "PyfcError", "Settings", "__version__"]
+__all__ = ["App", "AsyncClient", "Client", "PyfcError", "Settings", "__version__"]
 
 
 def __getattr__(name: str) -> object:

@@ -112,7 +112,8 @@ class App:
     def _build_api(self, registry: Registry) -> Api:
         """What the management API works with."""
         settings = self.settings
-        desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up)
+        desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self.supervisor.codes)
+        self._stack.callback(desk.close)
         versions = Versions(desk)
         objects = Objects(self.data_folder / "objects", settings.maximum_upload)
         functions = Functions(desk, versions, objects, self.runtimes)
@@ -125,6 +126,7 @@ class App:
             objects=objects,
             keys=self.keys,
             table=lambda: self.supervisor.table,
+            logs=self.data_folder / "logs",
             endpoint=lambda: self.endpoint,
         )
 

@@ -91,6 +91,7 @@ class Settings:
 
     maximum_code_size: int = _setting(500 * MEBIBYTE, "Largest unpacked code of a function in bytes.")
     maximum_code_files: int = _setting(100_000, "Most files and folders in the code of a function.")
+    sweep_after: float = _setting(10.0, "Seconds after which code that was replaced or deleted is removed from disk.")
     log_rate: int = _setting(MEBIBYTE, "Bytes a second that an instance may write to its log beyond its calls' own.")
     log_file_size: int = _setting(10 * MEBIBYTE, "Bytes after which a function's log file is rotated.")
     log_file_count: int = _setting(5, "Rotated log files kept per function.")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 from pathlib import Path
 
+from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
-from pyfc.client.client import DEFAULT_ENDPOINT
 from pyfc.dev.doctor import examine, host, of_project, report
 from pyfc.errors import FunctionNotFound
 from pyfc.project.load import load as load_project
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     text = "also look at the functions of this folder, or at the template of this function of a running server"
     parser.add_argument("what", metavar="DIR|SERVICE/FUNCTION", nargs="?", help=text)
-    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
+    add_endpoint(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

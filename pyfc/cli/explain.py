@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 
 from pyfc.cli.invoke import target
+from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
-from pyfc.client.client import DEFAULT_ENDPOINT
 from pyfc.dev.explanation import advice, tree
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("target", metavar="SERVICE/FUNCTION", type=target)
-    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
+    add_endpoint(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object, times in seconds")
 
 

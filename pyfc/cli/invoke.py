@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
+from pyfc.cli.shared import add_endpoint
 from pyfc.client import Answer, Client
-from pyfc.client.client import DEFAULT_ENDPOINT
 from pyfc.model.names import LATEST
 
 EXIT_FUNCTION = 1
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     event = parser.add_mutually_exclusive_group()
     event.add_argument("-e", "--event", help="the event as text")
     event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
-    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
+    add_endpoint(parser)
     parser.add_argument("--log", action="store_true", help="print the end of the function's log to standard error")
     parser.add_argument(
         "--json", action="store_true", help="print result, error type, log and usage as one JSON object"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from typing import Any
 
+from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
-from pyfc.client.client import DEFAULT_ENDPOINT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("request_id", metavar="REQUEST_ID", help="as the answer's X-Fc-Request-Id and the log have it")
-    parser.add_argument("--endpoint", default=os.environ.get("PYFC_ENDPOINT", DEFAULT_ENDPOINT), help="the server")
+    add_endpoint(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from pyfc.auth.keys import Key
 from pyfc.auth.signature import Signed, authorization
 from pyfc.client import credentials
+from pyfc.client.profiles import DEFAULT_ENDPOINT, Choice, chosen
 from pyfc.errors import InvalidArgument, PyfcError, ServerUnreachable
 from pyfc.model.names import LATEST
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:8000"
+NOT_FOUND = 404
+_ADVICE = "set PYFC_ACCESS_KEY_ID and PYFC_ACCESS_KEY_SECRET, or `pyfc config set`; `pyfc keys` makes one"
+    "set PYFC_ACCESS_KEY_ID and PYFC_ACCESS_KEY_SECRET, or `pyfc config set`; `pyfc keys` beside the server has some"
+)
 
 
 class Answer(NamedTuple):
@@ -40,13 +45,57 @@ class ApiError(PyfcError):
         self.request_id = request_id
 
 
+class Collection:
+    """Things of one kind in the management API, as FC's JSON objects."""
+
+    def __init__(self, client: Client, path: str, key: str) -> None:
+        self._client = client
+        self._path = path
+        self._key = key
+
+    def list(self, prefix: str = "") -> Iterator[dict[str, Any]]:
+        """All of them, or those whose name begins with `prefix`."""
+        return self._client.pages(self._path, self._key, **({"prefix": prefix} if prefix else {}))
+
+    def get(self, name: str) -> dict[str, Any]:
+        """One. Raises ApiError."""
+        found: dict[str, Any] = self._client.api("GET", f"{self._path}/{_part(name)}")
+        return found
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """One; None if there is none."""
+        try:
+            return self.get(name)
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    def create(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Make one. Raises ApiError."""
+        made: dict[str, Any] = self._client.api("POST", self._path, document)
+        return made
+
+    def update(self, name: str, document: dict[str, Any], *, etag: str = "") -> dict[str, Any]:
+        """Change what `document` names. Raises ApiError."""
+        made: dict[str, Any] = self._client.api("PUT", f"{self._path}/{_part(name)}", document, etag=etag)
+        return made
+
+    def delete(self, name: str) -> None:
+        """Delete one. Raises ApiError."""
+        self._client.api("DELETE", f"{self._path}/{_part(name)}")
+
+
 class Client:
     """Talks to one server. `timeout` in seconds bounds each wait for it."""
 
-    def __init__(self, endpoint: str = DEFAULT_ENDPOINT, timeout: float = 86400.0, *, key: Key | None = None) -> None:
-        """`key`: what requests are signed with; by default that of the environment, or of a server of this user that
-        answers at `endpoint` (credentials.py).
+    def __init__(self, endpoint: str | None = None, timeout: float = 86400.0, *, key: Key | None = None) -> None:
+        """`endpoint`: by default the one that profiles.py chooses. `key`: what requests are signed with; by default
+        that of the profile, of the environment, or of a server of this user that answers at `endpoint`
+        (credentials.py).
         """
+        choice = chosen() if endpoint is None else Choice(endpoint, None, "")
+        endpoint = choice.endpoint
         parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidArgument(message=f"'{endpoint}' is no endpoint; it must be like {DEFAULT_ENDPOINT}")
@@ -54,7 +103,7 @@ class Client:
         self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._address = (parts.hostname, parts.port)
         self._timeout = timeout
-        self._key = key or credentials.find(self.endpoint)
+        self._key = key or choice.key or credentials.find(self.endpoint)
 
     def invoke(
         self, service: str, function: str, event: bytes = b"", *, qualifier: str = LATEST, tail: bool = False
@@ -78,6 +127,63 @@ class Client:
         _, body = self._request("GET", "/pyfc/functions", b"", {})
         functions: list[dict[str, Any]] = json.loads(body)["functions"]
         return functions
+
+    def api(self, method: str, path: str, document: Any = None, *, etag: str = "") -> Any:
+        """One request of the management API: `path` with its query but without the API's version, unless it begins
+        with one; what was answered, None if that is nothing. Raises ApiError.
+        """
+        whole = path if path.startswith(("/2016", "/2021", "/2023", "/pyfc/")) else f"/2016-08-15{path}"
+        headers = {"Content-Type": "application/json", **({"If-Match": etag} if etag else {})}
+        body = b"" if document is None else json.dumps(document).encode()
+        _, data = self._request(method, whole, body, headers)
+        return json.loads(data) if data else None
+
+    def pages(self, path: str, key: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Every element of a list that comes in pages; `key` is what the answer calls it."""
+        token = ""
+        while True:
+            asked = {"limit": "100", **query, **({"nextToken": token} if token else {})}
+            page = self.api("GET", f"{path}?{urlencode(asked)}")
+            yield from page[key]
+            token = page.get("nextToken") or ""
+            if not token:
+                return
+
+    def services(self) -> Collection:
+        """Services."""
+        return Collection(self, "/services", "services")
+
+    def functions_of(self, service: str) -> Collection:
+        """The functions of a service."""
+        return Collection(self, f"/services/{_part(service)}/functions", "functions")
+
+    def versions(self, service: str) -> Collection:
+        """The versions of a service."""
+        return Collection(self, f"/services/{_part(service)}/versions", "versions")
+
+    def aliases(self, service: str) -> Collection:
+        """The aliases of a service."""
+        return Collection(self, f"/services/{_part(service)}/aliases", "aliases")
+
+    def triggers(self, service: str, function: str) -> Collection:
+        """The triggers of a function."""
+        return Collection(self, f"/services/{_part(service)}/functions/{_part(function)}/triggers", "triggers")
+
+    def domains(self) -> Collection:
+        """Custom domains."""
+        return Collection(self, "/custom-domains", "customDomains")
+
+    def layers(self) -> Collection:
+        """Layers, by their newest versions."""
+        return Collection(self, "/layers", "layers")
+
+    def logs(self, service: str, function: str, *, lines: int = 100, offset: int | None = None) -> dict[str, Any]:
+        """The newest `lines` of a function's log, or what came after `offset`: `records`, and the `offset` of their
+        end.
+        """
+        query = f"lines={lines}" if offset is None else f"offset={offset}"
+        found: dict[str, Any] = self.api("GET", f"/pyfc/logs/{_part(service)}/{_part(function)}?{query}")
+        return found
 
     def call(self, request_id: str) -> dict[str, Any]:
         """What is known of one of the newest calls. Raises ApiError."""
@@ -111,14 +217,23 @@ class Client:
         finally:
             connection.close()
         if response.status >= 400:
-            raise _api_error(response, data)
+            failure = _api_error(response, data)
+            if self._key is None and failure.code == "MissingRequiredHeader":
+                failure.args = (f"{self.endpoint} wants a key and none is known: {_ADVICE}",)
+            raise failure
         return response, data
+
+
+def _part(name: str) -> str:
+    """A name as a part of a path."""
+    return quote(name, safe="")
 
 
 def _api_error(response: http.client.HTTPResponse, data: bytes) -> ApiError:
     try:
         fields = json.loads(data)
-        code, message = str(fields["ErrorCode"]), str(fields["ErrorMessage"])
+        prefix = "Error" if "ErrorCode" in fields else ""
+        code, message = str(fields[f"{prefix}Code"]), str(fields[f"{prefix}Message"])
     except (ValueError, KeyError, TypeError):
         code, message = "", f"the server answered {response.status} {response.reason}"
     return ApiError(response.status, code, message, response.headers.get("X-Fc-Request-Id", ""))

@@ -52,6 +52,7 @@ class Invocations:
         self._http_places: dict[bytes, Place] = {}
         self._hosts: set[bytes | None] = set()
         self._numbers: list[str] = []
+        self.disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
         self.sites = Sites()
         self.heads: dict[bytes, Head] = {}
         """Of requests that were parsed before, by their bytes: they lead where the table did."""
@@ -111,7 +112,6 @@ class Invocations:
             self._guard.check(fields)
             if len(self._hosts) < _KNOWN_HOSTS:
                 self._hosts.add(host)
-
         if self._signs:
             check_signature(self._keys, exchange)
 
@@ -191,17 +191,11 @@ class _Reply:
             check_invocation_type(fields[b"x-fc-invocation-type"])
         return trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
 
-    def _platform_lines(self, usage: Usage, place: Place) -> str:
-        """The headers that FC adds to every answer of a function."""
-        return (
-            f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n"
-            f"X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n"
-            f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n{place.fixed}"
-        )
-
-    def _early_platform_lines(self, usage: Usage, place: Place) -> str:
-        """The same before the call has ended: what it will have used is in its log."""
-        return f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n{place.fixed}"
+    def _platform_lines(self, usage: Usage, place: Place, *, has_ended: bool = True) -> str:
+        """The headers that FC adds to every answer of a function. Before it has ended nobody knows what it will use."""
+        lines = f"X-Fc-Request-Id: {self.request_id}\r\nX-Fc-Instance-Id: {usage.instance_id}\r\n{place.fixed}"
+        memory = f"X-Fc-Max-Memory-Usage: {usage.peak_memory:.2f}\r\n"
+        return f"{lines}X-Fc-Invocation-Duration: {usage.duration * 1000:.0f}\r\n{memory}" if has_ended else lines
 
     def _call(self, place: Place) -> Invocation:
         if self.call is not None:
@@ -355,7 +349,7 @@ class HttpReply(_Reply):
             return
         self.stream = stream
         self.status = answer.status
-        lines = self._disposition() + lines + self._early_platform_lines(head.usage, place)
+        lines = self.owner.disposition + lines + self._platform_lines(head.usage, place, has_ended=False)
         self.outgoing = open_answer(exchange, answer.status, lines, head.size, stream)
 
     def piece(self, data: bytes | memoryview) -> bool:
@@ -376,11 +370,8 @@ class HttpReply(_Reply):
         if self.stream is not None:
             self.stream.cancel()
 
-    def _disposition(self) -> str:
-        return "Content-Disposition: attachment\r\n" if self.owner.settings.content_disposition else ""
-
     def _respond(self, answer: Response, lines: str, usage: Usage, place: Place) -> None:
-        lines += self._disposition()
+        lines += self.owner.disposition
         if answer.status not in NO_BODY:
             lines += f"Content-Length: {len(answer.body)}\r\n"
         head = (

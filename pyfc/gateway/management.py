@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -50,6 +51,8 @@ class Api:
     objects: Objects
     keys: Keys
     table: Callable[[], Table]
+    logs: Path
+    """The folder of the functions' logs."""
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
 

@@ -27,6 +27,7 @@ from pyfc.gateway.api2023 import scaling as newer_scaling
 from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
 from pyfc.model.names import LATEST, Target, request_id
+from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent
 from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
@@ -40,6 +41,8 @@ NEWER: tuple[Endpoint, ...] = (*newer_functions.ENDPOINTS, *newer_scaling.ENDPOI
 APIS = {"/2016-08-15": OLDER, "/2021-04-06": OLDER, "/2023-03-30": NEWER}
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 _CHUNK = 1024 * 1024
+_LINES = 100
+"""Records of a log that are shown unless another number is asked for."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -56,6 +59,7 @@ def application(api: Api, guard: Guard, recent: Recent) -> ASGIApp:
         Route("/healthz", own.health, methods=["GET"]),
         Route("/pyfc/functions", own.managed(own.functions), methods=["GET"]),
         Route("/pyfc/calls/{id}", own.managed(own.call), methods=["GET"]),
+        Route("/pyfc/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
         Route("/pyfc/openapi.json", own.described, methods=["GET"]),
         Route("/pyfc/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
@@ -118,6 +122,19 @@ class _Own:
         if found is None:
             raise NotFound(message=f"there is no call {request.path_params['id']} among the newest 10,000")
         return _json(found)
+
+    async def logs(self, request: Request) -> Response:
+        """A function's log: its newest records, or what came after an offset."""
+        names, query = request.path_params, request.query_params
+        await self._api.functions.function(names["service"], names["function"])
+        offset, lines = query.get("offset", ""), query.get("lines", "")
+        found, end = await run_in_threadpool(
+            tail,
+            self._api.logs / names["service"] / f"{names['function']}.jsonl",
+            int(offset) if offset.isdigit() else None,
+            int(lines) if lines.isdigit() else _LINES,
+        )
+        return _json({"records": found, "offset": end})
 
     async def explanation(self, request: Request) -> Response:
         """A cold start, taken apart."""

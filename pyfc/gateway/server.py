@@ -227,8 +227,10 @@ class Protocol(HttpToolsProtocol):
         problem = problem_of(self, fields, is_large=self._large)
         if problem is not None:
             self._refuse(problem)
-        elif self._is_site(fields.get(b"host", b"")):
-            sent, sites = self.url, self.shared.invocations.sites
+        elif (sites := self.shared.invocations.sites).known.get(host := fields.get(b"host", b"")) is not False and (
+            sites.is_one(host)
+        ):
+            sent = self.url
             path, self.url, error = sites.resolve(self.parser.get_method(), self.url, fields)
             self._begin(path, fields)
             self.cycle.sent, self.cycle.problem = sent, error
@@ -242,11 +244,6 @@ class Protocol(HttpToolsProtocol):
                 self._begin_asgi(fields)
         else:
             self._begin_asgi(fields)
-
-    def _is_site(self, host: bytes) -> bool:
-        sites = self.shared.invocations.sites
-        known = sites.known.get(host)
-        return sites.is_one(host) if known is None else known
 
     def _begin(self, path: bytes, fields: dict[bytes, bytes]) -> None:
         before = self.cycle

@@ -81,15 +81,18 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
     path.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
 
 
-def pack(folder: Path) -> BinaryIO:
-    """A folder as a zip file, without a name and at its beginning. Links are followed; times are left out, so that the
-    same files make the same archive.
+_LEFT_OUT = {".git", ".hg", ".svn", "__pycache__", ".venv"}
+
+
+def pack(folder: Path, only: str = "") -> BinaryIO:
+    """A folder (or one file in it) as a zip file, without a name and at its beginning. Links are followed; times are
+    left out, so that the same files make the same archive.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for root, folders, names in os.walk(folder, followlinks=True):
-            folders.sort()
-            for name in sorted(names):
+            folders[:] = [] if only else sorted(set(folders) - _LEFT_OUT)
+            for name in sorted(names) if not only else [only]:
                 path = Path(root, name)
                 info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                 info.external_attr = (stat.S_IFREG | stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR) << 16

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections import defaultdict
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from pyfc.observe.journal import Record
 from pyfc.observe.lines import line
 
 _log = logging.getLogger(__name__)
 _OPEN_FILES = 64
+_TAIL = 4 * 1024 * 1024
+"""Bytes of a log that are read at once."""
 
 
 class FunctionLogs:
@@ -70,3 +73,24 @@ class FunctionLogs:
             if older.exists():
                 older.replace(path.with_name(f"{path.name}.{number + 1}"))
         path.replace(path.with_name(f"{path.name}.1"))
+
+
+def tail(path: Path, offset: int | None, lines: int) -> tuple[list[dict[str, Any]], int]:
+    """Records of a log file: its newest `lines`, or those after `offset`; and the offset of their end. A file that was
+    rotated meanwhile is read from its beginning.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            is_whole = offset is not None
+            start = (offset if offset <= size else 0) if offset is not None else max(0, size - _TAIL)
+            file.seek(start)
+            data = file.read(_TAIL)
+    except FileNotFoundError:
+        return [], 0
+    end = data.rfind(b"\n") + 1
+    texts = data[:end].splitlines()
+    if not is_whole and start:
+        texts = texts[1:]  # it begins in the middle of a line
+    found = texts if is_whole else texts[-lines:] if lines else []
+    return [json.loads(text) for text in found], start + end

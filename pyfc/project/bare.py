@@ -14,13 +14,13 @@ from pathlib import Path
 
 from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Limits, Service
-from pyfc.model.names import is_name
+from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.trigger import Trigger
 from pyfc.project.interface import Declaration, Project
 from pyfc.project.javascript import exported
 from pyfc.project.properties import METHODS
 
-SERVICE = "default"
+SERVICE = DEFAULT_SERVICE
 LIMITS = Limits(memory_size=512, timeout=60, initialization_timeout=60)
 _RUNTIMES = {".py": "python3", ".js": "nodejs", ".mjs": "nodejs", ".cjs": "nodejs"}
 """By the suffix of the file with the handler."""

@@ -127,6 +127,15 @@ class Field:
             for number, node in enumerate(field.node.value)
         ]
 
+    def plain(self) -> Any:
+        """The value with everything in it, as mappings, lists and text."""
+        field = self.resolved()
+        if isinstance(field.node, yaml.MappingNode):
+            return {name: value.plain() for name, value in field.items()}
+        if isinstance(field.node, yaml.SequenceNode):
+            return [each.plain() for each in field.elements()]
+        return field.text()
+
     def text(self) -> str:
         """A scalar as it was written."""
         field = self.resolved()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyfc.model.function import Service
+from pyfc.model.resources import Domain
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Project
@@ -16,11 +17,13 @@ from pyfc.project.properties import (
     log_names,
     note_later,
     read_function,
+    read_route,
 )
 
 NAMES = ("template.yml", "template.yaml", "faas.yml")
 _TRANSFORM = "Aliyun::Serverless-2018-04-03"
 _SERVICE_TYPE = "Aliyun::Serverless::Service"
+_DOMAIN_TYPE = "Aliyun::Serverless::CustomDomain"
 _FUNCTION_TYPE = "Aliyun::Serverless::Function"
 _LATER = ("role", "policies", "vpcConfig", "nasConfig", "tracingConfig")
 _EVENTS = ("HTTP", "Timer", "Log", "OSS", "MNSTopic", "RDS", "TableStore", "CDN", "Datahub", "Api")
@@ -43,6 +46,8 @@ def read(path: Path) -> Project:
         kind = resource.need("Type").text()
         if kind == _SERVICE_TYPE:
             _service(name, resource, project)
+        elif kind == _DOMAIN_TYPE and name != "Auto":
+            _domain(name, resource, project)
         else:
             project.unsupported.append(f"{kind.removeprefix('Aliyun::Serverless::')} {name}")
     return project
@@ -70,6 +75,23 @@ def _service(name: str, resource: Field, project: Project) -> None:
     for key, field in resource.items():
         if key not in {"Type", "Properties"}:
             _function(name, key, field, project)
+
+
+def _domain(name: str, resource: Field, project: Project) -> None:
+    properties = resource.need("Properties")
+    named, protocol = properties.get("DomainName"), properties.get("Protocol")
+    text = named.text() if named is not None else name
+    if text == "Auto":
+        project.unsupported.append(f"CustomDomain {name} with DomainName Auto")
+        return
+    routes = properties.need("RouteConfig").get("Routes")
+    project.domains.append(
+        Domain(
+            name=text.lower(),
+            protocol=protocol.text().upper() if protocol is not None else "HTTP",
+            routes=tuple(read_route(each, path, each) for path, each in (routes.items() if routes is not None else [])),
+        )
+    )
 
 
 def _function(service: str, name: str, field: Field, project: Project) -> None:

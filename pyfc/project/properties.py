@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 
 from pyfc.model.function import Function, Hook, Limits, Program
-from pyfc.model.names import is_name
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
+from pyfc.model.resources import Route
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.interface import Declaration, Project
@@ -22,7 +23,7 @@ _VARIABLES_SIZE = 4096
 _SERVICE_LATER = ("vpcConfig", "nasConfig", "ossMountConfig", "tracingConfig", "role", "policies", "vpcBinding", "tags")
 SERVICE = ("name", "description", "internetAccess", "logConfig", *_SERVICE_LATER)
 _FUNCTION_LATER = (
-    "asyncConfiguration", "asyncInvokeConfig", "layers", "customContainerConfig", "customDNS", "instanceType",
+    "asyncConfiguration", "asyncInvokeConfig", "customContainerConfig", "customDNS", "instanceType",
     "instanceSoftConcurrency", "cpu", "gpuMemorySize", "gpuConfig", "ossBucket", "ossKey", "resourceGroupId",
     "concurrencyConfig", "sessionAffinity", "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig",
     "scalingConfig",
@@ -30,7 +31,8 @@ _FUNCTION_LATER = (
 FUNCTION = (
     "name", "functionName", "description", "handler", "runtime", "codeUri", "code", "initializer", "memorySize",
     "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables",
-    "instanceLifecycleConfig", "caPort", "cAPort", "customRuntimeConfig", "customHealthCheckConfig", *_FUNCTION_LATER,
+    "instanceLifecycleConfig", "layers", "caPort", "cAPort", "customRuntimeConfig", "customHealthCheckConfig",
+    *_FUNCTION_LATER,
 )  # fmt: skip
 
 
@@ -107,6 +109,7 @@ def read_function(field: Field, service: str, name: str, project: Project, *, ca
         limits=limits,
         program=_program(field),
         internet_access=internet_access(field),
+        layers=tuple(_layers(field)),
     )
     return Declaration(function=function, code=_code(field, what, project), where=field.where)
 
@@ -149,6 +152,28 @@ def _program(field: Field) -> Program:
         command=tuple(command),
         port=port.integer(1, 65535) if port is not None and not port.is_null() else Program().port,
         health=_health(health) if health is not None and health.is_mapping() else {},
+    )
+
+
+def _layers(field: Field) -> list[str]:
+    """ARNs of layer versions."""
+    value = field.get("layers")
+    return [each.text() for each in value.elements()] if value is not None else []
+
+
+def read_route(path: Field, text: str, values: Field) -> Route:
+    """One route of a domain: `text` is its path, `values` names the function."""
+    if not text.startswith("/") or "*" in text.removesuffix("/*").removesuffix("*"):
+        raise path.error(f"the route '{text}'", "a path that begins with / and has * only as its end, like /api/*")
+    service, qualifier, methods = values.get("serviceName"), values.get("qualifier"), values.get("methods")
+    rewrite = values.get("rewriteConfig")
+    return Route(
+        path=text,
+        service=service.text() if service is not None else DEFAULT_SERVICE,
+        function=values.need("functionName").text(),
+        qualifier=qualifier.text().replace(LATEST, "") if qualifier is not None else "",
+        methods=tuple(each.choice(METHODS) for each in methods.elements()) if methods is not None else (),
+        rewrite=rewrite.plain() if rewrite is not None else {},
     )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pyfc.errors import ProjectError
 from pyfc.model.function import Service
+from pyfc.model.names import DEFAULT_SERVICE
+from pyfc.model.resources import Domain
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Project
@@ -20,10 +22,10 @@ from pyfc.project.properties import (
     log_names,
     note_later,
     read_function,
+    read_route,
 )
 
 NAMES = ("s.yaml", "s.yml")
-DEFAULT_SERVICE = "default"
 _ROOT = ("edition", "name", "access", "vars", "services", "resources", "actions", "flow", "template", "extend")
 _LATER = ("role", "vpcConfig", "nasConfig", "ossMountConfig", "vpcBinding", "tracingConfig", "tags")
 _FC3_SERVICE = ("region", "internetAccess", "logConfig", "triggers", *_LATER)
@@ -33,7 +35,7 @@ _CALL = re.compile(r"(\w+)\(\s*(.*?)\s*\)")
 
 
 class _Expressions:
-    """Resolves `${...}`: vars, env and path; anything else is left as it is and noted."""
+    """Resolves `${...}`: vars, env, path and file; anything else is left as it is and noted."""
 
     def __init__(self, document: Field, project: Project) -> None:
         self._vars = document.get("vars")
@@ -55,6 +57,8 @@ class _Expressions:
         if expression.startswith("env."):
             return self._environment(field, expression.removeprefix("env."), None)
         call = _CALL.fullmatch(expression)
+        if call is not None and call.group(1) == "file":
+            return self._file(field, call.group(2).strip().strip("'\""))
         if call is not None and call.group(1) in {"env", "path"}:
             arguments = [part.strip().strip("'\"") for part in call.group(2).split(",", 1)]
             if call.group(1) == "path":
@@ -64,6 +68,17 @@ class _Expressions:
         if note not in self._project.unsupported:
             self._project.unsupported.append(note)
         return f"${{{expression}}}"
+
+    @staticmethod
+    def _file(field: Field, name: str) -> Field | str:
+        """What stands in a file beside the template: YAML as a value, anything else as text."""
+        path = field.file.parent / name
+        if path.suffix in {".yml", ".yaml", ".json"}:
+            return read_document(path)
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise field.error(f"'${{file({name})}}'", f"a file of text that can be read ({error})") from error
 
     def _variable(self, field: Field, expression: str) -> Field | str:
         value = self._vars
@@ -118,13 +133,29 @@ def _fc(props: Field, project: Project) -> None:
         ),
         project,
     )
-    if props.get("customDomains") is not None:
-        project.unsupported.append(f"customDomains of {what}")
+    domains = props.get("customDomains")
+    for domain in domains.elements() if domains is not None else []:
+        _domain(domain, project)
     function = props.get("function")
     if function is not None:
         function_name = check_name(function.need("name"), "function")
         _add_function(function, function, name, function_name, project)
         _triggers(props, (name, function_name), project, style="fc")
+
+
+def _domain(field: Field, project: Project) -> None:
+    name, protocol = field.need("domainName").text(), field.get("protocol")
+    if name == "auto":
+        project.unsupported.append("customDomains with domainName auto")
+        return
+    routes = field.need("routeConfigs").elements()
+    project.domains.append(
+        Domain(
+            name=name.lower(),
+            protocol=protocol.text().upper() if protocol is not None else "HTTP",
+            routes=tuple(read_route(each.need("path"), each.need("path").text(), each) for each in routes),
+        )
+    )
 
 
 def _fc3(props: Field, project: Project) -> None:

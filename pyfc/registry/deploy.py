@@ -12,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError, PyfcError
+from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Code, Function, Service
 from pyfc.model.resources import Domain, Layer
 from pyfc.model.trigger import Trigger
 from pyfc.project.interface import Declaration, Project
-from pyfc.registry.documents import layer_of_arn
+from pyfc.registry.layers import layer_of_arn
 from pyfc.registry.registry import Declared, Record, Registry, key, key_of, number
 
 
@@ -100,7 +100,10 @@ class Deployer:
                 refused.append(self._refusal(declaration.function))
                 functions.append(declaration.function)
             else:
-                functions.append(await self._bundle(declaration, kept, built))
+                function = await self._bundle(declaration, kept, built)
+                opt, missing = await self._layers(function)
+                refused += missing
+                functions.append(dataclasses.replace(function, opt=opt))
         return functions, refused
 
     async def _known(self) -> dict[str, Record[Any]]:
@@ -142,11 +145,16 @@ class Deployer:
                 raise
             except InvalidArgument as error:
                 raise ProjectError(where=declaration.where, message=str(error)) from error
-        opt = await self._layers(declaration)
-        return dataclasses.replace(declaration.function, code=kept[path], opt=opt)
+        return dataclasses.replace(declaration.function, code=kept[path])
 
-    async def _layers(self, declaration: Declaration) -> Code | None:
-        try:
-            return await opt_of(self._registry, self._bundles, declaration.function.layers)
-        except PyfcError as error:
-            raise ProjectError(where=declaration.where, message=str(error)) from error
+    async def _layers(self, function: Function) -> tuple[Code | None, list[str]]:
+        """The layers of a function that are here as one folder, and those that are not, with what to do."""
+        found, missing = [], []
+        for arn in function.layers:
+            try:
+                await opt_of(self._registry, self._bundles, [arn])
+                found.append(arn)
+            except (InvalidArgument, LayerVersionNotFound):
+                what = f"layer {arn} of function {function.service}/{function.name}"
+                missing.append(f"{what} (publish it with `pyfc layers NAME --publish DIR`)")
+        return await opt_of(self._registry, self._bundles, found), missing

@@ -62,8 +62,19 @@ def etag_of(record: Record[Any]) -> str:
 class Desk:
     """Reads and writes for the operations of one server."""
 
-    def __init__(self, registry: Registry, bundles: Bundles, settings: Settings, served: Served) -> None:
-        """`served` returns when everything up to a revision is served."""
+    def __init__(
+        self,
+        registry: Registry,
+        bundles: Bundles,
+        settings: Settings,
+        served: Served,
+        in_use: Callable[[], Iterable[str]],
+    ) -> None:
+        """`served` returns when everything up to a revision is served; `in_use` tells digests of code that stays also
+        when nothing declares it any more.
+        """
+        self._in_use = in_use
+        self._sweeping: asyncio.Task[None] | None = None
         self.registry = registry
         self.bundles = bundles
         self.settings = settings
@@ -107,6 +118,21 @@ class Desk:
             raise PreconditionFailed
         name = key_of(record.value)
         await self._served(await self.registry.write((), deleted=[name, *also], expect={name: record.revision}))
+
+    def collect(self) -> None:
+        """A moment from now remove code that nothing needs any more."""
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        await asyncio.sleep(self.settings.sweep_after)
+        async with self.turn:
+            await self.bundles.sweep([*self._in_use(), *await self.registry.codes()])
+
+    def close(self) -> None:
+        """The server stops: what is left to remove is so at the next start."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
 
     async def page(self, kind: type[Any], *names: str, wanted: Wanted) -> Page:
         """Part of what belongs to `names`."""

@@ -6,6 +6,7 @@ What pyfc keeps without honouring it (`extras`) is returned as it was given.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Function, Hook, Provision, Service
 from pyfc.model.names import LATEST, is_name
-from pyfc.model.resources import Alias, Config, Domain, Layer, Route
+from pyfc.model.resources import Alias, Config, Domain, Route
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field, from_values
 from pyfc.project.interface import Project
@@ -32,6 +33,7 @@ _TRIGGERS = (
     "http", "https", "oss", "log", "timer", "mns_topic", "cdn_events", "tablestore", "rds", "datahub", "eventbridge",
 )  # fmt: skip
 _MOST_INSTANCES = 10_000
+_DOMAIN, _LONGEST_DOMAIN = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)+"), 253
 
 
 def told(read: Callable[[], R]) -> R:
@@ -290,7 +292,7 @@ def alias_document(record: Record[Alias]) -> Document:
 def domain_of(document: Document, old: Domain | None = None, *, service: str = "") -> Domain:
     """The domain that `document` describes, or makes of `old`. `service`: of routes that name none."""
     name = old.name if old is not None else text_of(document, "domainName").lower()
-    if not name or len(name) > 253 or not all(part and part.isascii() for part in name.split(".")) or "/" in name:
+    if len(name) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(name):
         raise InvalidArgument(message=f"domainName is {name!r}; it must be like www.example.com")
     protocol = text_of(document, "protocol", old.protocol if old is not None else "HTTP").upper()
     if protocol not in {"HTTP", "HTTPS", "HTTP,HTTPS"}:
@@ -363,43 +365,3 @@ def limit_of(document: Document, name: str) -> int:
 def config_document(record: Record[Config]) -> Document:
     """What was configured, and when."""
     return {**record.value.document, **times(record)}
-
-
-def layer_document(record: Record[Layer], location: str, account: str, region: str) -> Document:
-    """FC's Layer object. `location`: where its archive can be had."""
-    layer = record.value
-    arn = layer_arn(layer, account, region)
-    return {
-        "layerName": layer.name,
-        "version": layer.number,
-        "description": layer.description,
-        "code": {"repositoryType": "OSS", "location": location},
-        "codeSize": layer.code.size,
-        "codeSizeInBytes": layer.code.size,
-        "codeChecksum": layer.code.checksum,
-        "createTime": time_text(record.created),
-        "acl": int(layer.is_public),
-        "compatibleRuntime": list(layer.compatible_runtime),
-        "license": layer.license,
-        "arn": arn,
-        "arnV2": arn,
-        "layerVersionArn": arn,
-    }
-
-
-def layer_arn(layer: Layer, account: str, region: str) -> str:
-    """By which functions name it."""
-    return f"acs:fc:{region}:{account}:layers/{layer.name}/versions/{layer.number}"
-
-
-def layer_of_arn(arn: str) -> tuple[str, int]:
-    """Name and version of a layer's ARN, in either of FC's forms. Raises InvalidArgument."""
-    if arn.count("#") == 2:
-        _, name, version = arn.split("#")
-    else:
-        name, _, version = arn.rpartition(":layers/")[2].partition("/versions/")
-    if not is_name(name) or not version.isdigit():
-        raise InvalidArgument(
-            message=f"'{arn}' is no layer; it must be like acs:fc:REGION:ACCOUNT:layers/NAME/versions/1"
-        )
-    return name, int(version)

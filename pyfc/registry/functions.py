@@ -150,7 +150,9 @@ class Functions:
                 if new.layers != old.value.layers:
                     opt = await opt_of(desk.registry, desk.bundles, new.layers)
                 new = dataclasses.replace(new, code=code or old.value.code, opt=opt)
-                return await desk.replace(old, new, etag)
+                changed = await desk.replace(old, new, etag)
+        desk.collect()
+        return changed
 
     async def change(self, service: str, name: str, **changes: object) -> Record[Function]:
         """Change fields that FC's API sets by operations of their own."""
@@ -172,6 +174,7 @@ class Functions:
             also += [key(Trigger, service, name, record.value.name) for record in triggers]
             also += await self._versions.leftovers(service, name)
             await desk.delete(old, etag, also)
+        desk.collect()
 
     async def code(self, service: str, name: str, qualifier: str = "") -> tuple[BinaryIO, Code]:
         """A function's code as a zip file, which the caller closes."""

@@ -151,18 +151,22 @@ class Registry:
         layers = [record.value.code.digest for record in await self.all(Layer)]
         return [*layers, *(digest for function in functions for digest in function.codes)]
 
-    async def changes(self) -> AsyncIterator[list[Change]]:
-        """Everything there is, as the first batch, and then what changes, in batches."""
+    def changes(self) -> AsyncIterator[list[Change]]:
+        """Everything there is, as the first batch, and then what changes from this call on, in batches."""
         batches = self._store.watch("")
-        first: list[Change] = []
-        for name, kind in _KINDS.items():
-            after = ""
-            while entries := await self._store.list(f"{name}/", after=after, limit=_PAGE):
-                first += [Change(each.revision, each.key, _record(kind, each.value, 0).value) for each in entries]
-                after = entries[-1].key
-        yield first
-        async for batch in batches:
-            yield [_change(each.key, each.value, each.revision) for each in batch]
+
+        async def whole() -> AsyncIterator[list[Change]]:
+            first: list[Change] = []
+            for name, kind in _KINDS.items():
+                after = ""
+                while entries := await self._store.list(f"{name}/", after=after, limit=_PAGE):
+                    first += [Change(each.revision, each.key, _record(kind, each.value, 0).value) for each in entries]
+                    after = entries[-1].key
+            yield first
+            async for batch in batches:
+                yield [_change(each.key, each.value, each.revision) for each in batch]
+
+        return whole()
 
 
 def _change(name: str, data: bytes | None, revision: int) -> Change:

@@ -105,6 +105,7 @@ class Versions:
                 if text in {alias.value.version_id, *alias.value.additional_version_weight}:
                     raise VersionInUse(version=text, service=service, alias=alias.value.name)
             await desk.delete(record)
+        desk.collect()
 
     async def create_alias(self, service: str, scope: str, document: Document) -> Record[Alias]:
         """A new alias of a version. Raises AliasAlreadyExists."""

@@ -111,7 +111,7 @@ def test_funcraft_deploys_twice_and_invokes(serve: Callable[..., Server], module
     _, name, secret, _ = arguments(server, project)
     settings = {
         "FC_ENDPOINT": server.endpoint, "ACCOUNT_ID": ACCOUNT, "REGION": "cn-hangzhou", "ACCESS_KEY_ID": name,
-        "ACCESS_KEY_SECRET": secret, "HOME": str(tmp_path), "TIMEOUT": "30", "RETRIES": "1", "FUN_DISABLE_STATISTICS": "true",
+        "ACCESS_KEY_SECRET": secret, "HOME": str(tmp_path), "TIMEOUT": "30", "RETRIES": "1",
     }  # fmt: skip
     environment = {**os.environ, **settings}
     fun = [shutil.which("node") or "node", str(modules / "@alicloud" / "fun" / "bin" / "fun.js")]

@@ -77,10 +77,10 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
     assert found.unsupported == [
         "Role of service shop",
         "NasConfig of service shop",
-        "Layers of function shop/pay",
         "Timer trigger daily of function shop/pay",
-        "CustomDomain shop.example",
     ]
+    assert pay.layers == ("x",)
+    assert [domain.name for domain in found.domains] == ["shop.example"]
 
 
 S_FC = """\
@@ -131,10 +131,42 @@ def test_an_s_yaml_of_fc_2_is_read_with_its_variables(tmp_path: Path, monkeypatc
     assert found.functions[0].code == tmp_path / "code"
     assert [trigger.config["convention"] for trigger in found.triggers] == ["handler"]
     assert found.unsupported == [
-        "customDomains of service shop",
+        "customDomains with domainName auto",
         "timer trigger t of function shop/pay",
         "component website of other",
     ]
+
+
+def test_an_s_yaml_takes_values_and_text_from_files_beside_it_and_has_domains(tmp_path: Path) -> None:
+    text = """
+edition: 1.0.0
+services:
+  pay:
+    component: fc
+    props:
+      service: ${file(./service.yml)}
+      function: {name: pay, runtime: python3, handler: index.handler, description: "${file(about.txt)}"}
+      customDomains:
+        - domainName: Pay.example.com
+          protocol: HTTP
+          routeConfigs:
+            - {path: /api/*, serviceName: shop, functionName: pay, methods: [GET],
+               rewriteConfig: {wildcardRules: [{match: /api/*, replacement: /$1}]}}
+"""
+    (tmp_path / "service.yml").write_text("{name: shop, description: from a file}")
+    (tmp_path / "about.txt").write_text("told")
+
+    found = project(tmp_path, s_yaml=text)
+
+    assert [(each.name, each.description) for each in found.services] == [("shop", "from a file")]
+    assert found.functions[0].function.description == "told"
+    [domain] = found.domains
+    [route] = domain.routes
+    assert (domain.name, route.path, route.function, route.methods) == ("pay.example.com", "/api/*", "pay", ("GET",))
+    assert route.rewrite == {"wildcardRules": [{"match": "/api/*", "replacement": "/$1"}]}
+    (tmp_path / "about.txt").unlink()
+    with pytest.raises(ProjectError, match=r"about\.txt"):
+        load(tmp_path)
 
 
 S_FC3 = """\

@@ -124,6 +124,7 @@ def test_lists_come_in_pages_by_prefix_and_from_a_name_on(shared: Server) -> Non
     assert [each["functionName"] for each in started] == ["f3", "f4", "other"]
 
 
+NEW = {**FUNCTION, "functionName": "g"}
 MISSING = {"functionName": "f", "runtime": "python3", "code": CODE}
 ERRORS: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/services", {"serviceName": "1x"}, 400, "InvalidArgument"),
@@ -135,8 +136,20 @@ ERRORS: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/services/e/functions", MISSING, 400, "InvalidArgument"),
     ("POST", "/services/e/functions", {**FUNCTION, "memorySize": 100}, 400, "InvalidArgument"),
     ("POST", "/services/e/functions", {**FUNCTION, "runtime": "cobol"}, 400, "InvalidArgument"),
-    ("POST", "/services/e/functions", {**FUNCTION, "code": {"zipFile": "%%%"}}, 400, "InvalidArgument"),
-    ("POST", "/services/e/functions", {**FUNCTION, "code": {"zipFile": "AAAA"}}, 400, "InvalidArgument"),
+    (
+        "POST",
+        "/services/e/functions",
+        {**FUNCTION, "functionName": "g", "code": {"zipFile": "%%%"}},
+        400,
+        "InvalidArgument",
+    ),
+    (
+        "POST",
+        "/services/e/functions",
+        {**FUNCTION, "functionName": "g", "code": {"zipFile": "AAAA"}},
+        400,
+        "InvalidArgument",
+    ),
     ("POST", "/services/e/functions", {**FUNCTION, "functionName": "g", "code": {}}, 400, "InvalidArgument"),
     ("POST", "/services/e/functions", FUNCTION, 409, "FunctionAlreadyExists"),
     ("POST", "/services/nope/functions", FUNCTION, 404, "ServiceNotFound"),
@@ -215,7 +228,10 @@ def test_managing_takes_a_key_also_on_this_machine(shared: Server, headers: dict
 
 
 def test_functions_may_call_each_other_and_not_manage(shared: Server) -> None:
-    show = "def handler(event, context):\n    k = context.credentials\n    return [k.access_key_id, k.access_key_secret, k.security_token]\n"
+    show = (
+        "def handler(event, context):\n    key = context.credentials\n"
+        "    return [key.access_key_id, key.access_key_secret, key.security_token]\n"
+    )
     make(shared, "roles", "show", code={"zipFile": zipped({"index.py": show})})
     name, secret, token = shared.invoke("roles/show").json
 
@@ -230,7 +246,10 @@ def test_functions_may_call_each_other_and_not_manage(shared: Server) -> None:
 def test_a_version_is_what_was_published_and_an_alias_leads_to_it(shared: Server) -> None:
     make(shared, "kept", "f", environmentVariables={"A": "1"})
     path = f"{API}/services/kept"
-    version = "import os\ndef handler(event, context):\n    return [os.environ['A'], os.environ['FC_VER_ID'], context.service.version_id]\n"
+    version = (
+        "import os\ndef handler(event, context):\n"
+        "    return [os.environ['A'], os.environ['FC_VER_ID'], context.service.version_id]\n"
+    )
     shared.manage("PUT", f"{path}/functions/f", {"code": {"zipFile": zipped({"index.py": version})}})
     assert shared.manage("POST", f"{path}/versions", {"description": "one"}).json["versionId"] == "1"
     shared.manage("PUT", f"{path}/functions/f", {"environmentVariables": {"A": "2"}})
@@ -278,7 +297,8 @@ def test_layers_lie_in_opt_and_of_the_same_file_the_first_counts(shared: Server)
         arns.append(answer.json["arnV2"])
     text = (
         "import os, which\n\ndef handler(event, context):\n"
-        "    return [which.NAME, open('/opt/same').read(), sorted(os.listdir('/opt/bin')), os.access('/opt', os.W_OK)]\n"
+        "    files = sorted(os.listdir('/opt/bin'))\n"
+        "    return [which.NAME, open('/opt/same').read(), files, os.access('/opt', os.W_OK)]\n"
     )
     make(shared, "layered", "f", code={"zipFile": zipped({"index.py": text})}, layers=arns)
 
@@ -300,6 +320,26 @@ def test_a_large_package_is_uploaded_first_and_named_then(shared: Server) -> Non
     made = shared.manage("POST", f"{API}/services/uploads/functions", {**FUNCTION, "code": code})
 
     assert (made.status, shared.invoke("uploads/f", b"x").body) == (200, b"x")
+
+
+def test_code_that_nothing_needs_any_more_is_removed(serve: Callable[..., Server]) -> None:
+    server = serve({}, PYFC_SWEEP_AFTER="0.1")
+    make(server, "swept", "f")
+    path = f"{API}/services/swept"
+    [first] = (server.data_dir / "blobs").iterdir()
+    server.manage("POST", f"{path}/versions", {})
+    server.manage("PUT", f"{path}/functions/f", {"code": {"zipFile": zipped({"index.py": ECHO + "X = 1\n"})}})
+    server.manage("PUT", f"{path}/functions/f", {"code": {"zipFile": zipped({"index.py": ECHO + "X = 2\n"})}})
+
+    def kept() -> set[str]:
+        return {each.name for each in (server.data_dir / "blobs").iterdir()}
+
+    wait_until(lambda: len(kept()) == 2 and first.name in kept(), "the code of the version and the newest alone")
+    assert server.invoke("swept.1/f", b"x").body == server.invoke("swept/f", b"x").body == b"x"
+    server.manage("DELETE", f"{path}/versions/1")
+    server.manage("DELETE", f"{path}/functions/f")
+    wait_until(lambda: not kept(), "nothing")
+    assert not list((server.data_dir / "code").iterdir())
 
 
 def test_a_hundred_who_create_the_same_function_make_one(shared: Server) -> None:
@@ -351,12 +391,7 @@ def test_what_was_deployed_is_there_after_a_restart_and_after_a_kill(tmp_path: P
     server = Server(folder, tmp_path / "data")
     make(server, "lasting", "f")
     server.manage("POST", f"{API}/services/lasting/versions", {})
-    server.process.send_signal(signal.SIGKILL)
-    server.process.wait()
-    assert server.process.stdout is not None
-    assert server.process.stderr is not None
-    server.process.stdout.close()
-    server.process.stderr.close()
+    server.stop(signal.SIGKILL)
 
     again = Server(folder, tmp_path / "data")
     assert again.invoke("lasting/f", b"x").body == again.invoke("lasting.1/f", b"x").body == b"x"
@@ -391,10 +426,7 @@ def test_a_kill_in_the_middle_of_writes_leaves_whole_things_only(tmp_path: Path)
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(write, range(40)))
-        server.process.wait()
-        for stream in (server.process.stdout, server.process.stderr):
-            assert stream is not None
-            stream.close()
+        server.stop(signal.SIGKILL)
     last = Server(folder, tmp_path / "data")
     listed: list[str] = []
     token = ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pyfc.auth.keys import Keys
 from support import Server
 
 ROOT = Path(__file__).parents[2]
@@ -32,9 +33,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def run(command: str, server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
     command = command.replace(".venv/bin/pyfc", f"{shlex.quote(sys.executable)} -m pyfc")
     command = command.replace("http://127.0.0.1:8000", server.endpoint)
+    key = Keys(server.data_dir).all()[0]
+    names = {"PYFC_ACCESS_KEY_ID": key.id, "PYFC_ACCESS_KEY_SECRET": key.secret}
     return subprocess.run(
         ["bash", "-c", command], capture_output=True, text=True, timeout=60, cwd=folder,
-        env={"PYFC_ENDPOINT": server.endpoint, "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder)},
+        env={"PYFC_ENDPOINT": server.endpoint, "PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(folder), **names},
     )  # fmt: skip
 
 

@@ -54,7 +54,9 @@ def test_a_recorded_client_gets_what_it_reads(serve: Callable[..., Server], clie
             continue
         what = f"{each['method']} {each['target']}"
         assert answer.status == each["status"], f"{what}: {answer.body.decode()}"
-        assert len(answer.headers["X-Fc-Request-Id"]) == 36 or each["method"] == "PUT"
+        if "host" in each:
+            continue  # the object store's part
+        assert len(answer.headers["X-Fc-Request-Id"]) == 36
         if answer.status >= 400:
             fields = {"RequestId", "Code", "Message"} if "/2023-" in what else {"ErrorCode", "ErrorMessage"}
             assert set(answer.json) == fields, what

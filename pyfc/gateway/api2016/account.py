@@ -9,7 +9,8 @@ from pyfc.auth.signature import sign_url
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, unquoted
 from pyfc.model.resources import Domain, Layer
-from pyfc.registry.documents import domain_document, layer_document, layer_of_arn
+from pyfc.registry.documents import domain_document
+from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
 
 _VERSION = "2016-08-15"

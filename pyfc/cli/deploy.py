@@ -1,0 +1,49 @@
+"""`pyfc deploy [DIR]`: deploy a folder to a running server by its API, after showing what would change."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pyfc.cli.shared import add_endpoint, client_of
+from pyfc.dev.plan import Step, plan
+from pyfc.project.load import load
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("dir", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    add_endpoint(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    project = load(options.dir.resolve())
+    client = client_of(options)
+    for text in project.warnings:
+        print(f"warning: {text}", file=sys.stderr)
+    if project.unsupported:
+        print(f"not supported yet: {'; '.join(project.unsupported)}", file=sys.stderr)
+    steps = plan(client, project)
+    for step in steps:
+        print(step.text)
+    changes = [step for step in steps if step.apply is not None]
+    if not changes:
+        print(f"{client.endpoint} is up to date")
+    elif options.dry_run:
+        print(f"{len(changes)} changes; nothing was done (--dry-run)")
+    else:
+        for number, step in enumerate(changes, 1):
+            _apply(step, f"[{number}/{len(changes)}]")
+        print(f"deployed to {client.endpoint}")
+    return 0
+
+
+def _apply(step: Step, place: str) -> None:
+    assert step.apply is not None
+    size = f" ({step.size:,} bytes of code)" if step.size else ""
+    print(f"{place} {step.what}{size} ...", end="", flush=True)
+    step.apply()
+    print(" done")

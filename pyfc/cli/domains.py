@@ -1,0 +1,41 @@
+"""`pyfc domains [DOMAIN PATH SERVICE/FUNCTION]`: domain names whose requests go to functions."""
+
+from __future__ import annotations
+
+import argparse
+
+from pyfc.cli.shared import add_endpoint, client_of, pair, show
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("domain", metavar="DOMAIN", nargs="?")
+    parser.add_argument("path", metavar="PATH", nargs="?", help="like / or /api/*: let it lead to a function")
+    parser.add_argument("function", metavar="SERVICE/FUNCTION", nargs="?", type=pair)
+    parser.add_argument("--delete", action="store_true", help="remove the domain")
+    add_endpoint(parser, as_json=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    domains = client_of(options).domains()
+    if options.delete and options.domain:
+        domains.delete(options.domain)
+        print(f"{options.domain} is gone")
+        return 0
+    if options.function:
+        route = {"path": options.path, "serviceName": options.function[0], "functionName": options.function[1]}
+        old = domains.find(options.domain)
+        if old is None:
+            domains.create({"domainName": options.domain, "protocol": "HTTP", "routeConfig": {"routes": [route]}})
+        else:
+            kept = [each for each in old["routeConfig"]["routes"] if each["path"] != options.path]
+            domains.update(options.domain, {"routeConfig": {"routes": [*kept, route]}})
+    found = [domains.get(options.domain)] if options.domain else domains.list()
+    rows = [
+        {"domain": each["domainName"], "path": route["path"],
+         "function": f"{route.get('serviceName', 'default')}/{route['functionName']}"}
+        for each in found for route in each["routeConfig"]["routes"] or [{"path": "", "functionName": ""}]
+    ]  # fmt: skip
+    show(rows, ("domain", "path", "function"), as_json=options.json)
+    return 0

@@ -1,0 +1,57 @@
+"""What commands share: which server they talk to, and how they show what it answers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pyfc.client import Client
+from pyfc.dev.table import table
+
+
+def add_endpoint(parser: argparse.ArgumentParser, *, as_json: bool = False) -> None:
+    """The options of every command that talks to a server."""
+    parser.add_argument("--endpoint", help="the server; `pyfc config` tells which it is by default")
+    if as_json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def client_of(options: argparse.Namespace) -> Client:
+    """The client of a command."""
+    return Client(options.endpoint, timeout=600.0)
+
+
+def pair(text: str) -> tuple[str, str]:
+    """SERVICE/FUNCTION, taken apart."""
+    service, slash, function = text.partition("/")
+    if not slash or not service or not function:
+        raise argparse.ArgumentTypeError(f"'{text}' must be like demo/hello")
+    return service, function
+
+
+def show(documents: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """A table of these fields, or JSON. An empty list says so."""
+    rows = list(documents)
+    if as_json:
+        print(json.dumps(rows))
+    elif rows:
+        print(table([_heading(name) for name in columns], [[_cell(row.get(name)) for name in columns] for row in rows]))
+    else:
+        print("none")
+
+
+def show_one(document: dict[str, Any]) -> None:
+    """One object, to read or to pipe on."""
+    print(json.dumps(document, indent=2))
+
+
+def _heading(name: str) -> str:
+    return "".join(f" {letter}" if letter.isupper() else letter for letter in name).upper()
+
+
+def _cell(value: Any) -> str:
+    if value is None or value in ("", [], {}):
+        return "-"
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)

@@ -1,0 +1,161 @@
+"""What deploying a project to a server would change: each thing that it declares is compared with what is there.
+
+Code is packed so that the same files make the same archive, and compared by FC's checksum: what has not changed is not
+sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from fastcrc import crc64
+
+from pyfc.client import Client, Collection
+from pyfc.errors import ProjectError
+from pyfc.host.archive import pack
+from pyfc.model.function import Service
+from pyfc.model.resources import Domain
+from pyfc.model.trigger import Trigger
+from pyfc.project.interface import Declaration, Project
+from pyfc.registry.documents import function_fields, trigger_config
+
+_SAME = object()
+
+
+class Step(NamedTuple):
+    """One thing of a project, and what is to be done about it."""
+
+    what: str
+    text: str
+    """A line for a person: `+` new, `~` different, `=` the same."""
+    apply: Callable[[], object] | None = None
+    size: int = 0
+    """Bytes of code that are sent."""
+
+
+def plan(client: Client, project: Project) -> list[Step]:
+    """The steps, in their order. Raises ApiError, ProjectError."""
+    steps = [_service(client, service) for service in project.services]
+    packed: dict[Path, tuple[bytes, str]] = {}
+    for declaration in project.functions:
+        steps.append(_function(client, declaration, packed))
+        names = (declaration.function.service, declaration.function.name)
+        steps += [_trigger(client, each) for each in project.triggers if (each.service, each.function) == names]
+    return [*steps, *(_domain(client, domain) for domain in project.domains)]
+
+
+def _service(client: Client, service: Service) -> Step:
+    document = {
+        "serviceName": service.name,
+        "description": service.description,
+        "internetAccess": service.internet_access,
+    }
+    return _step(f"service {service.name}", client.services(), service.name, document)
+
+
+def _domain(client: Client, domain: Domain) -> Step:
+    routes = [
+        {"path": each.path, "serviceName": each.service, "functionName": each.function, "qualifier": each.qualifier}
+        for each in domain.routes
+    ]
+    document = {"domainName": domain.name, "protocol": domain.protocol, "routeConfig": {"routes": routes}}
+    return _step(f"domain {domain.name}", client.domains(), domain.name, document)
+
+
+def _function(client: Client, declaration: Declaration, packed: dict[Path, tuple[bytes, str]]) -> Step:
+    function, path = declaration.function, declaration.code
+    what = f"function {function.service}/{function.name}"
+    if path is None:
+        return Step(what, f"  {what}: it has no code here, left out")
+    if path not in packed:
+        packed[path] = _packed(path, declaration.where)
+    data, checksum = packed[path]
+    document = function_fields(function)
+    code = {"code": {"zipFile": base64.b64encode(data).decode()}}
+    collection = client.functions_of(function.service)
+    old = collection.find(function.name)
+    if old is None:
+        return Step(what, f"+ {what}", partial(collection.create, {**document, **code}), len(data))
+    changes = _changes(old, document)
+    has_code = old.get("codeChecksum") != checksum
+    if not changes and not has_code:
+        return Step(what, f"= {what}")
+    text = ", ".join([*changes, *(["code"] if has_code else [])])
+    return Step(
+        what,
+        f"~ {what}: {text}",
+        partial(collection.update, function.name, {**document, **(code if has_code else {})}),
+        len(data) if has_code else 0,
+    )
+
+
+def _packed(path: Path, where: str) -> tuple[bytes, str]:
+    """Code as a zip file, and its checksum."""
+    try:
+        if path.is_dir():
+            with pack(path) as archive:
+                data = archive.read()
+        elif path.suffix == ".zip":
+            data = path.read_bytes()
+        else:
+            with pack(path.parent, path.name) as archive:
+                data = archive.read()
+    except OSError as error:
+        raise ProjectError(where=where, message=f"{error.filename} can not be read: {error.strerror}") from error
+    return data, str(crc64.xz(data))
+
+
+def _trigger(client: Client, trigger: Trigger) -> Step:
+    what = f"trigger {trigger.name} of {trigger.service}/{trigger.function}"
+    document = {
+        "triggerName": trigger.name,
+        "triggerType": trigger.type,
+        "triggerConfig": trigger_config(trigger),
+        "qualifier": trigger.qualifier or None,
+    }
+    if trigger.config.get("convention") != "event":
+        return _step(what, client.triggers(trigger.service, trigger.function), trigger.name, document)
+    # FC 3's: only its own API makes triggers that send JSON events, with their configuration as text
+    collection = Collection(client, f"/2023-03-30/functions/{quote(trigger.function)}/triggers", "triggers")
+    old = collection.find(trigger.name)
+    same = old is not None and not _changes(json.loads(old["triggerConfig"]), trigger_config(trigger))
+    text = json.dumps(document["triggerConfig"])
+    sent = {**document, "triggerConfig": old["triggerConfig"] if old is not None and same else text}
+    return _step(what, collection, trigger.name, sent)
+
+
+def _step(what: str, collection: Collection, name: str, document: dict[str, Any]) -> Step:
+    old = collection.find(name)
+    if old is None:
+        return Step(what, f"+ {what}", partial(collection.create, document))
+    changes = _changes(old, document)
+    if not changes:
+        return Step(what, f"= {what}")
+    return Step(what, f"~ {what}: {', '.join(changes)}", partial(collection.update, name, document))
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs, as `timeout 3 -> 10`. Of lists of objects and of objects, what is declared counts."""
+    found = []
+    for name, value in new.items():
+        if value is not None and not _covers(old.get(name, _SAME if value in ("", [], {}) else None), value):
+            before, after = old.get(name), value
+            is_short = not isinstance(before, dict | list) and not isinstance(after, dict | list)
+            found.append(f"{name} {before!r} -> {after!r}" if is_short else name)
+    return found
+
+
+def _covers(old: Any, new: Any) -> bool:
+    if old is _SAME:
+        return True
+    if isinstance(new, dict) and isinstance(old, dict):
+        return all(_covers(old.get(name), value) or value in ("", None) for name, value in new.items())
+    if isinstance(new, list) and isinstance(old, list) and len(old) == len(new):
+        return all(_covers(before, after) for before, after in zip(old, new, strict=True))
+    return bool(old == new)

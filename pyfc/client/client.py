@@ -19,8 +19,6 @@ from pyfc.model.names import LATEST
 
 NOT_FOUND = 404
 _ADVICE = "set PYFC_ACCESS_KEY_ID and PYFC_ACCESS_KEY_SECRET, or `pyfc config set`; `pyfc keys` makes one"
-    "set PYFC_ACCESS_KEY_ID and PYFC_ACCESS_KEY_SECRET, or `pyfc config set`; `pyfc keys` beside the server has some"
-)
 
 
 class Answer(NamedTuple):

@@ -21,7 +21,11 @@ from pyfc.auth.keys import Keys
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
+from pyfc.destinations.webhook import Webhook
+from pyfc.dispatch.dispatcher import Dispatcher
+from pyfc.dispatch.records import Records
 from pyfc.errors import AddressInUse, DataFolderInUse, InvalidArgument, PyfcError
+from pyfc.gateway.accepting import Accepting
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.listener import GatewayServer
@@ -36,6 +40,7 @@ from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
 from pyfc.project.interface import Project
+from pyfc.queues.sqlite import SqliteQueue
 from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.desk import Desk
 from pyfc.registry.extras import Extras
@@ -86,6 +91,8 @@ class App:
         store = SqliteStore(self.data_folder / "store.sqlite")
         self._stack.push_async_callback(store.close)
         registry = Registry(store)
+        self.queue = SqliteQueue(self.data_folder / "queue.sqlite")
+        self._stack.push_async_callback(self.queue.close)
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
         bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
@@ -103,16 +110,20 @@ class App:
         )
         self._stack.push_async_callback(self.supervisor.close)
         self.supervisor.start()
+        self.dispatcher = Dispatcher(
+            settings, self.queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
+        )
+        self._stack.push_async_callback(self.dispatcher.close)
         self._bundles = bundles
         self.runtimes = runtimes
         self._builder = Builder(cache_folder(), lambda source, line: self.on_progress(source, line))
-        self._deployer = Deployer(registry, bundles, runtimes, self.supervisor.codes)
+        self._deployer = Deployer(registry, bundles, runtimes, self._codes)
         self._build_gateway(registry)
 
     def _build_api(self, registry: Registry) -> Api:
         """What the management API works with."""
         settings = self.settings
-        desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self.supervisor.codes)
+        desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self._codes)
         self._stack.callback(desk.close)
         versions = Versions(desk)
         objects = Objects(self.data_folder / "objects", settings.maximum_upload)
@@ -125,10 +136,15 @@ class App:
             extras=Extras(desk, functions),
             objects=objects,
             keys=self.keys,
+            records=Records(self.dispatcher),
             table=lambda: self.supervisor.table,
             logs=self.data_folder / "logs",
             endpoint=lambda: self.endpoint,
         )
+
+    def _codes(self) -> list[str]:
+        """Digests of code that stays although nothing declares it."""
+        return [*self.supervisor.codes(), *self.dispatcher.kept_codes]
 
     @property
     def endpoint(self) -> str:
@@ -141,6 +157,7 @@ class App:
         guard = Guard((settings.host, *settings.allow_host))
         invocations = Invocations(settings, guard, self.journal, self.keys, is_local=self.is_local)
         self.supervisor.on_table = invocations.use
+        invocations.accept = Accepting(self.dispatcher)
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         shared = Shared(settings, invocations)
@@ -203,6 +220,7 @@ class App:
         assert self._socket is not None
         gc.collect()
         gc.freeze()  # what was built to serve stays: later collections need not look at it
+        await self.dispatcher.start()
         self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
         stopping = asyncio.get_running_loop().create_task(self._server.wait_stopping())
         await asyncio.wait([self._serving, stopping], return_when=asyncio.FIRST_COMPLETED)

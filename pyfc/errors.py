@@ -193,6 +193,12 @@ class LayerVersionNotFound(NotFound):
     code = "LayerVersionNotFound"
 
 
+class InvocationNotFound(NotFound):
+    """there is no record of an asynchronous call '{invocation}' of function '{function}' of service '{service}'"""
+
+    code = "StatefulAsyncInvocationNotFound"
+
+
 class InstanceNotFound(NotFound):
     """function '{function}' of service '{service}' has no running instance '{instance}'"""
 
@@ -250,6 +256,12 @@ class DomainNameAlreadyExists(AlreadyExists):
     """domain name '{domain}' already exists"""
 
     code = "DomainNameAlreadyExists"
+
+
+class InvocationAlreadyExists(AlreadyExists):
+    """there is a call of this function with the id '{invocation}' already"""
+
+    code = "StatefulAsyncInvocationAlreadyExists"
 
 
 class ServiceNotEmpty(Conflict):

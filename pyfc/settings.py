@@ -79,6 +79,13 @@ class Settings:
     program_timeout: float = _setting(120.0, "Seconds in which the server of a custom runtime must listen.")
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 
+    async_retry_delay: float = _setting(1.0, "Seconds before a failed asynchronous call is tried again; then doubling.")
+    async_retention: float = _setting(604800.0, "Seconds for which records of asynchronous calls are kept (7 days).")
+    destination_endpoint: str = _setting(
+        "", "Where messages for MNS and EventBridge destinations are posted, by the path of their ARN."
+    )
+    destination_retries: int = _setting(8, "How often such a message is sent again before it is kept as given up.")
+
     maximum_body: int = _setting(32 * MEBIBYTE, "Largest request body in bytes.")
     maximum_upload: int = _setting(512 * MEBIBYTE, "Largest package that can be uploaded, in bytes.")
     maximum_result: int = _setting(

@@ -16,6 +16,8 @@ COMMANDS = {
     "deploy": "deploy a folder to a running server, after showing what would change",
     "remove": "remove a service, a function, or all that a folder has deployed",
     "invoke": "call a function of a running server",
+    "events": "show, retry, drop and export asynchronous calls",
+    "replay": "run an asynchronous call again here, with the code, the settings and the event it had",
     "list": "show what a running server serves",
     "get": "show a service or function as Function Compute's API has it",
     "versions": "show or publish the versions of a service",

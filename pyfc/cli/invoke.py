@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint
@@ -15,6 +17,8 @@ from pyfc.client import Answer, Client
 from pyfc.model.names import LATEST
 
 EXIT_FUNCTION = 1
+_FINAL = {"Succeeded", "Failed", "Stopped", "Expired", "Invalid"}
+_PAUSE = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     event.add_argument("-e", "--event", help="the event as text")
     event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
     add_endpoint(parser)
+    parser.add_argument("--async", dest="later", action="store_true", help="only promise to call; print the request id")
+    parser.add_argument("--wait", action="store_true", help="with --async: wait for the outcome and print it")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="with --async: not before")
+    parser.add_argument("--id", default="", help="with --async: an id of your own")
     parser.add_argument("--log", action="store_true", help="print the end of the function's log to standard error")
     parser.add_argument(
         "--json", action="store_true", help="print result, error type, log and usage as one JSON object"
@@ -47,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         print(f"pyfc: {options.event_file} can not be read: {error.strerror}", file=sys.stderr)
         return 2
+    if options.later or options.wait:
+        return _later(options, event)
     answer = Client(options.endpoint).invoke(
         service, function, event, qualifier=qualifier, tail=options.log or options.json
     )
@@ -55,6 +65,25 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show(answer, log=options.log)
     return EXIT_FUNCTION if answer.error_type else 0
+
+
+def _later(options: argparse.Namespace, event: bytes) -> int:
+    """Promise a call, and wait for its outcome if that is wanted."""
+    service, function, qualifier = options.target
+    client = Client(options.endpoint)
+    name = options.id or (f"wait-{os.urandom(8).hex()}" if options.wait else "")
+    number = client.invoke_later(service, function, event, qualifier=qualifier, name=name, delay=options.delay)
+    if not options.wait:
+        print(number)
+        return 0
+    while (record := client.event(number))["status"] not in _FINAL:
+        time.sleep(_PAUSE)
+    succeeded = record["status"] == "Succeeded"
+    print(record["returnPayload"] if succeeded else record["invocationErrorMessage"])
+    if not succeeded:
+        tries = record["alreadyRetriedTimes"] + 1
+        print(f"pyfc: {record['status']} after {tries} tries (request {number})", file=sys.stderr)
+    return 0 if succeeded else EXIT_FUNCTION
 
 
 def _event(options: argparse.Namespace) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import json
 import os
 import sys
@@ -60,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     target = _target(options.function, project)
     settings = load_settings(os.environ, **_debugging(options, f"{target.service}/{target.function}"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_invoke(root, project, target, _event(options), settings))
+        chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
+        return runner.run(run_project(project, target, _event(options), chosen))
 
 
 def _target(text: str, project: Project) -> Target:
@@ -119,8 +121,9 @@ def launch_configuration(port: int) -> dict[str, Any]:
     }
 
 
-async def _invoke(root: Path, project: Project, target: Target, event: bytes, settings: Settings) -> int:
-    async with App(settings, data_folder_of(root, settings)) as app:
+async def run_project(project: Project, target: Target, event: bytes, settings: Settings) -> int:
+    """Call one function of a project once, in the data folder that the settings name, and show what it says."""
+    async with App(settings, Path(settings.data_dir)) as app:
         await app.deploy(project)
         entry = app.supervisor.table.entries[target]
         call = Invocation(request_id=request_id(), target=target, kind=Kind.EVENT, body=event)

@@ -120,6 +120,34 @@ class Client:
             memory_mb=float(response.headers.get("X-Fc-Max-Memory-Usage", "0")),
         )
 
+    def invoke_later(
+        self,
+        service: str,
+        function: str,
+        event: bytes = b"",
+        *,
+        qualifier: str = LATEST,
+        name: str = "",
+        delay: float = 0.0,
+    ) -> str:
+        """Promise to call an event function; the request id. `name`: an id of the caller's own, by which the record of
+        the call is kept; `delay` in seconds. Raises ApiError, ServerUnreachable.
+        """
+        whole = _part(service if qualifier == LATEST else f"{service}.{qualifier}")
+        headers = {"X-Fc-Invocation-Type": "Async", "Content-Type": "application/octet-stream"}
+        if name:
+            headers["X-Fc-Stateful-Async-Invocation-Id"] = name
+        if delay:
+            headers["X-Fc-Async-Delay"] = f"{delay:g}"
+        path = f"/2016-08-15/services/{whole}/functions/{_part(function)}/invocations"
+        response, _ = self._request("POST", path, event, headers)
+        return str(response.headers.get("X-Fc-Request-Id", ""))
+
+    def event(self, name: str) -> dict[str, Any]:
+        """The record of an asynchronous call, by its id or request id. Raises ApiError."""
+        found: dict[str, Any] = self.api("GET", f"/pyfc/events/{_part(name)}")
+        return found
+
     def functions(self) -> list[dict[str, Any]]:
         """What the server serves, as its index tells it."""
         _, body = self._request("GET", "/pyfc/functions", b"", {})
@@ -135,6 +163,12 @@ class Client:
         body = b"" if document is None else json.dumps(document).encode()
         _, data = self._request(method, whole, body, headers)
         return json.loads(data) if data else None
+
+    def download(self, place: str) -> bytes:
+        """A file: by its path, or by an address that this server has told. Raises ApiError."""
+        parts = urlsplit(place)
+        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return self._request("GET", path, b"", {})[1]
 
     def pages(self, path: str, key: str, **query: str) -> Iterator[dict[str, Any]]:
         """Every element of a list that comes in pages; `key` is what the answer calls it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyfc.auth.keys import Keys
 from pyfc.auth.signature import Signed, verify
-from pyfc.errors import EntityTooLarge, InvalidArgument, NotSupportedYet, PyfcError
+from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 
 if TYPE_CHECKING:
@@ -34,12 +34,11 @@ def check_signature(keys: Keys, exchange: Exchange, *, is_trigger: bool = False)
     verify(keys.find, Signed(method, url, fields, is_trigger, body))
 
 
-def check_invocation_type(value: bytes) -> None:
-    """Raises for an X-Fc-Invocation-Type that can not be served."""
-    if value == b"Async":
-        raise NotSupportedYet(what="an asynchronous call", advice="send X-Fc-Invocation-Type: Sync")
-    if value not in {b"Sync", b""}:
+def is_asynchronous(value: bytes) -> bool:
+    """Whether X-Fc-Invocation-Type asks for the queue. Raises InvalidArgument."""
+    if value not in {b"Sync", b"Async", b""}:
         raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
+    return value == b"Async"
 
 
 def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 from pyfc.auth.keys import Keys
 from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
-from pyfc.gateway.checks import check_invocation_type, check_signature, trace_of, wants_log
+from pyfc.gateway.accepting import Accept, refuse_all
+from pyfc.gateway.checks import check_signature, is_asynchronous, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange, Head
 from pyfc.gateway.guard import Guard
 from pyfc.gateway.places import NEWER, Place, event_place, find
@@ -30,11 +31,9 @@ from pyfc.settings import Settings
 from pyfc.supervisor.table import Table
 from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
-VERSIONS = (b"2016-08-15", b"2021-04-06")
-_KNOWN_HOSTS = 64
 _CLIENT_CLOSED = 499
 _CORS = "access-control-allow-"
-_KNOWN_PATHS = 10_000
+_KNOWN = 10_000
 _OF_SWITCHING = {"connection", "upgrade"}
 _wall = time.time
 
@@ -54,6 +53,7 @@ class Invocations:
         self._numbers: list[str] = []
         self.disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
         self.sites = Sites()
+        self.accept: Accept = refuse_all
         self.heads: dict[bytes, Head] = {}
         """Of requests that were parsed before, by their bytes: they lead where the table did."""
         self._signs = not is_local and settings.auth != "off"
@@ -74,7 +74,7 @@ class Invocations:
         path = exchange.path
         place = self._event_places.get(path)
         if place is not None or path[11:17] != b"/proxy":
-            reply: _Reply = EventReply(self, exchange, self._numbers.pop())
+            reply: EventReply | HttpReply = EventReply(self, exchange, self._numbers.pop())
         else:
             reply = HttpReply(self, exchange, self._numbers.pop())
         try:
@@ -85,7 +85,7 @@ class Invocations:
     def event_place(self, path: bytes, fields: dict[bytes, bytes]) -> Place:
         """What an InvokeFunction path leads to. Raises the NotFound that fits."""
         place = event_place(self._table, path, fields)
-        if b"%" not in path and place.is_fixed and len(self._event_places) < _KNOWN_PATHS:
+        if b"%" not in path and place.is_fixed and len(self._event_places) < _KNOWN:
             self._event_places[path] = place
         return place
 
@@ -95,14 +95,13 @@ class Invocations:
         if len(parts) < 5 or not parts[4]:
             raise PathNotSupported(method="ANY", path=unquote(path.decode("latin-1")))
         prefix = b"/".join(parts[:5])
-        rest = path[len(prefix) :]
         place = self._http_places.get(prefix)
         if place is None:
             service, function = parts[3].decode("latin-1"), parts[4].decode("latin-1")
             place = find(self._table, service, function, fields, is_http=True)
             if b"%" not in prefix and place.is_fixed:
                 self._http_places[prefix] = place
-        return place, rest
+        return place, path[len(prefix) :]
 
     def check_sender(self, exchange: Exchange) -> None:
         """Raises AccessDenied for another site's page or an unknown Host; remembers the hosts that are known."""
@@ -110,7 +109,7 @@ class Invocations:
         host = fields.get(b"host")
         if host not in self._hosts or b"origin" in fields or b"sec-fetch-site" in fields:
             self._guard.check(fields)
-            if len(self._hosts) < _KNOWN_HOSTS:
+            if len(self._hosts) < _KNOWN:
                 self._hosts.add(host)
         if self._signs:
             check_signature(self._keys, exchange)
@@ -135,12 +134,9 @@ class _Reply:
     """What both kinds of answer share."""
 
     error_header = ""
+    is_async = False
     place: Place | None = None
     call: Invocation | None = None
-
-    def begin(self, place: Place | None, path: bytes) -> None:
-        """Check the request and submit it; `place` if the path is known. Raises PyfcError."""
-        raise Internal(detail="a reply of no kind")
 
     def __init__(self, owner: Invocations, exchange: Exchange, number: str) -> None:
         self.owner = owner
@@ -188,7 +184,7 @@ class _Reply:
     def _common(self, fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]] | None:
         """What both kinds read of the headers: refuses what can not be served, returns the trace."""
         if b"x-fc-invocation-type" in fields:
-            check_invocation_type(fields[b"x-fc-invocation-type"])
+            self.is_async = is_asynchronous(fields[b"x-fc-invocation-type"])
         return trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
 
     def _platform_lines(self, usage: Usage, place: Place, *, has_ended: bool = True) -> str:
@@ -226,6 +222,9 @@ class EventReply(_Reply):
         fields = exchange.fields
         self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
         trace = self._common(fields)
+        if self.is_async:
+            self.owner.accept(self, place)
+            return
         call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, trace)
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(call, self)
@@ -289,6 +288,9 @@ class HttpReply(_Reply):
         self.owner.check_trigger(config, method, exchange)
         trace = self._common(exchange.fields)
         request = translate(method, rest, exchange.url, exchange.client, exchange.headers, upgrades=exchange.upgrades)
+        if self.is_async:
+            self.owner.accept(self, place, request)
+            return
         target = place.target
         if exchange.upgrades and not place.entry.takes_upgrades:  # then it is a request like any other (RFC 9110)
             exchange.upgrades, exchange.incoming = False, None
@@ -337,9 +339,8 @@ class HttpReply(_Reply):
         """See Reply."""
         exchange, place = self.exchange, self.place
         assert place is not None
-        answer = Response(head.status, head.headers or [], b"")
         try:
-            lines = _header_lines(answer, self.cors)
+            lines = _header_lines(Response(head.status, head.headers or [], b""), self.cors)
         except ValueError as error:
             self.invalid = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
             stream.cancel()
@@ -348,9 +349,9 @@ class HttpReply(_Reply):
             stream.cancel()
             return
         self.stream = stream
-        self.status = answer.status
+        self.status = head.status
         lines = self.owner.disposition + lines + self._platform_lines(head.usage, place, has_ended=False)
-        self.outgoing = open_answer(exchange, answer.status, lines, head.size, stream)
+        self.outgoing = open_answer(exchange, head.status, lines, head.size, stream)
 
     def piece(self, data: bytes | memoryview) -> bool:
         """See Reply."""

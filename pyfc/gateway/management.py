@@ -22,6 +22,7 @@ from starlette.routing import Route
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, verify
 from pyfc.blobs.objects import Objects
+from pyfc.dispatch.records import Records
 from pyfc.errors import AccessDenied, EntityTooLarge, Internal, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 from pyfc.registry.desk import Desk, Wanted, etag_of
@@ -50,6 +51,7 @@ class Api:
     extras: Extras
     objects: Objects
     keys: Keys
+    records: Records
     table: Callable[[], Table]
     logs: Path
     """The folder of the functions' logs."""

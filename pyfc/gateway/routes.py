@@ -20,8 +20,10 @@ from pyfc import __version__
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.errors import FunctionNotFound, Internal, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
-from pyfc.gateway.api2016 import account, functions, scaling, services, versions
+from pyfc.gateway.api2016 import account, asynchronous, functions, scaling, services, versions
+from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
+from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
 from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
 from pyfc.gateway.guard import Guard, host_name
@@ -29,15 +31,18 @@ from pyfc.gateway.management import Api, Endpoint, authenticate, error_response,
 from pyfc.model.names import LATEST, Target, request_id
 from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent
+from pyfc.queues.interface import Filter
 from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.table import Dormant, Entry
 
 OLDER: tuple[Endpoint, ...] = (
     *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
-    *account.OWN,
+    *account.OWN, *asynchronous.ENDPOINTS,
 )  # fmt: skip
-NEWER: tuple[Endpoint, ...] = (*newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS)
+NEWER: tuple[Endpoint, ...] = (
+    *newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS, *newer_asynchronous.ENDPOINTS,
+)  # fmt: skip
 APIS = {"/2016-08-15": OLDER, "/2021-04-06": OLDER, "/2023-03-30": NEWER}
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 _CHUNK = 1024 * 1024
@@ -60,6 +65,9 @@ def application(api: Api, guard: Guard, recent: Recent) -> ASGIApp:
         Route("/pyfc/functions", own.managed(own.functions), methods=["GET"]),
         Route("/pyfc/calls/{id}", own.managed(own.call), methods=["GET"]),
         Route("/pyfc/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
+        Route("/pyfc/events", own.managed(own.events), methods=["GET"]),
+        Route("/pyfc/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
+        Route("/pyfc/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
         Route("/pyfc/openapi.json", own.described, methods=["GET"]),
         Route("/pyfc/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
@@ -135,6 +143,43 @@ class _Own:
             int(lines) if lines.isdigit() else _LINES,
         )
         return _json({"records": found, "offset": end})
+
+    async def events(self, request: Request) -> Response:
+        """Asynchronous calls: those that were given up, or all there are a record of."""
+        query = request.query_params
+        service, _, function = query.get("function", "").partition("/")
+        after = query.get("after", "")
+        found = await self._api.records.list(
+            Filter(
+                service=service,
+                function=function,
+                only_kept=query.get("all", "") != "true",
+                after=int(after) if after.isdigit() else 0,
+            )
+        )
+        depth = await self._api.records.depth()
+        rows = [{**document(each, payload=False), "number": each.number} for each in found]
+        return _json({"events": rows, "depth": depth._asdict()})
+
+    async def event(self, request: Request) -> Response:
+        """One of them: shown, tried again (POST), or forgotten (DELETE)."""
+        records, name = self._api.records, request.path_params["id"]
+        found = await records.find("", "", name)
+        if found is None:
+            raise NotFound(message=f"there is no record of a call {name}")
+        if request.method == "POST":
+            await records.retry(found)
+        elif request.method == "DELETE":
+            await records.drop(found)
+        more = {"log": found.log.decode("utf-8", "replace"), "version": found.version, "condition": found.condition}
+        return _json({**document(found, payload=True), **more, "error": found.error})
+
+    async def event_code(self, request: Request) -> Response:
+        """The code that ran an event last, also if it has been replaced since."""
+        found = await self._api.records.find("", "", request.path_params["id"])
+        if found is None or len(found.version.split()) < 3:
+            raise NotFound(message=f"there is no code of a call {request.path_params['id']}")
+        return _file(await self._api.desk.bundles.packed(found.version.split()[2]))
 
     async def explanation(self, request: Request) -> Response:
         """A cold start, taken apart."""

@@ -25,7 +25,7 @@ from typing import BinaryIO
 from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
-from pyfc.errors import InvalidArgument
+from pyfc.errors import InvalidArgument, NotFound
 from pyfc.host.archive import pack, unpack
 from pyfc.host.packages import installed
 from pyfc.model.function import Code
@@ -132,6 +132,12 @@ class Bundles:
         if code.kind == "zip":
             return await self._blobs.open(code.digest)
         return await asyncio.to_thread(pack, self._folder / code.digest)
+
+    async def packed(self, digest: str) -> BinaryIO:
+        """Kept code by its digest, as a zip file. Raises NotFound."""
+        if not (self._folder / digest).is_dir():
+            raise NotFound(message=f"code {digest} is not kept any more")
+        return await asyncio.to_thread(pack, self._folder / digest)
 
     async def merged(self, codes: Sequence[Code]) -> Code | None:
         """Code folders laid over each other, of files with the same name that of the first; None if there are none."""

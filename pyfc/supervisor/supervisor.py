@@ -112,6 +112,10 @@ class Supervisor:
                 self._moved.notify_all()
         self._prepared.set()
 
+    def config(self, target: Target, kind: str) -> Config | None:
+        """A configuration of one function and qualifier."""
+        return self._configs.get((*target, kind))
+
     async def prepared(self) -> None:
         """Return when it is known how workers are locked in here."""
         await self._prepared.wait()

@@ -1,0 +1,61 @@
+"""`pyfc replay REQUEST_ID`: run an asynchronous call again, here and in the foreground, with the code that ran it last,
+the settings of its function and its event. The server is only asked for them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import uvloop
+
+from pyfc.cli.local import run_project
+from pyfc.cli.shared import add_endpoint, client_of
+from pyfc.client.client import ApiError
+from pyfc.model.function import Service
+from pyfc.model.names import LATEST, Target
+from pyfc.project.interface import Declaration, Project
+from pyfc.registry.documents import function_of
+from pyfc.registry.vocabulary import canonical
+from pyfc.settings import load as load_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("id", metavar="REQUEST_ID", help="or the id that its caller has chosen")
+    parser.add_argument("--debug", type=int, nargs="?", const=5678, metavar="PORT", help="wait for a debugger there")
+    add_endpoint(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """See module."""
+    client = client_of(options)
+    record = client.event(options.id)
+    service, name = record["serviceName"], record["functionName"]
+    version = (record["version"].split() or [LATEST])[0]
+    document = canonical(client.functions_of(service if version == LATEST else f"{service}.{version}").get(name))
+    with tempfile.TemporaryDirectory(prefix="pyfc-replay-") as scratch:
+        code = Path(scratch) / "code.zip"
+        try:
+            code.write_bytes(client.download(f"/pyfc/events/{options.id}/code"))
+        except ApiError:
+            print(f"it never ran: replayed with the code that {service}/{name} has now", file=sys.stderr)
+            code.write_bytes(client.download(client.api("GET", f"/services/{service}/functions/{name}/code")["url"]))
+        function = dataclasses.replace(function_of(service, document), layers=())
+        project = Project(
+            root=Path(scratch),
+            services=[Service(name=service)],
+            functions=[Declaration(function=function, code=code, where=f"{service}/{name}")],
+        )
+        chosen = {"debug": f"{service}/{name}", "debug_port": options.debug} if options.debug else {}
+        if options.debug:
+            print(f"waiting for a debugger at 127.0.0.1:{options.debug}", file=sys.stderr)
+        settings = load_settings(os.environ, data_dir=str(Path(scratch) / "data"), **chosen)
+        event = record["invocationPayload"].encode("utf-8", "surrogateescape")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(run_project(project, Target(service, name), event, settings))

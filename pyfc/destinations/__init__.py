@@ -1,0 +1,1 @@
+"""Destinations that are no functions: each kind of ARN is delivered to a configured endpoint."""

@@ -1,0 +1,1 @@
+"""Asynchronous calls: put into the queue, taken out, tried again, their outcomes delivered."""

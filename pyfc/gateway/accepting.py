@@ -1,0 +1,114 @@
+"""Asynchronous calls at the door: a request becomes an event in the queue, and is answered when that is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pyfc.dispatch.dispatcher import Dispatcher
+from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
+from pyfc.gateway.places import Place
+from pyfc.gateway.streams import PHRASES
+from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
+from pyfc.model.invocation import HttpRequest
+from pyfc.model.names import LATEST, Target
+
+if TYPE_CHECKING:
+    from pyfc.gateway.exchange import Exchange
+    from pyfc.gateway.invocations import EventReply, HttpReply
+
+_ID = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
+_IDS = (b"x-fc-stateful-async-invocation-id", b"x-fc-async-task-id")
+_LONGEST_DELAY = 3600.0
+
+
+Accept = Callable[..., None]
+"""Takes an asynchronous call (accepting.py)."""
+
+
+def refuse_all(*_: object) -> None:
+    """Where there is no queue."""
+    raise Internal(detail="this server has no queue")
+
+
+class Accepting:
+    """Puts calls into the queue."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __call__(self, reply: EventReply | HttpReply, place: Place, http: HttpRequest | None = None) -> None:
+        """Accept a call. Raises InvalidArgument, EntityTooLarge."""
+        exchange = reply.exchange
+        if len(exchange.body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
+            raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
+        fields = exchange.fields
+        asked = _asked(exchange.path, place.target)
+        event = Event(
+            id=_id(fields) or reply.request_id,
+            request_id=reply.request_id,
+            target=asked,
+            payload=bytes(exchange.body),
+            http=tuple(http) if http is not None else None,
+            due=_due(fields),
+            is_stateful=self._dispatcher.policy(asked).is_stateful or bool(_id(fields)),
+        )
+        task = asyncio.get_running_loop().create_task(self._accept(reply, event))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, reply: EventReply | HttpReply, event: Event) -> None:
+        try:
+            await self._dispatcher.submit(event)
+        except PyfcError as error:
+            reply.place = None
+            reply.refuse(error)
+            return
+        _accepted(reply.exchange, event)
+
+
+def _accepted(exchange: Exchange, event: Event) -> None:
+    """202, without a body and so without a type of one."""
+    if exchange.gone:
+        return
+    named = "" if event.id == event.request_id else f"X-Fc-Stateful-Async-Invocation-Id: {event.id}\r\n"
+    head = f"HTTP/1.1 202 {PHRASES[202]}\r\nContent-Length: 0\r\nX-Fc-Request-Id: {event.request_id}\r\n{named}"
+    exchange.respond(head, b"")
+
+
+def _asked(path: bytes, found: Target) -> Target:
+    """The function with the qualifier that was asked for, so that an alias decides when the call is made."""
+    text = path.decode("latin-1")
+    if text.startswith("/2023"):
+        qualifier = text.partition("qualifier=")[2].partition("&")[0]
+    else:
+        qualifier = text.split("/")[3].partition(".")[2]
+    return found._replace(qualifier=qualifier or LATEST)
+
+
+def _id(fields: dict[bytes, bytes]) -> str:
+    """The id that the caller has chosen, '' for none."""
+    given = next((fields[name] for name in _IDS if fields.get(name)), b"")
+    if given and not _ID.fullmatch(given):
+        raise InvalidArgument(
+            message=f"the id '{given.decode('latin-1')[:200]}' must have letters, digits, _ and -, at most 128"
+        )
+    return given.decode("ascii")
+
+
+def _due(fields: dict[bytes, bytes]) -> float:
+    """When a delayed call is due; 0 for at once."""
+    text = fields.get(b"x-fc-async-delay", b"").decode("latin-1")
+    if not text:
+        return 0.0
+    try:
+        delay = float(text)
+    except ValueError:
+        delay = -1.0
+    if not 0 <= delay <= _LONGEST_DELAY:
+        raise InvalidArgument(message=f"X-Fc-Async-Delay is '{text[:50]}'; it must be seconds from 0 to 3600")
+    return time.time() + delay if delay else 0.0

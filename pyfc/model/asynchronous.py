@@ -1,0 +1,131 @@
+"""Asynchronous calls: what waits in the queue, what became of it, and the rules of retrying (FC's asynchronous
+invocation, contract §7).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pyfc.model.names import Target
+
+DEFAULT_RETRIES = 3
+MAXIMUM_PAYLOAD = 128 * 1024
+"""Bytes of an event (FC: 128 KB)."""
+DEEPEST = 16
+"""Calls in a row that destinations have made; what would be one more is not called, so that loops end."""
+_LONGEST, _FIRST_DELAY = 60.0, 0.5
+
+
+class Status(StrEnum):
+    """FC's states of an asynchronous call."""
+
+    ENQUEUED = "Enqueued"
+    RUNNING = "Running"
+    RETRYING = "Retrying"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will become of it any more."""
+        return self in _FINAL
+
+
+_FINAL = {Status.SUCCEEDED, Status.FAILED, Status.STOPPED, Status.EXPIRED, Status.INVALID}
+
+
+@dataclass(slots=True, kw_only=True)
+class Event:
+    """One call in the queue. Times are seconds since the epoch."""
+
+    id: str
+    """The caller's, or the request's."""
+    request_id: str
+    target: Target
+    payload: bytes
+    http: tuple[Any, ...] | None = None
+    """The request of an HTTP function, as HttpRequest."""
+    enqueued: float = 0.0
+    due: float = 0.0
+    """Not before."""
+    is_stateful: bool = False
+    """Whether its record is kept when it succeeds."""
+    address: str = ""
+    """Where it goes if that is no function: the ARN of a destination; the payload is the message."""
+    depth: int = 0
+    """How many destinations led to it."""
+    number: int = 0
+    """The queue's own, in order of arrival."""
+    status: Status = Status.ENQUEUED
+    attempts: int = 0
+    """Executions that the function has ended, or that ended it."""
+    refusals: int = 0
+    """Times in a row that there was no room."""
+    started: float = 0.0
+    ended: float = 0.0
+    error: str = ""
+    """FC's error type of the last execution."""
+    result: bytes = b""
+    instance_id: str = ""
+    version: str = ""
+    """The version that ran it, and the checksum of its code."""
+    log: bytes = b""
+    condition: str = ""
+    """Why it was given up."""
+    history: list[tuple[str, float, str]] = field(default_factory=list)
+    """Status, time, detail."""
+
+    @property
+    def lane(self) -> Target:
+        """Events of one lane are taken in order; lanes are served in turn."""
+        return self.target if not self.address else Target("", self.address)
+
+    def note(self, status: Status, now: float, detail: str = "") -> None:
+        """It is in another state now."""
+        self.status = status
+        self.history.append((status.value, now, detail))
+
+
+class Policy(NamedTuple):
+    """A function's asynchronous configuration."""
+
+    retries: int = DEFAULT_RETRIES
+    maximum_age: float = 0.0
+    """Seconds; 0 for any."""
+    on_success: str = ""
+    on_failure: str = ""
+    is_stateful: bool = False
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Policy:
+        """From FC's async-invoke-config of either API."""
+        destinations = document.get("destinationConfig") or {}
+
+        def arn(name: str) -> str:
+            return str((destinations.get(name) or {}).get("destination") or "")
+
+        return cls(
+            retries=int(document.get("maxAsyncRetryAttempts", DEFAULT_RETRIES)),
+            maximum_age=float(document.get("maxAsyncEventAgeInSeconds") or 0),
+            on_success=arn("onSuccess"),
+            on_failure=arn("onFailure"),
+            is_stateful=bool(document.get("statefulInvocation") or document.get("asyncTask")),
+        )
+
+
+def retry_delay(attempts: int, first: float) -> float:
+    """Seconds until an event is tried again that has failed so often: doubling, with a quarter of chance."""
+    return float(min(_LONGEST, first * 2.0 ** (attempts - 1)) * random.uniform(0.75, 1.25))  # noqa: S311  no secret
+
+
+def refusal_delay(refusals: int) -> float:
+    """Seconds until there may be room again (FC: from half a second on, doubling)."""
+    return float(min(_LONGEST, _FIRST_DELAY * 2.0 ** (refusals - 1)) * random.uniform(0.75, 1.25))  # noqa: S311

@@ -1,0 +1,1 @@
+"""Queues: what was promised to be called, until it has been."""

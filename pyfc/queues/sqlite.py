@@ -1,0 +1,328 @@
+"""Queue in one SQLite file of its own: its commits and the registry's do not wait for each other.
+
+1. WAL with synchronous=FULL; whatever has gathered while a commit was on its way shares the next one.
+2. A lease is this process's memory: there is one dispatcher, and what was taken when it died is waiting again at once.
+   So taking writes nothing; an event costs one write when it comes and one when it is settled.
+3. Partial indexes hold what waits and what is delayed alone, so that records of the past cost the queue nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from pyfc.errors import AlreadyExists, InvalidArgument, PyfcError, Unavailable
+from pyfc.model.asynchronous import Event, Status
+from pyfc.model.names import Target
+from pyfc.queues.interface import Depth, Filter
+
+T = TypeVar("T")
+_SCHEMA = 1
+_CHECKED = 64 * 1024 * 1024
+"""Bytes of a file that is looked through when it is opened."""
+_TABLES = """
+CREATE TABLE events (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, request_id TEXT NOT NULL,
+  service TEXT NOT NULL, function TEXT NOT NULL, qualifier TEXT NOT NULL,
+  state INTEGER NOT NULL, due REAL NOT NULL, enqueued REAL NOT NULL, ended REAL NOT NULL,
+  status TEXT NOT NULL, event BLOB NOT NULL, payload BLOB NOT NULL
+);
+CREATE UNIQUE INDEX names ON events (service, function, id);
+CREATE INDEX requests ON events (request_id);
+CREATE INDEX waiting ON events (service, function, qualifier, number) WHERE state = 0;
+CREATE INDEX delayed ON events (due) WHERE state = 1;
+CREATE INDEX kept ON events (number) WHERE state = 3;
+"""
+_WAITING, _DELAYED, _PAST, _KEPT = range(4)
+_COLUMNS = "number, event, payload"
+_INSERT = "INSERT INTO events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE = "UPDATE events SET state = ?, due = ?, ended = ?, status = ?, event = ? WHERE number = ?"
+
+
+class _Job(NamedTuple):
+    run: Callable[[sqlite3.Connection], None]
+    done: asyncio.Future[None]
+
+
+class SqliteQueue:
+    """See interface.Queue. Opening raises InvalidArgument for a file that is damaged or none of ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = ThreadPoolExecutor(1, "pyfc-queue-writer")
+        self._reader = ThreadPoolExecutor(1, "pyfc-queue-reader")
+        self._jobs: list[_Job] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._taken: defaultdict[Target, set[int]] = defaultdict(set)
+        try:
+            self._write_connection, self._read_connection = self._open(), self._open()
+            is_small = path.stat().st_size < _CHECKED
+            (state,) = self._read_connection.execute("PRAGMA quick_check(1)").fetchone() if is_small else ("ok",)
+        except sqlite3.Error as error:
+            raise InvalidArgument(message=_damaged(path, str(error))) from error
+        if state != "ok":
+            raise InvalidArgument(message=_damaged(path, state))
+        path.chmod(0o600)
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA busy_timeout=5000")
+        schema = connection.execute("PRAGMA user_version").fetchone()[0]
+        if schema > _SCHEMA:
+            raise InvalidArgument(message=f"the queue {self._path} was written by a newer pyfc: use that one")
+        if schema < _SCHEMA:
+            connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_SCHEMA}; COMMIT;")
+        return connection
+
+    async def put(self, events: Sequence[Event]) -> None:
+        """See Queue."""
+        await self._write(lambda connection: _insert(connection, events))
+
+    async def settle(self, events: Sequence[Event], also: Sequence[Event] = (), *, forget: bool = False) -> None:
+        """See Queue."""
+
+        def run(connection: sqlite3.Connection) -> None:
+            for event in events:
+                if forget and event.status.is_final:
+                    connection.execute("DELETE FROM events WHERE number = ?", (event.number,))
+                else:
+                    state = _state(event)
+                    values = (state, event.due, event.ended, event.status.value, _packed(event), event.number)
+                    connection.execute(_UPDATE, values)
+            _insert(connection, also)
+
+        await self._write(run)
+        for event in events:
+            self._taken[event.lane].discard(event.number)
+
+    async def take(self, lane: Target, limit: int) -> list[Event]:
+        """See Queue."""
+        taken = self._taken[lane]
+        query = (
+            f"SELECT {_COLUMNS} FROM events WHERE state = 0 AND service = ? AND function = ? AND qualifier = ?"  # noqa: S608
+            " ORDER BY number LIMIT ?"
+        )
+        rows = await self._read(query, (*lane, limit + len(taken)))
+        fresh = [row for row in rows if row[0] not in taken][:limit]
+        taken.update(row[0] for row in fresh)
+        return [_event(*row) for row in fresh]
+
+    async def lanes(self) -> list[Target]:
+        """See Queue."""
+        rows = await self._read("SELECT DISTINCT service, function, qualifier FROM events WHERE state = 0", ())
+        return [Target(*row) for row in rows]
+
+    async def next_due(self) -> float | None:
+        """See Queue."""
+        now = time.time()
+        rows = await self._read("SELECT min(due) FROM events WHERE state = 1", ())
+        first: float | None = rows[0][0]
+        if first is not None and first <= now:
+            await self._write(partial(_awaken, now))
+            rows = await self._read("SELECT min(due) FROM events WHERE state = 1", ())
+            first = rows[0][0]
+        return first
+
+    async def get(self, service: str, function: str, name: str) -> Event | None:
+        """See Queue."""
+        where = "(request_id = ?)" if not service else "service = ? AND function = ? AND (id = ? OR request_id = ?)"
+        arguments = (name,) if not service else (service, function, name, name)
+        rows = await self._read(f"SELECT {_COLUMNS} FROM events WHERE {where} LIMIT 1", arguments)  # noqa: S608
+        return _event(*rows[0]) if rows else None
+
+    async def list(self, wanted: Filter) -> list[Event]:
+        """See Queue."""
+        conditions = ["enqueued >= ?", "enqueued <= ?"]
+        arguments: Any = [wanted.begin, min(wanted.end, 1e12)]
+        for column in ("service", "function", "qualifier"):
+            if value := getattr(wanted, column):
+                conditions.append(f"{column} = ?")
+                arguments.append(value)
+        if wanted.statuses:
+            conditions.append(f"status IN ({','.join('?' * len(wanted.statuses))})")
+            arguments += [status.value for status in wanted.statuses]
+        if wanted.prefix:
+            conditions.append("substr(id, 1, ?) = ?")
+            arguments += [len(wanted.prefix), wanted.prefix]
+        if wanted.only_kept:
+            conditions.append("state = 3")
+        if wanted.after:
+            conditions.append("number < ?" if wanted.newest_first else "number > ?")
+            arguments.append(wanted.after)
+        order = "DESC" if wanted.newest_first else "ASC"
+        where = " AND ".join(conditions)
+        query = f"SELECT {_COLUMNS} FROM events WHERE {where} ORDER BY number {order} LIMIT ?"  # noqa: S608
+        return [_event(*row) for row in await self._read(query, (*arguments, wanted.limit))]
+
+    async def sweep(self, before: float) -> int:
+        """See Queue."""
+        count = 0
+
+        def run(connection: sqlite3.Connection) -> None:
+            nonlocal count
+            count = connection.execute("DELETE FROM events WHERE state = 2 AND ended < ?", (before,)).rowcount
+
+        await self._write(run)
+        return count
+
+    async def depth(self) -> Depth:
+        """See Queue."""
+        rows = await self._read("SELECT state, count(*) FROM events WHERE state IN (0, 1, 3) GROUP BY state", ())
+        counts = dict(rows)
+        return Depth(counts.get(_WAITING, 0), counts.get(_DELAYED, 0), counts.get(_KEPT, 0))
+
+    async def close(self) -> None:
+        """See Queue."""
+        while self._flushing is not None:
+            await self._flushing
+        for executor in (self._writer, self._reader):
+            await asyncio.to_thread(executor.shutdown)
+        self._write_connection.close()
+        self._read_connection.close()
+
+    async def _read(self, query: str, arguments: tuple[Any, ...]) -> Any:
+        def run() -> Any:
+            return self._read_connection.execute(query, arguments).fetchall()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, run)
+        except sqlite3.Error as error:
+            raise Unavailable(message=f"the queue can not be read: {error}") from error
+
+    async def _write(self, run: Callable[[sqlite3.Connection], None]) -> None:
+        loop = asyncio.get_running_loop()
+        job = _Job(run, loop.create_future())
+        self._jobs.append(job)
+        if self._flushing is None:
+            self._flushing = loop.create_task(self._flush())
+        await job.done
+
+    async def _flush(self) -> None:
+        """Commit what has gathered, until nothing has."""
+        while self._jobs:
+            jobs, self._jobs = self._jobs, []
+            outcomes: Sequence[PyfcError | None]
+            try:
+                outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, jobs)
+            except sqlite3.Error as error:
+                outcomes = [Unavailable(message=f"the queue can not be written: {error}")] * len(jobs)
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                if job.done.cancelled():
+                    continue
+                if outcome is None:
+                    job.done.set_result(None)
+                else:
+                    job.done.set_exception(outcome)
+        self._flushing = None
+
+    def _commit(self, jobs: Sequence[_Job]) -> Sequence[PyfcError | None]:
+        connection = self._write_connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = [_attempt(connection, job) for job in jobs]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return outcomes
+
+
+def _awaken(now: float, connection: sqlite3.Connection) -> None:
+    """Delayed events that are due wait like others."""
+    connection.execute("UPDATE events SET state = 0 WHERE state = 1 AND due <= ?", (now,))
+
+
+def _attempt(connection: sqlite3.Connection, job: _Job) -> PyfcError | None:
+    """One job of a commit: its failure is its own."""
+    connection.execute("SAVEPOINT job")
+    try:
+        job.run(connection)
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+        return AlreadyExists(message="there is a call of this function with the same id already")
+    connection.execute("RELEASE job")
+    return None
+
+
+def _insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    for event in events:
+        lane = event.lane
+        values = (event.id, event.request_id, *lane, _state(event), event.due, event.enqueued, event.ended)
+        cursor = connection.execute(_INSERT, (*values, event.status.value, _packed(event), event.payload))
+        event.number = cursor.lastrowid or 0
+
+
+def _state(event: Event) -> int:
+    if not event.status.is_final:
+        return _DELAYED if event.due > time.time() else _WAITING
+    return _PAST if event.status in {Status.SUCCEEDED, Status.STOPPED} else _KEPT
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    """An event as it is kept, but for its payload, which never changes."""
+
+    id: str
+    request_id: str
+    target: tuple[str, str, str]
+    http: Any
+    enqueued: float
+    due: float
+    is_stateful: bool
+    address: str
+    depth: int
+    status: str
+    attempts: int
+    started: float
+    ended: float
+    error: str
+    result: bytes
+    instance_id: str
+    version: str
+    log: bytes
+    condition: str
+    history: list[tuple[str, float, str]]
+
+
+_DECODE = msgspec.msgpack.Decoder(_Kept).decode
+
+
+def _packed(event: Event) -> bytes:
+    return _ENCODE((
+        event.id, event.request_id, tuple(event.target), event.http, event.enqueued, event.due, event.is_stateful,
+        event.address, event.depth, event.status.value, event.attempts, event.started, event.ended, event.error,
+        event.result, event.instance_id, event.version, event.log, event.condition, event.history,
+    ))  # fmt: skip
+
+
+def _event(number: int, data: bytes, payload: bytes) -> Event:
+    kept = _DECODE(data)
+    return Event(
+        id=kept.id, request_id=kept.request_id, target=Target(*kept.target), payload=payload, http=kept.http,
+        enqueued=kept.enqueued, due=kept.due, is_stateful=kept.is_stateful, address=kept.address, depth=kept.depth,
+        number=number, status=Status(kept.status), attempts=kept.attempts, started=kept.started, ended=kept.ended,
+        error=kept.error, result=kept.result, instance_id=kept.instance_id, version=kept.version, log=kept.log,
+        condition=kept.condition, history=kept.history,
+    )  # fmt: skip
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"the queue {path} is damaged ({what}): nothing was changed. `sqlite3 {path} .recover` gets out what can be "
+        "read; move the file away to begin with an empty queue"
+    )

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 
-from pyfc.model.asynchronous import DEEPEST, Event, Status
+from pyfc.model.asynchronous import DEEPEST, MAXIMUM_PAYLOAD, Event, Status
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target, request_id
 from pyfc.settings import Settings
 
 
 def message(event: Event, settings: Settings, status: Status) -> bytes:
-    """FC's message about the outcome of `event`."""
+    """FC's message about the outcome of `event`. Payloads are shortened where it would be larger than an event may be:
+    each message holds the one before it, and what is quoted again and again grows without end.
+    """
+    limit = MAXIMUM_PAYLOAD
+    while len(text := _message(event, settings, status, limit)) > MAXIMUM_PAYLOAD:
+        limit //= 2
+    return text
+
+
+def _message(event: Event, settings: Settings, status: Status, limit: int) -> bytes:
     service, function, qualifier = event.target
     name = service if qualifier == LATEST else f"{service}.{qualifier}"
     arn = f"acs:fc:{settings.region}:{settings.account_id}:services/{name}/functions/{function}"
@@ -23,9 +32,9 @@ def message(event: Event, settings: Settings, status: Status) -> bytes:
             "condition": event.condition if failed else "",
             "approximateInvokeCount": event.attempts,
         },
-        "requestPayload": event.payload.decode("utf-8", "replace"),
+        "requestPayload": event.payload[:limit].decode("utf-8", "replace"),
         "responseContext": {"statusCode": 200, "functionError": event.error if failed else ""},
-        "responsePayload": event.result.decode("utf-8", "replace"),
+        "responsePayload": event.result[:limit].decode("utf-8", "replace"),
     }
     return json.dumps(document).encode()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyfc.model.function import Function, Service
-from pyfc.model.resources import Domain
+from pyfc.model.resources import Config, Domain
 from pyfc.model.trigger import Trigger
 
 
@@ -36,6 +36,7 @@ class Project:
     functions: list[Declaration] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)
     domains: list[Domain] = field(default_factory=list)
+    configs: list[Config] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
     """What is declared and can not be honoured yet."""
     warnings: list[str] = field(default_factory=list)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from pyfc.model.function import Function, Hook, Limits, Program
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
-from pyfc.model.resources import Route
+from pyfc.model.resources import ASYNC, Config, Route
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.interface import Declaration, Project
@@ -23,7 +24,7 @@ _VARIABLES_SIZE = 4096
 _SERVICE_LATER = ("vpcConfig", "nasConfig", "ossMountConfig", "tracingConfig", "role", "policies", "vpcBinding", "tags")
 SERVICE = ("name", "description", "internetAccess", "logConfig", *_SERVICE_LATER)
 _FUNCTION_LATER = (
-    "asyncConfiguration", "asyncInvokeConfig", "customContainerConfig", "customDNS", "instanceType",
+    "customContainerConfig", "customDNS", "instanceType",
     "instanceSoftConcurrency", "cpu", "gpuMemorySize", "gpuConfig", "ossBucket", "ossKey", "resourceGroupId",
     "concurrencyConfig", "sessionAffinity", "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig",
     "scalingConfig",
@@ -31,7 +32,8 @@ _FUNCTION_LATER = (
 FUNCTION = (
     "name", "functionName", "description", "handler", "runtime", "codeUri", "code", "initializer", "memorySize",
     "timeout", "initializationTimeout", "instanceConcurrency", "diskSize", "environmentVariables",
-    "instanceLifecycleConfig", "layers", "caPort", "cAPort", "customRuntimeConfig", "customHealthCheckConfig",
+    "instanceLifecycleConfig", "asyncConfiguration", "asyncInvokeConfig", "layers", "caPort", "cAPort",
+    "customRuntimeConfig", "customHealthCheckConfig",
     *_FUNCTION_LATER,
 )  # fmt: skip
 
@@ -94,6 +96,8 @@ def read_function(field: Field, service: str, name: str, project: Project, *, ca
     handler_text = handler.text() if handler is not None else ""
     if handler is not None and runtime.startswith("python") and not all(handler_text.rpartition(".")):
         raise handler.error(f"'{handler_text}'", "<module>.<function>, as in index.handler")
+    if (asynchronous := _asynchronous(field, service, name)) is not None:
+        project.configs.append(asynchronous)
     initializer = _initializer(field)
     limits = _limits(field)
     function = Function(
@@ -152,6 +156,36 @@ def _program(field: Field) -> Program:
         command=tuple(command),
         port=port.integer(1, 65535) if port is not None and not port.is_null() else Program().port,
         health=_health(health) if health is not None and health.is_mapping() else {},
+    )
+
+
+def _asynchronous(field: Field, service: str, name: str) -> Config | None:
+    """`asyncConfiguration` (Funcraft, `s` for FC 2) or `asyncInvokeConfig` (FC 3), in the words of FC's API."""
+    value = field.get("asyncConfiguration") or field.get("asyncInvokeConfig")
+    if value is None:
+        return None
+    document: dict[str, Any] = {}
+    for key, (lowest, highest) in {"maxAsyncRetryAttempts": (0, 8), "maxAsyncEventAgeInSeconds": (1, 2592000)}.items():
+        number = value.get(key)
+        if number is not None:
+            document[key] = number.integer(lowest, highest)
+    for key in ("statefulInvocation", "asyncTask"):
+        flag = value.get(key)
+        if flag is not None:
+            document["statefulInvocation"] = flag.boolean()
+    destinations = value.get("destination") or value.get("destinationConfig")
+    for key in ("onSuccess", "onFailure"):
+        one = destinations.get(key) if destinations is not None else None
+        if one is not None:
+            arn = one.need("destination").text() if one.is_mapping() else one.text()
+            document.setdefault("destinationConfig", {})[key] = {"destination": arn}
+    qualifier = value.get("qualifier")
+    return Config(
+        kind=ASYNC,
+        service=service,
+        function=name,
+        qualifier=qualifier.text() if qualifier is not None else LATEST,
+        document=document,
     )
 
 

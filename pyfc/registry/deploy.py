@@ -16,11 +16,14 @@ from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Code, Function, Service
-from pyfc.model.resources import Domain, Layer
+from pyfc.model.resources import Config, Domain, Layer
 from pyfc.model.trigger import Trigger
 from pyfc.project.interface import Declaration, Project
 from pyfc.registry.layers import layer_of_arn
 from pyfc.registry.registry import Declared, Record, Registry, key, key_of, number
+
+_KINDS = (Service, Function, Trigger, Domain, Config)
+"""What a folder declares."""
 
 
 class Report(NamedTuple):
@@ -108,7 +111,7 @@ class Deployer:
 
     async def _known(self) -> dict[str, Record[Any]]:
         """What there is of the kinds that a folder declares, by key."""
-        kinds: tuple[type[Service | Function | Trigger | Domain], ...] = (Service, Function, Trigger, Domain)
+        kinds: tuple[type[Service | Function | Trigger | Domain | Config], ...] = _KINDS
         return {key_of(record.value): record for kind in kinds for record in await self._registry.all(kind)}
 
     def _wanted(
@@ -116,7 +119,7 @@ class Deployer:
     ) -> dict[str, Declared]:
         """What the project declares, by key; what only the management API sets stays as it is."""
         wanted: dict[str, Declared] = {}
-        values: list[Declared] = [*project.services, *functions, *project.triggers, *project.domains]
+        values: list[Declared] = [*project.services, *functions, *project.triggers, *project.domains, *project.configs]
         for value in values:
             declared: Any = value
             name = key_of(value)

@@ -169,6 +169,35 @@ services:
         load(tmp_path)
 
 
+def test_an_asynchronous_configuration_is_read_in_every_format(tmp_path: Path) -> None:
+    funcraft = """
+Transform: 'Aliyun::Serverless-2018-04-03'
+Resources:
+  shop:
+    Type: 'Aliyun::Serverless::Service'
+    pay:
+      Type: 'Aliyun::Serverless::Function'
+      Properties:
+        Handler: index.handler
+        Runtime: python3
+        AsyncConfiguration:
+          Destination: {OnSuccess: 'acs:fc:::services/shop/functions/next'}
+          MaxAsyncRetryAttempts: 1
+          MaxAsyncEventAgeInSeconds: 60
+          StatefulInvocation: true
+"""
+    [config] = project(tmp_path, template_yml=funcraft).configs
+    assert (config.kind, config.service, config.function, config.qualifier) == (
+        "async-invoke-config", "shop", "pay", "LATEST",
+    )  # fmt: skip
+    assert config.document == {
+        "destinationConfig": {"onSuccess": {"destination": "acs:fc:::services/shop/functions/next"}},
+        "maxAsyncRetryAttempts": 1,
+        "maxAsyncEventAgeInSeconds": 60,
+        "statefulInvocation": True,
+    }
+
+
 S_FC3 = """\
 edition: 3.0.0
 name: app

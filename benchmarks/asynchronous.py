@@ -1,0 +1,154 @@
+"""Durable asynchronous calls: how fast they are promised and run, beside huey, which does the same work.
+
+    python benchmarks/asynchronous.py [--seconds N]
+
+1. enqueue: 202 answers a second at 64 connections, beside synchronous calls of the same function in the same server.
+2. through: events a second from the first promise to the last end, of a function that does nothing.
+3. start: milliseconds from the promise to the function's first line when nothing else happens.
+4. peer: huey with SQLite and fsync, its producer and one worker process, the same number of events.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import statistics
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import load
+import psutil
+import report
+from servers import Server, free_port
+
+from pyfc.auth.keys import Keys
+from pyfc.client import Client
+
+_CODE = """
+import os, time
+
+def noop(event, context):
+    return b""
+
+def when(event, context):
+    fd = os.open("FILE", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, b"%d %d\\n" % (int(event), time.time_ns()))
+    os.close(fd)
+"""
+_HUEY = """
+import os, sys, time
+from huey import SqliteHuey
+huey = SqliteHuey(filename=sys.argv[1], fsync=True, results=False)
+@huey.task()
+def noop():
+    return None
+if sys.argv[2] == "put":
+    for _ in range(int(sys.argv[3])):
+        noop()
+else:
+    while (task := huey.dequeue()) is not None:
+        huey.execute(task)
+"""
+_CONNECTIONS = 64
+
+
+def start(folder: Path, data: Path) -> Server:
+    """A server of the two functions."""
+    port = free_port()
+    command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet", "--sandbox", "off"]
+    path = "/2016-08-15/services/default/functions/index/invocations"
+    return Server([*command, "--data-dir", str(data)], path, port, set(range(psutil.cpu_count() or 1)), folder)
+
+
+def rate(port: int, name: str, seconds: float, headers: dict[str, str]) -> tuple[float, int]:
+    """Answers a second at 64 connections, and how many there were."""
+    path = f"/2016-08-15/services/default/functions/{name}/invocations"
+    end = time.monotonic() + seconds
+    counts: list[int] = []
+
+    def one(_: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        count = 0
+        while time.monotonic() < end:
+            connection.request("POST", path, b"x", headers)
+            response = connection.getresponse()
+            response.read()
+            assert response.status in {200, 202}, response.status
+            count += 1
+        connection.close()
+        counts.append(count)
+
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        list(pool.map(one, range(_CONNECTIONS)))
+    return sum(counts) / seconds, sum(counts)
+
+
+def empty(client: Client) -> None:
+    """Return when nothing waits any more."""
+    pause = threading.Event()
+    while client.api("GET", "/pyfc/events")["depth"]["waiting"]:
+        pause.wait(0.01)
+
+
+def huey(folder: Path, count: int) -> tuple[float, float]:
+    """Seconds for putting `count` tasks, and for running them."""
+    script = folder / "tasks.py"
+    script.write_text(textwrap.dedent(_HUEY))
+    times = []
+    for words in (("put", str(count)), ("run",)):
+        began = time.monotonic()
+        subprocess.run([sys.executable, str(script), str(folder / "huey.db"), *words], check=True)
+        times.append(time.monotonic() - began)
+    return times[0], times[1]
+
+
+def main() -> None:
+    """See module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    options = parser.parse_args()
+    print(report.machine(), "| load:", load.name(), "and python's http.client")
+    with tempfile.TemporaryDirectory(prefix="pyfc-bench-") as scratch:
+        folder = Path(scratch) / "project"
+        (folder / "noop").mkdir(parents=True)
+        times = Path(scratch) / "times"
+        text = _CODE.replace("FILE", str(times))
+        (folder / "index.py").write_text(text + "\ndef handler(event, context):\n    return b''\n")
+        (folder / "when.py").write_text(
+            text + "\nhandler = when\ndef handler(event, context):\n    return when(event, context)\n"
+        )
+        server = start(folder, Path(scratch) / "data")
+        try:
+            client = Client(f"http://127.0.0.1:{server.port}", key=Keys(Path(scratch) / "data").all()[0])
+            later = {"X-Fc-Invocation-Type": "Async"}
+            rate(server.port, "index", 1.0, {})
+            sync, _ = rate(server.port, "index", options.seconds, {})
+            began = time.monotonic()
+            promised, count = rate(server.port, "index", options.seconds, later)
+            empty(client)
+            through = count / (time.monotonic() - began)
+            print(f"enqueue {promised:8.0f}/s, synchronous {sync:8.0f}/s: {promised / sync:.2f} x")
+            print(f"through {through:8.0f}/s ({count} events)")
+            for number in range(200):
+                client.invoke_later("default", "when", str(time.time_ns()).encode())
+                time.sleep(0.01 if number else 0.5)
+            time.sleep(1)
+            waits = [(int(end) - int(begin)) / 1e6 for begin, end in map(str.split, times.read_text().splitlines()[1:])]
+            print(f"start   p50 {statistics.median(waits):.2f} ms, p99 {statistics.quantiles(waits, n=100)[98]:.2f} ms")
+        finally:
+            server.stop()
+        try:
+            put, run = huey(Path(scratch), 2000)
+            print(f"huey    put {2000 / put:8.0f}/s, run {2000 / run:8.0f}/s (SQLite, fsync; one producer, one worker)")
+        except subprocess.CalledProcessError:
+            print("huey    is not installed: pip install huey")
+
+
+if __name__ == "__main__":
+    main()

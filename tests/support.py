@@ -94,7 +94,7 @@ class Server:
             raise AssertionError(self.process.communicate()[1])
         self.ready = json.loads(line)
         self.endpoint: str = self.ready["ready"]
-        self.host, _, port = self.endpoint.removeprefix("http://").rpartition(":")
+        self.host, _, port = self.endpoint.partition("://")[2].rpartition(":")
         self.port = int(port)
         self.records: list[dict[str, Any]] = []
         self._ended: tuple[int, str] | None = None

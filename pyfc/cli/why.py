@@ -31,6 +31,8 @@ def _sentences(call: dict[str, Any]) -> list[str]:
     lines = [
         f"{name} ran for {call['durationMs']:.2f} ms in instance {call['instanceId']} and answered {call['status']}."
     ]
+    if call.get("attempt"):
+        lines.append(f"It was called later and has failed before: this was try {call['attempt'] + 1} (`pyfc events`).")
     if "why" in call:
         lines.append(f"It waited {call['waitedMs']:.2f} ms, since {call['why']}.")
     else:

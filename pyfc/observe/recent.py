@@ -29,7 +29,7 @@ class Recent:
         for record in batch:
             if isinstance(record, CallRecord):
                 function, result = record.function, record.result
-                call = (record.time, function.service, function.name, record.status, record.error)
+                call = (record.time, function.service, function.name, record.status, record.error, record.call.attempt)
                 calls[record.call.request_id] = call if result is None else call + _used(result)
 
     def get(self, request_id: str) -> dict[str, Any] | None:
@@ -37,12 +37,23 @@ class Recent:
         call = self._calls.get(request_id) or self._older.get(request_id)
         if call is None:
             return None
-        names = ("time", "service", "function", "status", "error", "fault", "instanceId", "cold", "durationMs")
+        names = (
+            "time",
+            "service",
+            "function",
+            "status",
+            "error",
+            "attempt",
+            "fault",
+            "instanceId",
+            "cold",
+            "durationMs",
+        )
         shown = {"requestId": request_id, "fault": "", **dict(zip(names, call, strict=False))}
         if len(call) > len(names):
-            shown |= {"waitedMs": call[9], "why": call[10]}
+            shown |= {"waitedMs": call[len(names)], "why": call[len(names) + 1]}
         if len(call) > len(names) + 2:
-            shown["phasesMs"] = dict(zip(_PHASES, call[11:], strict=True))
+            shown["phasesMs"] = dict(zip(_PHASES, call[len(names) + 2 :], strict=True))
         return shown
 
 

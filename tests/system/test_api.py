@@ -8,6 +8,8 @@ import io
 import json
 import os
 import signal
+import ssl
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -470,3 +472,22 @@ def test_the_description_has_every_operation_and_no_other(shared: Server) -> Non
             assert answer.status != 500, (method, path, answer.body)
             if answer.status >= 400:
                 assert code_of(answer)[1] != "PathNotSupported", (method, path)
+
+
+def test_https_is_served_with_a_certificate(serve: Callable[..., Server], tmp_path: Path) -> None:
+    certificate, private = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    made = subprocess.run(
+        [*command, "-keyout", str(private), "-out", str(certificate)], capture_output=True, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    server = serve({"echo.py": ECHO}, "--tls-certificate", str(certificate), "--tls-key", str(private))
+    context = ssl.create_default_context(cafile=str(certificate))
+    connection = http.client.HTTPSConnection("localhost", server.port, context=context, timeout=20)
+    connection.request("POST", f"{API}/services/default/functions/echo/invocations", b"x")
+    answer = connection.getresponse()
+
+    assert (answer.status, answer.read()) == (200, b"x")
+    assert server.endpoint.startswith("https://")
+    connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import os
@@ -132,6 +133,7 @@ def test_a_failing_function_is_called_four_times_with_the_same_id_and_then_given
     assert json.loads(told["responsePayload"])["errorMessage"] == "wanted"
     assert "".join(each["log"] for each in runs(server, number)) == "try 0\ntry 1\ntry 2\ntry 3\n"
     events = server.manage("GET", "/pyfc/events").json
+    assert server.manage("GET", f"/pyfc/calls/{number}").json["attempt"] == 3
     assert [each["requestId"] for each in events["events"]] == [number]
     assert events["depth"]["given_up"] == 1
 
@@ -341,6 +343,43 @@ def test_what_was_given_up_is_shown_replayed_retried_and_dropped(
     assert (waited.returncode, waited.stdout) == (0, "done x\n")
     failed = pyfc("invoke", "demo/fails", "--async", "--wait", "-e", "x")
     assert (failed.returncode, "wanted" in failed.stdout) == (1, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not sys.platform.startswith("linux"), reason="mounts a small disk")
+def test_a_full_disk_refuses_new_calls_and_nothing_else_and_recovers(tmp_path: Path) -> None:
+    data, folder = tmp_path / "data", tmp_path / "project"
+    data.mkdir()
+    folder.mkdir()
+    (folder / "ok.py").write_text("def handler(event, context):\n    return 'ok'\n")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(data)], check=True)
+    try:
+        server = Server(folder, data / "pyfc", "--quiet")
+        filler = data / "filler"
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 65536)
+                file.flush()
+        refused = wait_until(
+            lambda: next(
+                (
+                    answer
+                    for _ in range(20)
+                    if (answer := server.invoke("default/ok", b"x" * 100_000, X_Fc_Invocation_Type="Async")).status
+                    != 202
+                ),
+                None,
+            ),
+            "a refusal",
+        )
+        assert (refused.status, refused.json["ErrorCode"]) == (503, "ResourceThrottled")
+        assert "can not be written" in refused.json["ErrorMessage"]
+        assert server.invoke("default/ok").body == b"ok"
+        filler.unlink()
+        wait_until(lambda: server.invoke("default/ok", b"", X_Fc_Invocation_Type="Async").status == 202, "room again")
+        wait_until(lambda: server.manage("GET", "/pyfc/events").json["depth"]["waiting"] == 0, "an empty queue")
+        assert server.stop()[0] == 0
+    finally:
+        subprocess.run(["umount", "-l", str(data)], check=True)
 
 
 TORTURE = ("good", "flaky", "poison", "bad")

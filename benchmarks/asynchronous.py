@@ -5,13 +5,13 @@
 1. enqueue: 202 answers a second at 64 connections, beside synchronous calls of the same function in the same server.
 2. through: events a second from the first promise to the last end, of a function that does nothing.
 3. start: milliseconds from the promise to the function's first line when nothing else happens.
-4. peer: huey with SQLite and fsync, its producer and one worker process, the same number of events.
+4. peers: huey with SQLite and fsync, one producer and one worker process; NATS JetStream with a file and
+   `sync_interval: always` (if nats-server is on PATH), 64 publishers and a consumer that acknowledges.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import statistics
 import subprocess
 import sys
@@ -19,7 +19,6 @@ import tempfile
 import textwrap
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import load
@@ -55,6 +54,34 @@ else:
     while (task := huey.dequeue()) is not None:
         huey.execute(task)
 """
+_NATS = """
+import asyncio, sys, time
+import nats
+from nats.js.api import ConsumerConfig
+
+async def main(port, count):
+    client = await nats.connect(f"nats://127.0.0.1:{port}")
+    stream = client.jetstream()
+    await stream.add_stream(name="events", subjects=["e.*"])
+    began = time.monotonic()
+    async def publish(share):
+        for _ in range(share):
+            await stream.publish("e.noop", b"x")
+    await asyncio.gather(*(publish(count // 64) for _ in range(64)))
+    put = time.monotonic() - began
+    began = time.monotonic()
+    reader = await stream.pull_subscribe("e.*", "worker", config=ConsumerConfig(max_ack_pending=10_000))
+    left = count // 64 * 64
+    while left:
+        messages = await reader.fetch(min(256, left), timeout=10)
+        for message in messages:
+            await message.ack()
+        left -= len(messages)
+    print(put, time.monotonic() - began)
+    await client.close()
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
 _CONNECTIONS = 64
 
 
@@ -66,27 +93,13 @@ def start(folder: Path, data: Path) -> Server:
     return Server([*command, "--data-dir", str(data)], path, port, set(range(psutil.cpu_count() or 1)), folder)
 
 
-def rate(port: int, name: str, seconds: float, headers: dict[str, str]) -> tuple[float, int]:
+def rate(port: int, seconds: float, headers: dict[str, str]) -> tuple[float, int]:
     """Answers a second at 64 connections, and how many there were."""
-    path = f"/2016-08-15/services/default/functions/{name}/invocations"
-    end = time.monotonic() + seconds
-    counts: list[int] = []
-
-    def one(_: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
-        count = 0
-        while time.monotonic() < end:
-            connection.request("POST", path, b"x", headers)
-            response = connection.getresponse()
-            response.read()
-            assert response.status in {200, 202}, response.status
-            count += 1
-        connection.close()
-        counts.append(count)
-
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        list(pool.map(one, range(_CONNECTIONS)))
-    return sum(counts) / seconds, sum(counts)
+    path = "/2016-08-15/services/default/functions/index/invocations"
+    done = load.run(port, path, 1, _CONNECTIONS, seconds, set(range(psutil.cpu_count() or 1)), headers)
+    if done.errors:
+        raise RuntimeError(f"{done.errors} requests failed")
+    return done.per_second, done.requests
 
 
 def empty(client: Client) -> None:
@@ -108,12 +121,31 @@ def huey(folder: Path, count: int) -> tuple[float, float]:
     return times[0], times[1]
 
 
+def nats(folder: Path, count: int) -> tuple[float, float]:
+    """Seconds for publishing `count` messages, and for consuming them. Raises OSError, CalledProcessError."""
+    port = free_port()
+    config = folder / "nats.conf"
+    store = folder / "jetstream"
+    config.write_text(f'port: {port}\njetstream {{ store_dir: "{store}", sync_interval: always }}\n')
+    script = folder / "nats_tasks.py"
+    script.write_text(_NATS)
+    server = subprocess.Popen(["nats-server", "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1.0)
+        command = [sys.executable, str(script), str(port), str(count)]
+        put, run = map(float, subprocess.check_output(command, text=True).split())
+    finally:
+        server.terminate()
+        server.wait()
+    return put, run
+
+
 def main() -> None:
     """See module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0)
     options = parser.parse_args()
-    print(report.machine(), "| load:", load.name(), "and python's http.client")
+    print(report.machine(), "| load:", load.name())
     with tempfile.TemporaryDirectory(prefix="pyfc-bench-") as scratch:
         folder = Path(scratch) / "project"
         (folder / "noop").mkdir(parents=True)
@@ -127,10 +159,10 @@ def main() -> None:
         try:
             client = Client(f"http://127.0.0.1:{server.port}", key=Keys(Path(scratch) / "data").all()[0])
             later = {"X-Fc-Invocation-Type": "Async"}
-            rate(server.port, "index", 1.0, {})
-            sync, _ = rate(server.port, "index", options.seconds, {})
+            rate(server.port, 1.0, {})
+            sync, _ = rate(server.port, options.seconds, {})
             began = time.monotonic()
-            promised, count = rate(server.port, "index", options.seconds, later)
+            promised, count = rate(server.port, options.seconds, later)
             empty(client)
             through = count / (time.monotonic() - began)
             print(f"enqueue {promised:8.0f}/s, synchronous {sync:8.0f}/s: {promised / sync:.2f} x")
@@ -148,6 +180,11 @@ def main() -> None:
             print(f"huey    put {2000 / put:8.0f}/s, run {2000 / run:8.0f}/s (SQLite, fsync; one producer, one worker)")
         except subprocess.CalledProcessError:
             print("huey    is not installed: pip install huey")
+        try:
+            put, run = nats(Path(scratch), 2048)
+            print(f"nats    put {2048 / put:8.0f}/s, run {2048 / run:8.0f}/s (JetStream, file, sync always)")
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"nats    could not be run (nats-server on PATH, pip install nats-py): {error}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ WRK = shutil.which("wrk")
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
+_NONE: dict[str, str] = {}
+
+
 class Load(NamedTuple):
     """What came of it. Latencies in seconds."""
 
@@ -30,17 +33,22 @@ def name() -> str:
     return f"wrk ({WRK})" if WRK else "the harness's own generator (wrk is not installed)"
 
 
-def run(port: int, path: str, body: int, connections: int, seconds: float, cpus: set[int]) -> Load:
+def run(
+    port: int, path: str, body: int, connections: int, seconds: float, cpus: set[int], headers: dict[str, str] = _NONE
+) -> Load:
     """Post `body` bytes again and again over keep-alive connections."""
     if WRK:
-        return _wrk(port, path, body, connections, seconds, cpus)
-    return asyncio.run(_own(port, path, b"x" * body, connections, seconds))
+        return _wrk(port, path, body, connections, seconds, cpus, headers)
+    return asyncio.run(_own(port, path, b"x" * body, connections, seconds, headers))
 
 
-def _wrk(port: int, path: str, body: int, connections: int, seconds: float, cpus: set[int]) -> Load:
+def _wrk(
+    port: int, path: str, body: int, connections: int, seconds: float, cpus: set[int], headers: dict[str, str]
+) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "post.lua"
-        script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {body})\n')
+        lines = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items())
+        script.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {body})\n{lines}')
         command = [
             WRK or "", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s", "--latency",
             "-s", str(script), f"http://127.0.0.1:{port}{path}",
@@ -66,9 +74,10 @@ def _latency(text: str, percent: str) -> float:
     return float(found[1]) * _UNITS[found[2]] if found else 0.0
 
 
-async def _own(port: int, path: str, body: bytes, connections: int, seconds: float) -> Load:
+async def _own(port: int, path: str, body: bytes, connections: int, seconds: float, headers: dict[str, str]) -> Load:
     end = time.monotonic() + seconds
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode()
     results = await asyncio.gather(*(_client(port, head + body, end) for _ in range(connections)))
     times = sorted(moment for result in results for moment in result[0])
     errors = sum(result[1] for result in results)
@@ -93,7 +102,7 @@ async def _client(port: int, request: bytes, end: float) -> tuple[list[float], i
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: (\d+)", head)
         await reader.readexactly(int(length[1]) if length else 0)
-        errors += not head.startswith(b"HTTP/1.1 200")
+        errors += not head.startswith(b"HTTP/1.1 2")
         times.append(time.monotonic() - began)
     writer.close()
     return times, errors

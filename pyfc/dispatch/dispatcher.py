@@ -16,11 +16,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pyfc.dispatch.lanes import Lane, request_of, version_text
 from pyfc.dispatch.outcomes import message, next_event
-from pyfc.errors import AlreadyExists, Internal, InvocationAlreadyExists, NotFound, PyfcError, Unavailable
+from pyfc.errors import Internal, NotFound, PyfcError, Unavailable
 from pyfc.model.asynchronous import Event, Policy, Status, refusal_delay, retry_delay
 from pyfc.model.invocation import Invocation, Kind, Result, Ticket
 from pyfc.model.names import LATEST, Target
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 _WINDOW = 64
 """Events of a lane that are under way at once."""
 _BATCH = 256
+_MOST_READY = 1024
+"""Events of a lane that need not be read again."""
 _SWEEP = 3600.0
 _KEPT = 10_000
 _LOG = 64 * 1024
@@ -96,6 +99,10 @@ class Dispatcher:
         self._due = float("inf")
         self._stopping = False
         self._idle = asyncio.Event()
+        self._outbox: tuple[list[Event], list[Event]] = ([], [])
+        """Outcomes that are to be written: those that leave a record, and those that do not."""
+        self._followers: list[Event] = []
+        self._is_writing = False
         self.kept_codes: set[str] = set()
         """Digests of the code of events that were given up: it stays, so that they can be replayed."""
 
@@ -111,23 +118,23 @@ class Dispatcher:
     def _keep_code(self, event: Event) -> None:
         self.kept_codes.update(event.version.split()[2:])
 
-    async def submit(self, event: Event) -> None:
-        """Promise to call: returns when the event is durable. Raises AlreadyExists, Unavailable."""
+    def submit(self, event: Event) -> asyncio.Future[None]:
+        """Promise to call: done when the event is durable. Raises AlreadyExists, Unavailable."""
         event.enqueued = now = time.time()
         event.note(Status.ENQUEUED, now)
-        try:
-            await self.queue.put([event])
-        except AlreadyExists:
-            raise InvocationAlreadyExists(invocation=event.id) from None
-        self.arrived(event)
+        return self.queue.put([event])
 
     def arrived(self, event: Event) -> None:
-        """An event is in the queue now."""
+        """An event is in the queue now: to be told by who has put it there."""
         if event.due > time.time():
             self._wake_at(event.due)
             return
         lane = self.lanes.setdefault(event.lane, Lane())
-        lane.is_whole = False
+        if lane.is_whole and not lane.is_fetching and len(lane.ready) < _MOST_READY:
+            self.queue.claim(event)
+            lane.ready.append(event)
+        else:
+            lane.is_whole = False
         self._pump(event.lane)
 
     # taking
@@ -218,7 +225,7 @@ class Dispatcher:
             now = time.time()
             event.due = now + retry_delay(event.attempts, self._settings.async_retry_delay)
             event.note(Status.RETRYING, now, event.error)
-            self._spawn(self._settle(event, []))
+            self._settle(event)
         else:
             event.error = event.condition = result.fault.kind.error_type
             self.finish(event, Status.FAILED, policy)
@@ -260,25 +267,41 @@ class Dispatcher:
                 _log.warning("%s: destinations have led to it %s times, it ends there", event.target, event.depth)
             else:
                 also.append(follower)
-        self._spawn(self._settle(event, also, forget=status is Status.SUCCEEDED and not event.is_stateful))
+        self._settle(event, also, forget=status is Status.SUCCEEDED and not event.is_stateful)
 
-    async def _settle(self, event: Event, also: list[Event], *, forget: bool = False) -> None:
-        """Write what has become of an event, however long that takes: until then it counts as running."""
-        while True:
-            try:
-                await self.queue.settle([event], also, forget=forget)
-            except Unavailable as error:
-                _log.warning("%s", error)
-                await asyncio.sleep(1.0)
-            else:
-                break
+    def _settle(self, event: Event, also: Sequence[Event] = (), *, forget: bool = False) -> None:
+        """Write what has become of an event, with whatever else there is to write. Until then it counts as running."""
+        self._outbox[forget].append(event)
+        self._followers.extend(also)
+        if not self._is_writing:
+            self._is_writing = True
+            self._spawn(self._write())
+
+    async def _write(self) -> None:
+        """Settle what has gathered, until nothing has. One step holds an outcome and what follows from it."""
+        while self._outbox[True] or self._outbox[False]:
+            (kept, forgotten), also = self._outbox, self._followers
+            self._outbox, self._followers = ([], []), []
+            while True:
+                try:
+                    await asyncio.gather(self.queue.settle(kept, also), self.queue.settle(forgotten, forget=True))
+                except Unavailable as error:
+                    _log.warning("%s", error)
+                    await asyncio.sleep(1.0)
+                else:
+                    break
+            for event in (*kept, *forgotten):
+                self._settled(event)
+            for event in also:
+                self.arrived(event)
+        self._is_writing = False
+
+    def _settled(self, event: Event) -> None:
         lane = self.lanes[event.lane]
         lane.running.pop(event.number, None)
         self.tickets.pop(event.number, None)
         if not event.status.is_final:
             self._wake_at(event.due)
-        for each in also:
-            self.arrived(each)
         if self._stopping and not any(other.running for other in self.lanes.values()):
             self._idle.set()
         self._pump(event.lane)
@@ -293,7 +316,7 @@ class Dispatcher:
             if event.attempts <= self._settings.destination_retries:
                 event.due = now + retry_delay(event.attempts, self._settings.async_retry_delay)
                 event.note(Status.RETRYING, now, event.error)
-                await self._settle(event, [])
+                self._settle(event)
             else:
                 event.condition = "DestinationUnreachable"
                 self.finish(event, Status.FAILED, Policy())

@@ -6,10 +6,18 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyfc.dispatch.dispatcher import Dispatcher
-from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
+from pyfc.errors import (
+    AlreadyExists,
+    EntityTooLarge,
+    Internal,
+    InvalidArgument,
+    InvocationAlreadyExists,
+    PyfcError,
+)
 from pyfc.gateway.places import Place
 from pyfc.gateway.streams import PHRASES
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
@@ -39,7 +47,6 @@ class Accepting:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def __call__(self, reply: EventReply | HttpReply, place: Place, http: HttpRequest | None = None) -> None:
         """Accept a call. Raises InvalidArgument, EntityTooLarge."""
@@ -57,18 +64,19 @@ class Accepting:
             due=_due(fields),
             is_stateful=self._dispatcher.policy(asked).is_stateful or bool(_id(fields)),
         )
-        task = asyncio.get_running_loop().create_task(self._accept(reply, event))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._dispatcher.submit(event).add_done_callback(partial(self._promised, reply, event))
 
-    async def _accept(self, reply: EventReply | HttpReply, event: Event) -> None:
-        try:
-            await self._dispatcher.submit(event)
-        except PyfcError as error:
-            reply.place = None
-            reply.refuse(error)
+    def _promised(self, reply: EventReply | HttpReply, event: Event, done: asyncio.Future[None]) -> None:
+        """The event is durable, or could not be made so."""
+        error = done.exception()
+        if error is None:
+            _accepted(reply.exchange, event)
+            self._dispatcher.arrived(event)
             return
-        _accepted(reply.exchange, event)
+        if isinstance(error, AlreadyExists):
+            error = InvocationAlreadyExists(invocation=event.id)
+        reply.place = None
+        reply.refuse(error if isinstance(error, PyfcError) else Internal(detail=str(error)))
 
 
 def _accepted(exchange: Exchange, event: Event) -> None:

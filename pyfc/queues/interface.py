@@ -8,6 +8,7 @@ is there to be taken.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -46,9 +47,9 @@ class Depth(NamedTuple):
 class Queue(Protocol):
     """One queue."""
 
-    async def put(self, events: Sequence[Event]) -> None:
-        """Keep new events; their `number` is set. Raises AlreadyExists for an id that the function has had, Unavailable
-        when the engine fails; then none is kept.
+    def put(self, events: Sequence[Event]) -> asyncio.Future[None]:
+        """Keep new events; their `number` is set. Done when they are durable. Raises AlreadyExists for an id that the
+        function has had, Unavailable when the engine fails; then none is kept.
         """
 
     async def settle(self, events: Sequence[Event], also: Sequence[Event] = (), *, forget: bool = False) -> None:
@@ -58,6 +59,9 @@ class Queue(Protocol):
 
     async def take(self, lane: Target, limit: int) -> list[Event]:
         """The next due events of a lane."""
+
+    def claim(self, event: Event) -> None:
+        """Take an event that was just put, while nobody is taking from its lane."""
 
     async def lanes(self) -> list[Target]:
         """Those that have events which are due."""

@@ -3,16 +3,19 @@
 1. WAL with synchronous=FULL; whatever has gathered while a commit was on its way shares the next one.
 2. A lease is this process's memory: there is one dispatcher, and what was taken when it died is waiting again at once.
    So taking writes nothing; an event costs one write when it comes and one when it is settled.
-3. Partial indexes hold what waits and what is delayed alone, so that records of the past cost the queue nothing.
+3. A step of SQLite gives up Python's lock and has to wait for it again, so many rows go into one statement.
+4. Partial indexes hold what waits and what is delayed alone, so that records of the past cost the queue nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,18 +23,19 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from pyfc.errors import AlreadyExists, InvalidArgument, PyfcError, Unavailable
+from pyfc.errors import AlreadyExists, Internal, InvalidArgument, PyfcError, Unavailable
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
 from pyfc.queues.interface import Depth, Filter
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 _SCHEMA = 1
 _CHECKED = 64 * 1024 * 1024
 """Bytes of a file that is looked through when it is opened."""
 _TABLES = """
 CREATE TABLE events (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, request_id TEXT NOT NULL,
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL, request_id TEXT NOT NULL,
   service TEXT NOT NULL, function TEXT NOT NULL, qualifier TEXT NOT NULL,
   state INTEGER NOT NULL, due REAL NOT NULL, enqueued REAL NOT NULL, ended REAL NOT NULL,
   status TEXT NOT NULL, event BLOB NOT NULL, payload BLOB NOT NULL
@@ -44,13 +48,19 @@ CREATE INDEX kept ON events (number) WHERE state = 3;
 """
 _WAITING, _DELAYED, _PAST, _KEPT = range(4)
 _COLUMNS = "number, event, payload"
-_INSERT = "INSERT INTO events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ROW = f"({', '.join('?' * 13)})"
+_CHUNKS = (64, 8, 1)
+"""Rows of one statement."""
 _UPDATE = "UPDATE events SET state = ?, due = ?, ended = ?, status = ?, event = ? WHERE number = ?"
 
 
 class _Job(NamedTuple):
-    run: Callable[[sqlite3.Connection], None]
+    """Part of a commit: a write that is of no other kind, events that are new, and some that are to be forgotten."""
+
     done: asyncio.Future[None]
+    run: Callable[[sqlite3.Connection], None] | None = None
+    new: Sequence[Event] = ()
+    forgotten: Sequence[Event] = ()
 
 
 class SqliteQueue:
@@ -71,6 +81,9 @@ class SqliteQueue:
             raise InvalidArgument(message=_damaged(path, str(error))) from error
         if state != "ok":
             raise InvalidArgument(message=_damaged(path, state))
+        (last,) = self._read_connection.execute("SELECT max(number) FROM events").fetchone()
+        self._numbers = itertools.count(max(last or 0, time.time_ns() // 1000))
+        """Larger than any that was ever given: by the clock, or by what is kept."""
         path.chmod(0o600)
 
     def _open(self) -> sqlite3.Connection:
@@ -85,24 +98,22 @@ class SqliteQueue:
             connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_SCHEMA}; COMMIT;")
         return connection
 
-    async def put(self, events: Sequence[Event]) -> None:
+    def put(self, events: Sequence[Event]) -> asyncio.Future[None]:
         """See Queue."""
-        await self._write(lambda connection: _insert(connection, events))
+        for event in events:
+            event.number = next(self._numbers)
+        return self._write(new=events)
 
     async def settle(self, events: Sequence[Event], also: Sequence[Event] = (), *, forget: bool = False) -> None:
         """See Queue."""
-
-        def run(connection: sqlite3.Connection) -> None:
-            for event in events:
-                if forget and event.status.is_final:
-                    connection.execute("DELETE FROM events WHERE number = ?", (event.number,))
-                else:
-                    state = _state(event)
-                    values = (state, event.due, event.ended, event.status.value, _packed(event), event.number)
-                    connection.execute(_UPDATE, values)
-            _insert(connection, also)
-
-        await self._write(run)
+        if not events and not also:
+            return
+        for event in also:
+            event.number = next(self._numbers)
+        forgotten = [event for event in events if forget and event.status.is_final]
+        kept = [event for event in events if not (forget and event.status.is_final)]
+        run = partial(_update, kept, also) if kept else None
+        await self._write(run, new=() if kept else also, forgotten=forgotten)
         for event in events:
             self._taken[event.lane].discard(event.number)
 
@@ -117,6 +128,10 @@ class SqliteQueue:
         fresh = [row for row in rows if row[0] not in taken][:limit]
         taken.update(row[0] for row in fresh)
         return [_event(*row) for row in fresh]
+
+    def claim(self, event: Event) -> None:
+        """See Queue."""
+        self._taken[event.lane].add(event.number)
 
     async def lanes(self) -> list[Target]:
         """See Queue."""
@@ -200,13 +215,18 @@ class SqliteQueue:
         except sqlite3.Error as error:
             raise Unavailable(message=f"the queue can not be read: {error}") from error
 
-    async def _write(self, run: Callable[[sqlite3.Connection], None]) -> None:
+    def _write(
+        self,
+        run: Callable[[sqlite3.Connection], None] | None = None,
+        new: Sequence[Event] = (),
+        forgotten: Sequence[Event] = (),
+    ) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
-        job = _Job(run, loop.create_future())
+        job = _Job(loop.create_future(), run, new, forgotten)
         self._jobs.append(job)
         if self._flushing is None:
             self._flushing = loop.create_task(self._flush())
-        await job.done
+        return job.done
 
     async def _flush(self) -> None:
         """Commit what has gathered, until nothing has."""
@@ -217,6 +237,9 @@ class SqliteQueue:
                 outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, jobs)
             except sqlite3.Error as error:
                 outcomes = [Unavailable(message=f"the queue can not be written: {error}")] * len(jobs)
+            except Exception:
+                _log.exception("a commit of the queue has failed")
+                outcomes = [Internal(detail="see the server's log")] * len(jobs)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 if job.done.cancelled():
                     continue
@@ -230,7 +253,7 @@ class SqliteQueue:
         connection = self._write_connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            outcomes = [_attempt(connection, job) for job in jobs]
+            outcomes = _all(connection, jobs) or [_attempt(connection, job) for job in jobs]
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -244,11 +267,31 @@ def _awaken(now: float, connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE events SET state = 0 WHERE state = 1 AND due <= ?", (now,))
 
 
+def _all(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[PyfcError | None] | None:
+    """All jobs of a commit together; None if one of them can not be, and nothing was done."""
+    connection.execute("SAVEPOINT all_jobs")
+    try:
+        _insert(connection, [event for job in jobs for event in job.new])
+        _delete(connection, [event.number for job in jobs for event in job.forgotten])
+        for job in jobs:
+            if job.run is not None:
+                job.run(connection)
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO all_jobs")
+        connection.execute("RELEASE all_jobs")
+        return None
+    connection.execute("RELEASE all_jobs")
+    return [None] * len(jobs)
+
+
 def _attempt(connection: sqlite3.Connection, job: _Job) -> PyfcError | None:
     """One job of a commit: its failure is its own."""
     connection.execute("SAVEPOINT job")
     try:
-        job.run(connection)
+        _insert(connection, job.new)
+        _delete(connection, [event.number for event in job.forgotten])
+        if job.run is not None:
+            job.run(connection)
     except sqlite3.IntegrityError:
         connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
@@ -257,12 +300,37 @@ def _attempt(connection: sqlite3.Connection, job: _Job) -> PyfcError | None:
     return None
 
 
-def _insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+def _update(events: Sequence[Event], also: Sequence[Event], connection: sqlite3.Connection) -> None:
+    """Write what has become of events, and new ones."""
     for event in events:
-        lane = event.lane
-        values = (event.id, event.request_id, *lane, _state(event), event.due, event.enqueued, event.ended)
-        cursor = connection.execute(_INSERT, (*values, event.status.value, _packed(event), event.payload))
-        event.number = cursor.lastrowid or 0
+        values = (_state(event), event.due, event.ended, event.status.value, _packed(event), event.number)
+        connection.execute(_UPDATE, values)
+    _insert(connection, also)
+
+
+def _insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
+    for part in _parts(events):
+        values: list[Any] = []
+        for event in part:
+            values += (event.number, event.id, event.request_id, *event.lane, _state(event), event.due, event.enqueued)
+            values += (event.ended, event.status.value, _packed(event), event.payload)
+        rows = ", ".join([_ROW] * len(part))
+        connection.execute(f"INSERT INTO events VALUES {rows}", values)  # noqa: S608  question marks
+
+
+def _delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
+    for part in _parts(numbers):
+        marks = ", ".join("?" * len(part))
+        connection.execute(f"DELETE FROM events WHERE number IN ({marks})", part)  # noqa: S608  question marks
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Pieces of a few sizes, so that there are few statements to be kept prepared."""
+    at = 0
+    while at < len(items):
+        size = next(size for size in _CHUNKS if size <= len(items) - at)
+        yield items[at : at + size]
+        at += size
 
 
 def _state(event: Event) -> int:

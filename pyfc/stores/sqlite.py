@@ -10,16 +10,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from pyfc.errors import Conflict, InvalidArgument, PyfcError, Unavailable
+from pyfc.errors import Conflict, Internal, InvalidArgument, PyfcError, Unavailable
 from pyfc.stores.interface import NOTHING, Change, Entry
 from pyfc.stores.watching import Watches
 
+_log = logging.getLogger(__name__)
 _SCHEMA = 1
 _TABLES = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
@@ -107,6 +109,9 @@ class SqliteStore:
                 outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, jobs)
             except sqlite3.Error as error:
                 outcomes = [Unavailable(message=f"the store can not be written: {error}")] * len(jobs)
+            except Exception:
+                _log.exception("a commit of the store has failed")
+                outcomes = [Internal(detail="see the server's log")] * len(jobs)
             for job, outcome in zip(jobs, outcomes, strict=True):
                 if isinstance(outcome, PyfcError):
                     if not job.done.cancelled():

@@ -2,16 +2,19 @@
 
     python benchmarks/asynchronous.py [--seconds N]
 
-1. enqueue: 202 answers a second at 64 connections, beside synchronous calls of the same function in the same server.
-2. through: events a second from the first promise to the last end, of a function that does nothing.
+1. enqueue: 202 answers a second at 64 connections (of calls that run later), beside synchronous calls of the same
+   function in the same server.
+2. both: the same while the events run, and events a second from the first promise to the last end.
 3. start: milliseconds from the promise to the function's first line when nothing else happens.
-4. peers: huey with SQLite and fsync, one producer and one worker process; NATS JetStream with a file and
+4. backlog: a server starts with so many events in its queue: seconds to its first answer, its memory, events a second.
+5. peers: huey with SQLite and fsync, one producer and one worker process; NATS JetStream with a file and
    `sync_interval: always` (if nats-server is on PATH), 64 publishers and a consumer that acknowledges.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import statistics
 import subprocess
 import sys
@@ -28,6 +31,9 @@ from servers import Server, free_port
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
+from pyfc.model.asynchronous import Event
+from pyfc.model.names import Target
+from pyfc.queues.sqlite import SqliteQueue
 
 _CODE = """
 import os, time
@@ -140,10 +146,47 @@ def nats(folder: Path, count: int) -> tuple[float, float]:
     return put, run
 
 
+def backlog(scratch: Path, folder: Path, count: int) -> None:
+    """A start with a full queue."""
+    data = scratch / "full"
+    data.mkdir()
+
+    async def fill() -> None:
+        queue = SqliteQueue(data / "queue.sqlite")
+        target = Target("default", "index")
+        for base in range(0, count, 10_000):
+            now = time.time()
+            await queue.put(
+                [
+                    Event(id=f"b{number}", request_id=f"b{number}", target=target, payload=b"x", enqueued=now)
+                    for number in range(base, min(base + 10_000, count))
+                ]
+            )
+        await queue.close()
+
+    asyncio.run(fill())
+    server = start(folder, data)
+    try:
+        memory = psutil.Process(server.process.pid).memory_info().rss / 1e6
+        client = Client(f"http://127.0.0.1:{server.port}", key=Keys(data).all()[0])
+        before, began = client.api("GET", "/pyfc/events")["depth"]["waiting"], time.monotonic()
+        time.sleep(5)
+        ran = before - client.api("GET", "/pyfc/events")["depth"]["waiting"]
+        rate_ = ran / (time.monotonic() - began)
+        later = psutil.Process(server.process.pid).memory_info().rss / 1e6
+        print(
+            f"backlog {count:,} events: first answer after {server.ready_seconds:.2f} s, memory {memory:.0f} MB, "
+            f"{later:.0f} MB five seconds later, {rate_:.0f} events/s"
+        )
+    finally:
+        server.stop()
+
+
 def main() -> None:
     """See module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--backlog", type=int, default=1_000_000)
     options = parser.parse_args()
     print(report.machine(), "| load:", load.name())
     with tempfile.TemporaryDirectory(prefix="pyfc-bench-") as scratch:
@@ -161,12 +204,13 @@ def main() -> None:
             later = {"X-Fc-Invocation-Type": "Async"}
             rate(server.port, 1.0, {})
             sync, _ = rate(server.port, options.seconds, {})
+            promised, _ = rate(server.port, options.seconds, {**later, "X-Fc-Async-Delay": "3600"})
             began = time.monotonic()
-            promised, count = rate(server.port, options.seconds, later)
+            both, count = rate(server.port, options.seconds, later)
             empty(client)
             through = count / (time.monotonic() - began)
             print(f"enqueue {promised:8.0f}/s, synchronous {sync:8.0f}/s: {promised / sync:.2f} x")
-            print(f"through {through:8.0f}/s ({count} events)")
+            print(f"both    {both:8.0f}/s promised while they run, {through:8.0f}/s from first promise to last end")
             for number in range(200):
                 client.invoke_later("default", "when", str(time.time_ns()).encode())
                 time.sleep(0.01 if number else 0.5)
@@ -175,6 +219,7 @@ def main() -> None:
             print(f"start   p50 {statistics.median(waits):.2f} ms, p99 {statistics.quantiles(waits, n=100)[98]:.2f} ms")
         finally:
             server.stop()
+        backlog(Path(scratch), folder, options.backlog)
         try:
             put, run = huey(Path(scratch), 2000)
             print(f"huey    put {2000 / put:8.0f}/s, run {2000 / run:8.0f}/s (SQLite, fsync; one producer, one worker)")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -258,7 +259,7 @@ class Bundles:
                 _remove(new)
             else:
                 _protect(new)
-                os.rename(new, place / digest)
+                _put_in_place(new, place / digest)
         except BaseException:
             _remove(new)
             raise
@@ -355,6 +356,16 @@ def _protect(folder: Path) -> None:
             if not os.path.islink(path):
                 os.chmod(path, os.stat(path).st_mode & 0o555)
         os.chmod(root, 0o555)  # noqa: S103  read-only, for whatever user the worker runs as
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Give a finished folder its name, unless another thread has just done so with the same contents."""
+    try:
+        os.rename(new, target)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+        _remove(new)
 
 
 def _copy_over(source: str, target: str) -> None:

@@ -15,6 +15,7 @@ from fastcrc import crc64
 
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.errors import InvalidArgument
+from pyfc.host import bundle
 from pyfc.host.bundle import Bundles
 from pyfc.model.function import Code
 
@@ -221,3 +222,14 @@ def test_a_data_folder_inside_the_served_folder_is_not_code(tmp_path: Path) -> N
     code = put(bundles, tmp_path)
 
     assert [path.name for path in bundles.artefact(code).folder.iterdir()] == ["index.py"]
+
+
+def test_of_two_who_finish_the_same_folder_the_second_gives_way(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.py").write_text("x = 1")
+
+    for name in ("first", "second"):
+        bundle._put_in_place(tmp_path / name, tmp_path / "digest")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["digest"]

@@ -191,13 +191,12 @@ def _document(body: bytes) -> Document:
     if not body.strip():
         return {}
     try:
-        value = json.loads(body)
+        value = canonical(json.loads(body))
     except (ValueError, RecursionError) as error:
-        raise InvalidArgument(message=f"the body is no JSON: {error}") from None
+        raise InvalidArgument(message=f"the body is no JSON, or nested too deeply: {error}") from None
     if not isinstance(value, dict):
         raise InvalidArgument(message="the body must be a JSON object")
-    document: Document = canonical(value)
-    return document
+    return value
 
 
 def _response(answer: Answer, number: str) -> Response:

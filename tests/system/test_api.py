@@ -94,6 +94,15 @@ def test_a_body_may_come_in_chunks_and_be_called_octets(shared: Server) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"vpcConfig": ' + b"[" * 100_000, b'{"vpcConfig": ' + b"[" * 900 + b"]" * 900 + b"}"]
+)
+def test_a_body_that_is_no_object_is_the_clients_mistake(shared: Server, body: bytes) -> None:
+    headers = shared.signed_headers("POST", f"{API}/services", {})
+
+    assert code_of(shared.request("POST", f"{API}/services", body, headers)) == (400, "InvalidArgument")
+
+
 def test_a_change_needs_the_state_it_was_made_for(shared: Server) -> None:
     make(shared, "tagged", "f")
     path = f"{API}/services/tagged/functions/f"

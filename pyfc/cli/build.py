@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from pyfc.build.builder import Builder, Built, cache_folder
 from pyfc.build.lean import parts
+from pyfc.cli.shared import progress
 from pyfc.dev.table import table
 from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
@@ -31,15 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """See module."""
     project = load(options.dir)
-    builder = Builder(cache_folder(), _progress())
+    builder = Builder(cache_folder(), progress())
     asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
     return 0
-
-
-def _progress() -> Callable[[str, str], None]:
-    if not sys.stderr.isatty():
-        return lambda *_: None
-    return lambda source, line: print(f"\r\x1b[2K{source}: {line}"[:120], end="", file=sys.stderr, flush=True)
 
 
 async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> None:

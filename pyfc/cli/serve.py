@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.auth.keys import Key
+from pyfc.cli.shared import end_progress, progress
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
 from pyfc.dev.reload import Reloader
@@ -68,8 +69,9 @@ async def _serve(root: Path, settings: Settings) -> None:
     async with App(settings, data_folder_of(root, settings)) as app:
         _catch_signals(app)
         project = load_project(root, reads_variables=settings.reload)
-        app.on_progress = _progress(settings)
+        app.on_progress = progress(shown=not settings.json)
         report = await app.deploy(project)
+        end_progress()
         app.bind()
         _announce(app, project, report)
         console = Console(as_json=settings.json)
@@ -113,13 +115,6 @@ def _catch_signals(app: App) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, caught)
-
-
-def _progress(settings: Settings) -> Callable[[str, str], None]:
-    """Shows on a terminal what is being installed, a line over the other."""
-    if settings.json or not sys.stderr.isatty():
-        return lambda *_: None
-    return lambda source, line: print(f"\r\x1b[2K{source}: {line}"[:120], end="\r\x1b[2K", file=sys.stderr, flush=True)
 
 
 def _announce(app: App, project: Project, report: Report) -> None:

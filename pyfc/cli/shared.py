@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from pyfc.client import Client
@@ -21,6 +22,19 @@ def add_endpoint(parser: argparse.ArgumentParser, *, as_json: bool = False) -> N
 def client_of(options: argparse.Namespace) -> Client:
     """The client of a command."""
     return Client(options.endpoint, timeout=600.0)
+
+
+def progress(*, shown: bool = True) -> Callable[[str, str], None]:
+    """Shows on a terminal what is being installed, a line over the other."""
+    if not shown or not sys.stderr.isatty():
+        return lambda *_: None
+    return lambda source, line: print(f"\r\x1b[2K{source}: {line}"[:120], end="", file=sys.stderr, flush=True)
+
+
+def end_progress() -> None:
+    """What was shown of it is of no interest any more."""
+    if sys.stderr.isatty():
+        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
 
 
 def pair(text: str) -> tuple[str, str]:

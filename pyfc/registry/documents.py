@@ -28,7 +28,6 @@ from pyfc.registry.vocabulary import FUNCTION_EXTRAS, SERVICE_EXTRAS
 Document = dict[str, Any]
 R = TypeVar("R")
 _NOWHERE = Path("/")
-SERVED_TRIGGERS = ("http",)
 _TRIGGERS = (
     "http", "https", "oss", "log", "timer", "mns_topic", "cdn_events", "tablestore", "rds", "datahub", "eventbridge",
 )  # fmt: skip

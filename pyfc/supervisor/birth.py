@@ -81,7 +81,9 @@ def birth(
             environment=init.environment,
             confine=confine,
             size=function.limits,
-            needs_start=not network or any(name in function.environment_variables for name in runtime.early),
+            needs_start=not network
+            or function.opt is not None
+            or any(name in function.environment_variables for name in runtime.early),
         ),
         template=_template(function, artefact, init, confine, settings) if bears else None,
     )

@@ -161,7 +161,7 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         shared = Shared(settings, invocations)
-        self._server = GatewayServer(application(self._build_api(registry), guard, recent), shared)
+        self._server = GatewayServer(application(self._build_api(registry), guard, recent, self.sandbox), shared)
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyfc.auth.keys import Keys
 from pyfc.auth.signature import Signed, verify
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_HEAD = 64 * 1024
 TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"
+_SHELL_END = b"/exec"
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 
@@ -39,6 +40,13 @@ def is_asynchronous(value: bytes) -> bool:
     if value not in {b"Sync", b"Async", b""}:
         raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
     return value == b"Async"
+
+
+def is_shell(request: Request, turn: Any) -> bool:
+    """Whether a request is a WebSocket that the application takes. `turn`: what was answered before it, if it was."""
+    is_free = turn is None or turn.response_complete
+    path = request.url.partition(b"?")[0]
+    return is_free and path.endswith(_SHELL_END) and request.parser.should_upgrade() and request._should_upgrade()
 
 
 def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:

@@ -24,7 +24,7 @@ class GatewayServer(Server):
         config = Config(
             app,
             http=cast("type[asyncio.Protocol]", partial(Protocol, shared)),  # uvicorn only calls it
-            ws="none",
+            ws="websockets-sansio",
             lifespan="off",
             log_config=None,
             access_log=False,

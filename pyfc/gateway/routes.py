@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pyfc import __version__
@@ -28,6 +28,8 @@ from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
 from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
+from pyfc.gateway.shell import Shells
+from pyfc.host.sandbox import Sandbox
 from pyfc.model.names import LATEST, Target, request_id
 from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent
@@ -51,7 +53,7 @@ _LINES = 100
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(api: Api, guard: Guard, recent: Recent) -> ASGIApp:
+def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls."""
     own = _Own(api, recent)
 
@@ -73,8 +75,12 @@ def application(api: Api, guard: Guard, recent: Recent) -> ASGIApp:
         Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
         Route("/pyfc/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
     ]
+    shells = Shells(api, sandbox)
     for prefix, endpoints in APIS.items():
         found += routes(api, prefix, endpoints)
+        service = "" if prefix == "/2023-03-30" else "/services/{service}"
+        path = f"{prefix}{service}/functions/{{function}}/instances/{{instance}}/exec"
+        found.append(WebSocketRoute(path, shells.serve))
     found.append(Route("/{path:path}", own.unknown, methods=_METHODS))
     handlers: dict[Any, Any] = {PyfcError: failed, 405: own.unknown, Exception: failed}
     app = Starlette(routes=found, exception_handlers=handlers)
@@ -228,12 +234,15 @@ class _Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         try:
-            if scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
+            if scope["type"] == "http" and scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
                 await (await self._upload(Request(scope, receive)))(scope, receive, send)
                 return
             self._guard.check(headers)
         except PyfcError as error:
-            await error_response(error, request_id())(scope, receive, send)
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": str(error)[:100]})
+            else:
+                await error_response(error, request_id())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 

@@ -27,7 +27,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
-from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, problem_of, refusal
+from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, is_shell, problem_of, refusal
 from pyfc.gateway.exchange import Head
 from pyfc.gateway.shared import HEAD_END, MOST_NEW, Shared, remember
 from pyfc.gateway.streams import Outgoing, Tunnel, declared_stream, pass_on, upgrade
@@ -182,8 +182,7 @@ class Protocol(HttpToolsProtocol):
         _, method, path, self.url, self.headers, fields, sent = head
         self.busy, self.new_heads = True, 0
         exchange = self.cycle = self._turn = Exchange(self, method, path, fields, keep_alive=True)
-        exchange.complete = True
-        exchange.sent = sent
+        exchange.complete, exchange.sent = True, sent
         exchange.body = data[data.find(HEAD_END) + 4 :]
         self.shared.invocations.handle(exchange)
 
@@ -191,7 +190,9 @@ class Protocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgraded:
-            if not isinstance(self.cycle, Exchange) or len(data) > upgraded.args[0]:
+            if is_shell(self, self._turn):
+                self.handle_websocket_upgrade()
+            elif not isinstance(self.cycle, Exchange) or len(data) > upgraded.args[0]:
                 self._refuse(InvalidArgument(message="this connection can not be upgraded"))
         except httptools.HttpParserCallbackError as error:
             _log.error("a request could not be taken", exc_info=error.__context__ or error)
@@ -230,8 +231,7 @@ class Protocol(HttpToolsProtocol):
         elif (sites := self.shared.invocations.sites).known.get(host := fields.get(b"host", b"")) is not False and (
             sites.is_one(host)
         ):
-            sent = self.url
-            path, self.url, error = sites.resolve(self.parser.get_method(), self.url, fields)
+            sent, (path, self.url, error) = self.url, sites.resolve(self.parser.get_method(), self.url, fields)
             self._begin(path, fields)
             self.cycle.sent, self.cycle.problem = sent, error
         elif self.url.startswith(_HOT):

@@ -174,7 +174,9 @@ def landlock(read: list[str], write: list[str]) -> None:
     attributes = struct.pack("=QQQ", files, 0, scopes)[: 24 if scopes else 8]
     rules = syscall("landlock", _LANDLOCK_CREATE, attributes, len(attributes), 0)
     try:
-        for path, access in [(path, READ) for path in read] + [(path, READ | WRITE | _REFER) for path in write]:
+        for path, access in [(path, READ) for path in read] + [
+            (path, READ | WRITE | _REFER | _TRUNCATE) for path in write
+        ]:
             _landlock_rule(rules, path, access & files)
         syscall("landlock", _LANDLOCK_RESTRICT, rules, 0)
     finally:

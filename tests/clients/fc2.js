@@ -19,6 +19,27 @@ async function failure(promise) {
   throw new Error('it has not failed');
 }
 
+/** What a shell in an instance answers. */
+function shell(instance) {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const hooks = {
+      onStdout: (chunk) => {
+        text += chunk;
+        if (text.includes('end\r\n')) {
+          opened.then((each) => each.close());
+          resolve(text);
+        }
+      },
+      onError: reject,
+    };
+    const opened = client.instanceExec('jsvc', 'fn', '', instance, { command: '/bin/sh' }, hooks);
+    opened.then((each) => each.websocket.on('open', () => {
+      each.sendMessage(Buffer.from("\0echo $FC_FUNCTION_NAME e''nd\n"));
+    }));
+  });
+}
+
 async function main() {
   await client.createService('jsvc', { description: 'd' });
   assert.deepStrictEqual(await failure(client.createService('jsvc')), ['FCServiceAlreadyExistsError', 'ServiceAlreadyExists']);
@@ -31,6 +52,8 @@ async function main() {
   const answer = await client.invokeFunction('jsvc', 'fn', Buffer.from('ada'), { 'x-fc-log-type': 'Tail' });
   assert.strictEqual(answer.data, 'hello ada');
   assert(Buffer.from(answer.headers['x-fc-log-result'], 'base64').toString().includes('FC Invoke Start'));
+  const { data } = await client.get('/services/jsvc/functions/fn/instances');
+  assert((await shell(data.instances[0].instanceId)).includes('fn'));
   await client.updateFunction('jsvc', 'fn', { timeout: 20, code });
   assert.strictEqual((await client.getFunction('jsvc', 'fn')).data.timeout, 20);
   const listed = await client.listFunctions('jsvc', { limit: 1 });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -15,11 +16,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from pyfc.auth.keys import Keys
-from support import Response, Server, wait_until
+from support import MODES, Response, Server, impossible, server_in_mode, wait_until
 
 API = "/2016-08-15"
 NEWER = "/2023-03-30"
@@ -500,3 +504,63 @@ def test_https_is_served_with_a_certificate(serve: Callable[..., Server], tmp_pa
     assert (answer.status, answer.read()) == (200, b"x")
     assert server.endpoint.startswith("https://")
     connection.close()
+
+
+def spoken(socket: Any, until: bytes) -> bytes:
+    """What a shell says until something is among it."""
+    said = b""
+    while until not in said:
+        message = socket.recv(timeout=20)
+        assert isinstance(message, bytes)
+        assert message[:1] in {b"\x01", b"\x02"}, message
+        said += message[1:]
+    return said
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_shell_runs_in_the_cage_of_an_instance(mode: str, tmp_path: Path) -> None:
+    if reason := impossible(mode):
+        pytest.skip(reason)
+    text = "def handler(event, context):\n    open('/tmp/mine', 'w').close()\n    return 'ok'\n"
+    text = text.replace("/tmp/mine", "mine") if mode == "plain" else text
+    text = "import os\n" + text.replace("open('mine'", "open(os.environ['TMPDIR'] + '/mine'")
+    server = server_in_mode(mode, tmp_path, {"one.py": text, "other.py": ECHO})
+    try:
+        assert server.invoke("default/one").body == b"ok"
+        path = f"{API}/services/default/functions/one/instances"
+        [instance] = server.manage("GET", path).json["instances"]
+        place = f"{path}/{instance['instanceId']}/exec"
+        url = f"ws://127.0.0.1:{server.port}{place}"
+
+        def open_shell(query: str) -> Any:
+            headers = server.signed_headers("GET", place, {})
+            return connect(f"{url}?{query}", additional_headers=headers, open_timeout=20)
+
+        with open_shell("command=/bin/sh") as socket:
+            socket.send(b"\x00echo $FC_FUNCTION_NAME; id -u; ls $TMPDIR /tmp; ls /code; cat /etc/shadow; echo e''nd\n")
+            said = spoken(socket, b"end\r\n").decode()
+            assert "one\r\n" in said
+            assert "mine" in said
+            assert "one.py" in said or mode == "plain"
+            assert "root:" not in said.replace("root:x", "")
+            if mode != "plain":
+                socket.send(b"\x00cat /proc/1/comm; ls /proc | grep -c '^[0-9]'; kill -9 $$\n")
+            else:
+                socket.send(b"\x00exit\n")
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    socket.recv(timeout=20)
+        with open_shell(
+            urlencode({"command": "/bin/sh -c 'echo out; echo err >&2'", "tty": "false", "stderr": "true"})
+        ) as socket:
+            messages = sorted([socket.recv(timeout=20), socket.recv(timeout=20)])
+            assert messages == [b"\x01out\n", b"\x02err\n"]
+        again = server.invoke("default/one")
+        assert again.body == b"ok", again.body
+        with connect(url, open_timeout=20) as socket:
+            assert b"Authorization" in socket.recv(timeout=20)
+        wrong = server.signed_headers("GET", place.replace(instance["instanceId"], "c-no"), {})
+        with connect(url.replace(instance["instanceId"], "c-no"), additional_headers=wrong) as socket:
+            assert b"no running instance" in socket.recv(timeout=20)
+    finally:
+        assert server.stop()[0] == 0

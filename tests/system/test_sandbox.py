@@ -460,3 +460,23 @@ def test_what_a_function_has_locked_away_in_its_folder_does_not_stop_the_next_se
         assert again.invoke("default/hides").body == b"null"
         assert again.stop()[0] == 0
         assert not (server.data_dir / "tmp").exists()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_function_may_write_over_a_file_of_its_own(mode: str, tmp_path: Path) -> None:
+    if reason := impossible(mode):
+        pytest.skip(reason)
+    text = """
+import os
+
+def handler(event, context):
+    name = os.path.join(os.environ.get("TMPDIR", "/tmp"), "mine")
+    with open(name, "w") as file:
+        file.write("x" * int(event))
+    return os.stat(name).st_size
+"""
+    server = server_in_mode(mode, tmp_path, {"one.py": text})
+    try:
+        assert [server.invoke("default/one", size).body for size in (b"9", b"3")] == [b"9", b"3"]
+    finally:
+        assert server.stop()[0] == 0

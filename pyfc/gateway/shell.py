@@ -48,13 +48,15 @@ class Shells:
             command = shlex.split(socket.query_params.get("command", "/bin/bash"))
             if not command:
                 raise InvalidArgument(message="command is empty")
+            idle = float(socket.query_params.get("idleTimeout", _IDLE))
         except (PyfcError, ValueError) as error:
-            await socket.accept()
-            await socket.send_bytes(_ERROR + str(error).encode())
-            await socket.close(_REFUSED, str(error)[:100])
+            with contextlib.suppress(WebSocketDisconnect):
+                await socket.accept()
+                await socket.send_bytes(_ERROR + str(error).encode())
+                await socket.close(_REFUSED, str(error)[:100])
             return
         await socket.accept()
-        await _Session(socket, self._sandbox, instance, pool).run(command)
+        await _Session(socket, self._sandbox, instance, pool).run(command, idle)
 
     def _authenticate(self, socket: WebSocket) -> None:
         if self._api.settings.auth == "off":
@@ -88,10 +90,9 @@ class _Session:
         self._moved = asyncio.Event()
         """Something was said by either side."""
 
-    async def run(self, command: list[str]) -> None:
-        """Run it until it ends, the client leaves, or nobody has said anything for `idleTimeout` seconds."""
-        query = self._socket.query_params
-        has_tty = query.get("tty", "true").lower() == "true"
+    async def run(self, command: list[str], idle: float) -> None:
+        """Run it until it ends, the client leaves, or nobody has said anything for so many seconds."""
+        has_tty = self._socket.query_params.get("tty", "true").lower() == "true"
         ours, theirs = _terminal() if has_tty else _pipes()
         spec_read, spec_write = os.pipe()
         script = str(Path(host.__file__).parent / "shell.py")
@@ -107,7 +108,7 @@ class _Session:
         self._input = ours[0]
         try:
             self._admit(process.pid, spec_write, command, has_tty=has_tty)
-            await self._talk(process, ours, float(query.get("idleTimeout", _IDLE)))
+            await self._talk(process, ours, idle)
         finally:
             if process.returncode is None:
                 process.kill()
@@ -153,7 +154,7 @@ class _Session:
         for task in (*tasks, *tellers):
             task.cancel()
         await asyncio.gather(*tasks, *tellers, return_exceptions=True)
-        with contextlib.suppress(RuntimeError):  # the client has left
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # the client has left
             await self._socket.close(1000)
 
     async def _hear(self) -> None:

@@ -1,7 +1,8 @@
-"""The power is cut: what was promised is on the disk, whatever the file system had not written yet.
+"""Disks that lose power or stall, and files that somebody else has locked.
 
-A file system lives in an image, and that image in a file system that is frozen (as for a snapshot) while it is copied:
-the inner one does not notice, so a copy is what the disk held at one moment, in the middle of writes and commits.
+A file system lives in an image, and that image in a file system that can be frozen (as for a snapshot). The inner one
+does not notice: its disk writes nothing for a while. Copied meanwhile, the image is what the disk held at one moment,
+in the middle of writes and commits.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -22,7 +25,7 @@ import pytest
 from pyfc.model.names import Target
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.stores.sqlite import SqliteStore
-from support import wait_until
+from support import Server, wait_until
 
 CUTS = 8
 START = """
@@ -65,6 +68,15 @@ def _mounted(image: Path, place: Path) -> Iterator[Path]:
         yield place
     finally:
         _run("umount", place)
+
+
+@contextlib.contextmanager
+def _frozen(place: Path) -> Iterator[None]:
+    _run("fsfreeze", "-f", place)
+    try:
+        yield
+    finally:
+        _run("fsfreeze", "-u", place)
 
 
 def _formatted(image: Path, size: int) -> Path:
@@ -119,15 +131,54 @@ def test_whenever_the_power_is_cut_what_was_promised_is_there(outer: Path, tmp_p
             for number in range(CUTS):
                 wait_until(lambda enough=200 * (number + 1): len(promised) >= enough, "promises")
                 known = set(promised)
-                _run("fsfreeze", "-f", outer)
-                try:
-                    copy = Path(shutil.copy(image, tmp_path / f"cut{number}.img"))
-                finally:
-                    _run("fsfreeze", "-u", outer)
-                cuts.append((copy, known))
+                with _frozen(outer):
+                    cuts.append((Path(shutil.copy(image, tmp_path / f"cut{number}.img")), known))
             writer.kill()
             reader.join()
 
     for copy, known in cuts:
         with _mounted(copy, copy.with_suffix("")) as disk:
             assert known <= asyncio.run(_kept(kind, disk / "file.sqlite"))
+
+
+OK = {"ok.py": "def handler(event, context):\n    return 'ok'\n"}
+
+
+def _later(server: Server) -> int:
+    return server.invoke("default/ok", b"x", X_Fc_Invocation_Type="Async").status
+
+
+def test_a_disk_that_stalls_delays_promises_and_no_call_that_is_waited_for(outer: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "ok.py").write_text(OK["ok.py"])
+    image = _formatted(outer / "disk.img", 24 << 20)
+    with _mounted(image, tmp_path / "disk") as disk, ThreadPoolExecutor(16) as clients:
+        server = Server(folder, disk / "data")
+        try:
+            assert server.invoke("default/ok").body == b"ok"
+            with _frozen(outer):
+                promises = [clients.submit(_later, server) for _ in range(64)]
+                answers = [server.invoke("default/ok").body for _ in range(200)]
+                assert not any(promise.done() for promise in promises)
+            assert answers == [b"ok"] * 200
+            assert [promise.result() for promise in promises] == [202] * 64
+        finally:
+            assert server.stop()[0] == 0
+
+
+def test_a_queue_that_somebody_else_has_locked_is_waited_for_and_then_refused(serve: Callable[..., Server]) -> None:
+    server = serve(OK)
+    assert _later(server) == 202
+    with sqlite3.connect(server.data_dir / "queue.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with ThreadPoolExecutor(1) as client:
+            promise = client.submit(server.invoke, "default/ok", b"x", X_Fc_Invocation_Type="Async")
+            while not promise.done():
+                assert server.invoke("default/ok").body == b"ok"
+        refused = promise.result()
+        assert (refused.status, refused.json["ErrorCode"]) == (503, "ResourceThrottled")
+        assert "database is locked" in refused.json["ErrorMessage"]
+        other.execute("ROLLBACK")
+    assert _later(server) == 202
+    wait_until(lambda: [each.get("status") for each in server.records].count(202) == 2, "both calls, and no other")

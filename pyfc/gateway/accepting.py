@@ -22,7 +22,6 @@ from pyfc.gateway.places import Place
 from pyfc.gateway.streams import PHRASES
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
 from pyfc.model.invocation import HttpRequest
-from pyfc.model.names import LATEST, Target
 
 if TYPE_CHECKING:
     from pyfc.gateway.exchange import Exchange
@@ -54,15 +53,14 @@ class Accepting:
         if len(exchange.body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
             raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
         fields = exchange.fields
-        asked = _asked(exchange.path, place.target)
         event = Event(
             id=_id(fields) or reply.request_id,
             request_id=reply.request_id,
-            target=asked,
+            target=place.target,
             payload=bytes(exchange.body),
             http=tuple(http) if http is not None else None,
             due=_due(fields),
-            is_stateful=self._dispatcher.policy(asked).is_stateful or bool(_id(fields)),
+            is_stateful=self._dispatcher.policy(place.target).is_stateful or bool(_id(fields)),
         )
         self._dispatcher.submit(event).add_done_callback(partial(self._promised, reply, event))
 
@@ -86,16 +84,6 @@ def _accepted(exchange: Exchange, event: Event) -> None:
     named = "" if event.id == event.request_id else f"X-Fc-Stateful-Async-Invocation-Id: {event.id}\r\n"
     head = f"HTTP/1.1 202 {PHRASES[202]}\r\nContent-Length: 0\r\nX-Fc-Request-Id: {event.request_id}\r\n{named}"
     exchange.respond(head, b"")
-
-
-def _asked(path: bytes, found: Target) -> Target:
-    """The function with the qualifier that was asked for, so that an alias decides when the call is made."""
-    text = path.decode("latin-1")
-    if text.startswith("/2023"):
-        qualifier = text.partition("qualifier=")[2].partition("&")[0]
-    else:
-        qualifier = text.split("/")[3].partition(".")[2]
-    return found._replace(qualifier=qualifier or LATEST)
 
 
 def _id(fields: dict[bytes, bytes]) -> str:

@@ -65,7 +65,7 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
     triggers = [each for each in newest.triggers if each.type == "http" and (each.qualifier or LATEST) == qualifier]
     config = Config.read(triggers[0].config) if triggers else None
-    target = entry.function.target
+    target, version = asked, entry.function.target.qualifier
     if not is_http and config is not None and not config.is_event:
         url = f"/2016-08-15/proxy/{target.service}/{target.function}/"
         raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
@@ -74,7 +74,7 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
         raise NoHttpTrigger(service=target.service, function=target.function, url=url)
     checksum = entry.function.code.checksum if entry.function.code is not None else ""
     fixed = (
-        f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {target.qualifier}\r\n"
+        f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {version}\r\n"
         f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
     )
     return Place(entry, target, fixed, config, is_fixed)

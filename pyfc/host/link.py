@@ -106,6 +106,7 @@ class Link:
         """Gets the frames of the instance's start."""
         self._loop = asyncio.get_running_loop()
         self._mark = init.mark.encode()
+        self._version: str = init.context["service"]["qualifier"]
         self._buffer = b""
         self._long: LongFrame | None = None
         self._backlog = Backlog(worker.outgoing)
@@ -143,7 +144,9 @@ class Link:
         now = _monotonic()
         more = size > frames.MAXIMUM_UNARY
         wall = int((time.time() + timeout) * 1000)
-        header = _pack((more, size, call.request_id, call.kind, call.attempt, wall, call.http, call.trace))
+        fields = (more, size, call.request_id, call.kind, call.attempt, wall, call.http, call.trace)
+        alias = call.target.qualifier
+        header = _pack(fields if alias == self._version else (*fields, alias))
         length = 11 + len(header) + len(body)
         if in_flight and not self.is_concurrent:
             if not self._packets or length > ahead.PACKET:

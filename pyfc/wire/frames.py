@@ -89,6 +89,8 @@ class Invoke(NamedTuple):
     """method, path, request uri, client ip, [[header, value], ...]"""
     trace: tuple[Any, ...] | None
     """Span context, {baggage}."""
+    alias: str = ""
+    """By which the function was called, if by one; else it is not sent."""
 
 
 class Data(NamedTuple):

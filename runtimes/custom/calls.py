@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import server
@@ -14,6 +15,8 @@ import wire
 ENDLESS = 1 << 62
 """The size of a body that goes on until somebody ends it: the client asks for another protocol."""
 _VERSIONS = ("/2016-08-15/proxy/", "/2021-04-06/proxy/")
+_ALIAS = 8
+"""Where an Invoke header has the alias, if it has one."""
 _OCTETS = ("content-type", "application/octet-stream")
 
 
@@ -29,6 +32,13 @@ class Bridge(Protocol):
 
     def done(self, number: int) -> None:
         """The call has been answered."""
+
+
+def own_fixed(bridge: Bridge, header: Sequence[Any]) -> list[tuple[str, str]]:
+    """The fixed headers for the call of an Invoke frame: with the alias by which it was called, if by one."""
+    if len(header) <= _ALIAS:
+        return bridge.fixed
+    return [(name, header[_ALIAS] if name == "x-fc-qualifier" else value) for name, value in bridge.fixed]
 
 
 class Call:
@@ -96,7 +106,7 @@ class Call:
             if base:
                 own.append(("x-fc-base-path", base))
         control = "/invoke" if self._is_event else "/http-invoke"
-        headers = [*sent, *self._bridge.fixed, *own, ("x-fc-control-path", control)]
+        headers = [*sent, *own_fixed(self._bridge, self._header), *own, ("x-fc-control-path", control)]
         lines = "".join(
             "%s: %s\r\n" % (name.title(), value) for name, value in headers
         )  # as FC's proxy, in Go, has them

@@ -65,7 +65,7 @@ class Pull:
         future: asyncio.Future[tuple[str, bytes]] = asyncio.get_running_loop().create_future()
         self.open[request_id] = lambda kind, _, body: future.set_result((kind, body))
         limit = next(value for key, value in self._bridge.fixed if key == "x-fc-initialization-timeout")
-        self.offer(describe(self._bridge, request_id, _TYPES[name], float(limit or 3), 0), b"")
+        self.offer(describe(self._bridge.fixed, request_id, _TYPES[name], float(limit or 3), 0), b"")
         kind, body = await future
         return (calls.described(body), body) if kind == "error" else (None, b"")
 
@@ -87,7 +87,8 @@ class PulledCall:
         if len(self._body) < size:
             return
         self._pull.open[request_id] = self._answered
-        headers = describe(self._bridge, request_id, _HANDLER, deadline / 1000 - time.time(), attempt)
+        fixed = calls.own_fixed(self._bridge, self._header)
+        headers = describe(fixed, request_id, _HANDLER, deadline / 1000 - time.time(), attempt)
         if kind == 1:
             headers.append(("x-fc-http-params", _params(http)))
         if trace is not None:
@@ -147,7 +148,9 @@ class PulledCall:
         self._bridge.done(self._number)
 
 
-def describe(bridge: calls.Bridge, request_id: str, kind: int, left: float, attempt: int) -> list[tuple[str, str]]:
+def describe(
+    fixed: list[tuple[str, str]], request_id: str, kind: int, left: float, attempt: int
+) -> list[tuple[str, str]]:
     """The headers of something to do, with `left` seconds to do it."""
     own = {
         "x-fc-request-id": request_id,
@@ -155,7 +158,7 @@ def describe(bridge: calls.Bridge, request_id: str, kind: int, left: float, atte
         "x-fc-function-deadline": int((time.time() + left) * 1000),
         "x-fc-retry-count": attempt,
     }
-    return [*bridge.fixed, *((name, str(value)) for name, value in own.items())]
+    return [*fixed, *((name, str(value)) for name, value in own.items())]
 
 
 def _params(http: list[Any]) -> str:

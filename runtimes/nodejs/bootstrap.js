@@ -71,9 +71,9 @@ class Worker {
   }
 
   async _run(call, header) {
-    const [, , requestId, kind, attempt, , http, trace] = header;
+    const [, , requestId, kind, attempt, , http, trace, alias] = header;
     if (!this._isConcurrent) Object.assign(output.current, { requestId, number: call.number });
-    const context = this._makeContext(this._fixed, requestId, call.number, attempt, trace);
+    const context = this._makeContext(this._fixed, requestId, call.number, attempt, trace, alias);
     try {
       if (kind === 1) {
         this._serve(call, http, context);

@@ -33,13 +33,15 @@ class Fixed {
 }
 
 // A context of its own for each call: handlers change theirs.
-function make(fixed, requestId, number, attempt, trace) {
+function make(fixed, requestId, number, attempt, trace, alias) {
   const [span, baggages] = trace || ['', {}];
+  const service = { ...fixed.service };
+  if (alias) service.qualifier = alias;
   return {
     requestId,
     credentials: { ...fixed.credentials },
     function: { ...fixed.function },
-    service: { ...fixed.service },
+    service,
     region: fixed.region,
     accountId: fixed.accountId,
     logger: new Logger(requestId, number),

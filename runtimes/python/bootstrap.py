@@ -269,7 +269,8 @@ class _Worker:
             call.stream(None, answer.status, answer.headers, answer.size, answer.pieces, finish, _fault)
 
     def _context(self, header: list[Any]) -> context.FCContext:
-        return context.FCContext(self._fixed, header[2], self._logger, header[4], header[7])
+        alias = header[8] if len(header) > 8 else ""
+        return context.FCContext(self._fixed, header[2], self._logger, header[4], header[7], alias)
 
     def _finisher(self, call: calls.Call) -> Callable[[], bool]:
         return lambda: self._output.finish(call.number)

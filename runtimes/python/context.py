@@ -57,11 +57,11 @@ class FCContext:
         logger: logging.Logger,
         retry_count: int = 0,
         trace: tuple[str, dict[str, str]] | None = None,
+        alias: str = "",
     ) -> None:
         self.request_id = request_id
         self.credentials = fixed.credentials
-        self.function = fixed.function
-        self.service = fixed.service
+        self.function, self.service = fixed.called_by(alias) if alias else (fixed.function, fixed.service)
         self.region = fixed.region
         self.account_id = fixed.account_id
         self.log_project = fixed.service.log_project
@@ -91,6 +91,12 @@ class Fixed:
         self.region = values["region"]
         self.account_id = values["account_id"]
         self.untraced = Tracing(None, {})
+        self._values = values
+
+    def called_by(self, alias: str) -> tuple[FunctionMeta, ServiceMeta]:
+        """Function and service for a call by an alias."""
+        function, service = self._values["function"], self._values["service"]
+        return FunctionMeta({**function, "qualifier": alias}), ServiceMeta({**service, "qualifier": alias})
 
 
 def rehearse() -> None:

@@ -71,7 +71,7 @@ class Worker
 
   def invoke(call, header, first)
     body = body_of(call, header[1], first)
-    context = context_of(header[2], header[4], header[7])
+    context = context_of(header[2], header[4], header[7], header[8])
     header[3].zero? ? answer(call, find(@handler_name).call(body, context)) : serve_http(call, header[6], body, context)
   rescue ScriptError, StandardError, SystemStackError, NoMemoryError => e
     text = document(e)
@@ -158,9 +158,10 @@ class Worker
     @channel.write(Wire::HOOK_DONE, call, [fault(e)], document(e))
   end
 
-  def context_of(request_id, attempt, trace)
+  def context_of(request_id, attempt, trace, qualifier = nil)
+    service = qualifier ? @told['service'].merge('qualifier' => qualifier) : @told['service']
     Context.new(request_id: request_id, credentials: @told['credentials'], function: @told['function'],
-                service: @told['service'], region: @told['region'], account_id: @told['account_id'],
+                service: service, region: @told['region'], account_id: @told['account_id'],
                 retry_count: attempt, tracing: trace)
   end
 

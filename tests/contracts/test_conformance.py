@@ -139,10 +139,20 @@ def test_the_context_tells_of_the_call_and_its_function(kit: Server) -> None:
         "memory": 256,
         "timeout": 20,
         "service": "kit",
+        "qualifier": "LATEST",
         "region": "cn-hangzhou",
         "accountId": "1234567890123456",
         "accessKeyId": ANY,
     }
+
+
+def test_the_context_has_the_alias_by_which_it_was_called(kit: Server) -> None:
+    service = "/2016-08-15/services/kit"
+    version = kit.manage("POST", f"{service}/versions", {}).json["versionId"]
+    assert kit.manage("POST", f"{service}/aliases", {"aliasName": "live", "versionId": version}).status == 200
+
+    answers = [kit.invoke(f"kit.{name}/context").json["qualifier"] for name in ("live", version, "live")]
+    assert answers == ["live", version, "live"], "by one and the same instance"
 
 
 def test_hooks_run_when_an_instance_is_frozen_and_when_it_ends(kit: Server, has: Callable[[str], None]) -> None:

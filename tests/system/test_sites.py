@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.gateway.sites import rewrite
-from support import Response, Server, template
+from support import Response, Server, template, wait_until
 
 API = "/2016-08-15"
 WEB = """
@@ -70,6 +70,13 @@ def test_a_domain_leads_to_the_function_of_its_route_and_rewrites(server: Server
         assert answer.status == 200, answer.body
         assert answer.json["PATH_INFO"] == seen
         assert answer.json["QUERY_STRING"] == path.partition("?")[2]
+
+
+def test_a_request_by_a_domain_may_be_called_later(server: Server) -> None:
+    answer = ask(server, "/api/x", **{"X-Fc-Invocation-Type": "Async"})
+    assert (answer.status, answer.body) == (202, b"")
+    number = answer.headers["X-Fc-Request-Id"]
+    wait_until(lambda: [each for each in server.records if each["requestId"] == number], "the call")
 
 
 def test_the_longest_route_wins_and_what_has_none_is_told(server: Server) -> None:

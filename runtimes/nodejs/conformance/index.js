@@ -50,6 +50,7 @@ exports.context = async (event, context) => ({
   timeout: context.function.timeout,
   service: context.service.name,
   region: context.region,
+  qualifier: context.service.qualifier,
   accountId: context.accountId,
   accessKeyId: context.credentials.accessKeyId,
 });

@@ -61,6 +61,7 @@ def context(event, context):
         "timeout": context.function.timeout,
         "service": context.service.name,
         "region": context.region,
+        "qualifier": context.service.qualifier,
         "accountId": context.account_id,
         "accessKeyId": context.credentials.access_key_id,
     }

@@ -53,7 +53,7 @@ def context(_event, context)
   {
     requestId: context.request_id, function: context.function['name'], handler: context.function['handler'],
     memory: context.function['memory'], timeout: context.function['timeout'], service: context.service['name'],
-    region: context.region, accountId: context.account_id, accessKeyId: context.credentials['access_key_id']
+    qualifier: context.service['qualifier'], region: context.region, accountId: context.account_id, accessKeyId: context.credentials['access_key_id']
   }
 end
 

@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(os.environ, **_debugging(options, f"{target.service}/{target.function}"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
-        return runner.run(run_project(project, target, _event(options), chosen))
+        call = Invocation(request_id(), target, Kind.EVENT, _event(options))
+        return runner.run(run_project(project, call, chosen))
 
 
 def _target(text: str, project: Project) -> Target:
@@ -121,12 +122,11 @@ def launch_configuration(port: int) -> dict[str, Any]:
     }
 
 
-async def run_project(project: Project, target: Target, event: bytes, settings: Settings) -> int:
-    """Call one function of a project once, in the data folder that the settings name, and show what it says."""
+async def run_project(project: Project, call: Invocation, settings: Settings) -> int:
+    """Make one call of a function of a project, in the data folder that the settings name, and show what it says."""
     async with App(settings, Path(settings.data_dir)) as app:
         await app.deploy(project)
-        entry = app.supervisor.table.entries[target]
-        call = Invocation(request_id=request_id(), target=target, kind=Kind.EVENT, body=event)
+        entry = app.supervisor.table.entries[call.target]
         result = await invoke(entry.route, call)
         _show(result, transcript(call.request_id, entry.function, result))
     return 0 if result.fault is None else 1

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import dataclasses
 import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from pyfc.cli.local import run_project
 from pyfc.cli.shared import add_endpoint, client_of
 from pyfc.client.client import ApiError
+from pyfc.dispatch.lanes import request_of
 from pyfc.model.function import Service
+from pyfc.model.invocation import Invocation, Kind
 from pyfc.model.names import LATEST, Target
 from pyfc.project.interface import Declaration, Project
 from pyfc.registry.documents import function_of
@@ -56,6 +60,14 @@ def run(options: argparse.Namespace) -> int:
         if options.debug:
             print(f"waiting for a debugger at 127.0.0.1:{options.debug}", file=sys.stderr)
         settings = load_settings(os.environ, data_dir=str(Path(scratch) / "data"), **chosen)
-        event = record["invocationPayload"].encode("utf-8", "surrogateescape")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(run_project(project, Target(service, name), event, settings))
+            return runner.run(run_project(project, _call(record, Target(service, name)), settings))
+
+
+def _call(record: dict[str, Any], target: Target) -> Invocation:
+    """The call of a record, once more."""
+    text = record["invocationPayload"]
+    body = base64.b64decode(text) if record["isBase64Encoded"] else text.encode()
+    http = request_of(record["http"])
+    kind = Kind.HTTP if http is not None else Kind.EVENT
+    return Invocation(record["requestId"], target, kind, body, http)

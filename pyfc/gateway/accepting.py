@@ -22,6 +22,7 @@ from pyfc.gateway.places import Place
 from pyfc.gateway.streams import PHRASES
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
 from pyfc.model.invocation import HttpRequest
+from pyfc.triggers.http import to_event
 
 if TYPE_CHECKING:
     from pyfc.gateway.exchange import Exchange
@@ -52,12 +53,14 @@ class Accepting:
         exchange = reply.exchange
         if len(exchange.body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
             raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
-        fields = exchange.fields
+        fields, body = exchange.fields, bytes(exchange.body)
+        if http is not None and place.trigger is not None and place.trigger.is_event:
+            body, http = to_event(http, body, reply.owner.settings.account_id, reply.request_id), None
         event = Event(
             id=_id(fields) or reply.request_id,
             request_id=reply.request_id,
             target=place.target,
-            payload=bytes(exchange.body),
+            payload=body,
             http=tuple(http) if http is not None else None,
             due=_due(fields),
             is_stateful=self._dispatcher.policy(place.target).is_stateful or bool(_id(fields)),

@@ -37,6 +37,7 @@ from pyfc.queues.interface import Filter
 from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.table import Dormant, Entry
+from pyfc.triggers.http import as_text
 
 OLDER: tuple[Endpoint, ...] = (
     *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
@@ -177,8 +178,17 @@ class _Own:
             await records.retry(found)
         elif request.method == "DELETE":
             await records.drop(found)
-        more = {"log": found.log.decode("utf-8", "replace"), "version": found.version, "condition": found.condition}
-        return _json({**document(found, payload=True), **more, "error": found.error})
+        payload, is_base64 = as_text(found.payload)
+        more = {
+            "invocationPayload": payload,
+            "isBase64Encoded": is_base64,
+            "http": found.http,
+            "log": found.log.decode("utf-8", "replace"),
+            "version": found.version,
+            "condition": found.condition,
+            "error": found.error,
+        }
+        return _json({**document(found, payload=True), **more})
 
     async def event_code(self, request: Request) -> Response:
         """The code that ran an event last, also if it has been replaced since."""

@@ -11,13 +11,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pyfc.model.names import Target
+from pyfc.model.policy import doubled
 
 DEFAULT_RETRIES = 3
 MAXIMUM_PAYLOAD = 128 * 1024
 """Bytes of an event (FC: 128 KB)."""
 DEEPEST = 16
 """Calls in a row that destinations have made; what would be one more is not called, so that loops end."""
-_LONGEST, _FIRST_DELAY = 60.0, 0.5
+_FIRST_DELAY = 0.5
 
 
 class Status(StrEnum):
@@ -123,9 +124,9 @@ class Policy(NamedTuple):
 
 def retry_delay(attempts: int, first: float) -> float:
     """Seconds until an event is tried again that has failed so often: doubling, with a quarter of chance."""
-    return float(min(_LONGEST, first * 2.0 ** (attempts - 1)) * random.uniform(0.75, 1.25))  # noqa: S311  no secret
+    return doubled(first, attempts) * random.uniform(0.75, 1.25)  # noqa: S311  no secret
 
 
 def refusal_delay(refusals: int) -> float:
     """Seconds until there may be room again (FC: from half a second on, doubling)."""
-    return float(min(_LONGEST, _FIRST_DELAY * 2.0 ** (refusals - 1)) * random.uniform(0.75, 1.25))  # noqa: S311
+    return doubled(_FIRST_DELAY, refusals) * random.uniform(0.75, 1.25)  # noqa: S311

@@ -10,13 +10,20 @@ from croniter import croniter
 from pyfc.model.function import Provision, ScheduledAction
 
 _BACK_OFF, _LONGEST = 1.0, 60.0
+_DOUBLINGS = 32
+"""More are no number any more, after some hours of failures."""
 _MOMENT = 0.001
 """Seconds, so that what happens now has happened."""
 
 
+def doubled(first: float, times: int) -> float:
+    """The pause after so many failures in a row: `first`, twice that, and so on, at most a minute."""
+    return float(min(_LONGEST, first * 2.0 ** min(times - 1, _DOUBLINGS)))
+
+
 def back_off(failures: int) -> float:
     """Seconds to wait after so many failures in a row before something is tried again by itself."""
-    return min(_LONGEST, _BACK_OFF * 2.0 ** (failures - 1))
+    return doubled(_BACK_OFF, failures)
 
 
 def reserved(provision: Provision, now: float, busy: int, concurrency: int) -> int:

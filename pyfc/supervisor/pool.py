@@ -182,7 +182,7 @@ class Pool:
     def grow(self) -> None:
         """Start instances for those who wait, as far as the limits allow and as it is quicker than waiting."""
         while len(self.waiting) > self.starting * self.concurrency and len(self.instances) < self.limit:
-            if self._predicted_wait() <= self.cold_start or not self._room.take(self):
+            if self.reserve.must_wait or self._predicted_wait() <= self.cold_start or not self._room.take(self):
                 return
             self._start(self.waiting[self.starting].call.request_id)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyfc.supervisor.pool import Pool
 
 _INTERVAL = 1.0
+_PAUSE = 0.25
+"""Seconds after a refusal of the host in which no instance is started beside others."""
 SUPERSEDED = "Superseded"
 """The type of the fault of a version that nobody waits for any more."""
 
@@ -30,7 +32,7 @@ class Reserve:
         self._provision = provision
         self._failures = 0
         self._error = ""
-        self._next_try = 0.0
+        self._next_try = self._refused_until = 0.0
         self._proof: asyncio.Future[Result | None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -38,6 +40,11 @@ class Reserve:
     def has_more(self) -> bool:
         """Whether one instance less would be enough."""
         return len(self._pool.instances) > self._pool.reserved
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether this host has refused an instance just now, and there are others: those must do for the moment."""
+        return time.monotonic() < self._refused_until and bool(self._pool.instances)
 
     def use(self, provision: Provision) -> None:
         """Reserve by `provision` from now on."""
@@ -79,6 +86,9 @@ class Reserve:
         self._failures += 1
         self._error = str(error)
         self._next_try = time.monotonic() + back_off(self._failures)
+        if result is None:
+            self._refused_until = time.monotonic() + _PAUSE
+            asyncio.get_running_loop().call_later(_PAUSE, self._pool.grow)
         self._tell(result)
 
     def succeeded(self) -> None:

@@ -85,14 +85,19 @@ def translate(
     return HttpRequest(method, decoded, uri.decode("latin-1"), client, headers)
 
 
+def as_text(body: bytes) -> tuple[str, bool]:
+    """A body as JSON can hold it, and whether that is base64."""
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), True
+
+
 def to_event(request: HttpRequest, body: bytes, account_id: str, request_id: str) -> bytes:
     """FC 3's JSON event of a request."""
     headers = {name.title(): value for name, value in request.headers}
     query = request.request_uri.partition("?")[2]
-    try:
-        text, is_base64 = body.decode(), False
-    except UnicodeDecodeError:
-        text, is_base64 = base64.b64encode(body).decode(), True
+    text, is_base64 = as_text(body)
     now = time.time()
     event = {
         "version": "v1",

@@ -68,6 +68,7 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
     worker = _Worker(channel, init)
     if init[13]:
         _wait_for_debugger(init[13])
+        worker.is_debugged = True
     worker.load(traces=init[14])
     worker.serve()
 
@@ -86,6 +87,21 @@ def _wait_for_debugger(port: int) -> None:
                 raise
             time.sleep(0.1)
     debugpy.wait_for_client()
+
+
+def _stop_where_raised(error: Exception) -> None:
+    """Let the debugger stop there if it stops at uncaught exceptions: to the user this one is, though it is caught."""
+    import threading
+
+    import pydevd
+
+    debugger, thread = pydevd.get_global_debugger(), threading.current_thread()
+    info = debugger.set_additional_thread_info(thread)
+    info.is_tracing += 1
+    try:
+        debugger.stop_on_unhandled_exception(debugger, thread, info, (type(error), error, error.__traceback__))
+    finally:
+        info.is_tracing -= 1
 
 
 def _greet(channel: wire.Channel) -> list[Any] | None:
@@ -114,7 +130,7 @@ class _Worker:
         self._take(init)
         self._output = output.Output(mark)
         self._logger = logging.getLogger()
-        self._is_loaded = False
+        self._is_loaded = self.is_debugged = False
         _enter_environment(environment)
         _enter_path(self._code, packages, cache)
         signal.signal(signal.SIGTERM, self._on_timeout)
@@ -276,6 +292,8 @@ class _Worker:
         return lambda: self._output.finish(call.number)
 
     def _fail(self, call: calls.Call, error: Exception) -> None:
+        if self.is_debugged:
+            _stop_where_raised(error)
         call.answer(_fault(error), 200, None, _error_json(error), self._finisher(call))
 
     def _answer(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from pyfc.model.asynchronous import refusal_delay
 from pyfc.model.function import Provision, ScheduledAction, TrackingPolicy
 from pyfc.model.policy import back_off, check_expression, reserved
 
@@ -15,7 +16,8 @@ def at(text: str) -> float:
 
 
 def test_failures_in_a_row_are_waited_for_twice_as_long_each_up_to_a_minute() -> None:
-    assert [back_off(failures) for failures in (1, 2, 3, 7, 50)] == [1, 2, 4, 60, 60]
+    assert [back_off(failures) for failures in (1, 2, 3, 7, 5000)] == [1, 2, 4, 60, 60]
+    assert 45 <= refusal_delay(5000) <= 75
 
 
 @pytest.mark.parametrize(

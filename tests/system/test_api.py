@@ -564,3 +564,21 @@ def test_a_shell_runs_in_the_cage_of_an_instance(mode: str, tmp_path: Path) -> N
             assert b"no running instance" in socket.recv(timeout=20)
     finally:
         assert server.stop()[0] == 0
+
+
+def test_a_request_to_a_newer_function_is_called_later_as_the_event_it_is(shared: Server) -> None:
+    source = "import json\ndef handler(event, context):\n    print('PATH', json.loads(event)['rawPath'])\n"
+    document = {
+        "functionName": "newer", "runtime": "python3.10", "handler": "index.handler",
+        "code": {"zipFile": zipped({"index.py": source})},
+    }  # fmt: skip
+    assert shared.manage("POST", f"{NEWER}/functions", document).status == 200
+    config = '{"authType": "anonymous", "methods": ["POST"]}'
+    trigger = {"triggerName": "http", "triggerType": "http", "triggerConfig": config}
+    assert shared.manage("POST", f"{NEWER}/functions/newer/triggers", trigger).status == 200
+
+    headers = {"X-Fc-Invocation-Type": "Async"}
+    answer = shared.request("POST", "/2016-08-15/proxy/default/newer/a/b", b"x", headers)
+    number = answer.headers["X-Fc-Request-Id"]
+    record = wait_until(lambda: [each for each in shared.records if each.get("requestId") == number], "its run")[0]
+    assert (answer.status, record["log"]) == (202, "PATH /a/b\n")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from support import DEADLINE, Server, template, time_passed, wait_until
@@ -50,6 +54,19 @@ class Debugger:
             if message["type"] == kind and message.get("event", message.get("command")) == name:
                 return message
 
+    def attach(self) -> None:
+        """As an editor does; breakpoints come next, then `configurationDone`."""
+        self.send("initialize", adapterID="test")
+        self.send("attach", justMyCode=True)
+        self.wait_for("event", "initialized")
+
+    def top(self) -> tuple[int, dict[str, Any]]:
+        """The thread that stops next, and its innermost frame."""
+        thread: int = self.wait_for("event", "stopped")["body"]["threadId"]
+        self.send("stackTrace", threadId=thread)
+        frame: dict[str, Any] = self.wait_for("response", "stackTrace")["body"]["stackFrames"][0]
+        return thread, frame
+
     def close(self) -> None:
         self._file.close()
         self._socket.close()
@@ -70,19 +87,66 @@ def test_a_call_waits_for_the_debugger_and_stops_at_its_breakpoint(serve: Callab
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(server.invoke, "demo/f")
         debugger = Debugger(port)
-        debugger.send("initialize", adapterID="test")
-        debugger.send("attach", justMyCode=True)
-        debugger.wait_for("event", "initialized")
+        debugger.attach()
         path = "/code/index.py" if "namespaces" not in server.ready["functions"][0]["template"] else "index.py"
         debugger.send("setBreakpoints", source={"path": path}, breakpoints=[{"line": 4}])
         debugger.send("configurationDone")
-        stopped = debugger.wait_for("event", "stopped")
-        debugger.send("stackTrace", threadId=stopped["body"]["threadId"])
-        frame = debugger.wait_for("response", "stackTrace")["body"]["stackFrames"][0]
+        thread, frame = debugger.top()
         time_passed(1.2)  # longer than the function's timeout
         assert not call.done()
-        debugger.send("continue", threadId=stopped["body"]["threadId"])
+        debugger.send("continue", threadId=thread)
 
         assert (call.result().status, call.result().body) == (200, b"1")
         debugger.close()
     assert (frame["name"], frame["line"]) == ("handler", 4)
+
+
+LETTERS = """
+import os
+
+def event(event, context):
+    raise ValueError(event)
+
+def web(environ, start_response):
+    raise ValueError(environ["PATH_INFO"])
+"""
+
+
+def given_up(server: Server, request_id: str) -> bool:
+    return any(each["requestId"] == request_id for each in server.manage("GET", "/pyfc/events").json["events"])
+
+
+def replay(server: Server, home: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "pyfc", "replay", *words]
+    environment = {**os.environ, "PYFC_ENDPOINT": server.endpoint, "HOME": str(home)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_what_was_given_up_is_replayed_as_it_was_and_stops_where_it_raises(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    functions: dict[str, dict[str, Any]] = {"event": {"Handler": "index.event"}}
+    functions["web"] = {"Handler": "index.web", "http": ["POST"]}
+    server = serve(
+        {"index.py": LETTERS, "template.yml": template(functions)}, HOME=str(tmp_path), PYFC_ASYNC_RETRY_DELAY="0.01"
+    )
+    later = {"X-Fc-Invocation-Type": "Async"}
+    binary = server.invoke("demo/event", b"\xff\x00", **later).headers["X-Fc-Request-Id"]
+    request = server.request("POST", "/2016-08-15/proxy/demo/web/a/b", b"x", later).headers["X-Fc-Request-Id"]
+    wait_until(lambda: given_up(server, binary) and given_up(server, request), "both to be given up")
+
+    for name, told in ((binary, "b'\\xff\\x00'"), (request, "/a/b")):
+        output, log = replay(server, tmp_path, name).communicate(timeout=DEADLINE)
+        assert (json.loads(output)["errorMessage"], json.loads(output)["errorType"]) == (told, "ValueError"), log
+    port = free_port()
+    replayed = replay(server, tmp_path, binary, "--debug", str(port))
+    debugger = Debugger(port)
+    debugger.attach()
+    debugger.send("setExceptionBreakpoints", filters=["uncaught"])
+    debugger.send("configurationDone")
+    thread, frame = debugger.top()
+    assert (frame["name"], frame["line"]) == ("event", 5)
+    debugger.send("continue", threadId=thread)
+    output, log = replayed.communicate(timeout=DEADLINE)
+    assert json.loads(output)["errorType"] == "ValueError", log
+    debugger.close()

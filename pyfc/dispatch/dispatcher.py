@@ -285,7 +285,7 @@ class Dispatcher:
             while True:
                 try:
                     await asyncio.gather(self.queue.settle(kept, also), self.queue.settle(forgotten, forget=True))
-                except Unavailable as error:
+                except PyfcError as error:  # whatever it is, no outcome is lost
                     _log.warning("%s", error)
                     await asyncio.sleep(1.0)
                 else:

@@ -20,7 +20,7 @@ from pyfc.host.link import Flight, Link
 from pyfc.host.process import Process
 from pyfc.host.sandbox import Cell
 from pyfc.model.invocation import Invocation, Kind, Result
-from pyfc.model.names import Target
+from pyfc.model.names import LATEST, Target
 from pyfc.wire import frames
 
 MAXIMUM_RESULT = 1 << 20
@@ -107,7 +107,8 @@ async def converse(data: list[bytes], sizes: list[int], concurrency: int) -> tup
         cell=cell,
         give_back=lambda _: None,
     )
-    init = frames.Init("h", "", "/", {}, {}, [], "", "", concurrency, "", {}, {}, {})
+    told = {"service": {"qualifier": LATEST}}
+    init = frames.Init("h", "", "/", {}, told, [], "", "", concurrency, "", {}, {}, {})
     link = Link(worker, "i", init, MAXIMUM_RESULT)
     link.on_answer = lambda _, flight, result: flight.reply.result(result)
     answers = [Answers() for _ in range(CALLS if concurrency > 1 else 1)]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,10 @@ from pyfc.model.asynchronous import Event
 from pyfc.model.names import Target
 from pyfc.queues.sqlite import SqliteQueue
 
+_WINDOW = 5.0
+"""Seconds over which the rate out of a full queue is measured."""
+_GAP = 0.01
+"""Seconds between two calls that find the server idle."""
 _CODE = """
 import os, time
 
@@ -127,6 +132,19 @@ def huey(folder: Path, count: int) -> tuple[float, float]:
     return times[0], times[1]
 
 
+def listening(port: int) -> None:
+    """Return when something listens there. Raises TimeoutError."""
+    end, pause = time.monotonic() + 10.0, threading.Event()
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            pause.wait(0.01)
+        else:
+            return
+    raise TimeoutError(f"nothing listens at port {port}")
+
+
 def nats(folder: Path, count: int) -> tuple[float, float]:
     """Seconds for publishing `count` messages, and for consuming them. Raises OSError, CalledProcessError."""
     port = free_port()
@@ -137,7 +155,7 @@ def nats(folder: Path, count: int) -> tuple[float, float]:
     script.write_text(_NATS)
     server = subprocess.Popen(["nats-server", "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
-        time.sleep(1.0)
+        listening(port)
         command = [sys.executable, str(script), str(port), str(count)]
         put, run = map(float, subprocess.check_output(command, text=True).split())
     finally:
@@ -170,13 +188,13 @@ def backlog(scratch: Path, folder: Path, count: int) -> None:
         memory = psutil.Process(server.process.pid).memory_info().rss / 1e6
         client = Client(f"http://127.0.0.1:{server.port}", key=Keys(data).all()[0])
         before, began = client.api("GET", "/pyfc/events")["depth"]["waiting"], time.monotonic()
-        time.sleep(5)
+        time.sleep(_WINDOW)
         ran = before - client.api("GET", "/pyfc/events")["depth"]["waiting"]
         rate_ = ran / (time.monotonic() - began)
         later = psutil.Process(server.process.pid).memory_info().rss / 1e6
         print(
             f"backlog {count:,} events: first answer after {server.ready_seconds:.2f} s, memory {memory:.0f} MB, "
-            f"{later:.0f} MB five seconds later, {rate_:.0f} events/s"
+            f"{later:.0f} MB {_WINDOW:.0f} s later, {rate_:.0f} events/s"
         )
     finally:
         server.stop()
@@ -213,8 +231,11 @@ def main() -> None:
             print(f"both    {both:8.0f}/s promised while they run, {through:8.0f}/s from first promise to last end")
             for number in range(200):
                 client.invoke_later("default", "when", str(time.time_ns()).encode())
-                time.sleep(0.01 if number else 0.5)
-            time.sleep(1)
+                if number:
+                    time.sleep(_GAP)
+                else:
+                    empty(client)  # its instance is there then
+            empty(client)
             waits = [(int(end) - int(begin)) / 1e6 for begin, end in map(str.split, times.read_text().splitlines()[1:])]
             print(f"start   p50 {statistics.median(waits):.2f} ms, p99 {statistics.quantiles(waits, n=100)[98]:.2f} ms")
         finally:

@@ -1,6 +1,6 @@
 """Queue in one SQLite file of its own: its commits and the registry's do not wait for each other.
 
-1. WAL with synchronous=FULL; whatever has gathered while a commit was on its way shares the next one.
+1. Durable writes share commits (pyfc/sqlite.py).
 2. A lease is this process's memory: there is one dispatcher, and what was taken when it died is waiting again at once.
    So taking writes nothing; an event costs one write when it comes and one when it is settled.
 3. A step of SQLite gives up Python's lock and has to wait for it again, so many rows go into one statement.
@@ -16,17 +16,17 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from pyfc.errors import AlreadyExists, Internal, InvalidArgument, PyfcError, Unavailable
+from pyfc.errors import AlreadyExists, InvalidArgument, PyfcError
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
 from pyfc.queues.interface import Depth, Filter
+from pyfc.sqlite import Database
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -57,7 +57,6 @@ _UPDATE = "UPDATE events SET state = ?, due = ?, ended = ?, status = ?, event = 
 class _Job(NamedTuple):
     """Part of a commit: a write that is of no other kind, events that are new, and some that are to be forgotten."""
 
-    done: asyncio.Future[None]
     run: Callable[[sqlite3.Connection], None] | None = None
     new: Sequence[Event] = ()
     forgotten: Sequence[Event] = ()
@@ -67,42 +66,26 @@ class SqliteQueue:
     """See interface.Queue. Opening raises InvalidArgument for a file that is damaged or none of ours."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer = ThreadPoolExecutor(1, "pyfc-queue-writer")
-        self._reader = ThreadPoolExecutor(1, "pyfc-queue-reader")
-        self._jobs: list[_Job] = []
-        self._flushing: asyncio.Task[None] | None = None
         self._taken: defaultdict[Target, set[int]] = defaultdict(set)
         try:
-            self._write_connection, self._read_connection = self._open(), self._open()
+            self._database: Database[_Job, None] = Database(path, "queue", (_SCHEMA, _TABLES), _commit)
             is_small = path.stat().st_size < _CHECKED
-            (state,) = self._read_connection.execute("PRAGMA quick_check(1)").fetchone() if is_small else ("ok",)
+            connection = self._database.connection
+            (state,) = connection.execute("PRAGMA quick_check(1)").fetchone() if is_small else ("ok",)
         except sqlite3.Error as error:
             raise InvalidArgument(message=_damaged(path, str(error))) from error
         if state != "ok":
             raise InvalidArgument(message=_damaged(path, state))
-        (last,) = self._read_connection.execute("SELECT max(number) FROM events").fetchone()
+        (last,) = connection.execute("SELECT max(number) FROM events").fetchone()
         self._numbers = itertools.count(max(last or 0, time.time_ns() // 1000))
         """Larger than any that was ever given: by the clock, or by what is kept."""
         path.chmod(0o600)
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=5000")
-        schema = connection.execute("PRAGMA user_version").fetchone()[0]
-        if schema > _SCHEMA:
-            raise InvalidArgument(message=f"the queue {self._path} was written by a newer pyfc: use that one")
-        if schema < _SCHEMA:
-            connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={_SCHEMA}; COMMIT;")
-        return connection
 
     def put(self, events: Sequence[Event]) -> asyncio.Future[None]:
         """See Queue."""
         for event in events:
             event.number = next(self._numbers)
-        return self._write(new=events)
+        return self._database.write(_Job(new=events))
 
     async def settle(self, events: Sequence[Event], also: Sequence[Event] = (), *, forget: bool = False) -> None:
         """See Queue."""
@@ -113,7 +96,7 @@ class SqliteQueue:
         forgotten = [event for event in events if forget and event.status.is_final]
         kept = [event for event in events if not (forget and event.status.is_final)]
         run = partial(_update, kept, also) if kept else None
-        await self._write(run, new=() if kept else also, forgotten=forgotten)
+        await self._database.write(_Job(run, () if kept else also, forgotten))
         for event in events:
             self._taken[event.lane].discard(event.number)
 
@@ -124,7 +107,7 @@ class SqliteQueue:
             f"SELECT {_COLUMNS} FROM events WHERE state = 0 AND service = ? AND function = ? AND qualifier = ?"  # noqa: S608
             " ORDER BY number LIMIT ?"
         )
-        rows = await self._read(query, (*lane, limit + len(taken)))
+        rows = await self._database.read(query, (*lane, limit + len(taken)))
         fresh = [row for row in rows if row[0] not in taken][:limit]
         taken.update(row[0] for row in fresh)
         return [_event(*row) for row in fresh]
@@ -135,17 +118,17 @@ class SqliteQueue:
 
     async def lanes(self) -> list[Target]:
         """See Queue."""
-        rows = await self._read("SELECT DISTINCT service, function, qualifier FROM events WHERE state = 0", ())
+        rows = await self._database.read("SELECT DISTINCT service, function, qualifier FROM events WHERE state = 0")
         return [Target(*row) for row in rows]
 
     async def next_due(self) -> float | None:
         """See Queue."""
         now = time.time()
-        rows = await self._read("SELECT min(due) FROM events WHERE state = 1", ())
+        rows = await self._database.read("SELECT min(due) FROM events WHERE state = 1")
         first: float | None = rows[0][0]
         if first is not None and first <= now:
-            await self._write(partial(_awaken, now))
-            rows = await self._read("SELECT min(due) FROM events WHERE state = 1", ())
+            await self._database.write(_Job(partial(_awaken, now)))
+            rows = await self._database.read("SELECT min(due) FROM events WHERE state = 1")
             first = rows[0][0]
         return first
 
@@ -153,7 +136,7 @@ class SqliteQueue:
         """See Queue."""
         where = "(request_id = ?)" if not service else "service = ? AND function = ? AND (id = ? OR request_id = ?)"
         arguments = (name,) if not service else (service, function, name, name)
-        rows = await self._read(f"SELECT {_COLUMNS} FROM events WHERE {where} LIMIT 1", arguments)  # noqa: S608
+        rows = await self._database.read(f"SELECT {_COLUMNS} FROM events WHERE {where} LIMIT 1", arguments)  # noqa: S608
         return _event(*rows[0]) if rows else None
 
     async def list(self, wanted: Filter) -> list[Event]:
@@ -178,7 +161,7 @@ class SqliteQueue:
         order = "DESC" if wanted.newest_first else "ASC"
         where = " AND ".join(conditions)
         query = f"SELECT {_COLUMNS} FROM events WHERE {where} ORDER BY number {order} LIMIT ?"  # noqa: S608
-        return [_event(*row) for row in await self._read(query, (*arguments, wanted.limit))]
+        return [_event(*row) for row in await self._database.read(query, (*arguments, wanted.limit))]
 
     async def sweep(self, before: float) -> int:
         """See Queue."""
@@ -188,78 +171,24 @@ class SqliteQueue:
             nonlocal count
             count = connection.execute("DELETE FROM events WHERE state = 2 AND ended < ?", (before,)).rowcount
 
-        await self._write(run)
+        await self._database.write(_Job(run))
         return count
 
     async def depth(self) -> Depth:
         """See Queue."""
-        rows = await self._read("SELECT state, count(*) FROM events WHERE state IN (0, 1, 3) GROUP BY state", ())
+        rows = await self._database.read(
+            "SELECT state, count(*) FROM events WHERE state IN (0, 1, 3) GROUP BY state", ()
+        )
         counts = dict(rows)
         return Depth(counts.get(_WAITING, 0), counts.get(_DELAYED, 0), counts.get(_KEPT, 0))
 
     async def close(self) -> None:
         """See Queue."""
-        while self._flushing is not None:
-            await self._flushing
-        for executor in (self._writer, self._reader):
-            await asyncio.to_thread(executor.shutdown)
-        self._write_connection.close()
-        self._read_connection.close()
+        await self._database.close()
 
-    async def _read(self, query: str, arguments: tuple[Any, ...]) -> Any:
-        def run() -> Any:
-            return self._read_connection.execute(query, arguments).fetchall()
 
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, run)
-        except sqlite3.Error as error:
-            raise Unavailable(message=f"the queue can not be read: {error}") from error
-
-    def _write(
-        self,
-        run: Callable[[sqlite3.Connection], None] | None = None,
-        new: Sequence[Event] = (),
-        forgotten: Sequence[Event] = (),
-    ) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        job = _Job(loop.create_future(), run, new, forgotten)
-        self._jobs.append(job)
-        if self._flushing is None:
-            self._flushing = loop.create_task(self._flush())
-        return job.done
-
-    async def _flush(self) -> None:
-        """Commit what has gathered, until nothing has."""
-        while self._jobs:
-            jobs, self._jobs = self._jobs, []
-            outcomes: Sequence[PyfcError | None]
-            try:
-                outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, jobs)
-            except sqlite3.Error as error:
-                outcomes = [Unavailable(message=f"the queue can not be written: {error}")] * len(jobs)
-            except Exception:
-                _log.exception("a commit of the queue has failed")
-                outcomes = [Internal(detail="see the server's log")] * len(jobs)
-            for job, outcome in zip(jobs, outcomes, strict=True):
-                if job.done.cancelled():
-                    continue
-                if outcome is None:
-                    job.done.set_result(None)
-                else:
-                    job.done.set_exception(outcome)
-        self._flushing = None
-
-    def _commit(self, jobs: Sequence[_Job]) -> Sequence[PyfcError | None]:
-        connection = self._write_connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            outcomes = _all(connection, jobs) or [_attempt(connection, job) for job in jobs]
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return outcomes
+def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[PyfcError | None]:
+    return _all(connection, jobs) or [_attempt(connection, job) for job in jobs]
 
 
 def _awaken(now: float, connection: sqlite3.Connection) -> None:

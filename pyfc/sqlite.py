@@ -1,0 +1,133 @@
+"""A SQLite file as the store and the queue use it.
+
+1. Writes are durable before they are answered: WAL with synchronous=FULL. Those that wait meanwhile share the next
+   commit, so that a hundred at once cost a few of them.
+2. One thread writes, another reads, each with a connection of its own: a reader sees what was committed and waits for
+   nobody.
+3. A file of a newer schema is refused, not touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pyfc.errors import Internal, InvalidArgument, PyfcError, Unavailable
+
+J = TypeVar("J")
+"""Part of a commit."""
+R = TypeVar("R")
+"""What has become of it."""
+_log = logging.getLogger(__name__)
+
+
+class Database(Generic[J, R]):
+    """One file, called `name` in messages. `commit`: does some jobs inside of a transaction and tells their outcomes.
+
+    Opening raises InvalidArgument for a file of a newer schema, sqlite3.Error for one that is damaged or none at all.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        schema: tuple[int, str],
+        commit: Callable[[sqlite3.Connection, Sequence[J]], Sequence[R | PyfcError]],
+        told: Callable[[R], None] = lambda _: None,
+    ) -> None:
+        """`schema`: its number, and what makes it in an empty file. `told` hears an outcome before who waits for it."""
+        self._path = path
+        self._name = name
+        self._schema = schema
+        self._apply = commit
+        self._told = told
+        self._waiting: list[tuple[J, asyncio.Future[R]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._writer = ThreadPoolExecutor(1, f"pyfc-{name}-writer")
+        self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
+        self._write_connection, self.connection = self._open(), self._open()
+        """`connection` is the reader's: for others only before the first `read`."""
+
+    def _open(self) -> sqlite3.Connection:
+        number, tables = self._schema
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA busy_timeout=5000")
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > number:
+            raise InvalidArgument(message=f"the {self._name} {self._path} was written by a newer pyfc: use that one")
+        if found < number:
+            connection.executescript(f"BEGIN; {tables} PRAGMA user_version={number}; COMMIT;")
+        return connection
+
+    async def read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query. Raises Unavailable."""
+
+        def run() -> list[tuple[Any, ...]]:
+            return self.connection.execute(query, arguments).fetchall()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, run)
+        except sqlite3.Error as error:
+            raise Unavailable(message=f"the {self._name} can not be read: {error}") from error
+
+    def write(self, job: J) -> asyncio.Future[R]:
+        """Do it in the next commit: done when that is durable. Raises Unavailable, Internal, what `commit` tells."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[R] = loop.create_future()
+        self._waiting.append((job, done))
+        if self._flushing is None:
+            self._flushing = loop.create_task(self._flush())
+        return done
+
+    async def _flush(self) -> None:
+        """Commit whatever waits, until nothing does."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            jobs = [job for job, _ in waiting]
+            outcomes: Sequence[R | PyfcError]
+            try:
+                outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, jobs)
+            except sqlite3.Error as error:
+                outcomes = [Unavailable(message=f"the {self._name} can not be written: {error}")] * len(jobs)
+            except Exception:
+                _log.exception("a commit of the %s has failed", self._name)
+                outcomes = [Internal(detail="see the server's log")] * len(jobs)
+            for (_, done), outcome in zip(waiting, outcomes, strict=True):
+                self._tell(done, outcome)
+        self._flushing = None
+
+    def _tell(self, done: asyncio.Future[R], outcome: R | PyfcError) -> None:
+        if not isinstance(outcome, PyfcError):
+            self._told(outcome)
+            if not done.cancelled():
+                done.set_result(outcome)
+        elif not done.cancelled():
+            done.set_exception(outcome)
+
+    def _commit(self, jobs: Sequence[J]) -> Sequence[R | PyfcError]:
+        connection = self._write_connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = self._apply(connection, jobs)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return outcomes
+
+    async def close(self) -> None:
+        """Write what waits, and close the file."""
+        while self._flushing is not None:
+            await self._flushing
+        for executor in (self._writer, self._reader):
+            await asyncio.to_thread(executor.shutdown)
+        self._write_connection.close()
+        self.connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -11,10 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import psutil
 
@@ -59,6 +60,26 @@ def is_keeper(pid: int) -> bool:
         return os.readlink(f"/proc/{pid}/fd/3").startswith("socket:")
     except OSError:
         return False
+
+
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Held = TypeVar("Held", bound=Closable)
+
+
+def run_with(make: Callable[[], Held], scenario: Callable[[Held], Awaitable[None]]) -> None:
+    """Run a scenario with what `make` makes in its loop, and close that whatever happens."""
+
+    async def whole() -> None:
+        held = make()
+        try:
+            await scenario(held)
+        finally:
+            await held.close()
+
+    asyncio.run(whole())
 
 
 class Response(NamedTuple):

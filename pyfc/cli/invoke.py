@@ -17,7 +17,6 @@ from pyfc.client import Answer, Client
 from pyfc.model.names import LATEST
 
 EXIT_FUNCTION = 1
-_FINAL = {"Succeeded", "Failed", "Stopped", "Expired", "Invalid"}
 _PAUSE = 0.1
 
 
@@ -76,7 +75,7 @@ def _later(options: argparse.Namespace, event: bytes) -> int:
     if not options.wait:
         print(number)
         return 0
-    while (record := client.event(number))["status"] not in _FINAL:
+    while not (record := client.event(number))["endTime"]:
         time.sleep(_PAUSE)
     succeeded = record["status"] == "Succeeded"
     print(record["returnPayload"] if succeeded else record["invocationErrorMessage"])

@@ -81,7 +81,8 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
     path.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
 
 
-_LEFT_OUT = {".git", ".hg", ".svn", "__pycache__", ".venv"}
+SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
+"""Folders that are no part of a function."""
 
 
 def pack(folder: Path, only: str = "") -> BinaryIO:
@@ -91,7 +92,7 @@ def pack(folder: Path, only: str = "") -> BinaryIO:
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for root, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = [] if only else sorted(set(folders) - _LEFT_OUT)
+            folders[:] = [] if only else sorted(set(folders) - SKIPPED)
             for name in sorted(names) if not only else [only]:
                 path = Path(root, name)
                 info = zipfile.ZipInfo(path.relative_to(folder).as_posix())

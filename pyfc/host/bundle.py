@@ -27,11 +27,10 @@ from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
 from pyfc.errors import InvalidArgument, NotFound
-from pyfc.host.archive import pack, unpack
+from pyfc.host.archive import SKIPPED, pack, unpack
 from pyfc.host.packages import installed
 from pyfc.model.function import Code
 
-_SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
 _NEW = ".new-"
 _BOOTSTRAP = "bootstrap"
 
@@ -299,7 +298,7 @@ class _Copy:
                 self.file(path, target / entry.name)
 
     def _skipped(self, entry: os.DirEntry[str], path: Path) -> bool:
-        if entry.name in _SKIPPED or entry.name.startswith(".#"):  # version control, compiled files, editor locks
+        if entry.name in SKIPPED or entry.name.startswith(".#"):  # version control, compiled files, editor locks
             return True
         return entry.is_dir() and ((path / "pyvenv.cfg").exists() or path.resolve() == self._data_folder)
 

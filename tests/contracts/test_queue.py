@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
 from pyfc.queues.interface import Filter, Queue
 from pyfc.queues.sqlite import SqliteQueue
+from support import run_with
 
 LANE, OTHER = Target("s", "f"), Target("s", "g")
 MakeQueue = Callable[[], Queue]
@@ -40,17 +41,6 @@ def event(name: str, target: Target = LANE, **fields: object) -> Event:
     return made
 
 
-def run(scenario: Callable[[Queue], Awaitable[None]], make: MakeQueue) -> None:
-    async def whole() -> None:
-        queue = make()
-        try:
-            await scenario(queue)
-        finally:
-            await queue.close()
-
-    asyncio.run(whole())
-
-
 def ended(each: Event, status: Status) -> Event:
     each.ended = time.time()
     each.note(status, each.ended)
@@ -69,7 +59,7 @@ def test_events_are_taken_in_order_lane_by_lane_and_once(make: MakeQueue) -> Non
         assert await queue.take(LANE, 2) == []
         assert [each.payload for each in await queue.take(OTHER, 2)] == [b"c"]
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_what_was_not_settled_is_there_again_after_a_start_and_what_was_is_not(make: MakeQueue) -> None:
@@ -84,8 +74,8 @@ def test_what_was_not_settled_is_there_again_after_a_start_and_what_was_is_not(m
         assert taken[0].http == ["GET", "/", "/", "::1", [["a", "b"]]]
         assert await queue.get("s", "f", "b") is None
 
-    run(before, make)
-    run(after, make)
+    run_with(make, before)
+    run_with(make, after)
 
 
 def test_a_delayed_event_is_taken_when_it_is_due(make: MakeQueue) -> None:
@@ -99,7 +89,7 @@ def test_a_delayed_event_is_taken_when_it_is_due(make: MakeQueue) -> None:
         assert time.time() >= due
         assert [each.id for each in await queue.take(LANE, 5)] == ["later"]
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_an_event_that_is_tried_again_keeps_its_place_and_what_was_learned(make: MakeQueue) -> None:
@@ -113,7 +103,7 @@ def test_an_event_that_is_tried_again_keeps_its_place_and_what_was_learned(make:
         assert [(each.id, each.attempts) for each in again] == [("a", 2), ("b", 0)]
         assert again[0].history[-1] == ("Retrying", 1.0, "why")
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_an_id_is_used_once_per_function_and_a_refused_put_keeps_nothing(make: MakeQueue) -> None:
@@ -124,7 +114,7 @@ def test_an_id_is_used_once_per_function_and_a_refused_put_keeps_nothing(make: M
         await queue.put([event("mine", OTHER)])
         assert [each.id for each in await queue.take(LANE, 5)] == ["mine"]
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_an_outcome_and_what_follows_from_it_are_written_together(make: MakeQueue) -> None:
@@ -139,7 +129,7 @@ def test_an_outcome_and_what_follows_from_it_are_written_together(make: MakeQueu
         await queue.settle([first], [event("follows", OTHER)])
         assert [each.id for each in await queue.take(OTHER, 5)] == ["taken", "follows"]
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_records_are_found_by_what_people_ask_for(make: MakeQueue) -> None:
@@ -163,7 +153,7 @@ def test_records_are_found_by_what_people_ask_for(make: MakeQueue) -> None:
         assert await queue.sweep(time.time() + 1) == 1
         assert await ids(only_kept=True, newest_first=False) == ["n1", "n2", "n3"]
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_many_at_once_share_commits_and_none_is_lost(make: MakeQueue) -> None:
@@ -171,7 +161,7 @@ def test_many_at_once_share_commits_and_none_is_lost(make: MakeQueue) -> None:
         await asyncio.gather(*(queue.put([event(f"x{number}")]) for number in range(500)))
         assert len(await queue.take(LANE, 1000)) == 500
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_a_damaged_or_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:

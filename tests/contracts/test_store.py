@@ -16,6 +16,7 @@ from pyfc.errors import Conflict, InvalidArgument, NotFound
 from pyfc.stores.interface import Change, Store
 from pyfc.stores.memory import MemoryStore
 from pyfc.stores.sqlite import SqliteStore
+from support import run_with
 
 ENGINES = ["memory", "sqlite"]
 MakeStore = Callable[[], Store]
@@ -47,7 +48,7 @@ def test_what_was_written_is_there_until_it_is_deleted(make: MakeStore) -> None:
         assert await store.get("a") is None
         await store.write({"a": None})
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_a_write_that_expects_another_revision_changes_nothing(make: MakeStore) -> None:
@@ -63,7 +64,7 @@ def test_a_write_that_expects_another_revision_changes_nothing(make: MakeStore) 
         assert await store.get("b") is None
         assert await store.write({"a": b"3"}, {"a": revision}) > revision
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_of_many_writers_that_expect_the_same_exactly_one_succeeds(make: MakeStore) -> None:
@@ -77,7 +78,7 @@ def test_of_many_writers_that_expect_the_same_exactly_one_succeeds(make: MakeSto
         assert entry is not None
         assert (entry.value, entry.revision) == (b"%d" % winner, outcomes[winner])
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_keys_are_listed_by_prefix_in_order_and_page_by_page(make: MakeStore) -> None:
@@ -88,7 +89,7 @@ def test_keys_are_listed_by_prefix_in_order_and_page_by_page(make: MakeStore) ->
         rest = await store.list("b/", after=first[-1].key, limit=2)
         assert [entry.key for entry in [*first, *rest]] == ["b/1", "b/2", "b/3"]
 
-    run(scenario, make)
+    run_with(make, scenario)
 
 
 def test_a_watch_sees_every_later_change_once_and_in_order_and_ends_with_the_store(make: MakeStore) -> None:
@@ -130,17 +131,6 @@ def test_a_file_that_is_no_store_or_of_a_newer_pyfc_is_refused_and_left_alone(tm
         connection.execute("PRAGMA user_version=99")
     with pytest.raises(InvalidArgument, match="newer pyfc"):
         SqliteStore(tmp_path / "newer")
-
-
-def run(scenario: Callable[[Store], Awaitable[None]], make: MakeStore) -> None:
-    async def whole() -> None:
-        store = make()
-        try:
-            await scenario(store)
-        finally:
-            await store.close()
-
-    asyncio.run(whole())
 
 
 async def closing(scenario: Callable[[Store], Awaitable[None]], make: MakeStore) -> None:

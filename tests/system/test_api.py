@@ -370,15 +370,27 @@ def test_a_hundred_who_create_the_same_function_make_one(shared: Server) -> None
     assert {answer.status for answer in answers} == {200, 409}
     assert shared.manage("GET", f"{path}/f").json["timeout"] == made.json["timeout"]
     etag = made.headers["Etag"]
+    # None of them is what is there already: such a change is none, and takes the ETag from nobody.
     with ThreadPoolExecutor(20) as pool:
         changed = list(
             pool.map(
-                lambda number: shared.manage("PUT", f"{path}/f", {"timeout": number + 1}, {"If-Match": etag}),
+                lambda number: shared.manage("PUT", f"{path}/f", {"timeout": number + 101}, {"If-Match": etag}),
                 range(100),
             )
         )
     assert sorted({answer.status for answer in changed}) == [200, 412]
     assert len([answer for answer in changed if answer.status == 200]) == 1
+
+
+def test_a_change_to_what_is_there_already_keeps_the_etag(shared: Server) -> None:
+    make(shared, "still")
+    path = f"{API}/services/still/functions"
+    made = shared.manage("POST", path, {**FUNCTION, "timeout": 7})
+    etag = {"If-Match": made.headers["Etag"]}
+    same = shared.manage("PUT", f"{path}/f", {"timeout": 7}, etag)
+    assert (same.status, same.headers["Etag"], same.json) == (200, made.headers["Etag"], made.json)
+    other = shared.manage("PUT", f"{path}/f", {"timeout": 8}, etag)
+    assert (other.status, shared.manage("PUT", f"{path}/f", {"timeout": 9}, etag).status) == (200, 412)
 
 
 def test_a_reserve_and_a_limit_hold_for_the_version_that_an_alias_leads_to(shared: Server) -> None:

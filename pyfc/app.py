@@ -99,7 +99,7 @@ class App:
         shown = packages(runtimes.base, sys.executable, settings, debugs=False)
         if settings.debug and not shown:
             with contextlib.suppress(InvalidArgument):  # `deploy` tells who needs it
-                shown = debugger(runtimes.base)
+                shown = debugger(runtimes.base, settings.debugger)
         self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
@@ -173,8 +173,8 @@ class App:
         """
         for declaration in project.functions:
             runtime = self.runtimes.get(declaration.function.runtime)
-            if runtime is not None and runtime.debugger and declaration.function.is_called(self.settings.debug):
-                debugger(runtime)
+            if runtime is not None and declaration.function.is_called(self.settings.debug):
+                debugger(runtime, self.settings.debugger)
         if self.settings.reload:
             await self.supervisor.prepared()
             self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed

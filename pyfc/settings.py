@@ -35,6 +35,12 @@ class Settings:
         "", "Function whose one instance waits for a debugger (debugpy), with no time limits.", flag=True
     )
     debug_port: int = _setting(5678, "Port at which a debugger finds it.", flag=True)
+    debugger: str = _setting(
+        "attach",
+        "attach: a debugger attaches there; pycharm: PyCharm's debug server listens there.",
+        flag=True,
+        choices=("attach", "pycharm"),
+    )
     quiet: bool = _setting(False, "Do not print a line per call.", flag=True)
     auth: str = _setting(
         "auto",
@@ -45,6 +51,9 @@ class Settings:
     tls_certificate: str = _setting("", "PEM file with the certificate (and its chain) to serve HTTPS with.", flag=True)
     tls_key: str = _setting("", "PEM file with its private key.", flag=True)
     allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)
+    site: str = _setting(
+        "", "Custom domain, or one route of it (DOMAIN/PATH), that answers requests to this server itself.", flag=True
+    )
     sandbox: str = _setting(
         "auto",
         "auto: what this host allows; required: refuse to start if a layer is missing; off: none.",

@@ -96,16 +96,26 @@ class Server:
     """`python -m pyfc serve` in a process of its own, with --json and a free port."""
 
     def __init__(
-        self, folder: Path, data_dir: Path, *options: str, prefix: Sequence[str] = (), **environment: str
+        self,
+        folder: Path,
+        data_dir: Path,
+        *options: str,
+        prefix: Sequence[str] = (),
+        command: Sequence[str] = (),
+        **environment: str,
     ) -> None:
+        """`command`: words to start it by in its folder, instead of `serve FOLDER`."""
         self.folder = folder
         self.data_dir = data_dir
-        command = [*prefix, sys.executable, "-m", "pyfc", "serve", str(folder), "--port", "0", "--json"]
+        words = [*command] or ["serve", str(folder), "--json", "--data-dir", str(data_dir)]
+        if command:
+            environment |= {"PYFC_JSON": "1", "PYFC_DATA_DIR": str(data_dir)}
         self.process = subprocess.Popen(
-            [*command, "--data-dir", str(data_dir), *options],
+            [*prefix, sys.executable, "-m", "pyfc", *words, "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            cwd=folder if command else None,
             env={**os.environ, **environment},
             start_new_session=True,
         )
@@ -289,3 +299,17 @@ def template(functions: dict[str, dict[str, Any]], service: str = "demo") -> str
             event = {"Type": "HTTP", "Properties": {"AuthType": "ANONYMOUS", "Methods": methods}}
             resources[name]["Events"] = {"web": event}
     return json.dumps({"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {service: resources}})
+
+
+def pyfc(*arguments: str, given: bytes = b"", folder: Path | None = None, **environment: str) -> tuple[int, str, str]:
+    """Run a command: exit status, standard output, standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pyfc", *arguments],
+        input=given,
+        capture_output=True,
+        timeout=60,
+        cwd=folder,
+        env={**os.environ, **environment},
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()

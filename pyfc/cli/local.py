@@ -1,6 +1,7 @@
 """`pyfc local invoke|start`: Funcraft's commands and flags, without Docker.
 
-`invoke` serves the folder of the template for one call and prints its log and its result; `start` is `pyfc serve`.
+`invoke` serves the folder of the template for one call and prints its log and its result; `start` is `pyfc serve`, with
+the routes of one custom domain at the root if it is named.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pyfc.cli import serve
 from pyfc.errors import FunctionNotFound, InvalidArgument
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
 from pyfc.model.names import Target, request_id
+from pyfc.model.resources import Route
 from pyfc.observe.markers import transcript
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
@@ -40,14 +42,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     event.add_argument("-f", "--event-file", type=Path, metavar="FILE", help="the event from a file")
     event.add_argument("-s", "--event-stdin", action="store_true", help="the event from standard input")
     start = commands.add_parser("start", help="serve all functions", description="Serve, as `fun local start`.")
-    start.add_argument("function", metavar="FUNCTION", nargs="?", help="the one to debug with -d")
+    start.add_argument(
+        "function", metavar="FUNCTION|DOMAIN[/PATH]", nargs="?",
+        help="the function to debug with -d; or the custom domain, or one route of it, to serve at /",
+    )  # fmt: skip
     start.add_argument("--port", type=int, default=8000, help="port to listen on (default 8000)")
     for each in (one, start):
         each.add_argument(
             "-t", "--template", type=Path, metavar="FILE", help="the template (default: that of this folder)"
         )
         each.add_argument("-d", "--debug-port", type=int, metavar="PORT", help="wait for a debugger at this port")
-        each.add_argument("-c", "--config", choices=("vscode",), help="print how the debugger is attached")
+        each.add_argument("-c", "--config", choices=("vscode", "pycharm"), help="the editor: print what it needs")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,13 +62,42 @@ def run(options: argparse.Namespace) -> int:
     if options.template is not None and project.source not in {None, options.template}:
         raise InvalidArgument(message=f"{options.template} is not the template that pyfc reads there: {project.source}")
     if options.local == "start":
-        return serve.run(argparse.Namespace(dir=root), port=options.port, **_debugging(options))
+        return _start(root, project, options)
     target = _target(options.function, project)
     settings = load_settings(os.environ, **_debugging(options, f"{target.service}/{target.function}"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
         call = Invocation(request_id(), target, Kind.EVENT, _event(options))
         return runner.run(run_project(project, call, chosen))
+
+
+def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
+    name = options.function or ""
+    routes = _routes(name, project)
+    if options.debug_port is not None and len(routes) > 1:
+        paths = ", ".join(f"{name}{route.path}" for route in routes)
+        raise InvalidArgument(message=f"'{name}' has several routes, name the one to debug: {paths}")
+    if routes:
+        chosen = {"site": name, **_debugging(options, f"{routes[0].service}/{routes[0].function}")}
+    elif name:
+        target = _target(name, project)
+        chosen = _debugging(options, f"{target.service}/{target.function}")
+    else:
+        chosen = _debugging(options, "")
+    return serve.run(argparse.Namespace(dir=root), port=options.port, **chosen)
+
+
+def _routes(text: str, project: Project) -> list[Route]:
+    """The routes that DOMAIN or DOMAIN/PATH names; none if it names no domain. Raises InvalidArgument."""
+    name, slash, path = text.partition("/")
+    domain = next((each for each in project.domains if each.name == name), None)
+    if domain is None:
+        return []
+    routes = [route for route in domain.routes if slash + path in {"", route.path}]
+    if not routes:
+        known = ", ".join(route.path for route in domain.routes) or "none"
+        raise InvalidArgument(message=f"domain '{name}' has no route '{slash + path}'; its routes: {known}")
+    return routes
 
 
 def _target(text: str, project: Project) -> Target:
@@ -98,17 +132,28 @@ def _file(path: Path) -> bytes:
         raise InvalidArgument(message=f"{path} can not be read: {error.strerror}") from error
 
 
-def _debugging(options: argparse.Namespace, function: str = "") -> dict[str, Any]:
+def _debugging(options: argparse.Namespace, function: str) -> dict[str, Any]:
     """The settings of -d and -c."""
     if options.debug_port is None:
         return {}
-    function = function or getattr(options, "function", None) or ""
     if not function:
         raise InvalidArgument(message="name the function to debug: pyfc local start FUNCTION -d PORT")
     if options.config == "vscode":
         print(json.dumps(launch_configuration(options.debug_port), indent=2), file=sys.stderr)
+    chosen = {"debug": function, "debug_port": options.debug_port}
+    if options.config == "pycharm":
+        print(_PYCHARM.format(port=options.debug_port), file=sys.stderr)
+        return {**chosen, "debugger": "pycharm"}
     print(f"{function} waits for a debugger at 127.0.0.1:{options.debug_port}", file=sys.stderr)
-    return {"debug": function, "debug_port": options.debug_port}
+    return chosen
+
+
+_PYCHARM = """\
+In PyCharm: Run > Edit Configurations > Python Debug Server
+  IDE host name  localhost
+  Port           {port}
+  Path mappings  the folder of the code = /code
+Start it first: the function connects to it when it is called."""
 
 
 def launch_configuration(port: int) -> dict[str, Any]:

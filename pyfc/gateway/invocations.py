@@ -52,7 +52,7 @@ class Invocations:
         self._hosts: set[bytes | None] = set()
         self._numbers: list[str] = []
         self.disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
-        self.sites = Sites()
+        self.sites = Sites(settings.site, guard.is_known)
         self.accept: Accept = refuse_all
         self.heads: dict[bytes, Head] = {}
         """Of requests that were parsed before, by their bytes: they lead where the table did."""

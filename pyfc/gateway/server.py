@@ -228,9 +228,7 @@ class Protocol(HttpToolsProtocol):
         problem = problem_of(self, fields, is_large=self._large)
         if problem is not None:
             self._refuse(problem)
-        elif (sites := self.shared.invocations.sites).known.get(host := fields.get(b"host", b"")) is not False and (
-            sites.is_one(host)
-        ):
+        elif (sites := self.shared.invocations.sites).takes(fields.get(b"host", b""), self.url):
             sent, (path, self.url, error) = self.url, sites.resolve(self.parser.get_method(), self.url, fields)
             self._begin(path, fields)
             self.cycle.sent, self.cycle.problem = sent, error

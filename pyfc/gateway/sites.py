@@ -1,5 +1,6 @@
-"""Requests that name a function by their Host: custom domains, and `FUNCTION.SERVICE.localhost`. And what the pages of
-other sites may do with HTTP triggers (CORS).
+"""Requests that name a function by their Host: custom domains, and `FUNCTION.SERVICE.localhost`; and those to the
+server itself, if one of its domains is to answer them. And what the pages of other sites may do with HTTP triggers
+(CORS).
 
 A request of a site becomes one of the HTTP trigger's own path before it is looked at as a call, so that there is one
 way for both.
@@ -8,11 +9,12 @@ way for both.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from pyfc.errors import AccessDenied, FunctionNotFound, NoSuchRoute, PyfcError
+from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import host_name
 from pyfc.model.names import LATEST
@@ -22,6 +24,8 @@ from pyfc.triggers.http import Config
 
 _PROXY = "/2016-08-15/proxy"
 _LOCAL = ".localhost"
+_OWN = (b"/2016-08-15/", b"/2021-04-06/", b"/2023-03-30/", b"/pyfc/", b"/healthz")
+"""What no domain answers at the server's own name: how the paths of its API begin."""
 _MOST = 256
 _AGE = 86400
 """Seconds for which a browser may remember what a preflight has told."""
@@ -30,22 +34,34 @@ _AGE = 86400
 class Sites:
     """The domains of one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, site: str, is_known: Callable[[bytes], bool]) -> None:
+        """`site`: the domain, or one route of it (`DOMAIN/PATH`), that answers requests to the server's own names, ''
+        for none. `is_known`: whether a Host is one of these.
+        """
+        self._name, slash, path = site.partition("/")
+        self._path = slash + path
+        self._is_known = is_known
         self._table = Table({}, {}, {}, {})
-        self.known: dict[bytes, bool] = {}
-        """By Host headers as they were sent."""
+        self._found: dict[bytes, bool] = {}
+        """Whether it is a domain, by Host headers as they were sent."""
 
     def use(self, table: Table) -> None:
         """Serve what `table` holds from now on."""
         self._table = table
-        self.known = {}
+        self._found = {}
 
-    def is_one(self, host: bytes) -> bool:
-        """Whether requests for this host are a function's."""
+    def takes(self, host: bytes, url: bytes) -> bool:
+        """Whether a request is a function's and not the server's own."""
+        found = self._found.get(host)
+        if found is None:
+            found = self._is_one(host)
+        return found or (bool(self._name) and not url.startswith(_OWN) and self._is_known(host))
+
+    def _is_one(self, host: bytes) -> bool:
         name = host_name(host.decode("latin-1"))
-        found = name in self._table.domains or (name.endswith(_LOCAL) and name.count(".") == 2)
-        if len(self.known) < _MOST:
-            self.known[host] = found
+        found = name in self._table.domains or _is_local(name)
+        if len(self._found) < _MOST:
+            self._found[host] = found
         return found
 
     def resolve(
@@ -58,8 +74,9 @@ class Sites:
         path, mark, query = url.decode("latin-1").partition("?")
         try:
             domain = self._table.domains.get(host)
-            if domain is None:
+            if domain is None and _is_local(host):
                 return (self._local(host) + path).encode("latin-1"), url, None
+            domain = domain or self._default()
             route = _route(domain, unquote(path))
             if route.methods and method.decode("latin-1") not in route.methods:
                 allowed = ", ".join(route.methods)
@@ -74,6 +91,14 @@ class Sites:
             None,
         )
 
+    def _default(self) -> Domain:
+        """The domain that answers at the server's own names. Raises DomainNameNotFound."""
+        domain = self._table.domains.get(self._name)
+        if domain is None:
+            raise DomainNameNotFound(domain=self._name)
+        chosen = [route for route in domain.routes if self._path in {"", route.path}]
+        return replace(domain, routes=tuple(chosen))
+
     def _local(self, host: str) -> str:
         """The trigger's path of FUNCTION.SERVICE.localhost; browsers send it in lower case."""
         function, service, _ = host.split(".")
@@ -82,6 +107,11 @@ class Sites:
             if is_it:
                 return f"{_PROXY}/{target.service}/{target.function}"
         raise FunctionNotFound(function=function, service=service)
+
+
+def _is_local(name: str) -> bool:
+    """Whether it is FUNCTION.SERVICE.localhost."""
+    return name.endswith(_LOCAL) and name.count(".") == 2
 
 
 def _route(domain: Domain, path: str) -> Route:

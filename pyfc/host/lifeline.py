@@ -77,10 +77,14 @@ class Lifeline:
         """See Watched."""
         return not self.closed and not self.is_exhausted and (self.is_armed or self.is_starting)
 
+    def saw(self, held: int) -> None:
+        """See Watched."""
+        self._link.peak_memory = max(self._link.peak_memory, held / _MEGABYTE)
+
     def exhaust(self, held: int) -> None:
         """See Watched: it is killed, and nothing but it."""
         self.is_exhausted = True
-        self._link.peak_memory = max(self._link.peak_memory, held / _MEGABYTE)
+        self.saw(held)
         self._link.on_doomed(self._link)
         self.kill()
 

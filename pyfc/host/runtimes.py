@@ -52,8 +52,8 @@ class Runtime:
     """Whether its workers can be templates, which have imported their function and make copies of themselves."""
     compiles: bool
     """Whether a worker with an empty handler compiles the code into the cache."""
-    debugger: str
-    """The Python package that debugging its functions needs; '' for none."""
+    debuggers: Mapping[str, str]
+    """The Python module that each way of debugging its functions needs."""
     serves: bool
     """Whether its workers start the user's own server (FC's custom runtime)."""
     pulls: tuple[str, ...]
@@ -95,7 +95,7 @@ def _read(path: Path) -> Runtime:
         marks=table.get("marks", False),
         templates=table.get("templates", False),
         compiles=table.get("compiles", False),
-        debugger=table.get("debugger", ""),
+        debuggers=table.get("debuggers", {}),
         serves=table.get("serves", False),
         pulls=tuple(table.get("pulls", [])),
         is_required=table.get("required", True),

@@ -4,7 +4,8 @@
 2. With control groups the kernel counts, and has a harder limit of its own (cgroup.py); without them the trees of
    processes are added up here. What several processes share is found out by a thread: the kernel answers that question
    only when the process lets it, so it may never.
-3. An instance is looked at while it starts or has calls: the first call after a pause starts the watch (lifeline.py),
+3. Without control groups this is also how the largest memory of several processes together becomes known.
+4. An instance is looked at while it starts or has calls: the first call after a pause starts the watch (lifeline.py),
    so no call pays for it.
 """
 
@@ -36,6 +37,8 @@ _SAMPLE = 16
 """Processes of an instance whose part of shared pages is asked for; the kernel takes up to 0.1 ms for each."""
 _ANSWER = 0.5
 """Seconds in which the kernel says what processes share; who does not let it has taken too much."""
+_GROWTH = 1024 * 1024
+"""Bytes by which several processes have grown when it is asked again what they share."""
 _PAGE = os.sysconf("SC_PAGESIZE")
 
 
@@ -58,6 +61,9 @@ class Watched(Protocol):
     def memory_size(self) -> int:
         """Bytes that it may hold; 0 for any number."""
 
+    def saw(self, held: int) -> None:
+        """Its processes were seen to hold so many bytes together."""
+
     def exhaust(self, held: int) -> None:
         """It holds more bytes than it may, or the kernel has killed one of its processes for that."""
 
@@ -72,6 +78,8 @@ class Watch:
         self._watched: set[Watched] = set()
         self._asked: dict[Watched, float] = {}
         """Whose shared memory a thread finds out, since when."""
+        self._largest: dict[Watched, int] = {}
+        """What several processes held, each by itself, when it was asked last."""
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, worker: Watched) -> None:
@@ -88,6 +96,7 @@ class Watch:
             self._timer.cancel()
         self._watched.clear()
         self._asked.clear()
+        self._largest.clear()
 
     def _arm(self, took: float = 0.0) -> None:
         interval = max(_SCAN_INTERVAL if self.by_group else INTERVAL, took * _SHARE)
@@ -98,6 +107,7 @@ class Watch:
         began = time.monotonic()
         self._watched = {worker for worker in self._watched if worker.is_active}
         self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
+        self._largest = {worker: held for worker, held in self._largest.items() if worker in self._watched}
         counted = [worker for worker in self._watched if worker.group is None]
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
@@ -111,15 +121,21 @@ class Watch:
             self._arm(time.monotonic() - began)
 
     def _count(self, worker: Watched, pids: list[int], now: float) -> None:
-        """Add up what the processes hold. If it is too much, some of it may be shared."""
+        """Add up what the processes hold. Of several some may be shared: how much is asked when it looks like too much,
+        and when they hold more than before.
+        """
         found = {pid: size for pid in pids if (size := anonymous(pid))}
         held = sum(found.values())
-        if held <= worker.memory_size:
+        is_much = held > worker.memory_size
+        if len(found) < 2:
             self._asked.pop(worker, None)
-        elif len(found) == 1 or now - self._asked.get(worker, now) > _ANSWER:
-            worker.exhaust(held)
-        elif worker not in self._asked:
-            self._asked[worker] = now
+            if is_much:
+                worker.exhaust(held)
+        elif worker in self._asked:
+            if is_much and now - self._asked[worker] > _ANSWER:
+                worker.exhaust(held)
+        elif is_much or held > self._largest.get(worker, 0) + _GROWTH:
+            self._asked[worker], self._largest[worker] = now, held
             loop = asyncio.get_running_loop()
             threading.Thread(target=self._ask, args=(worker, found, loop), daemon=True).start()
 
@@ -130,8 +146,10 @@ class Watch:
             loop.call_soon_threadsafe(self._answered, worker, held)
 
     def _answered(self, worker: Watched, held: int) -> None:
-        if self._asked.pop(worker, None) is not None and worker.is_active and held > worker.memory_size:
-            worker.exhaust(held)
+        if self._asked.pop(worker, None) is not None and worker.is_active:
+            worker.saw(held)
+            if held > worker.memory_size:
+                worker.exhaust(held)
 
 
 def _held(group: Group) -> int:

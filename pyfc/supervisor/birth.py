@@ -131,6 +131,7 @@ def _init(
         hooks=_hooks(function),
         debug_port=settings.debug_port if function.is_called(settings.debug) else 0,
         program=_program(function, runtime),
+        debugger=settings.debugger,
     )
 
 
@@ -277,16 +278,23 @@ def packages(runtime: Runtime, interpreter: str, settings: Settings, *, debugs: 
     """Folders with packages that are no function's own and may be imported. Raises InvalidArgument."""
     if settings.site_packages and interpreter == sys.executable:
         return site_packages()
-    return debugger(runtime) if debugs and runtime.debugger else []
+    return debugger(runtime, settings.debugger) if debugs else []
 
 
-def debugger(runtime: Runtime) -> list[str]:
-    """The folder with what debugging functions of `runtime` needs. Raises InvalidArgument if it is not installed."""
-    found = importlib.util.find_spec(runtime.debugger)
+def debugger(runtime: Runtime, how: str) -> list[str]:
+    """The folder with what debugging functions of `runtime` needs, if it needs anything. Raises InvalidArgument if it
+    is not installed, or is none for them.
+    """
+    name = runtime.debuggers.get(how, "")
+    if not name and how == "attach":
+        return []
+    if not name:
+        raise InvalidArgument(message=f"--debugger {how} is not for functions of {runtime.title}")
+    found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
-        name = runtime.debugger
-        raise InvalidArgument(message=f"--debug needs {name} beside pyfc: pip install {name}")
-    return [str(Path(found.origin).parents[1])]
+        raise InvalidArgument(message=f"--debug needs {name} beside pyfc: pip install {name.replace('_', '-')}")
+    origin = Path(found.origin)
+    return [str(origin.parents[1] if found.submodule_search_locations else origin.parent)]
 
 
 def site_packages() -> list[str]:

@@ -71,6 +71,8 @@ class Init(NamedTuple):
     """Of a custom runtime: `command`; `port` where it listens; `pulls`, if it asks for its calls instead; `health`,
     FC's customHealthCheckConfig.
     """
+    debugger: str = "attach"
+    """How it is debugged: `attach`: something attaches at the port; `pycharm`: PyCharm listens there."""
 
 
 class Invoke(NamedTuple):

@@ -22,6 +22,7 @@ from typing import Any
 
 import calls
 import context
+import debugging
 import imports
 import output
 import births
@@ -31,8 +32,6 @@ import wsgi
 
 NAME = "python"
 _HERE = os.path.dirname(os.path.abspath(__file__))
-
-_PORT_TIME = 5.0
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
 
@@ -67,41 +66,10 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
         return
     worker = _Worker(channel, init)
     if init[13]:
-        _wait_for_debugger(init[13])
+        debugging.BEGIN[init[16]](init[13])
         worker.is_debugged = True
     worker.load(traces=init[14])
     worker.serve()
-
-
-def _wait_for_debugger(port: int) -> None:
-    """Let a debugger in before anything of the user's runs. An instance that is ending may still have the port."""
-    import debugpy
-
-    end = time.monotonic() + _PORT_TIME
-    while True:
-        try:
-            debugpy.listen(("127.0.0.1", port))
-            break
-        except RuntimeError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-    debugpy.wait_for_client()
-
-
-def _stop_where_raised(error: Exception) -> None:
-    """Let the debugger stop there if it stops at uncaught exceptions: to the user this one is, though it is caught."""
-    import threading
-
-    import pydevd
-
-    debugger, thread = pydevd.get_global_debugger(), threading.current_thread()
-    info = debugger.set_additional_thread_info(thread)
-    info.is_tracing += 1
-    try:
-        debugger.stop_on_unhandled_exception(debugger, thread, info, (type(error), error, error.__traceback__))
-    finally:
-        info.is_tracing -= 1
 
 
 def _greet(channel: wire.Channel) -> list[Any] | None:
@@ -293,7 +261,7 @@ class _Worker:
 
     def _fail(self, call: calls.Call, error: Exception) -> None:
         if self.is_debugged:
-            _stop_where_raised(error)
+            debugging.stop_where_raised(error)
         call.answer(_fault(error), 200, None, _error_json(error), self._finisher(call))
 
     def _answer(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from pyfc.dev.explanation import advice
 from pyfc.dev.samples import SAMPLES
-from support import Server, template, wait_until
+from support import Server, pyfc, template, wait_until
 
 SLOW = "import time\ntime.sleep(0.12)\n"
 CODE = """
@@ -35,20 +31,6 @@ def quick(event, context):
 def fails(event, context):
     raise ValueError("on purpose")
 """
-
-
-def pyfc(*arguments: str, given: bytes = b"", folder: Path | None = None, **environment: str) -> tuple[int, str, str]:
-    """Run a command: exit status, standard output, standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pyfc", *arguments],
-        input=given,
-        capture_output=True,
-        timeout=60,
-        cwd=folder,
-        env={**os.environ, **environment},
-        check=False,
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -151,44 +133,3 @@ def test_an_event_is_printed_as_json(name: str) -> None:
 
     assert status == 0
     assert json.loads(shown) == SAMPLES[name]
-
-
-@pytest.mark.parametrize(
-    ("options", "given", "seen"),
-    [
-        (["-e", "text"], b"", b"text"),
-        (["-e", "event.json"], b"", b"from the file"),
-        (["-e", "-"], b"piped", b"piped"),
-        (["-f", "event.json"], b"", b"from the file"),
-        (["-s"], b"piped", b"piped"),
-        ([], b"", b""),
-    ],
-)
-def test_local_invoke_takes_funcrafts_flags_and_prints_log_and_result(
-    tmp_path: Path, options: list[str], given: bytes, seen: bytes
-) -> None:
-    (tmp_path / "template.yml").write_text(template({"quick": {"Handler": "index.quick"}}))
-    (tmp_path / "index.py").write_text("def quick(event, context):\n    print('called')\n    return event\n")
-    (tmp_path / "event.json").write_text("from the file")
-
-    status, shown, log = pyfc(
-        "local", "invoke", "demo/quick", *options, given=given, folder=tmp_path, XDG_STATE_HOME=str(tmp_path / "state")
-    )
-
-    assert (status, shown) == (0, seen.decode() + "\n")
-    assert "FC Invoke Start RequestId: " in log
-    assert "called" in log
-    assert "Billed Duration: " in log
-
-
-def test_local_invoke_of_a_failing_function_exits_with_1_and_of_an_unknown_one_with_2(tmp_path: Path) -> None:
-    (tmp_path / "template.yml").write_text(template({"fails": {"Handler": "index.fails"}}))
-    (tmp_path / "index.py").write_text("def fails(event, context):\n    raise ValueError('on purpose')\n")
-    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
-
-    failed = pyfc("local", "invoke", "fails", folder=tmp_path, **state)
-    unknown = pyfc("local", "invoke", "nobody", folder=tmp_path, **state)
-
-    assert failed[0] == 1
-    assert json.loads(failed[1])["errorMessage"] == "on purpose"
-    assert (unknown[0], "nobody" in unknown[2]) == (2, True)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -23,11 +24,26 @@ J = TypeVar("J")
 """Part of a commit."""
 R = TypeVar("R")
 """What has become of it."""
+_STATEMENTS = 256
+"""Statements that are kept prepared."""
 _log = logging.getLogger(__name__)
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is done inside is written as a whole, or not at all if it raises. One statement by itself needs none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 class Database(Generic[J, R]):
-    """One file, called `name` in messages. `commit`: does some jobs inside of a transaction and tells their outcomes.
+    """One file, called `name` in messages. `commit`: does some jobs, in a transaction, and tells their outcomes.
 
     Opening raises InvalidArgument for a file of a newer schema, sqlite3.Error for one that is damaged or none at all.
     """
@@ -44,7 +60,7 @@ class Database(Generic[J, R]):
         self._path = path
         self._name = name
         self._schema = schema
-        self._apply = commit
+        self._commit = commit
         self._told = told
         self._waiting: list[tuple[J, asyncio.Future[R]]] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -55,7 +71,9 @@ class Database(Generic[J, R]):
 
     def _open(self) -> sqlite3.Connection:
         number, tables = self._schema
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
+        )
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA busy_timeout=5000")
@@ -93,7 +111,9 @@ class Database(Generic[J, R]):
             jobs = [job for job, _ in waiting]
             outcomes: Sequence[R | PyfcError]
             try:
-                outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit, jobs)
+                outcomes = await asyncio.get_running_loop().run_in_executor(
+                    self._writer, self._commit, self._write_connection, jobs
+                )
             except sqlite3.Error as error:
                 outcomes = [Unavailable(message=f"the {self._name} can not be written: {error}")] * len(jobs)
             except Exception:
@@ -110,18 +130,6 @@ class Database(Generic[J, R]):
                 done.set_result(outcome)
         elif not done.cancelled():
             done.set_exception(outcome)
-
-    def _commit(self, jobs: Sequence[J]) -> Sequence[R | PyfcError]:
-        connection = self._write_connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            outcomes = self._apply(connection, jobs)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return outcomes
 
     async def close(self) -> None:
         """Write what waits, and close the file."""

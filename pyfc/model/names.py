@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import NamedTuple
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
@@ -30,18 +31,20 @@ def is_name(text: str) -> bool:
 
 
 def request_id() -> str:
-    """A new request id: random UUID text (version 4), 36 characters."""
-    return _uuid(os.urandom(16).hex())
+    """A new request id: UUID text, 36 characters. It begins with the time (version 7), so that an index of many has the
+    newest side by side: a hundred that are written together are then few pages of a disk.
+    """
+    return request_ids(1)[0]
 
 
 def request_ids(count: int = 256) -> list[str]:
     """New request ids in advance: one call of the kernel's generator for many."""
-    digits = os.urandom(16 * count).hex()
-    return [_uuid(digits[at : at + 32]) for at in range(0, len(digits), 32)]
-
-
-def _uuid(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+    now = f"{time.time_ns() // 1_000_000:012x}"
+    start, digits = f"{now[:8]}-{now[8:]}-7", os.urandom(9 * count).hex()
+    return [
+        f"{start}{digits[at : at + 3]}-a{digits[at + 3 : at + 6]}-{digits[at + 6 : at + 18]}"
+        for at in range(0, len(digits), 18)
+    ]
 
 
 def instance_id() -> str:

@@ -3,7 +3,8 @@
 1. Durable writes share commits (pyfc/sqlite.py).
 2. A lease is this process's memory: there is one dispatcher, and what was taken when it died is waiting again at once.
    So taking writes nothing; an event costs one write when it comes and one when it is settled.
-3. A step of SQLite gives up Python's lock and has to wait for it again, so many rows go into one statement.
+3. A step of SQLite gives up Python's lock and has to wait for it again, while requests want it too: so many rows go
+   into one statement, and where there is nothing else to write that statement is the whole transaction.
 4. Partial indexes hold what waits and what is delayed alone, so that records of the past cost the queue nothing.
 """
 
@@ -16,7 +17,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,7 +27,7 @@ from pyfc.errors import AlreadyExists, InvalidArgument, PyfcError
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
 from pyfc.queues.interface import Depth, Filter
-from pyfc.sqlite import Database
+from pyfc.sqlite import Database, transaction
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ CREATE INDEX kept ON events (number) WHERE state = 3;
 _WAITING, _DELAYED, _PAST, _KEPT = range(4)
 _COLUMNS = "number, event, payload"
 _ROW = f"({', '.join('?' * 13)})"
-_CHUNKS = (64, 8, 1)
-"""Rows of one statement."""
+_ROWS = 64
+"""Most rows of one statement; those of each number are kept prepared."""
 _UPDATE = "UPDATE events SET state = ?, due = ?, ended = ?, status = ?, event = ? WHERE number = ?"
 
 
@@ -188,29 +189,27 @@ class SqliteQueue:
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[PyfcError | None]:
-    return _all(connection, jobs) or [_attempt(connection, job) for job in jobs]
+    """All jobs together, and each by itself if one of them can not be."""
+    new = [event for job in jobs for event in job.new]
+    try:
+        if len(new) <= _ROWS and all(job.run is None and not job.forgotten for job in jobs):
+            _insert(connection, new)
+        else:
+            with transaction(connection):
+                _insert(connection, new)
+                _delete(connection, [event.number for job in jobs for event in job.forgotten])
+                for job in jobs:
+                    if job.run is not None:
+                        job.run(connection)
+    except sqlite3.IntegrityError:
+        with transaction(connection):
+            return [_attempt(connection, job) for job in jobs]
+    return [None] * len(jobs)
 
 
 def _awaken(now: float, connection: sqlite3.Connection) -> None:
     """Delayed events that are due wait like others."""
     connection.execute("UPDATE events SET state = 0 WHERE state = 1 AND due <= ?", (now,))
-
-
-def _all(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[PyfcError | None] | None:
-    """All jobs of a commit together; None if one of them can not be, and nothing was done."""
-    connection.execute("SAVEPOINT all_jobs")
-    try:
-        _insert(connection, [event for job in jobs for event in job.new])
-        _delete(connection, [event.number for job in jobs for event in job.forgotten])
-        for job in jobs:
-            if job.run is not None:
-                job.run(connection)
-    except sqlite3.IntegrityError:
-        connection.execute("ROLLBACK TO all_jobs")
-        connection.execute("RELEASE all_jobs")
-        return None
-    connection.execute("RELEASE all_jobs")
-    return [None] * len(jobs)
 
 
 def _attempt(connection: sqlite3.Connection, job: _Job) -> PyfcError | None:
@@ -243,8 +242,12 @@ def _insert(connection: sqlite3.Connection, events: Sequence[Event]) -> None:
         for event in part:
             values += (event.number, event.id, event.request_id, *event.lane, _state(event), event.due, event.enqueued)
             values += (event.ended, event.status.value, _packed(event), event.payload)
-        rows = ", ".join([_ROW] * len(part))
-        connection.execute(f"INSERT INTO events VALUES {rows}", values)  # noqa: S608  question marks
+        connection.execute(_inserting(len(part)), values)
+
+
+@cache
+def _inserting(rows: int) -> str:
+    return f"INSERT INTO events VALUES {', '.join([_ROW] * rows)}"  # noqa: S608  question marks
 
 
 def _delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
@@ -254,12 +257,8 @@ def _delete(connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Pieces of a few sizes, so that there are few statements to be kept prepared."""
-    at = 0
-    while at < len(items):
-        size = next(size for size in _CHUNKS if size <= len(items) - at)
-        yield items[at : at + size]
-        at += size
+    for at in range(0, len(items), _ROWS):
+        yield items[at : at + _ROWS]
 
 
 def _state(event: Event) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyfc.errors import Conflict, InvalidArgument, PyfcError
-from pyfc.sqlite import Database
+from pyfc.sqlite import Database, transaction
 from pyfc.stores.interface import NOTHING, Change, Entry
 from pyfc.stores.watching import Watches
 
@@ -72,16 +72,17 @@ class SqliteStore:
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome | PyfcError]:
-    (revision,) = connection.execute("SELECT revision FROM counter").fetchone()
     outcomes: list[_Outcome | PyfcError] = []
-    for job in jobs:
-        wrong = _unexpected(connection, job.expect)
-        if wrong:
-            outcomes.append(Conflict(message=f"'{wrong}' was changed by somebody else: read it again"))
-            continue
-        revision += 1
-        outcomes.append(_Outcome(revision, _apply(connection, job.values, revision)))
-    connection.execute("UPDATE counter SET revision = ?", (revision,))
+    with transaction(connection):
+        (revision,) = connection.execute("SELECT revision FROM counter").fetchone()
+        for job in jobs:
+            wrong = _unexpected(connection, job.expect)
+            if wrong:
+                outcomes.append(Conflict(message=f"'{wrong}' was changed by somebody else: read it again"))
+                continue
+            revision += 1
+            outcomes.append(_Outcome(revision, _apply(connection, job.values, revision)))
+        connection.execute("UPDATE counter SET revision = ?", (revision,))
     return outcomes
 
 

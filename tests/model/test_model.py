@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from uuid import RFC_4122, UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,10 +25,14 @@ def test_any_other_text_is_no_name(name: str) -> None:
 
 
 def test_ids_have_fcs_forms_and_are_all_different() -> None:
+    before = time.time()
     numbers = [*request_ids(), *(request_id() for _ in range(10))]
 
     assert len(set(numbers)) == len(numbers)
-    assert all(len(number) == 36 and number[14] == "4" for number in numbers)
+    assert {(UUID(number).version, UUID(number).variant, len(number)) for number in numbers} == {(7, RFC_4122, 36)}
+    times = [int(number[:8] + number[9:13], 16) / 1000 for number in numbers]
+    assert times == sorted(times)
+    assert before - 0.001 <= times[0] <= times[-1] <= time.time()
     prefix, first, second = instance_id().split("-")
     assert (prefix, len(first), len(second)) == ("c", 8, 20)
 

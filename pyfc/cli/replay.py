@@ -18,8 +18,7 @@ import uvloop
 
 from pyfc.cli.local import run_project
 from pyfc.cli.shared import add_endpoint, client_of
-from pyfc.client.client import ApiError
-from pyfc.dispatch.lanes import request_of
+from pyfc.dispatch.lanes import Ran, request_of
 from pyfc.model.function import Service
 from pyfc.model.invocation import Invocation, Kind
 from pyfc.model.names import LATEST, Target
@@ -41,21 +40,25 @@ def run(options: argparse.Namespace) -> int:
     client = client_of(options)
     record = client.event(options.id)
     service, name = record["serviceName"], record["functionName"]
-    version = (record["version"].split() or [LATEST])[0]
+    ran = Ran.read(record["version"]) if record["version"] else None
+    if ran is None:
+        print(f"it never ran: replayed with the code that {service}/{name} has now", file=sys.stderr)
+    version = ran.version if ran is not None else LATEST
     document = canonical(client.functions_of(service if version == LATEST else f"{service}.{version}").get(name))
+    function = function_of(service, document)
+    has_layers = bool(ran.layers if ran is not None else function.layers)
     with tempfile.TemporaryDirectory(prefix="pyfc-replay-") as scratch:
-        code = Path(scratch) / "code.zip"
-        try:
-            code.write_bytes(client.download(f"/pyfc/events/{options.id}/code"))
-        except ApiError:
-            print(f"it never ran: replayed with the code that {service}/{name} has now", file=sys.stderr)
-            code.write_bytes(client.download(client.api("GET", f"/services/{service}/functions/{name}/code")["url"]))
-        function = dataclasses.replace(function_of(service, document), layers=())
-        project = Project(
-            root=Path(scratch),
-            services=[Service(name=service)],
-            functions=[Declaration(function=function, code=code, where=f"{service}/{name}")],
+        code, layers = Path(scratch) / "code.zip", Path(scratch) / "layers.zip"
+        code.write_bytes(client.download(f"/pyfc/events/{options.id}/code"))
+        if has_layers:
+            layers.write_bytes(client.download(f"/pyfc/events/{options.id}/layers"))
+        declaration = Declaration(
+            function=dataclasses.replace(function, layers=()),
+            code=code,
+            where=f"{service}/{name}",
+            layers=layers if has_layers else None,
         )
+        project = Project(root=Path(scratch), services=[Service(name=service)], functions=[declaration])
         chosen = {"debug": f"{service}/{name}", "debug_port": options.debug} if options.debug else {}
         if options.debug:
             print(f"waiting for a debugger at 127.0.0.1:{options.debug}", file=sys.stderr)

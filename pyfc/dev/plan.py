@@ -104,7 +104,7 @@ def _packed(path: Path, where: str) -> tuple[bytes, str]:
         elif path.suffix == ".zip":
             data = path.read_bytes()
         else:
-            with pack(path.parent, path.name) as archive:
+            with pack(path.parent, only=path.name) as archive:
                 data = archive.read()
     except OSError as error:
         raise ProjectError(where=where, message=f"{error.filename} can not be read: {error.strerror}") from error

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from pyfc.dispatch.lanes import Lane, request_of, version_text
+from pyfc.dispatch.lanes import Lane, Ran, request_of
 from pyfc.dispatch.outcomes import message, next_event
 from pyfc.errors import Internal, NotFound, PyfcError, Unavailable
 from pyfc.model.asynchronous import Event, Policy, Status, refusal_delay, retry_delay
@@ -116,7 +116,7 @@ class Dispatcher:
         self._spawn(self._sweep())
 
     def _keep_code(self, event: Event) -> None:
-        self.kept_codes.update(event.version.split()[2:])
+        self.kept_codes.update(Ran.read(event.version).digests)
 
     def submit(self, event: Event) -> asyncio.Future[None]:
         """Promise to call: done when the event is durable. Raises AlreadyExists, Unavailable."""
@@ -212,7 +212,7 @@ class Dispatcher:
         self.lanes[event.lane].refusals = event.refusals = 0
         event.attempts += 1
         event.instance_id = result.usage.instance_id
-        event.version = version_text(function)
+        event.version = Ran.of(function).text
         event.log = (result.startup + result.log)[-_LOG:]
         event.result = bytes(result.body)
         if event.status is Status.STOPPING:

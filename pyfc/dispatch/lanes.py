@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyfc.model.asynchronous import Event
 from pyfc.model.function import Function
@@ -34,10 +34,38 @@ def request_of(kept: tuple[Any, ...] | None) -> HttpRequest | None:
     return HttpRequest(method, path, uri, client, [(name, value) for name, value in headers])
 
 
-def version_text(function: Function) -> str:
-    """The version of a function and the code it has, as a record keeps them: version, checksum, digest."""
-    code = function.code
-    return f"{function.version_id or LATEST} {code.checksum} {code.digest}" if code is not None else LATEST
+class Ran(NamedTuple):
+    """What has run an event: the version of its function, the checksum of the code, and the digests of that, of its
+    installed packages and of its layers, where there are any.
+    """
+
+    version: str = LATEST
+    checksum: str = ""
+    code: str = ""
+    packages: str = ""
+    layers: str = ""
+
+    @classmethod
+    def of(cls, function: Function) -> Ran:
+        """What runs a function."""
+        code, layers = function.code, function.opt
+        version, opt = function.version_id or LATEST, layers.digest if layers is not None else ""
+        return cls(version, code.checksum, code.digest, code.packages, opt) if code is not None else cls(version)
+
+    @classmethod
+    def read(cls, text: str) -> Ran:
+        """From a record."""
+        return cls(*("" if word == "-" else word for word in text.split()))
+
+    @property
+    def text(self) -> str:
+        """As a record keeps it."""
+        return " ".join(word or "-" for word in self)
+
+    @property
+    def digests(self) -> list[str]:
+        """Of all that it takes to run it again."""
+        return [digest for digest in self[2:] if digest]
 
 
 def end_call(pool: Pool, request_id: str) -> None:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pyfc import __version__
 from pyfc.blobs.objects import TEMPORARY
+from pyfc.dispatch.lanes import Ran
 from pyfc.errors import FunctionNotFound, Internal, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
 from pyfc.gateway.api2016 import account, asynchronous, functions, scaling, services, versions
@@ -36,7 +37,7 @@ from pyfc.observe.recent import Recent
 from pyfc.queues.interface import Filter
 from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
-from pyfc.supervisor.table import Dormant, Entry
+from pyfc.supervisor.table import Dormant, Entry, version_of
 from pyfc.triggers.http import as_text
 
 OLDER: tuple[Endpoint, ...] = (
@@ -71,6 +72,7 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASG
         Route("/pyfc/events", own.managed(own.events), methods=["GET"]),
         Route("/pyfc/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
         Route("/pyfc/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
+        Route("/pyfc/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
         Route("/pyfc/openapi.json", own.described, methods=["GET"]),
         Route("/pyfc/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
@@ -192,10 +194,23 @@ class _Own:
 
     async def event_code(self, request: Request) -> Response:
         """The code that ran an event last, also if it has been replaced since."""
-        found = await self._api.records.find("", "", request.path_params["id"])
-        if found is None or len(found.version.split()) < 3:
-            raise NotFound(message=f"there is no code of a call {request.path_params['id']}")
-        return _file(await self._api.desk.bundles.packed(found.version.split()[2]))
+        ran = await self._ran(request)
+        return _file(await self._api.desk.bundles.packed(ran.code, ran.packages))
+
+    async def event_layers(self, request: Request) -> Response:
+        """The layers that it had then, as one archive."""
+        return _file(await self._api.desk.bundles.packed((await self._ran(request)).layers))
+
+    async def _ran(self, request: Request) -> Ran:
+        """What has run an event last, or would if it never ran. Raises NotFound."""
+        name, table = request.path_params["id"], self._api.table()
+        found = await self._api.records.find("", "", name)
+        if found is not None and found.version:
+            return Ran.read(found.version)
+        target = version_of(table, found.target) if found is not None else None
+        if target is None:
+            raise NotFound(message=f"there is no code of a call {name}")
+        return Ran.of(table.entries[target].function)
 
     async def explanation(self, request: Request) -> Response:
         """A cold start, taken apart."""

@@ -13,6 +13,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -85,16 +86,14 @@ SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
 """Folders that are no part of a function."""
 
 
-def pack(folder: Path, only: str = "") -> BinaryIO:
-    """A folder (or one file in it) as a zip file, without a name and at its beginning. Links are followed; times are
-    left out, so that the same files make the same archive.
+def pack(*folders: Path, only: str = "") -> BinaryIO:
+    """The files of folders (or one file) as a zip file, without a name and at its beginning. Links are followed where
+    they lead to something; times are left out, so that the same files make the same archive.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for root, folders, names in os.walk(folder, followlinks=True):
-            folders[:] = [] if only else sorted(set(folders) - SKIPPED)
-            for name in sorted(names) if not only else [only]:
-                path = Path(root, name)
+        for folder in folders:
+            for path in _files(folder, only):
                 info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                 info.external_attr = (stat.S_IFREG | stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR) << 16
                 info.compress_type = zipfile.ZIP_DEFLATED
@@ -102,3 +101,12 @@ def pack(folder: Path, only: str = "") -> BinaryIO:
                     shutil.copyfileobj(source, target)
     file.seek(0)
     return file
+
+
+def _files(folder: Path, only: str) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [] if only else sorted(set(folders) - SKIPPED)
+        for name in sorted(names) if not only else [only]:
+            path = Path(root, name)
+            if path.exists():
+                yield path

@@ -131,13 +131,14 @@ class Bundles:
         """Kept code as a zip file: the very one that was put, or one that is made of the folder."""
         if code.kind == "zip":
             return await self._blobs.open(code.digest)
-        return await asyncio.to_thread(pack, self._folder / code.digest)
+        return await self.packed(code.digest, code.packages)
 
-    async def packed(self, digest: str) -> BinaryIO:
-        """Kept code by its digest, as a zip file. Raises NotFound."""
-        if not (self._folder / digest).is_dir():
-            raise NotFound(message=f"code {digest} is not kept any more")
-        return await asyncio.to_thread(pack, self._folder / digest)
+    async def packed(self, digest: str, packages: str = "") -> BinaryIO:
+        """Kept code by its digest, with the packages that are kept apart, as a zip file. Raises NotFound."""
+        parts = [self._folder / digest, *([self._packages_folder / packages] if packages else [])]
+        if not digest or not all(part.is_dir() for part in parts):
+            raise NotFound(message=f"code {digest or 'without a digest'} is not kept any more")
+        return await asyncio.to_thread(pack, *parts)
 
     async def merged(self, codes: Sequence[Code]) -> Code | None:
         """Code folders laid over each other, of files with the same name that of the first; None if there are none."""

@@ -23,6 +23,8 @@ class Declaration:
     """A file, a folder or a zip; None when there is none to be had here."""
     where: str
     """`file:line`, for messages."""
+    layers: Path | None = None
+    """What its layers hold together, a folder or a zip, if that is at hand here."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -104,7 +104,7 @@ class Deployer:
                 functions.append(declaration.function)
             else:
                 function = await self._bundle(declaration, kept, built)
-                opt, missing = await self._layers(function)
+                opt, missing = await self._layers(function, declaration.layers)
                 refused += missing
                 functions.append(dataclasses.replace(function, opt=opt))
         return functions, refused
@@ -150,8 +150,10 @@ class Deployer:
                 raise ProjectError(where=declaration.where, message=str(error)) from error
         return dataclasses.replace(declaration.function, code=kept[path])
 
-    async def _layers(self, function: Function) -> tuple[Code | None, list[str]]:
+    async def _layers(self, function: Function, at_hand: Path | None) -> tuple[Code | None, list[str]]:
         """The layers of a function that are here as one folder, and those that are not, with what to do."""
+        if at_hand is not None:
+            return await self._bundles.put(at_hand), []
         found, missing = [], []
         for arn in function.layers:
             try:

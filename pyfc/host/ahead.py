@@ -41,8 +41,10 @@ def set_packets(descriptor: int, wanted: bool) -> bool:
     return wanted
 
 
-def claim(descriptor: int) -> tuple[list[int], list[bytes]]:
-    """Take every packet that the worker has not read: the numbers of the calls, in order, and the other frames."""
+def claim(descriptor: int, first: int) -> tuple[list[int], list[bytes]]:
+    """Take every packet that the worker has not read: the numbers of the calls, in order, and what is to be written
+    again: the other frames, the call `first` among them.
+    """
     numbers: list[int] = []
     others: list[bytes] = []
     while True:
@@ -53,7 +55,7 @@ def claim(descriptor: int) -> tuple[list[int], list[bytes]]:
         if len(packet) < frames.PREFIX.size:
             return numbers, others
         _, kind, number, _ = frames.PREFIX.unpack_from(packet)
-        if kind == frames.INVOKE:
+        if kind == frames.INVOKE and number != first:
             numbers.append(number)
         else:
             others.append(packet)

@@ -53,8 +53,6 @@ _monotonic = time.monotonic
 _ioctl, _FIONREAD = fcntl.ioctl, termios.FIONREAD
 _available = array.array("i", [0])
 """Filled by the kernel: bytes in a pipe."""
-
-
 Answer = tuple["Flight", Result] | None
 
 
@@ -322,7 +320,8 @@ class Link:
 
     def take_back(self, *, dead: bool) -> list[Flight]:
         """The calls that were sent ahead and not begun, in order. They are in flight here no more."""
-        numbers, others = ahead.claim(self.worker.claims) if self._packets else ([], [])
+        first = 0 if dead else next(iter(self.in_flight), 0)  # if it has not begun, it had no processor for it
+        numbers, others = ahead.claim(self.worker.claims, first) if self._packets else ([], [])
         for frame in others:
             self.write(frame)
         if dead and not self.is_concurrent:  # it has come to none but the first, whatever it has read

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from support import SHARES_FILES, Response, Server, template, wait_until
+from support import SHARES_FILES, Response, Server, template, time_passed, wait_until
 
 CODE = """
 import os, subprocess, sys, time
@@ -26,6 +28,8 @@ def handler(event, context):
     if word == 'many':
         for number in range(40000):
             print('line', number)
+    if word == 'pid':
+        return str(os.getpid())
     if word == 'die':
         os._exit(3)
     if word == 'hold':
@@ -150,3 +154,17 @@ def test_a_call_that_is_too_late_fails_alone(serve: Callable[..., Server]) -> No
 
     assert "timed out after 1 seconds" in answers[0].json["errorMessage"]
     assert [answer.body for answer in answers[1:]] == [b"echo %d" % number for number in range(10)]
+
+
+def test_a_worker_that_gets_no_processor_for_a_while_is_used_again(serve: Callable[..., Server]) -> None:
+    server = start(serve, 1)
+    [worker] = {int(server.invoke("demo/short", b"pid").body) for _ in range(20)}
+
+    with ThreadPoolExecutor(24) as pool:
+        os.kill(worker, signal.SIGSTOP)
+        calls = [pool.submit(server.invoke, "demo/short", b"echo %d" % number) for number in range(6)]
+        time_passed(0.3)  # long enough to be taken for one that runs a long call
+        os.kill(worker, signal.SIGCONT)
+
+        assert [call.result(10).body for call in calls] == [b"echo %d" % number for number in range(6)]
+    assert server.invoke("demo/short", b"echo again").body == b"echo again"

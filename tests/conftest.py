@@ -13,7 +13,7 @@ from support import FUNCTIONS, Server, wait_until
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", type=int, metavar="N", help="examples of each property test, instead of a hundred")
-    parser.addoption("--soak", type=int, metavar="N", help="calls of the soak test, instead of twelve thousand")
+    parser.addoption("--soak", type=int, metavar="N", help="calls of the soak test, instead of twenty-four thousand")
     parser.addoption("--torture", type=int, metavar="N", help="calls of the torture test, instead of four hundred")
 
 

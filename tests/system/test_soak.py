@@ -13,7 +13,7 @@ import pytest
 
 from support import DEADLINE, Server, template, wait_until
 
-CALLS = 12_000
+CALLS = 24_000
 CONNECTIONS = 8
 CODE = """
 import os
@@ -33,7 +33,7 @@ def initializer(context):
 KINDS = (b"echo", b"raise", b"print", b"later", b"large", b"exit")
 WEIGHTS = (940, 20, 20, 10, 8, 2)
 BODIES = {b"large": b"l" * 100_000}
-GROWTH = 4e6
+GROWTH = 4_000_000
 """Bytes that a server may have gained since it was warm: what an allocator keeps of a busy moment."""
 
 
@@ -45,6 +45,10 @@ class Held(NamedTuple):
     zombies: int
     files: int
     memory: int
+
+    def is_within(self, other: Held) -> bool:
+        """Whether it is no more than that; the one or other connection may just have been closed."""
+        return all(mine <= its for mine, its in zip(self, other._replace(memory=other.memory + GROWTH), strict=True))
 
     @classmethod
     def by(cls, server: Server) -> Held:
@@ -104,17 +108,15 @@ def work(server: Server, count: int, seed: int) -> Counter[tuple[bytes, int]]:
 def test_after_many_calls_of_every_kind_the_server_holds_what_it_held_when_it_was_warm(
     serve: Callable[..., Server], request: pytest.FixtureRequest
 ) -> None:
-    count = request.config.getoption("--soak") or CALLS
+    half = (request.config.getoption("--soak") or CALLS) // 2
     functions = {"f": {"Initializer": "index.initializer"}}
     server = serve({"index.py": CODE, "template.yml": template(functions)}, "--quiet", PYFC_IDLE_TIMEOUT="0.5")
-    work(server, CALLS, 0)
+    work(server, half, 0)
     before = Held.by(server)
+    assert before.zombies == 0
 
-    answers = work(server, count, 100)
+    answers = work(server, half, 100)
 
-    after = Held.by(server)
-    assert sum(answers.values()) == count // CONNECTIONS * CONNECTIONS
-    assert {kind for kind, status in answers if status != 200} <= {b"later", b"exit"}, answers
-    assert after._replace(memory=0) == before._replace(memory=0)
-    assert after.zombies == 0
-    assert after.memory - before.memory < GROWTH
+    assert sum(answers.values()) == half // CONNECTIONS * CONNECTIONS
+    assert {(kind, status) for kind, status in answers if status != 200} == {(b"later", 202)}, answers
+    wait_until(lambda: Held.by(server).is_within(before), f"no more than {before}, but for some memory")

@@ -26,6 +26,9 @@ from typing import Any
 import psutil
 from servers import Server, free_port, pss
 
+from pyfc.auth.keys import Keys
+from pyfc.client import Client
+
 HEAVY = "import time\nimport numpy as np\nimport pandas as pd\n"
 HELLO = "import time\n"
 HANDLER = """
@@ -95,9 +98,13 @@ def serve(folder: Path, scratch: Path, *options: str, **environment: str) -> Ser
     """pyfc with the function of `folder`."""
     port = free_port()
     command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(port), "--quiet", *options]
-    command += ["--data-dir", str(scratch / f"data-{port}")]
+    command += ["--data-dir", str(_data(scratch, port))]
     path = "/2016-08-15/services/demo/functions/fn/invocations"
     return Server(command, path, port, os.sched_getaffinity(0), scratch, **environment)
+
+
+def _data(scratch: Path, port: int) -> Path:
+    return scratch / f"data-{port}"
 
 
 def fresh(imports: str, folder: Path) -> float:
@@ -113,13 +120,9 @@ def fresh(imports: str, folder: Path) -> float:
 
 def index(server: Server) -> dict[str, Any]:
     """What pyfc tells of the function."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    try:
-        connection.request("GET", "/")
-        functions = json.loads(connection.getresponse().read())["functions"]
-        return dict(functions[0])
-    finally:
-        connection.close()
+    key = Keys(_data(server.folder, server.port)).all()[0]
+    functions = Client(f"http://127.0.0.1:{server.port}", key=key).api("GET", "/pyfc/functions")["functions"]
+    return dict(functions[0])
 
 
 def until(condition: Callable[[], Any], what: str) -> None:

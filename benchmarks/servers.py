@@ -45,6 +45,7 @@ class Server:
     ) -> None:
         self.path = path
         self.port = port
+        self.folder = folder
         began = time.monotonic()
         self._log = (folder / f"server-{port}.log").open("wb")
         self.process = subprocess.Popen(

@@ -73,12 +73,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
     name = options.function or ""
-    routes = _routes(name, project)
+    domain, routes = _routes(name, project)
     if options.debug_port is not None and len(routes) > 1:
         paths = ", ".join(f"{name}{route.path}" for route in routes)
         raise InvalidArgument(message=f"'{name}' has several routes, name the one to debug: {paths}")
     if routes:
-        chosen = {"site": name, **_debugging(options, f"{routes[0].service}/{routes[0].function}")}
+        chosen = {"site": domain, **_debugging(options, f"{routes[0].service}/{routes[0].function}")}
     elif name:
         target = _target(name, project)
         chosen = _debugging(options, f"{target.service}/{target.function}")
@@ -87,17 +87,19 @@ def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
     return serve.run(argparse.Namespace(dir=root), port=options.port, **chosen)
 
 
-def _routes(text: str, project: Project) -> list[Route]:
-    """The routes that DOMAIN or DOMAIN/PATH names; none if it names no domain. Raises InvalidArgument."""
+def _routes(text: str, project: Project) -> tuple[str, list[Route]]:
+    """The site that DOMAIN or DOMAIN/PATH names, with its routes; none if it names no domain. A domain whose name is
+    made up is called by its key in the template, as Funcraft does. Raises InvalidArgument.
+    """
     name, slash, path = text.partition("/")
-    domain = next((each for each in project.domains if each.name == name), None)
+    domain = next((each for each in project.domains if each.name in {name.lower(), f"{name.lower()}.localhost"}), None)
     if domain is None:
-        return []
+        return "", []
     routes = [route for route in domain.routes if slash + path in {"", route.path}]
     if not routes:
         known = ", ".join(route.path for route in domain.routes) or "none"
         raise InvalidArgument(message=f"domain '{name}' has no route '{slash + path}'; its routes: {known}")
-    return routes
+    return f"{domain.name}{slash}{path}", routes
 
 
 def _target(text: str, project: Project) -> Target:

@@ -82,8 +82,7 @@ def _domain(name: str, resource: Field, project: Project) -> None:
     named, protocol = properties.get("DomainName"), properties.get("Protocol")
     text = named.text() if named is not None else name
     if text == "Auto":
-        project.unsupported.append(f"CustomDomain {name} with DomainName Auto")
-        return
+        text = f"{name}.localhost"  # FC makes up a name that leads to it; this one leads to this machine
     routes = properties.need("RouteConfig").get("Routes")
     project.domains.append(
         Domain(

@@ -9,7 +9,7 @@ from pathlib import Path
 from pyfc.errors import ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
-from pyfc.model.resources import Domain
+from pyfc.model.resources import Domain, Route
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Project
@@ -134,26 +134,35 @@ def _fc(props: Field, project: Project) -> None:
         project,
     )
     domains = props.get("customDomains")
-    for domain in domains.elements() if domains is not None else []:
-        _domain(domain, project)
     function = props.get("function")
+    own = (name, function.need("name").text()) if function is not None else None
+    for domain in domains.elements() if domains is not None else []:
+        _domain(domain, own, project)
     if function is not None:
         function_name = check_name(function.need("name"), "function")
         _add_function(function, function, name, function_name, project)
         _triggers(props, (name, function_name), project, style="fc")
 
 
-def _domain(field: Field, project: Project) -> None:
-    name, protocol = field.need("domainName").text(), field.get("protocol")
-    if name == "auto":
-        project.unsupported.append("customDomains with domainName auto")
-        return
-    routes = field.need("routeConfigs").elements()
+def _domain(field: Field, own: tuple[str, str] | None, project: Project) -> None:
+    """A domain. `own`: service and function of the same declaration. `auto` is the name that the function has here
+    anyway, and every path is the function's if nothing else is said.
+    """
+    name, protocol, configs = field.need("domainName").text(), field.get("protocol"), field.get("routeConfigs")
+    found: list[Route] = []
+    if name == "auto" and own is not None:
+        service, function = own
+        name = f"{function}.{service}.localhost"
+        if configs is None:
+            found.append(Route(path="/*", service=service, function=function))
+    if not found:
+        routes = field.need("routeConfigs").elements()
+        found += [read_route(each.need("path"), each.need("path").text(), each) for each in routes]
     project.domains.append(
         Domain(
             name=name.lower(),
             protocol=protocol.text().upper() if protocol is not None else "HTTP",
-            routes=tuple(read_route(each.need("path"), each.need("path").text(), each) for each in routes),
+            routes=tuple(found),
         )
     )
 

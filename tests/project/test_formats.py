@@ -8,6 +8,7 @@ import pytest
 
 from pyfc.errors import ProjectError
 from pyfc.model.function import Limits
+from pyfc.model.resources import Route
 from pyfc.project.interface import Project
 from pyfc.project.load import load
 
@@ -130,8 +131,12 @@ def test_an_s_yaml_of_fc_2_is_read_with_its_variables(tmp_path: Path, monkeypatc
     assert pay2.name == "pay2"
     assert found.functions[0].code == tmp_path / "code"
     assert [trigger.config["convention"] for trigger in found.triggers] == ["handler"]
+    [domain] = found.domains
+    assert (domain.name, domain.routes) == (
+        "pay.shop.localhost",
+        (Route(path="/*", service="shop", function="pay"),),
+    )
     assert found.unsupported == [
-        "customDomains with domainName auto",
         "timer trigger t of function shop/pay",
         "component website of other",
     ]

@@ -59,6 +59,13 @@ SITE = {
     "Transform": "Aliyun::Serverless-2018-04-03",
     "Resources": {
         **json.loads(template({"web": {"http": ["GET"]}, "event": {}}))["Resources"],
+        "Made_Up": {
+            "Type": "Aliyun::Serverless::CustomDomain",
+            "Properties": {
+                "DomainName": "Auto",
+                "RouteConfig": {"Routes": {"/*": {"ServiceName": "demo", "FunctionName": "web"}}},
+            },
+        },
         "shop.example.com": {
             "Type": "Aliyun::Serverless::CustomDomain",
             "Properties": {
@@ -106,6 +113,12 @@ def test_local_start_of_a_domain_serves_its_routes_at_the_root_beside_the_api(sh
         missing = server.request("GET", "/c")
         assert (missing.status, missing.json["ErrorCode"]) == (404, "RouteNotFound")
         assert server.request("GET", "/a/x", None, {"Host": "elsewhere.example.com"}).status == 403
+
+
+def test_a_domain_whose_name_is_made_up_is_one_of_this_machine_and_is_started_by_its_key(shop: Path) -> None:
+    with local_start(shop, "Made_Up") as server:
+        assert server.request("GET", "/any").body == b"/any"
+        assert server.request("GET", "/x", None, {"Host": f"made_up.localhost:{server.port}"}).body == b"/x"
 
 
 def test_local_start_of_one_route_serves_no_other(shop: Path) -> None:

@@ -117,13 +117,13 @@ class App:
         self._bundles = bundles
         self.runtimes = runtimes
         self._builder = Builder(cache_folder(), lambda source, line: self.on_progress(source, line))
-        self._deployer = Deployer(registry, bundles, runtimes, self._codes)
+        self._deployer = Deployer(registry, bundles, runtimes)
         self._build_gateway(registry)
 
     def _build_api(self, registry: Registry) -> Api:
         """What the management API works with."""
         settings = self.settings
-        desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self._codes)
+        desk = self._desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self._codes)
         self._stack.callback(desk.close)
         versions = Versions(desk)
         objects = Objects(self.data_folder / "objects", settings.maximum_upload)
@@ -181,6 +181,7 @@ class App:
         built = await self._build_missing(project)
         report = (await self._deployer.deploy(project, built))._replace(warnings=self.warnings)
         await self.supervisor.caught_up(report.revision)
+        self._desk.collect()
         require(self.sandbox)
         return report
 

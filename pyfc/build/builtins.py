@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from pyfc.build.manifest import Manifest
+from pyfc.build.packages import installed, own_files
 
 SOURCE = "FC's built-in modules"
 _NODE = ("raw-body", "body", "co", "gm", "ali-oss", "aliyun-sdk", "@alicloud/fc2", "ali-mns", "tablestore")
@@ -20,17 +21,17 @@ _PYTHON = {
 """By the name that is imported."""
 _REQUIRED = re.compile(r"(?:require\(|import\(|from)\s*['\"](?P<name>[^'\".][^'\"]*)['\"]")
 _IMPORTED = re.compile(r"^\s*(?:from|import)\s+(?P<name>\w+)", re.MULTILINE)
-_MOST_FILES = 200
 
 
 def builtins_of(folder: Path) -> list[Manifest]:
     """Those that the code in `folder` uses and nothing in it provides."""
     found = []
-    node = sorted(_names(folder, "*.js", _REQUIRED) & set(_NODE) - _declared(folder))
+    others = installed(folder)
+    node = sorted(_names(folder, ".js", others, _REQUIRED) & set(_NODE) - _declared(folder))
     node = [name for name in node if not (folder / "node_modules" / name).exists()]
     if node:
         found.append(_manifest("npm", folder, node, node))
-    python = _names(folder, "*.py", _IMPORTED) & set(_PYTHON)
+    python = _names(folder, ".py", others, _IMPORTED) & set(_PYTHON)
     python = {name for name in python if not any((folder / each).exists() for each in (name, f"{name}.py"))}
     if python and not (folder / "requirements.txt").exists():
         found.append(_manifest("pip", folder, sorted(_PYTHON[name] for name in python), sorted(python)))
@@ -41,11 +42,10 @@ def _manifest(tool: str, folder: Path, packages: list[str], names: list[str]) ->
     return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=tuple(names))
 
 
-def _names(folder: Path, pattern: str, mention: re.Pattern[str]) -> set[str]:
+def _names(folder: Path, suffix: str, others: frozenset[str], mention: re.Pattern[str]) -> set[str]:
     """What the function's own files mention."""
     found: set[str] = set()
-    paths = [path for path in folder.rglob(pattern) if "node_modules" not in path.parts]
-    for path in sorted(paths)[:_MOST_FILES]:
+    for path in own_files(folder, suffix, others):
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         found.update(match["name"] for match in mention.finditer(text))
     return found

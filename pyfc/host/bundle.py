@@ -26,9 +26,9 @@ from typing import BinaryIO
 from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
+from pyfc.build.packages import installed
 from pyfc.errors import InvalidArgument, NotFound
 from pyfc.host.archive import SKIPPED, pack, unpack
-from pyfc.host.packages import installed
 from pyfc.model.function import Code
 
 _NEW = ".new-"

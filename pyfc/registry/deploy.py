@@ -7,7 +7,7 @@ a mistake changes nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -65,11 +65,7 @@ async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str]) -> C
 class Deployer:
     """Writes projects into the registry."""
 
-    def __init__(
-        self, registry: Registry, bundles: Bundles, runtimes: Runtimes, in_use: Callable[[], Iterable[str]]
-    ) -> None:
-        """`in_use` tells digests of the code of instances, which stays also when nothing declares it any more."""
-        self._in_use = in_use
+    def __init__(self, registry: Registry, bundles: Bundles, runtimes: Runtimes) -> None:
         self._registry = registry
         self._bundles = bundles
         self._runtimes = runtimes
@@ -86,7 +82,6 @@ class Deployer:
             lost = {name for name in gone if name.startswith("functions/")}
             gone += [name for name, record in known.items() if _belongs(record.value, lost) and name not in gone]
             revision = await self._registry.write(after.values(), deleted=gone, known=known)
-        await self._bundles.sweep([*self._in_use(), *await self._registry.codes()])
         changed = {name for name, value in after.items() if name not in known or known[name].value != value}
         names = {"/".join(name.split("/")[1:]) for name in (*gone, *changed) if name.startswith("functions/")}
         return Report(revision, functions, refused, sorted(names))

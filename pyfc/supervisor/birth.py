@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyfc.build.packages import imported
 from pyfc.errors import InvalidArgument
 from pyfc.host.bundle import Artefact
 from pyfc.host.launch import LaunchSpec, ProgramSpec, TemplateSpec
-from pyfc.host.packages import imported
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import LIMITS, Cell, Sandbox
 from pyfc.model.function import Function, Service

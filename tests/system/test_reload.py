@@ -58,7 +58,7 @@ def declared(**more: dict[str, Any]) -> str:
 @pytest.fixture
 def loop(serve: Callable[..., Server], tmp_path: Path) -> Loop:
     files = {"template.yml": declared(), **{f"{name}/index.py": code("first") for name in NAMES}}
-    server = serve(files, "--reload")
+    server = serve(files, "--reload", PYFC_SWEEP_AFTER="0.2")
     loop = Loop(server, tmp_path / "project0")
     for name in NAMES:
         loop.call(name)
@@ -282,7 +282,7 @@ def test_saves_under_load_fail_no_call_and_leave_nothing(loop: Loop) -> None:
     assert not failures
     wait_until(lambda: len(loop.server.workers()) < 12, "the end of old instances")
     wait_until(lambda: own.num_fds() <= max(descriptors[:10]), "descriptors to be closed")
-    assert len(list((loop.server.data_dir / "code").iterdir())) < 8
+    wait_until(lambda: len(list((loop.server.data_dir / "code").iterdir())) < 8, "old code to be removed")
     shutil.rmtree(loop.folder / "two")
 
 

@@ -1,4 +1,4 @@
-"""What in a folder of Python code was put there by an installer, and what its author's own files import.
+"""What in a folder of code was put there by an installer, and what its author's own files import.
 
 A name in the RECORD of a `*.dist-info` folder is an installed one (pip install -t); everything else is the author's.
 Nothing is imported or run: files are read.
@@ -10,16 +10,24 @@ import ast
 import contextlib
 import csv
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 _MOST_FILES = 200
 _LARGEST = 1024 * 1024
+_LEFT_OUT = {"node_modules", "__pycache__", ".git", ".venv"}
 
 
 def installed(folder: Path) -> frozenset[str]:
-    """The folders directly in `folder` that installed packages consist of."""
+    """The folders directly in `folder` that installed packages consist of. Their lists are read again when changed."""
+    records = sorted(folder.glob("*.dist-info/RECORD"))
+    return _installed(folder, tuple((record, record.stat().st_mtime_ns) for record in records))
+
+
+@lru_cache(maxsize=256)
+def _installed(folder: Path, records: tuple[tuple[Path, int], ...]) -> frozenset[str]:
     names: set[str] = set()
-    for record in folder.glob("*.dist-info/RECORD"):
+    for record, _ in records:
         names.add(record.parent.name)
         with contextlib.suppress(OSError, UnicodeDecodeError, csv.Error), record.open(encoding="utf-8") as file:
             names.update(row[0].partition("/")[0] for row in csv.reader(file) if row and "/" in row[0])
@@ -33,20 +41,22 @@ def imported(folder: Path) -> list[str]:
     others = frozenset(path.name for path in folder.iterdir() if path.is_symlink())
     own = {path.stem for path in folder.iterdir() if path.name not in others}
     found: set[str] = set()
-    for path in _own_files(folder, others):
+    for path in own_files(folder, ".py", others):
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, OSError):
             found.update(_imports(ast.parse(path.read_bytes()).body))
     return sorted(name for name in found if name.partition(".")[0] not in own)
 
 
-def _own_files(folder: Path, others: frozenset[str]) -> Iterator[Path]:
+def own_files(folder: Path, suffix: str, others: frozenset[str]) -> Iterator[Path]:
+    """The author's own files: not many, and none that is huge. `others`: what in `folder` itself is not theirs."""
     left, count = [folder], 0
     while left:
         place = left.pop()
         for path in sorted(place.iterdir()):
-            if path.is_dir() and not (place == folder and path.name in others) and not path.is_symlink():
-                left.append(path)
-            elif path.suffix == ".py" and path.stat().st_size <= _LARGEST:
+            if path.is_dir() and not path.is_symlink():
+                if not (place == folder and path.name in others) and path.name not in _LEFT_OUT:
+                    left.append(path)
+            elif path.suffix == suffix and path.stat().st_size <= _LARGEST:
                 count += 1
                 if count > _MOST_FILES:
                     return

@@ -1,7 +1,8 @@
 """Control groups: what an instance may take of memory, processes and processor, as a whole tree of processes.
 
 1. The server's groups lie below the group that it was started in, in a folder named after its data folder: so the next
-   server of the same data folder finds what one that was killed has left.
+   server of the same data folder finds what one that was killed has left. In version 2 a group with processes of others
+   can have none below it (a terminal's, say): root's lie below the topmost one then.
 2. Version 1 (each controller a tree of its own, for root) and version 2 (one tree, for root or where it is delegated to
    the user). What differs is in one table.
 3. A worker joins by itself, through descriptors that were opened before it was forked: a process that moves itself
@@ -220,7 +221,7 @@ class Groups:
         unified = trees.get("")
         if unified is not None and "memory" in _words(unified / "cgroup.controllers"):
             self.version = 2
-            self._open_unified(unified)
+            unified = self._open_unified(unified)
         else:
             for controller in CONTROLLERS:
                 self._open_tree(controller, trees.get(controller))
@@ -254,22 +255,32 @@ class Groups:
             return
         self._parents[controller] = own / self._name
 
-    def _open_unified(self, own: Path) -> None:
-        folder = own / self._name
-        try:
-            offered = _words(own / "cgroup.controllers")
-            wanted = [each for each in CONTROLLERS if each in offered]
-            switch_on = " ".join(f"+{each}" for each in wanted)
-            if not set(wanted) <= _words(own / "cgroup.subtree_control"):
-                _make_room(own, f"{self._name}-server")
-                (own / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
-            folder.mkdir(exist_ok=True)
-            (folder / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
-        except OSError as error:
-            self.missing.update(dict.fromkeys(CONTROLLERS, f"{own} is not delegated to this user: {error.strerror}"))
-            return
-        self._parents = dict.fromkeys(wanted, folder)
-        self.missing.update({each: f"{own} does not offer it" for each in CONTROLLERS if each not in wanted})
+    def _open_unified(self, own: Path) -> Path:
+        """The group below which ours lie: `own`, or for root the topmost one."""
+        for place in dict.fromkeys([own, *([_topmost(own)] if os.geteuid() == 0 else [])]):
+            try:
+                wanted = self._switch_on(place)
+            except OSError as error:
+                why = f"{own} is not delegated to this user: {error.strerror}"
+                self.missing = {**dict.fromkeys(CONTROLLERS, why), **self.missing}
+            else:
+                self._parents = dict.fromkeys(wanted, place / self._name)
+                self.missing = {each: f"{place} does not offer it" for each in CONTROLLERS if each not in wanted}
+                return place
+        return own
+
+    def _switch_on(self, place: Path) -> list[str]:
+        """Have our group below `place` limit what can be limited there: the controllers. Raises OSError."""
+        folder = place / self._name
+        offered = _words(place / "cgroup.controllers")
+        wanted = [each for each in CONTROLLERS if each in offered]
+        switch_on = " ".join(f"+{each}" for each in wanted)
+        if not set(wanted) <= _words(place / "cgroup.subtree_control"):
+            _make_room(place, f"{self._name}-server")
+            (place / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
+        folder.mkdir(exist_ok=True)
+        (folder / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
+        return wanted
 
     def make(self, joins_as: int = 0) -> Group | None:
         """The groups of a new worker, which joins as a user of its own where that is not 0; None where there are none.
@@ -326,6 +337,13 @@ def _own_groups() -> dict[str, Path]:
                 below = path.removeprefix(roots[controller].rstrip("/"))
                 found[controller] = mounts[controller] / below.lstrip("/")
     return found
+
+
+def _topmost(own: Path) -> Path:
+    """The group of version 2 above all that can be seen here."""
+    while (own.parent / "cgroup.procs").exists():
+        own = own.parent
+    return own
 
 
 def _make_room(own: Path, name: str) -> None:

@@ -98,6 +98,25 @@ def test_version_2_is_used_where_it_is_delegated_and_else_said_to_be_missing(
         assert "other processes" in groups.missing["memory"]
 
 
+def test_beside_other_processes_root_uses_the_topmost_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "session.scope"
+    own.mkdir()
+    for folder in (tmp_path, own):
+        (folder / "cgroup.controllers").write_text("cpu memory pids io\n")
+        (folder / "cgroup.subtree_control").write_text("\n")
+        (folder / "cgroup.procs").write_text("1\n")
+    (own / "cgroup.type").write_text("domain\n")
+    monkeypatch.setattr(cgroup, "_own_groups", lambda: {"": own})
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    groups = Groups("pyfc-x")
+
+    groups.open()
+
+    assert (groups.controllers, groups.missing) == (["memory", "pids", "cpu"], {})
+    assert (tmp_path / "pyfc-x" / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
+    assert not (own / "pyfc-x").exists()
+
+
 def test_limits_of_version_2_are_written_to_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "w1"
     group = cgroup.Group(2, dict.fromkeys(cgroup.CONTROLLERS, folder))

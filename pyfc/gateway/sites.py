@@ -38,8 +38,8 @@ class Sites:
         """`site`: the domain, or one route of it (`DOMAIN/PATH`), that answers requests to the server's own names, ''
         for none. `is_known`: whether a Host is one of these.
         """
-        self._name, slash, path = site.partition("/")
-        self._path = slash + path
+        name, slash, path = site.partition("/")
+        self._name, self._path = name.lower(), slash + path
         self._is_known = is_known
         self._table = Table({}, {}, {}, {})
         self._found: dict[bytes, bool] = {}

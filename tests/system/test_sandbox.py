@@ -115,7 +115,7 @@ def locked(request: pytest.FixtureRequest, scratch: Path) -> Iterator[tuple[str,
     status, errors = server.stop()
     assert status == 0, errors
     assert "Traceback" not in errors, errors
-    assert not psutil.wait_procs(processes, 10)[1]
+    wait_until(lambda: not any(each.is_running() for each in processes), "their end")
     assert not (server.data_dir / "tmp").exists()
     assert not groups_of(server)
 

@@ -112,12 +112,14 @@ class Registry:
 
     async def all(self, kind: type[T], *names: str) -> list[Record[T]]:
         """All objects that belong to `names`, in order."""
-        found: list[Record[T]] = []
         start, after = key(kind, *names, ""), ""
-        while entries := await self._store.list(start, after=after, limit=_PAGE):
+        found: list[Record[T]] = []
+        while True:
+            entries = await self._store.list(start, after=after, limit=_PAGE)
             found += [_record(kind, entry.value, entry.revision) for entry in entries]
+            if len(entries) < _PAGE:
+                return found
             after = entries[-1].key
-        return found
 
     async def write(
         self,

@@ -115,7 +115,7 @@ def locked(request: pytest.FixtureRequest, scratch: Path) -> Iterator[tuple[str,
     status, errors = server.stop()
     assert status == 0, errors
     assert "Traceback" not in errors, errors
-    wait_until(lambda: not any(each.is_running() for each in processes), "their end")
+    assert not psutil.wait_procs(processes, 10)[1]
     assert not (server.data_dir / "tmp").exists()
     assert not groups_of(server)
 
@@ -241,7 +241,7 @@ def test_a_zygote_that_dies_takes_its_instances_and_is_replaced(locked: tuple[st
     for zygote in psutil.Process(server.process.pid).children():
         zygote.kill()
 
-    assert not psutil.wait_procs(processes, 10)[1]
+    wait_until(lambda: not any(each.is_running() for each in processes), "their end", 10)
     wait_until(lambda: do(server, "echo", text="again").body == b"again", "an instance of a new zygote")
 
 

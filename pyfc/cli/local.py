@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +88,15 @@ def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
     return serve.run(argparse.Namespace(dir=root), port=options.port, **chosen)
 
 
-def _routes(text: str, project: Project) -> tuple[str, list[Route]]:
+def _routes(text: str, project: Project) -> tuple[str, Sequence[Route]]:
     """The site that DOMAIN or DOMAIN/PATH names, with its routes; none if it names no domain. A domain whose name is
     made up is called by its key in the template, as Funcraft does. Raises InvalidArgument.
     """
     name, slash, path = text.partition("/")
     domain = next((each for each in project.domains if each.name in {name.lower(), f"{name.lower()}.localhost"}), None)
     if domain is None:
-        return "", []
-    routes = [route for route in domain.routes if slash + path in {"", route.path}]
+        return "", ()
+    routes = domain.only(slash + path).routes
     if not routes:
         known = ", ".join(route.path for route in domain.routes) or "none"
         raise InvalidArgument(message=f"domain '{name}' has no route '{slash + path}'; its routes: {known}")

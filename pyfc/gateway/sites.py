@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -41,6 +40,7 @@ class Sites:
         name, slash, path = site.partition("/")
         self._name, self._path = name.lower(), slash + path
         self._is_known = is_known
+        self._default: Domain | None = None
         self._table = Table({}, {}, {}, {})
         self._found: dict[bytes, bool] = {}
         """Whether it is a domain, by Host headers as they were sent."""
@@ -49,6 +49,8 @@ class Sites:
         """Serve what `table` holds from now on."""
         self._table = table
         self._found = {}
+        domain = table.domains.get(self._name)
+        self._default = domain.only(self._path) if domain is not None else None
 
     def takes(self, host: bytes, url: bytes) -> bool:
         """Whether a request is a function's and not the server's own."""
@@ -76,7 +78,9 @@ class Sites:
             domain = self._table.domains.get(host)
             if domain is None and _is_local(host):
                 return (self._local(host) + path).encode("latin-1"), url, None
-            domain = domain or self._default()
+            domain = domain or self._default
+            if domain is None:
+                raise DomainNameNotFound(domain=self._name)
             route = _route(domain, unquote(path))
             if route.methods and method.decode("latin-1") not in route.methods:
                 allowed = ", ".join(route.methods)
@@ -90,14 +94,6 @@ class Sites:
             f"{rewritten}{mark}{query}".encode("latin-1"),
             None,
         )
-
-    def _default(self) -> Domain:
-        """The domain that answers at the server's own names. Raises DomainNameNotFound."""
-        domain = self._table.domains.get(self._name)
-        if domain is None:
-            raise DomainNameNotFound(domain=self._name)
-        chosen = [route for route in domain.routes if self._path in {"", route.path}]
-        return replace(domain, routes=tuple(chosen))
 
     def _local(self, host: str) -> str:
         """The trigger's path of FUNCTION.SERVICE.localhost; browsers send it in lower case."""

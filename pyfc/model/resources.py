@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyfc.model.function import Code, Function, Provision, Service
@@ -126,6 +126,10 @@ class Domain:
     extras: Mapping[str, Any] = field(default_factory=dict)
     """certConfig, tlsConfig and the like, as they were declared."""
     is_declared: bool = False
+
+    def only(self, path: str) -> Domain:
+        """With its one route of this path, with all of them for ''."""
+        return replace(self, routes=tuple(route for route in self.routes if path in {"", route.path}))
 
 
 PROVISION, ON_DEMAND, ASYNC, CONCURRENCY, SCALING, BINDINGS = (

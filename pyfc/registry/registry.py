@@ -17,7 +17,7 @@ import msgspec
 from pyfc.model.function import Function, Service
 from pyfc.model.resources import Alias, Config, Domain, Layer, Version
 from pyfc.model.trigger import Trigger
-from pyfc.stores.interface import Store
+from pyfc.stores.interface import Entry, Store
 
 Declared = Service | Function | Trigger | Version | Alias | Layer | Domain | Config
 T = TypeVar("T", bound=Declared)
@@ -112,14 +112,17 @@ class Registry:
 
     async def all(self, kind: type[T], *names: str) -> list[Record[T]]:
         """All objects that belong to `names`, in order."""
-        start, after = key(kind, *names, ""), ""
-        found: list[Record[T]] = []
+        entries = await self._entries(key(kind, *names, ""))
+        return [_record(kind, entry.value, entry.revision) for entry in entries]
+
+    async def _entries(self, prefix: str) -> list[Entry]:
+        """Every key that begins with `prefix`, page by page."""
+        found: list[Entry] = []
         while True:
-            entries = await self._store.list(start, after=after, limit=_PAGE)
-            found += [_record(kind, entry.value, entry.revision) for entry in entries]
-            if len(entries) < _PAGE:
+            page = await self._store.list(prefix, after=found[-1].key if found else "", limit=_PAGE)
+            found += page
+            if len(page) < _PAGE:
                 return found
-            after = entries[-1].key
 
     async def write(
         self,
@@ -160,10 +163,8 @@ class Registry:
         async def whole() -> AsyncIterator[list[Change]]:
             first: list[Change] = []
             for name, kind in _KINDS.items():
-                after = ""
-                while entries := await self._store.list(f"{name}/", after=after, limit=_PAGE):
-                    first += [Change(each.revision, each.key, _record(kind, each.value, 0).value) for each in entries]
-                    after = entries[-1].key
+                entries = await self._entries(f"{name}/")
+                first += [Change(each.revision, each.key, _record(kind, each.value, 0).value) for each in entries]
             yield first
             async for batch in batches:
                 yield [_change(each.key, each.value, each.revision) for each in batch]

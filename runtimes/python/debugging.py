@@ -22,7 +22,7 @@ def wait_for_debugger(port: int) -> None:
         except RuntimeError:
             if time.monotonic() > end:
                 raise
-            time.sleep(0.1)
+            time.sleep(0.1)  # nothing tells when a port of another process becomes free
     debugpy.wait_for_client()
 
 

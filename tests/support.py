@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
+import io
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
@@ -313,3 +316,12 @@ def pyfc(*arguments: str, given: bytes = b"", folder: Path | None = None, **envi
         check=False,
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def zipped(files: dict[str, str]) -> str:
+    """A package as the management API takes it: a zip file in base64."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return base64.b64encode(data.getvalue()).decode()

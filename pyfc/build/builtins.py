@@ -46,7 +46,7 @@ def _names(folder: Path, suffix: str, others: frozenset[str], mention: re.Patter
     """What the function's own files mention."""
     found: set[str] = set()
     for path in own_files(folder, suffix, others):
-        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        text = path.read_text(encoding="utf-8", errors="replace")
         found.update(match["name"] for match in mention.finditer(text))
     return found
 

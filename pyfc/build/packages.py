@@ -15,23 +15,31 @@ from pathlib import Path
 
 _MOST_FILES = 200
 _LARGEST = 1024 * 1024
-_LEFT_OUT = {"node_modules", "__pycache__", ".git", ".venv"}
+_SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
+
+
+def is_no_part(name: str) -> bool:
+    """Whether a file or folder of this name is no part of a function: version control, compiled files, editor locks."""
+    return name in _SKIPPED or name.startswith(".#")
 
 
 def installed(folder: Path) -> frozenset[str]:
-    """The folders directly in `folder` that installed packages consist of. Their lists are read again when changed."""
-    records = sorted(folder.glob("*.dist-info/RECORD"))
-    return _installed(folder, tuple((record, record.stat().st_mtime_ns) for record in records))
-
-
-@lru_cache(maxsize=256)
-def _installed(folder: Path, records: tuple[tuple[Path, int], ...]) -> frozenset[str]:
+    """The folders directly in `folder` that installed packages consist of."""
     names: set[str] = set()
-    for record, _ in records:
+    for record in folder.glob("*.dist-info/RECORD"):
         names.add(record.parent.name)
-        with contextlib.suppress(OSError, UnicodeDecodeError, csv.Error), record.open(encoding="utf-8") as file:
-            names.update(row[0].partition("/")[0] for row in csv.reader(file) if row and "/" in row[0])
+        with contextlib.suppress(OSError):
+            names.update(_listed(record, record.stat().st_mtime_ns))
     return frozenset(name for name in names if name not in {"..", "bin"} and (folder / name).is_dir())
+
+
+@lru_cache(maxsize=1024)
+def _listed(record: Path, _changed: int) -> frozenset[str]:
+    """What a RECORD lists, directly in its folder; read again when the file has changed. Raises OSError."""
+    names: set[str] = set()
+    with contextlib.suppress(UnicodeDecodeError, csv.Error), record.open(encoding="utf-8") as file:
+        names.update(row[0].partition("/")[0] for row in csv.reader(file) if row and "/" in row[0])
+    return frozenset(names)
 
 
 def imported(folder: Path) -> list[str]:
@@ -53,10 +61,11 @@ def own_files(folder: Path, suffix: str, others: frozenset[str]) -> Iterator[Pat
     while left:
         place = left.pop()
         for path in sorted(place.iterdir()):
+            if is_no_part(path.name) or path.name == "node_modules" or (place == folder and path.name in others):
+                continue
             if path.is_dir() and not path.is_symlink():
-                if not (place == folder and path.name in others) and path.name not in _LEFT_OUT:
-                    left.append(path)
-            elif path.suffix == suffix and path.stat().st_size <= _LARGEST:
+                left.append(path)
+            elif path.suffix == suffix and path.is_file() and path.stat().st_size <= _LARGEST:
                 count += 1
                 if count > _MOST_FILES:
                     return

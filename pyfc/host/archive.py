@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from pyfc.build.packages import is_no_part
 from pyfc.errors import InvalidArgument
 
 _KINDS = {
@@ -82,18 +83,15 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
     path.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
 
 
-SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
-"""Folders that are no part of a function."""
-
-
 def pack(*folders: Path, only: str = "") -> BinaryIO:
-    """The files of folders (or one file) as a zip file, without a name and at its beginning. Links are followed where
-    they lead to something; times are left out, so that the same files make the same archive.
+    """The files of folders (or one file) as a zip file, without a name and at its beginning. Of several with the same
+    name it has the last. Links are followed; times are left out, so that the same files make the same archive.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for folder in folders:
-            for path in _files(folder, only):
+        for number, folder in enumerate(folders, 1):
+            later = {name for other in folders[number:] for name in os.listdir(other)}
+            for path in _files(folder, only, later):
                 info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
                 info.external_attr = (stat.S_IFREG | stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR) << 16
                 info.compress_type = zipfile.ZIP_DEFLATED
@@ -103,10 +101,12 @@ def pack(*folders: Path, only: str = "") -> BinaryIO:
     return file
 
 
-def _files(folder: Path, only: str) -> Iterator[Path]:
+def _files(folder: Path, only: str, later: set[str]) -> Iterator[Path]:
+    """Its files, or one of them, but for what in the folder itself has a name of `later`."""
+    if only:
+        yield folder / only
+        return
     for root, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [] if only else sorted(set(folders) - SKIPPED)
-        for name in sorted(names) if not only else [only]:
-            path = Path(root, name)
-            if path.exists():
-                yield path
+        left_out = later if Path(root) == folder else set()
+        folders[:] = sorted(name for name in folders if not is_no_part(name) and name not in left_out)
+        yield from (Path(root, name) for name in sorted(names) if not is_no_part(name) and name not in left_out)

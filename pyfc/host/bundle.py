@@ -26,9 +26,9 @@ from typing import BinaryIO
 from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
-from pyfc.build.packages import installed
+from pyfc.build.packages import installed, is_no_part
 from pyfc.errors import InvalidArgument, NotFound
-from pyfc.host.archive import SKIPPED, pack, unpack
+from pyfc.host.archive import pack, unpack
 from pyfc.model.function import Code
 
 _NEW = ".new-"
@@ -299,7 +299,7 @@ class _Copy:
                 self.file(path, target / entry.name)
 
     def _skipped(self, entry: os.DirEntry[str], path: Path) -> bool:
-        if entry.name in SKIPPED or entry.name.startswith(".#"):  # version control, compiled files, editor locks
+        if is_no_part(entry.name):
             return True
         return entry.is_dir() and ((path / "pyvenv.cfg").exists() or path.resolve() == self._data_folder)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import io
 import json
 import os
 import signal
 import ssl
 import subprocess
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,19 +21,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from pyfc.auth.keys import Keys
-from support import MODES, Response, Server, impossible, server_in_mode, wait_until
+from support import MODES, Response, Server, impossible, server_in_mode, wait_until, zipped
 
 API = "/2016-08-15"
 NEWER = "/2023-03-30"
 ECHO = "def handler(event, context):\n    return event\n"
-
-
-def zipped(files: dict[str, str]) -> str:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return base64.b64encode(data.getvalue()).decode()
 
 
 CODE = {"zipFile": zipped({"index.py": ECHO})}

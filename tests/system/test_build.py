@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Server, template
+from support import Server, pyfc, template
 
 HANDLER = "import greeting\ndef handler(event, context):\n    return greeting.text()\n"
 
@@ -50,11 +49,6 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setenv(name, value)
     return wheels
-
-
-def pyfc(*arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run([sys.executable, "-m", "pyfc", *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -235,3 +229,12 @@ def test_a_bootstrap_can_be_run_whatever_rights_it_has(tmp_path: Path) -> None:
         assert "exited with status 4" in server.invoke("demo/f").json["ErrorMessage"]
     finally:
         assert server.stop()[0] == 0
+
+
+def test_the_lock_of_an_editor_is_no_part_of_the_code(serve: Callable[..., Server], tmp_path: Path) -> None:
+    write(tmp_path / "project0", {"index.py": "def handler(event, context):\n    return event\n"})
+    (tmp_path / "project0" / ".#index.py").symlink_to("ada@host.4711:1")  # Emacs: it leads to nothing
+
+    server = serve({})
+
+    assert server.invoke("default/index", b"x").body == b"x"

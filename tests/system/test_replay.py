@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import zipfile
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support import Server, pyfc, template, wait_until
+from support import Server, pyfc, template, wait_until, zipped
 
 API = "/2016-08-15"
 RAISES = """
@@ -21,17 +20,9 @@ def handler(event, context):
 """
 
 
-def zipped(**files: str) -> dict[str, str]:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name.replace("__", "/") + ".py", text)
-    return {"zipFile": base64.b64encode(data.getvalue()).decode()}
-
-
 def layer(server: Server, name: str) -> str:
-    files = zipped(python__which=f"NAME = '{name}'\n")
-    return str(server.manage("POST", f"{API}/layers/{name}/versions", {"code": files}).json["arnV2"])
+    code = {"zipFile": zipped({"python/which.py": f"NAME = '{name}'\n"})}
+    return str(server.manage("POST", f"{API}/layers/{name}/versions", {"code": code}).json["arnV2"])
 
 
 def given_up(server: Server, function: str) -> str:
@@ -54,11 +45,12 @@ def test_a_replay_has_the_code_and_the_layers_of_then(serve: Callable[..., Serve
     old, new = layer(server, "old"), layer(server, "new")
     server.manage("POST", f"{API}/services", {"serviceName": "demo"})
     document = {"functionName": "f", "handler": "index.handler", "runtime": "python3"}
-    document |= {"code": zipped(index=RAISES), "layers": [old]}
+    document |= {"code": {"zipFile": zipped({"index.py": RAISES})}, "layers": [old]}
     assert server.manage("POST", f"{API}/services/demo/functions", document).status == 200
     number = given_up(server, "f")
 
-    change = {"code": zipped(index=RAISES.replace("first", "second")), "layers": [new]}
+    second = RAISES.replace("first", "second")
+    change = {"code": {"zipFile": zipped({"index.py": second})}, "layers": [new]}
     assert server.manage("PUT", f"{API}/services/demo/functions/f", change).status == 200
     assert server.manage("DELETE", f"{API}/layers/old/versions/1").status == 204
 

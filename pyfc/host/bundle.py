@@ -99,16 +99,13 @@ class Bundles:
         if self._busy:
             return
         kept = set(used)
-        for digest in self._blobs.digests():
-            if digest not in kept:
-                await self._blobs.delete(digest)
-        self._sweep_folders(kept)
-
-    def _sweep_folders(self, kept: set[str]) -> None:
+        blobs = [digest for digest in self._blobs.digests() if digest not in kept]
         for root in (self._folder, self._cache, self._packages_folder):
             for folder in root.iterdir():
                 if folder.name not in kept:
                     _remove(folder)
+        for digest in blobs:  # last: while one is removed, other code may come, which is not for this sweep
+            await self._blobs.delete(digest)
 
     async def put_archive(self, stream: BinaryIO, name: str) -> Code:
         """Keep the code in a zip file that messages call `name`. Raises InvalidArgument."""

@@ -145,7 +145,7 @@ class Bundles:
 
         def fill(folder: Path) -> str:
             for code in reversed(codes):
-                shutil.copytree(self._folder / code.digest, folder, dirs_exist_ok=True, copy_function=_copy_over)
+                _lay_over(self._folder / code.digest, folder)
             return digest
 
         if not (self._folder / digest).exists():
@@ -365,10 +365,17 @@ def _put_in_place(new: Path, target: Path) -> None:
         _remove(new)
 
 
-def _copy_over(source: str, target: str) -> None:
-    """A file over one that may not be written."""
-    Path(target).unlink(missing_ok=True)
-    shutil.copy2(source, target, follow_symlinks=False)
+def _lay_over(source: Path, target: Path) -> None:
+    """Copy a folder over another: of entries with the same name, folders become one and others are replaced."""
+    for entry in os.scandir(source):
+        there = target / entry.name
+        if there.exists() and not (entry.is_dir() and there.is_dir()):
+            _remove(there)
+        if entry.is_dir():
+            there.mkdir(exist_ok=True)
+            _lay_over(Path(entry.path), there)
+        else:
+            shutil.copy2(entry.path, there)
 
 
 def _remove(path: Path) -> None:

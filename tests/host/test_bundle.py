@@ -233,3 +233,21 @@ def test_of_two_who_finish_the_same_folder_the_second_gives_way(tmp_path: Path) 
         bundle._put_in_place(tmp_path / name, tmp_path / "digest")
 
     assert [path.name for path in tmp_path.iterdir()] == ["digest"]
+
+
+def test_of_layers_laid_over_each_other_the_first_counts(bundles: Bundles, tmp_path: Path) -> None:
+    files = {"upper": ("lib/a.py", "turned"), "lower": ("lib/a.py", "lib/b.py", "turned/in"), "last": ("lib", "bin/c")}
+    codes = []
+    for layer, names in files.items():
+        for name in names:
+            (tmp_path / layer / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / layer / name).write_text(layer)
+        codes.append(put(bundles, tmp_path / layer))
+
+    code = asyncio.run(bundles.merged(codes))
+
+    assert code is not None
+    folder = bundles.artefact(code).folder
+    found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert found == {"lib/a.py": "upper", "lib/b.py": "lower", "turned": "upper", "bin/c": "last"}
+    assert stat.S_IMODE((folder / "lib").stat().st_mode) == 0o555

@@ -294,22 +294,29 @@ def test_an_alias_may_choose_by_a_header(shared: Server) -> None:
     assert shared.invoke("choosing.live/f", X_Beta="no").body == b"old"
 
 
-def test_layers_lie_in_opt_and_of_the_same_file_the_first_counts(shared: Server) -> None:
-    arns = []
-    for name in ("upper", "lower"):
-        files = {"python/which.py": f"NAME = '{name}'\n", f"bin/{name}": name, "same": name}
-        answer = shared.manage("POST", f"{API}/layers/{name}/versions", {"code": {"zipFile": zipped(files)}})
-        arns.append(answer.json["arnV2"])
-    text = (
-        "import os, which\n\ndef handler(event, context):\n"
-        "    files = sorted(os.listdir('/opt/bin'))\n"
-        "    return [which.NAME, open('/opt/same').read(), files, os.access('/opt', os.W_OK)]\n"
-    )
-    make(shared, "layered", "f", code={"zipFile": zipped({"index.py": text})}, layers=arns)
+@pytest.mark.parametrize("mode", ["root", "user"])
+def test_layers_lie_in_opt_and_of_the_same_file_the_first_counts(mode: str, tmp_path: Path) -> None:
+    if reason := impossible(mode):
+        pytest.skip(reason)
+    server = server_in_mode(mode, tmp_path, {"other.py": ECHO})
+    try:
+        arns = []
+        for name in ("upper", "lower"):
+            files = {"python/which.py": f"NAME = '{name}'\n", f"bin/{name}": name, "same": name}
+            answer = server.manage("POST", f"{API}/layers/{name}/versions", {"code": {"zipFile": zipped(files)}})
+            arns.append(answer.json["arnV2"])
+        text = (
+            "import os, which\n\ndef handler(event, context):\n"
+            "    files = sorted(os.listdir('/opt/bin'))\n"
+            "    return [which.NAME, open('/opt/same').read(), files, os.access('/opt', os.W_OK)]\n"
+        )
+        make(server, "layered", "f", code={"zipFile": zipped({"index.py": text})}, layers=arns)
 
-    assert shared.invoke("layered/f").json == ["upper", "upper", ["lower", "upper"], False]
-    shared.manage("PUT", f"{API}/services/layered/functions/f", {"layers": arns[1:]})
-    assert shared.invoke("layered/f").json == ["lower", "lower", ["lower"], False]
+        assert server.invoke("layered/f").json == ["upper", "upper", ["lower", "upper"], False]
+        server.manage("PUT", f"{API}/services/layered/functions/f", {"layers": arns[1:]})
+        assert server.invoke("layered/f").json == ["lower", "lower", ["lower"], False]
+    finally:
+        server.stop()
 
 
 def test_a_large_package_is_uploaded_first_and_named_then(shared: Server) -> None:

@@ -17,6 +17,7 @@ import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -68,6 +69,8 @@ class SqliteQueue:
 
     def __init__(self, path: Path) -> None:
         self._taken: defaultdict[Target, set[int]] = defaultdict(set)
+        self._takes: dict[object, list[Event]] = {}
+        """Those that are reading, in their order, with what was settled meanwhile."""
         try:
             self._database: Database[_Job, None] = Database(path, "queue", (_SCHEMA, _TABLES), _commit)
             is_small = path.stat().st_size < _CHECKED
@@ -97,21 +100,44 @@ class SqliteQueue:
         forgotten = [event for event in events if forget and event.status.is_final]
         kept = [event for event in events if not (forget and event.status.is_final)]
         run = partial(_update, kept, also) if kept else None
+        for event in events:
+            self._taken[event.lane].add(event.number)
         await self._database.write(_Job(run, () if kept else also, forgotten))
+        if self._takes:
+            next(reversed(self._takes.values())).extend(events)  # one thread reads: the newest ends last
+        else:
+            self._release(events)
+
+    def _release(self, events: Sequence[Event]) -> None:
         for event in events:
             self._taken[event.lane].discard(event.number)
 
     async def take(self, lane: Target, limit: int) -> list[Event]:
         """See Queue."""
-        taken = self._taken[lane]
         query = (
             f"SELECT {_COLUMNS} FROM events WHERE state = 0 AND service = ? AND function = ? AND qualifier = ?"  # noqa: S608
             " ORDER BY number LIMIT ?"
         )
-        rows = await self._database.read(query, (*lane, limit + len(taken)))
-        fresh = [row for row in rows if row[0] not in taken][:limit]
+        taken = self._taken[lane]
+        while True:
+            wanted = limit + len(taken)
+            with self._taking():
+                rows = await self._database.read(query, (*lane, wanted))
+                fresh = [row for row in rows if row[0] not in taken][:limit]
+            if len(fresh) == limit or len(rows) < wanted:  # else more has been taken meanwhile
+                break
         taken.update(row[0] for row in fresh)
         return [_event(*row) for row in fresh]
+
+    @contextmanager
+    def _taking(self) -> Iterator[None]:
+        """What is settled inside counts as taken until the end: it may have been read as it was before."""
+        take = object()
+        self._takes[take] = []
+        try:
+            yield
+        finally:
+            self._release(self._takes.pop(take))
 
     def claim(self, event: Event) -> None:
         """See Queue."""

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,33 @@ def test_what_was_not_settled_is_there_again_after_a_start_and_what_was_is_not(m
 
     run_with(make, before)
     run_with(make, after)
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.RETRYING])
+def test_what_is_settled_while_somebody_takes_is_not_given_again(
+    make: MakeQueue, status: Status, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(queue: SqliteQueue) -> None:
+        await queue.put([event("a"), event("b"), event("c")])
+        [first] = await queue.take(LANE, 1)
+        read = queue._database.read
+
+        async def read_before(*query: Any) -> list[tuple[Any, ...]]:
+            rows = await read(*query)
+            first.due = time.time() + 60 if status is Status.RETRYING else 0.0
+            await queue.settle([ended(first, status)], forget=True)
+            return rows
+
+        with monkeypatch.context() as patch:
+            patch.setattr(queue._database, "read", read_before)
+            assert [each.id for each in await queue.take(LANE, 5)] == ["b", "c"]
+        assert await queue.take(LANE, 5) == []
+        if status is Status.RETRYING:
+            first.due = 0.0
+            await queue.settle([first])
+            assert [each.id for each in await queue.take(LANE, 5)] == ["a"]
+
+    run_with(make, scenario)
 
 
 def test_a_delayed_event_is_taken_when_it_is_due(make: MakeQueue) -> None:

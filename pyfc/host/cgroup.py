@@ -20,179 +20,14 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
-from pyfc.host.kernel import change_user
+from pyfc.host.group import Group
 
 CONTROLLERS = ("memory", "pids", "cpu")
-_MEGABYTE = 1024 * 1024
 _SWEEP_TIME = 2.0
 """Seconds in which the kernel lets go of what has been killed."""
 _ZYGOTES = "w0"
-
-
-class _Version(NamedTuple):
-    """Names of files; '' for what a version does not have."""
-
-    join: str
-    hard: str
-    swap: str
-    usage: str
-    peak: str
-    anonymous: bytes
-    """The field of memory.stat with the memory that is no file."""
-    events: str
-    """Has a line `oom_kill N`."""
-    weight: str
-    as_one: str
-
-
-_FILES = {
-    1: _Version(
-        "tasks", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes",
-        "memory.max_usage_in_bytes", b"total_rss ", "memory.oom_control", "cpu.shares", "",
-    ),
-    2: _Version(
-        "cgroup.procs", "memory.max", "memory.swap.max", "memory.current",
-        "memory.peak", b"anon ", "memory.events", "cpu.weight", "memory.oom.group",
-    ),
-}  # fmt: skip
-
-
-class Group:
-    """The groups of one worker. `tickets`: open descriptors; whoever writes `0` to each of them has joined."""
-
-    def __init__(self, version: int, folders: Mapping[str, Path]) -> None:
-        self.tickets: list[int] = []
-        self._files = _FILES[version]
-        self._version = version
-        self._folders = folders
-        self._descriptors: dict[str, int] = {}
-        self.memory_size = 0
-        """Bytes that the processes may hold; 0 while nothing is limited."""
-
-    @property
-    def name(self) -> str:
-        """The last part of its folders' paths."""
-        return next(iter(self._folders.values())).name
-
-    def open(self, joins_as: int) -> None:
-        """Make the folders, and the tickets to join. Raises OSError, leaving nothing behind.
-
-        A ticket for a user lets its holder move processes of that user alone: the kernel asks who has opened it. In
-        version 2 there are none for users; `take` does it.
-        """
-        try:
-            for folder in dict.fromkeys(self._folders.values()):
-                folder.mkdir()
-                if not joins_as:
-                    self.tickets.append(os.open(folder / self._files.join, os.O_WRONLY | os.O_CLOEXEC))
-                elif self._version == 1:
-                    self.tickets.append(_opened_by(joins_as, folder / self._files.join))
-            if "memory" in self._folders:
-                if self._files.as_one:
-                    self._write("memory", self._files.as_one, 1)
-                for name in ("usage", "peak", "events", "stat"):
-                    file = "memory.stat" if name == "stat" else getattr(self._files, name)
-                    with contextlib.suppress(FileNotFoundError):  # memory.peak is of Linux 5.19
-                        path = self._folders["memory"] / file
-                        self._descriptors[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self.remove()
-            raise
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether whoever has the tickets joins by them, or is to be taken in."""
-        return self._version == 1
-
-    def take(self, pid: int) -> None:
-        """Take in a process. Raises OSError."""
-        for folder in dict.fromkeys(self._folders.values()):
-            (folder / self._files.join).write_text(str(pid), encoding="ascii")
-
-    def close_tickets(self) -> None:
-        """After the worker has its copies."""
-        while self.tickets:
-            os.close(self.tickets.pop())
-
-    def limit(self, memory: int, disk: int, processes: int) -> None:
-        """Set the limits. MB, MB, number. The processor is shared in proportion to memory, as FC does it."""
-        if "memory" in self._folders:
-            self.memory_size = memory * _MEGABYTE
-            self._write("memory", self._files.hard, (memory + disk) * _MEGABYTE)
-            swap = (memory + disk) * _MEGABYTE if self._version == 1 else 0
-            with contextlib.suppress(OSError):  # a kernel that does not account swap
-                self._write("memory", self._files.swap, swap)
-        if "pids" in self._folders:
-            self._write("pids", "pids.max", processes)
-        if "cpu" in self._folders:
-            share = memory / 1024
-            weight = max(2, round(1024 * share)) if self._version == 1 else min(10000, max(1, round(100 * share)))
-            self._write("cpu", self._files.weight, weight)
-
-    def freeze(self, *, frozen: bool) -> bool:
-        """Stop all its processes, or let them go on. False where that can not be done so that they can still be killed:
-        in version 1 a frozen process does not even end with the server.
-        """
-        if self._version == 1:
-            return False
-        for folder in dict.fromkeys(self._folders.values()):
-            try:
-                (folder / "cgroup.freeze").write_text("1" if frozen else "0", encoding="ascii")
-            except OSError:
-                return False
-        return True
-
-    def usage(self) -> int:
-        """Bytes in use now, files in memory included."""
-        return int(self._read("usage") or 0)
-
-    def peak(self) -> int:
-        """Most bytes that were ever in use; 0 if the kernel does not say."""
-        return int(self._read("peak") or 0)
-
-    def anonymous(self) -> int:
-        """Bytes that the processes hold themselves: no files, nothing in /tmp."""
-        text = self._read("stat")
-        at = text.find(b"\n" + self._files.anonymous) + 1
-        if not at and not text.startswith(self._files.anonymous):
-            return 0
-        return int(text[at:].split(None, 2)[1])
-
-    def is_out_of_memory(self) -> bool:
-        """Whether the kernel has killed a process of it for want of memory."""
-        text = self._read("events")
-        at = text.find(b"oom_kill ")
-        return at >= 0 and int(text[at:].split(None, 2)[1]) > 0
-
-    def remove(self) -> bool:
-        """The worker is gone. False while the kernel still holds something of it; then try again."""
-        self.close_tickets()
-        while self._descriptors:
-            os.close(self._descriptors.popitem()[1])
-        for folder in set(self._folders.values()):
-            try:
-                folder.rmdir()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                return False
-        return True
-
-    def _read(self, name: str) -> bytes:
-        descriptor = self._descriptors.get(name)
-        if descriptor is None:
-            return b""
-        try:
-            return os.pread(descriptor, 8192, 0)
-        except OSError:
-            return b""
-
-    def _write(self, controller: str, file: str, value: int) -> None:
-        (self._folders[controller] / file).write_text(f"{value}\n", encoding="ascii")
 
 
 class Groups:
@@ -303,18 +138,6 @@ class Groups:
         """Every worker is gone."""
         for path in self._folders:
             sweep(path, itself=True)
-
-
-def _opened_by(uid: int, path: Path) -> int:
-    """A descriptor that this user has opened, as far as the kernel can tell. The change is this thread's alone."""
-    if uid == os.geteuid():
-        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    os.chown(path, uid, -1)
-    change_user(uid)
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    finally:
-        change_user(0)
 
 
 def _own_groups() -> dict[str, Path]:

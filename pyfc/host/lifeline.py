@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pyfc.host import faults
-from pyfc.host.cgroup import Group
+from pyfc.host.group import Group
 from pyfc.host.process import Exit
 from pyfc.model.invocation import Fault
 from pyfc.wire import frames

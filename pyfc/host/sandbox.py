@@ -24,7 +24,8 @@ from typing import Any
 from pyfc.errors import HostRefused
 from pyfc.host import clone, metadata, seccomp
 from pyfc.host.bundle import Artefact
-from pyfc.host.cgroup import Group, Groups
+from pyfc.host.cgroup import Groups
+from pyfc.host.group import Group
 from pyfc.host.interpreters import prefix_of
 from pyfc.host.process import PROCESSES, in_thread
 from pyfc.host.runtimes import Runtimes

@@ -1,4 +1,4 @@
-"""Keeps instances to their memorySize while they run calls.
+"""Keeps instances to their memorySize while they run calls, and crowds of processes to a part of the processors.
 
 1. What counts is what the processes of an instance hold together: not files, not what lies in /tmp.
 2. With control groups the kernel counts, and has a harder limit of its own (cgroup.py); without them the trees of
@@ -20,7 +20,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Protocol
 
-from pyfc.host.cgroup import Group
+from pyfc.host.group import Group
 from pyfc.host.process import tree
 
 INTERVAL = 0.02
@@ -112,6 +112,7 @@ class Watch:
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
             if worker.group is not None:
+                worker.group.restrain()
                 held = _held(worker.group)
                 if held > worker.memory_size or worker.group.is_out_of_memory():
                     worker.exhaust(held)

@@ -12,6 +12,7 @@ import pytest
 
 from pyfc.host import cgroup
 from pyfc.host.cgroup import Groups
+from pyfc.host.group import Group
 from support import wait_until
 
 NAME = f"pyfc-test-{os.getpid()}"
@@ -56,6 +57,65 @@ def test_a_bomb_is_killed_by_the_kernel_and_the_group_tells(groups: Groups) -> N
         assert process.wait(20) == -9
     assert group.is_out_of_memory()
     wait_until(group.remove, "the end of the group")
+
+
+_CROWD = """
+import threading
+over = threading.Event()
+threads = [threading.Thread(target=over.wait) for _ in range(300)]
+for thread in threads: thread.start()
+print(flush=True)
+input()
+over.set()
+for thread in threads: thread.join()
+print(flush=True)
+input()
+"""
+
+
+def test_a_crowd_gets_a_part_of_a_processor_while_it_is_one(groups: Groups) -> None:
+    if not {"cpu", "pids"} <= set(groups.controllers):
+        pytest.skip(f"not all control groups: {groups.missing}")
+    group = groups.make()
+    assert group is not None
+    group.limit(256, 16, 1024)
+
+    def quota() -> int:
+        name = "cpu.max" if groups.version == 2 else "cpu.cfs_quota_us"
+        return int((group.folders["cpu"] / name).read_text().split()[0].replace("max", "-1"))
+
+    with join_and(_CROWD, group.tickets) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        group.restrain()
+        alone = quota()
+        process.stdout.readline()
+        group.restrain()
+        crowded = quota()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        group.restrain()
+        calmed = quota()
+        process.kill()
+    assert (alone, calmed) == (-1, -1)
+    assert 0 < crowded < 5000 * (os.cpu_count() or 1) / 4
+    wait_until(group.remove, "the end of the group")
+
+
+def test_a_crowd_is_restrained_by_version_2_as_well(tmp_path: Path) -> None:
+    folder = tmp_path / "w1"
+    group = Group(2, dict.fromkeys(("pids", "cpu"), folder))
+    folder.mkdir()
+    for name, text in {"pids.current": "1000\n", "cpu.max": "max 100000\n", "cgroup.procs": ""}.items():
+        (folder / name).write_text(text)
+    group._open_counters()
+
+    group.restrain()
+    assert (folder / "cpu.max").read_text() == f"{max(1000, round(500 * len(os.sched_getaffinity(0))))} 5000\n"
+    (folder / "pids.current").write_text("100\n")
+    group.restrain()
+    assert (folder / "cpu.max").read_text() == "max 5000\n"
 
 
 def test_the_next_server_of_the_same_name_ends_what_was_left(groups: Groups) -> None:
@@ -119,7 +179,7 @@ def test_beside_other_processes_root_uses_the_topmost_group(tmp_path: Path, monk
 
 def test_limits_of_version_2_are_written_to_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "w1"
-    group = cgroup.Group(2, dict.fromkeys(cgroup.CONTROLLERS, folder))
+    group = Group(2, dict.fromkeys(cgroup.CONTROLLERS, folder))
     folder.mkdir()
     for name in ("memory.max", "memory.swap.max", "pids.max", "cpu.weight"):
         (folder / name).touch()

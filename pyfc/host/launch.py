@@ -28,6 +28,8 @@ class TemplateSpec:
     """Functions with the same key share a template: whatever decides what it is like is in it."""
     init: Init
     """As for an instance, with `template` filled."""
+    copy: Init
+    """What its copies are told: nothing that they know from it."""
     confine: Callable[[Cell], dict[str, Any]]
     """What it settles into, its cell given the function's limits. Raises OSError."""
     code: str
@@ -141,6 +143,8 @@ class Worker:
     """What it writes before it aborts for want of memory; b"" if that is not known."""
     prelude: bytes = b""
     """What its template wrote when it imported the function; the first copy has it."""
+    init: Init | None = None
+    """What it is to be told instead of its function's whole Init: it is a copy of a template."""
     is_initialized: bool = False
     """Its template has run the initializer."""
 

@@ -89,7 +89,8 @@ class Template:
         self._copies += 1
         self._empty.clear()
         prelude, self._prelude = self._prelude, b""
-        return dataclasses.replace(worker, prelude=prelude, is_initialized=spec.init.template["snapshot"])
+        is_initialized = spec.init.template["snapshot"]
+        return dataclasses.replace(worker, prelude=prelude, init=spec.copy, is_initialized=is_initialized)
 
     def _given_back(self, cell: Cell) -> None:
         self._sandbox.give_back(cell)

@@ -165,6 +165,7 @@ def _template(
     """
     snapshot = function.snapshot == "initialized" and bool(function.initializer)
     code = artefact.folder.name if settings.reload else ""
+    changes: dict[str, Any]
     if settings.reload:
         preload = imported(artefact.folder)
         init = init._replace(template={"load": False, "preload": preload, "snapshot": False})
@@ -172,13 +173,16 @@ def _template(
         own = {"digest": "", "read": [], "write": []}  # paths mean nothing where there are templates
         environment = {**init.environment, "FC_FUNCTION_HANDLER": ""}
         decisive = (lasting._replace(sandbox={**init.sandbox, **own}, environment=environment), artefact.packages)
+        changes = {"environment": {"FC_FUNCTION_HANDLER": function.handler}}
     else:
         init = init._replace(template={"load": True, "preload": [], "snapshot": snapshot})
         decisive = (init._replace(mark=""), "")
+        changes = {"handler": "", "initializer": "", "environment": {}, "context": {}, "source": "", "hooks": {}}
     key = repr((decisive, function.target, function.limits, function.runtime))
     return TemplateSpec(
         key=hashlib.sha256(key.encode()).hexdigest(),
         init=init,
+        copy=init._replace(code="", packages=[], cache="", sandbox={}, template={}, **changes),
         confine=confine,
         code=code,
         disk=function.limits.disk_size,

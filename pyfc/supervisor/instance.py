@@ -113,8 +113,9 @@ class Instance:
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
         cell.watch(link.life)
         self._times.append(time.monotonic())
-        environment = {**self._birth.init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
-        link.send(frames.INIT, self._birth.init._replace(environment=environment, sandbox=sandbox))
+        init = link.worker.init or self._birth.init._replace(sandbox=sandbox)
+        environment = {**init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
+        link.send(frames.INIT, init._replace(environment=environment))
         self.imports = await self._step(link, frames.READY, timeout, "Loading the handler's module")
         self._times.append(time.monotonic())
 

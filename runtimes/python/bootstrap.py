@@ -72,9 +72,10 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
     worker.serve()
 
 
-def _greet(channel: wire.Channel) -> list[Any] | None:
-    """Say Hello, and hear what to be; None if nothing."""
+def _greet(channel: wire.Channel, meanwhile: Callable[[], None] = lambda: None) -> list[Any] | None:
+    """Say Hello, and hear what to be; None if nothing. `meanwhile`: what is done until the answer comes."""
     channel.write(wire.HELLO, 0, (wire.VERSION, NAME))
+    meanwhile()
     frame = channel.read()
     return frame[2] if frame is not None and frame[0] == wire.INIT else None
 
@@ -93,7 +94,7 @@ class _Worker:
         self._channel = channel
         self._code, environment = init[2:4]
         packages, cache, _, self._concurrency, mark = init[5:10]
-        self._handler: Callable[..., Any]
+        self._handler: Callable[..., Any] = _echo
         self._hooks: dict[str, Callable[..., Any]] = {}
         self._take(init)
         self._output = output.Output(mark)
@@ -132,7 +133,7 @@ class _Worker:
 
     def born(self) -> bool:
         """In a copy of a template: say Hello, load what the template has not. False if there is nothing to be."""
-        init = _greet(self._channel)
+        init = _greet(self._channel, self._rehearse)
         if init is None:
             return False
         os.environ.update(init[3])
@@ -145,6 +146,26 @@ class _Worker:
             _make_way(self._code)
             self.load()
         return True
+
+    def _rehearse(self) -> None:
+        """Do what comes next for nobody. Each page that is written first in a copy of a process is copied then: better
+        before somebody waits for it.
+        """
+        channel, incoming = self._channel, os.pipe()
+        try:
+            self._channel = wire.Channel(*incoming)
+            self._channel.write(wire.INVOKE, 0, (False, 1, "0" * 36, 0, 0, 1 << 40, None, None), b"x")
+            call = self._channel.read()
+            assert call is not None
+            handler, self._handler = self._handler, _echo
+            self._invoke(*call[1:])
+            self._handler = handler
+            wire.unpack(wire.pack([{}, {"A": "b"}]))
+            output.current["request_id"] = ""
+        finally:
+            self._channel = channel
+            for descriptor in incoming:
+                os.close(descriptor)
 
     def load(self, *, traces: bool = False) -> bool:
         """Import the user's module; the answer is Ready, with the times of imports if it `traces`. Whether it went
@@ -275,6 +296,10 @@ class _Worker:
             self._output.flush()
         finally:
             os._exit(143)
+
+
+def _echo(event: bytes, _context: Any) -> bytes:
+    return event
 
 
 def _enter_environment(environment: dict[str, str]) -> None:

@@ -15,10 +15,10 @@ import errno
 import hashlib
 import os
 import shutil
-import stat
 import tempfile
+import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,9 +26,10 @@ from typing import BinaryIO
 from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
-from pyfc.build.packages import installed, is_no_part
+from pyfc.build.packages import installed
 from pyfc.errors import InvalidArgument, NotFound
 from pyfc.host.archive import pack, unpack
+from pyfc.host.copying import Copy, readable
 from pyfc.model.function import Code
 
 _NEW = ".new-"
@@ -61,7 +62,8 @@ class Bundles:
         self._blobs = blobs
         self._maximum_size = maximum_size
         self._maximum_files = maximum_files
-        self._busy = 0
+        self._busy = self._kept = 0
+        """How often code is being kept now, and how often that was so before."""
         self.splits = False
         self.changed: frozenset[Path] | None = None
         """What has changed on disk since the last time; None if that is not known."""
@@ -94,18 +96,24 @@ class Bundles:
         layers = self._folder / opt.digest if opt is not None else None
         return Artefact(folder=folder, cache=cache, source=code.source, packages=code.packages, opt=layers)
 
-    async def sweep(self, used: Iterable[str]) -> None:
-        """Remove the code whose digest is not in `used`, unless some is being kept at this moment."""
-        if self._busy:
-            return
-        kept = set(used)
+    async def sweep(self, used: Callable[[], Awaitable[Iterable[str]]]) -> bool:
+        """Remove the code whose digest is not among what `used` finds. False if other code came meanwhile: then
+        something may be left.
+        """
+        kept_before = self._kept
+        kept = set(await used())
+        if self._kept != kept_before or self._busy:
+            return False
         blobs = [digest for digest in self._blobs.digests() if digest not in kept]
-        for root in (self._folder, self._cache, self._packages_folder):
-            for folder in root.iterdir():
-                if folder.name not in kept:
-                    _remove(folder)
-        for digest in blobs:  # last: while one is removed, other code may come, which is not for this sweep
+        roots = (self._folder, self._cache, self._packages_folder)
+        unwanted = [each for root in roots for each in list(root.iterdir()) if each.name not in kept]
+        gone = [each.rename(each.with_name(_NEW + uuid.uuid4().hex)) for each in unwanted]
+        await asyncio.to_thread(_remove, *gone)
+        for digest in blobs:
+            if self._kept != kept_before or self._busy:
+                return False
             await self._blobs.delete(digest)
+        return True
 
     async def put_archive(self, stream: BinaryIO, name: str) -> Code:
         """Keep the code in a zip file that messages call `name`. Raises InvalidArgument."""
@@ -160,6 +168,7 @@ class Bundles:
             yield
         finally:
             self._busy -= 1
+            self._kept += 1
 
     def _put_folder(self, path: Path, built: Sequence[Path]) -> Code:
         names, packages, left_out = self._apart(path, built)
@@ -168,7 +177,7 @@ class Bundles:
         def fill(folder: Path) -> str:
             nonlocal size
             copy = self._copy(folder)
-            with _readable(path):
+            with readable(path):
                 if path.is_file():
                     copy.file(path, folder / path.name)
                 else:
@@ -200,13 +209,13 @@ class Bundles:
         """What was built for a folder, as far as that has nothing of the same name: names and digest."""
         own = frozenset(entry.name for entry in path.iterdir())
         key = hashlib.sha256("\0".join((*map(str, built), *sorted(own))).encode("utf-8", "surrogateescape")).hexdigest()
-        if key not in self._built:
+        if key not in self._built or not self._has_packages(self._built[key][1]):
             names: set[str] = set()
 
             def fill(folder: Path) -> str:
                 copy = self._copy(folder)
                 for each in built:
-                    with _readable(each):
+                    with readable(each):
                         copy.folder(each, folder, left_out=own | names)
                     names.update(entry.name for entry in each.iterdir() if entry.name not in own)
                 return copy.digest()
@@ -218,14 +227,15 @@ class Bundles:
     def _put_packages(self, path: Path) -> tuple[frozenset[str], str]:
         """The installed packages of a folder: names and digest; as they were if nothing of them has changed."""
         known = self._packages.get(path)
-        if known is not None and self.changed is not None and not self._concerns(path, known[0]):
+        is_known = known is not None and (not known[1] or self._has_packages(known[1]))
+        if known is not None and is_known and self.changed is not None and not self._concerns(path, known[0]):
             return known
         names, digest = installed(path), ""
         if names:
 
             def fill(folder: Path) -> str:
                 copy = self._copy(folder)
-                with _readable(path):
+                with readable(path):
                     for name in sorted(names):
                         (folder / name).mkdir()
                         copy.folder(path / name, folder / name)
@@ -234,6 +244,10 @@ class Bundles:
             digest = self._build(fill, self._packages_folder)
         self._packages[path] = names, digest
         return names, digest
+
+    def _has_packages(self, digest: str) -> bool:
+        """Whether they have not been swept."""
+        return (self._packages_folder / digest).is_dir()
 
     def _concerns(self, path: Path, names: frozenset[str]) -> bool:
         """Whether something has changed among the packages of a folder."""
@@ -244,8 +258,8 @@ class Bundles:
                     return True
         return False
 
-    def _copy(self, folder: Path) -> _Copy:
-        return _Copy(folder, self._data_folder, self._maximum_size, self._maximum_files)
+    def _copy(self, folder: Path) -> Copy:
+        return Copy(folder, self._data_folder, self._maximum_size, self._maximum_files)
 
     def _build(self, fill: Callable[[Path], str], place: Path) -> str:
         """Let `fill` fill a new folder in `place`, and give it the digest it returns as its name."""
@@ -261,84 +275,6 @@ class Bundles:
             _remove(new)
             raise
         return digest
-
-
-class _Copy:
-    """Copies files while hashing what was copied."""
-
-    def __init__(self, root: Path, data_folder: Path, maximum_size: int, maximum_files: int) -> None:
-        self.size = 0
-        self._root = root
-        self._entries: list[str] = []
-        self._data_folder = data_folder
-        self._maximum_size = maximum_size
-        self._maximum_files = maximum_files
-
-    def folder(
-        self,
-        source: Path,
-        target: Path,
-        above: frozenset[Path] = frozenset(),
-        left_out: frozenset[str] = frozenset(),
-    ) -> None:
-        """Copy a folder but for the names in `left_out`; links are followed, but not in circles."""
-        real = source.resolve()
-        if real in above:
-            raise InvalidArgument(message=f"{source} is a link to a folder that contains it")
-        for entry in sorted(os.scandir(source), key=lambda item: item.name):
-            path = Path(entry.path)
-            if entry.name in left_out or self._skipped(entry, path):
-                continue
-            if entry.is_dir():
-                (target / entry.name).mkdir()
-                self.folder(path, target / entry.name, above | {real})
-            else:
-                self.file(path, target / entry.name)
-
-    def _skipped(self, entry: os.DirEntry[str], path: Path) -> bool:
-        if is_no_part(entry.name):
-            return True
-        return entry.is_dir() and ((path / "pyvenv.cfg").exists() or path.resolve() == self._data_folder)
-
-    def file(self, source: Path, target: Path) -> None:
-        """Copy one file."""
-        digest = hashlib.sha256()
-        with open(source, "rb", opener=_open_without_waiting) as reader, target.open("xb") as writer:
-            mode = os.fstat(reader.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise InvalidArgument(message=f"{source} is neither a file nor a folder: it can not be code")
-            while chunk := reader.read(1024 * 1024):
-                digest.update(chunk)
-                writer.write(chunk)
-                self.size += len(chunk)
-                self._check_size(source)
-        target.chmod(0o755 if mode & 0o111 else 0o644)
-        name = target.relative_to(self._root)
-        self._entries.append(f"{name}\0{mode & 0o111 != 0}\0{digest.hexdigest()}")
-        if len(self._entries) > self._maximum_files:
-            raise InvalidArgument(message=f"the code has more than {self._maximum_files} files, at {source}")
-
-    def _check_size(self, source: Path) -> None:
-        if self.size > self._maximum_size:
-            raise InvalidArgument(message=f"the code is larger than {self._maximum_size} bytes, at {source}")
-
-    def digest(self) -> str:
-        """The digest of everything copied: names, executable bits, contents."""
-        return hashlib.sha256("\n".join(self._entries).encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """What can not be read is its author's to mend."""
-    try:
-        yield
-    except OSError as error:
-        raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """A named pipe among the files must not make the server wait for a writer."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _protect(folder: Path) -> None:
@@ -378,11 +314,12 @@ def _lay_over(source: Path, target: Path) -> None:
             shutil.copy2(entry.path, there)
 
 
-def _remove(path: Path) -> None:
-    """Remove a file or folder, read-only ones included; nothing happens if it is not there."""
-    if not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    for root, _, _ in os.walk(path):
-        os.chmod(root, 0o700)
-    shutil.rmtree(path)
+def _remove(*paths: Path) -> None:
+    """Remove files and folders, read-only ones included; nothing happens if they are not there."""
+    for path in paths:
+        if path.is_dir():
+            for root, _, _ in os.walk(path):
+                os.chmod(root, 0o700)
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -125,9 +125,14 @@ class Desk:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
     async def _sweep(self) -> None:
-        await asyncio.sleep(self.settings.sweep_after)
-        async with self.turn:
-            await self.bundles.sweep([*self._in_use(), *await self.registry.codes()])
+        is_done = False
+        while not is_done:
+            await asyncio.sleep(self.settings.sweep_after)
+            async with self.turn:
+                is_done = await self.bundles.sweep(self._needed)
+
+    async def _needed(self) -> list[str]:
+        return [*self._in_use(), *await self.registry.codes()]
 
     def close(self) -> None:
         """The server stops: what is left to remove is so at the next start."""

@@ -123,7 +123,7 @@ class Supervisor:
     def codes(self) -> list[str]:
         """Digests of the code that instances and templates have or may get."""
         served = [entry.function for entry in self.table.entries.values()]
-        functions = [*served, *(pool.function for pool in self._draining)]
+        functions = [*served, *(pool.function for pool in self._draining | self._scaler.pools)]
         return [*self._launcher.codes(), *(digest for function in functions for digest in function.codes)]
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,13 @@ def bundles(tmp_path: Path) -> Bundles:
 
 def put(bundles: Bundles, path: Path) -> Code:
     return asyncio.run(bundles.put(path))
+
+
+def found(*digests: str) -> Callable[[], Awaitable[Iterable[str]]]:
+    async def find() -> Iterable[str]:
+        return digests
+
+    return find
 
 
 def left(tmp_path: Path) -> list[str]:
@@ -68,7 +75,7 @@ def test_the_same_code_is_kept_once_and_a_change_is_another_digest(bundles: Bund
     assert first.digest == second.digest
     assert renamed.digest != first.digest
     assert left(tmp_path) == sorted({first.digest, renamed.digest})
-    asyncio.run(bundles.sweep([renamed.digest]))
+    asyncio.run(bundles.sweep(found(renamed.digest)))
     assert left(tmp_path) == [renamed.digest]
 
 
@@ -251,3 +258,43 @@ def test_of_layers_laid_over_each_other_the_first_counts(bundles: Bundles, tmp_p
     found = {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
     assert found == {"lib/a.py": "upper", "lib/b.py": "lower", "turned": "upper", "bin/c": "last"}
     assert stat.S_IMODE((folder / "lib").stat().st_mode) == 0o555
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_code_that_comes_while_a_sweep_asks_what_is_needed_stays(
+    bundles: Bundles, tmp_path: Path, *, before: bool
+) -> None:
+    (tmp_path / "new.py").write_text("new")
+
+    async def scenario() -> None:
+        keeping = bundles.busy()
+
+        async def find() -> Iterable[str]:
+            if not before:
+                keeping.__enter__()
+            await bundles.put(tmp_path / "new.py")
+            keeping.__exit__(None, None, None)
+            return []
+
+        if before:
+            keeping.__enter__()
+        assert await bundles.sweep(find) is False
+
+    asyncio.run(scenario())
+    assert len(left(tmp_path)) == 1
+    assert asyncio.run(bundles.sweep(found())) is True
+    assert left(tmp_path) == []
+
+
+def test_packages_that_were_swept_are_kept_again_when_they_are_needed(bundles: Bundles, tmp_path: Path) -> None:
+    bundles.links = True
+    (tmp_path / "fn").mkdir()
+    (tmp_path / "built" / "package").mkdir(parents=True)
+    (tmp_path / "built" / "package" / "module.py").write_text("X = 1")
+    for _ in range(2):
+        code = asyncio.run(bundles.put(tmp_path / "fn", [tmp_path / "built"]))
+
+        kept = tmp_path / "data" / "packages" / code.packages
+        assert (kept / "package" / "module.py").read_text() == "X = 1"
+        asyncio.run(bundles.sweep(found()))
+        assert not kept.exists()

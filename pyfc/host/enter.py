@@ -164,9 +164,9 @@ class Cage:
             kernel.landlock([], [])
         kernel.load_filter(self._filters["copy"])
 
-    def furnish_program(self, pidfd: int, wish: dict[str, Any]) -> None:
-        """In the zygote: show a worker its function's code, which has settled for none and become another program, and
-        has run nothing of the user's.
+    def furnish_started(self, pidfd: int, wish: dict[str, Any]) -> None:
+        """In the zygote or a keeper: show a worker its function's code. It was started before that was known, and has
+        settled; what it has run since can not move `/code`, which takes rights.
         """
         trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["digest"]}
         if wish["packages"]:

@@ -4,7 +4,7 @@ A template has run code of the user, so what it and its copies do of their own w
 what the template's filter allows (clone.py), and what is done and checked here:
 
 1. `admit`: the copy that asks is a child of ours which we have not waited for. It gets one user, its own /tmp,
-   /dev/shm and /proc, and /code where its template has no function.
+   /dev/shm and /proc. Where its template has no function it is shown /code later (enter.py, `furnish_started`).
 2. `examine`, when it says that it has given everything up: no capability, the filter in force, the one user, one
    thread, no children, in its control groups. What fails this is killed.
 """
@@ -50,15 +50,12 @@ def _map(inside: int, outside: int) -> str:
 class Furniture:
     """The mounts of one instance, made before it is there."""
 
-    def __init__(self, disk: int, code: str, covered: list[str]) -> None:
+    def __init__(self, disk: int, covered: list[str]) -> None:
         self._covered = covered
         self._mounts: dict[str, int] = {}
         try:
             self._mounts["/tmp"] = mounts.tmpfs(disk, enter.inodes(disk), executable=True)
             self._mounts["/dev/shm"] = mounts.tmpfs(enter.SHARED_MEMORY, enter.inodes(512), executable=False)
-            if code:
-                self._mounts["/code"] = mounts.tree(root.HIDDEN + "/code/" + code)
-                self._mounts["/cache"] = mounts.tree(root.HIDDEN + "/cache/" + code)
         except OSError:
             self.close()
             raise

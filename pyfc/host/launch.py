@@ -33,7 +33,7 @@ class TemplateSpec:
     confine: Callable[[Cell], dict[str, Any]]
     """What it settles into, its cell given the function's limits. Raises OSError."""
     code: str
-    """The digest of the code that its copies are shown; '' for the template's own."""
+    """The digest of the code that its copies are shown when they are needed; '' for the template's own."""
     disk: int
     """MB of their /tmp."""
     network: bool

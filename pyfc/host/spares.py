@@ -53,7 +53,7 @@ class Spares:
             while self._lacks():
                 worker = await self._make()
                 if self._dropped:
-                    _end(worker)
+                    discard(worker)
                 else:
                     self._ready.append(worker)
         except HostRefused as error:
@@ -68,7 +68,7 @@ class Spares:
         if self._timer is not None:
             self._timer.cancel()
         while self._ready:
-            _end(self._ready.popleft())
+            discard(self._ready.popleft())
 
     async def close(self) -> deque[Worker]:
         """No more are made; those that there are, for the caller to close when they are gone."""
@@ -80,7 +80,7 @@ class Spares:
         return self._ready
 
 
-def _end(worker: Worker) -> None:
+def discard(worker: Worker) -> None:
     """Kill a worker that nobody has seen; what it occupies is given back when it is gone."""
     if worker.process.exit is not None:
         worker.close()

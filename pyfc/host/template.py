@@ -64,8 +64,9 @@ class Template:
         """Whether it has imported its function and lives."""
         return self._link is not None
 
-    async def bear(self, spec: TemplateSpec) -> Worker:
-        """A copy. Raises HostRefused; Useless when there will never be one."""
+    async def bear(self) -> Worker:
+        """A copy, which waits to be told what to be. Raises HostRefused; Useless when there will never be one."""
+        spec = self._spec
         template = (await self.live()).worker
         keeper = self._keeper
         assert keeper is not None
@@ -74,7 +75,7 @@ class Template:
             spec.confine(cell)
             group = cell.group.name if cell.group is not None and cell.group.is_joined else ""
             processes = self._sandbox.most_processes
-            process = await keeper.bear(frames.Bear(cell.uid, group, spec.disk, spec.code, processes), descriptors)
+            process = await keeper.bear(frames.Bear(cell.uid, group, spec.disk, processes), descriptors)
             if cell.group is not None and not cell.group.is_joined:
                 cell.group.take(process.pid)
             return process
@@ -89,8 +90,14 @@ class Template:
         self._copies += 1
         self._empty.clear()
         prelude, self._prelude = self._prelude, b""
-        is_initialized = spec.init.template["snapshot"]
-        return dataclasses.replace(worker, prelude=prelude, init=spec.copy, is_initialized=is_initialized)
+        return dataclasses.replace(worker, prelude=prelude, is_initialized=spec.init.template["snapshot"])
+
+    async def fit(self, worker: Worker, spec: TemplateSpec) -> Worker:
+        """A copy that is for this function. Raises HostRefused."""
+        if spec.code:
+            assert self._keeper is not None
+            await self._keeper.furnish(worker.process, {"digest": spec.code, "packages": "", "opt": ""})
+        return dataclasses.replace(worker, init=spec.copy)
 
     def _given_back(self, cell: Cell) -> None:
         self._sandbox.give_back(cell)

@@ -79,6 +79,7 @@ class Control:
         self._buffer = bytearray()
         self._descriptors: deque[int] = deque()
         self._forks: dict[int, asyncio.Future[Process]] = {}
+        self._furnishings: dict[int, asyncio.Future[str]] = {}
         self._workers: dict[int, Process] = {}
         self._last_token = 0
         self._sending = asyncio.Lock()
@@ -88,6 +89,22 @@ class Control:
     async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
         """A new worker with `descriptors` as frames in, frames out and output. Raises HostRefused."""
         return await self._order(frames.FORK, frames.Fork(limits), descriptors)
+
+    async def furnish(self, process: Process, wish: dict[str, Any]) -> None:
+        """Show a worker the code that was not known when it was started. Raises HostRefused."""
+        if process.pidfd is None:
+            raise HostRefused(reason="this system has no pidfds")
+        self._last_token += 1
+        token = self._last_token
+        future = self._furnishings[token] = self._loop.create_future()
+        try:
+            async with self._sending:
+                await self._send(frames.FURNISH, token, frames.Furnish(wish), [process.pidfd])
+            reason = await future
+        finally:
+            del self._furnishings[token]
+        if reason:
+            raise HostRefused(reason=reason)
 
     async def _order(self, kind: int, header: tuple[object, ...], descriptors: list[int]) -> Process:
         """Have a process made. Raises HostRefused."""
@@ -164,7 +181,9 @@ class Control:
         """Nested; only a zygote sends it."""
 
     def _furnished(self, token: int, header: list[Any]) -> None:
-        """Furnished; only a zygote sends it."""
+        future = self._furnishings.get(token)
+        if future is not None and not future.done():
+            future.set_result(str(header[0]))
 
     def _forked(self, token: int, header: list[Any]) -> None:
         pid, has_pidfd, *reason = header[:3]
@@ -197,7 +216,7 @@ class Control:
         while self._descriptors:
             if (descriptor := self._descriptors.popleft()) != _LOST:
                 os.close(descriptor)
-        self._fail(list(self._forks.values()))
+        self._fail([*self._forks.values(), *self._furnishings.values()])
         for process in self._workers.values():
             process.orphaned()
         self._finish()
@@ -228,7 +247,6 @@ class Zygote(Control):
         with theirs:
             self.pid = _spawn(interpreter, program, json.dumps(profile), theirs)
         super().__init__(ours)
-        self._furnishings: dict[int, asyncio.Future[str]] = {}
         self.nested: asyncio.Future[frames.Nested] = self._loop.create_future()
         """How it has locked itself in; HostRefused if it ended before it could tell."""
 
@@ -247,32 +265,11 @@ class Zygote(Control):
         """A worker that is a program. Raises HostRefused."""
         return await self._order(frames.EXEC, order, descriptors)
 
-    async def furnish(self, process: Process, wish: dict[str, Any]) -> None:
-        """Show a worker that was started for no function its function's code. Raises HostRefused."""
-        if process.pidfd is None:
-            raise HostRefused(reason="this system has no pidfds")
-        self._last_token += 1
-        token = self._last_token
-        future = self._furnishings[token] = self._loop.create_future()
-        try:
-            async with self._sending:
-                await self._send(frames.FURNISH, token, frames.Furnish(wish), [process.pidfd])
-            reason = await future
-        finally:
-            del self._furnishings[token]
-        if reason:
-            raise HostRefused(reason=reason)
-
-    def _furnished(self, token: int, header: list[Any]) -> None:
-        future = self._furnishings.get(token)
-        if future is not None and not future.done():
-            future.set_result(str(header[0]))
-
     def _told(self, _token: int, header: list[Any]) -> None:
         self.nested.set_result(frames.Nested(*header[:2]))
 
     def _finish(self) -> None:
-        self._fail([self.nested, *self._furnishings.values()])
+        self._fail([self.nested])
         in_thread(self._reap)
 
     def _reap(self) -> None:

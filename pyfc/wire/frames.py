@@ -195,8 +195,6 @@ class Bear(NamedTuple):
     """The name of its control groups, '' where there are none."""
     disk: int
     """MB of its /tmp."""
-    code: str
-    """Digest of the code to be shown at /code; '' for the template's."""
     processes: int
     """Most processes it may have, where no control group counts them; else 0."""
 
@@ -213,14 +211,14 @@ class Exec(NamedTuple):
 
 
 class Furnish(NamedTuple):
-    """To the zygote, with the pidfd of a worker that has run no user code: show it its function's code."""
+    """To the zygote or a keeper, with the pidfd of a worker that was started before its code was known: show it."""
 
     sandbox: dict[str, Any]
-    """As in Init: of it `digest` and `packages` count."""
+    """As in Init: of it `digest`, `packages` and `opt` count."""
 
 
 class Furnished(NamedTuple):
-    """From the zygote: the answer to Furnish."""
+    """From the zygote or a keeper: the answer to Furnish."""
 
     reason: str
     """What failed, in words; '' if nothing did."""

@@ -6,6 +6,8 @@ The worker never tells times or sizes: the supervisor measures. Whatever user co
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import importlib
 import json
 import logging
@@ -14,34 +16,27 @@ import shlex
 import signal
 import site
 import sys
+import threading
 import time
-import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import calls
 import context
 import debugging
+import faults
 import imports
 import output
 import births
 import threads
 import wire
 import wsgi
+from faults import HandlerError
 
 NAME = "python"
-_HERE = os.path.dirname(os.path.abspath(__file__))
-_MESSAGE_KEPT = 65536
-_FRAMES_KEPT = 200
-
-
-class HandlerError(Exception):
-    """The handler string does not lead to a function. `kind` is FC's errorType."""
-
-    def __init__(self, message: str, kind: str) -> None:
-        super().__init__(message)
-        self.kind = kind
+_UNHURRIED = 5
+"""Milliseconds without an order after which a copy is a spare."""
 
 
 def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None], copies: births.Births | None) -> None:
@@ -59,6 +54,7 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
             copies.wait(worker.renew)
             if worker.born():
                 worker.serve()
+            worker.end()
         return
     if not init[0]:
         _compile_all(init[2], init[6])
@@ -70,6 +66,7 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
         worker.is_debugged = True
     worker.load(traces=init[14])
     worker.serve()
+    worker.end()
 
 
 def _greet(channel: wire.Channel, meanwhile: Callable[[], None] = lambda: None) -> list[Any] | None:
@@ -142,15 +139,19 @@ class _Worker:
             self._answer(wire.READY, 0, (None,))
         else:
             self._take(init)
-            importlib.invalidate_caches()
+            os.chdir(self._code)  # the template's was another folder of the same name
+            for folder in [each for each in sys.path_importer_cache if (each + "/").startswith(self._code + "/")]:
+                del sys.path_importer_cache[folder]  # it has looked into the other one
             _make_way(self._code)
             self.load()
         return True
 
     def _rehearse(self) -> None:
-        """Do what comes next for nobody. Each page that is written first in a copy of a process is copied then: better
-        before somebody waits for it.
+        """In a copy that nobody waits for yet: do what comes next for nobody. A page that is written for the first time
+        in a copy of a process is copied then.
         """
+        if self._channel.ready(_UNHURRIED):
+            return
         channel, incoming = self._channel, os.pipe()
         try:
             self._channel = wire.Channel(*incoming)
@@ -178,7 +179,7 @@ class _Worker:
             self._handler = self._find(self._handler_name)
             self._hooks = {name: self._find(handler) for name, handler in self._hook_names.items() if handler}
         except Exception as error:
-            self._answer(wire.READY, 0, (_fault(error),), _error_json(error))
+            self._answer(wire.READY, 0, (faults.fault(error),), faults.document(error))
             return False
         self._answer(wire.READY, 0, (None,), json.dumps(trace.stop()).encode() if trace is not None else b"")
         return True
@@ -199,7 +200,7 @@ class _Worker:
 
     def _import_error(self, module_name: str, error: Exception) -> HandlerError:
         """The error of a failed import, with the command that would install what is missing."""
-        message = "Unable to import module '%s': %s" % (module_name, _text(error))
+        message = "Unable to import module '%s': %s" % (module_name, faults.text(error))
         if isinstance(error, ModuleNotFoundError) and os.path.isfile(os.path.join(self._code, "requirements.txt")):
             folder = self._source or "."
             requirements = shlex.quote(os.path.join(folder, "requirements.txt"))
@@ -222,6 +223,17 @@ class _Worker:
             if action is not None and action(*frame[1:]):
                 return
 
+    def end(self) -> NoReturn:
+        """End the process as Python does, but for taking itself apart, which takes longer than a birth."""
+        wait_for_threads: Callable[[], None] = getattr(threading, "_shutdown", lambda: None)
+        try:
+            wait_for_threads()
+            atexit._run_exitfuncs()
+            self._output.flush()
+        finally:
+            ctypes.PyDLL(None).exit(0)  # so that libraries in C end as well, while no thread runs Python
+        os._exit(0)
+
     def _hook(self, call: int, header: list[Any], payload: bytes) -> None:
         self._run_hook(call, header, payload)
 
@@ -232,7 +244,7 @@ class _Worker:
         try:
             self._hooks[header[0]](context.FCContext(self._fixed, header[1], self._logger))
         except Exception as error:
-            fault, payload = _fault(error), _error_json(error)
+            fault, payload = faults.fault(error), faults.document(error)
         self._answer(wire.HOOK_DONE, call, (fault,), payload)
         output.current["request_id"] = ""
         return fault is None
@@ -271,7 +283,7 @@ class _Worker:
             call.answer(None, answer.status, answer.headers, answer.body, self._finisher(call))
         else:
             finish = self._finisher(call)
-            call.stream(None, answer.status, answer.headers, answer.size, answer.pieces, finish, _fault)
+            call.stream(None, answer.status, answer.headers, answer.size, answer.pieces, finish, faults.fault)
 
     def _context(self, header: list[Any]) -> context.FCContext:
         alias = header[8] if len(header) > 8 else ""
@@ -283,7 +295,7 @@ class _Worker:
     def _fail(self, call: calls.Call, error: Exception) -> None:
         if self.is_debugged:
             debugging.stop_where_raised(error)
-        call.answer(_fault(error), 200, None, _error_json(error), self._finisher(call))
+        call.answer(faults.fault(error), 200, None, faults.document(error), self._finisher(call))
 
     def _answer(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
         self._output.flush()
@@ -326,10 +338,10 @@ def _enter_path(code: str, packages: list[str], cache: str) -> None:
 
 def _make_way(code: str) -> None:
     """Forget what this process has loaded for itself and the user's code has a module of the same name for."""
-    own = {name.partition(".")[0] for name in os.listdir(code)}
-    for name, module in list(sys.modules.items()):
-        first = name.partition(".")[0]
-        if first in own and first not in KEPT and not _lies_in(module, code):
+    names = {name.partition(".")[0] for name in os.listdir(code)}
+    own = {name for name in names if name in sys.modules and name not in KEPT and not _lies_in(sys.modules[name], code)}
+    for name in [each for each in sys.modules if each.partition(".")[0] in own] if own else ():
+        if not _lies_in(sys.modules[name], code):
             del sys.modules[name]
 
 
@@ -351,37 +363,3 @@ def _to_bytes(value: Any) -> bytes:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
     return json.dumps(value).encode()
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)[:_MESSAGE_KEPT]
-    except Exception as broken:  # a user's exception class may fail in its own __str__
-        return "the error's own text could not be made: %s" % type(broken).__name__
-
-
-def _fault(error: BaseException) -> tuple[str, str, str]:
-    return ("UNHANDLED", _text(error)[:1000], _kind(error)[:200])
-
-
-def _kind(error: BaseException) -> str:
-    return error.kind if isinstance(error, HandlerError) else type(error).__name__
-
-
-def _error_json(error: BaseException) -> bytes:
-    """FC's error JSON for Python: errorMessage, errorType, stackTrace with one list of four texts per frame."""
-    shown = error.__cause__ if isinstance(error, HandlerError) and error.__cause__ else error
-    frames = [entry for entry in traceback.extract_tb(shown.__traceback__) if not _is_ours(entry.filename)]
-    stack = [
-        ['File "%s"' % entry.filename, "line %s" % entry.lineno, "in %s" % entry.name, entry.line or ""]
-        for entry in frames[-_FRAMES_KEPT:]
-    ]
-    if isinstance(shown, SyntaxError) and shown.filename:
-        text = (shown.text or "").strip()
-        stack.append(['File "%s"' % shown.filename, "line %s" % shown.lineno, "in <module>", text])
-    document = {"errorMessage": _text(error), "errorType": _kind(error), "stackTrace": stack}
-    return json.dumps(document).encode("utf-8", "replace")
-
-
-def _is_ours(filename: str) -> bool:
-    return filename.startswith((_HERE, "<frozen importlib")) or filename == importlib.__file__

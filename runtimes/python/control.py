@@ -131,6 +131,17 @@ class Control:
         self.send(wire.FORKED, token, (pid, True), [pidfd])
         os.close(pidfd)
 
+    def furnish(self, token: int, descriptors: list[int], cage: enter.Cage, wish: dict[str, Any]) -> None:
+        """Show a worker, by its pidfd, the code that was not known when it was started, and tell how that went."""
+        reason = ""
+        try:
+            cage.furnish_started(descriptors[0], wish)
+        except OSError as error:
+            reason = str(error)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self.send(wire.FURNISHED, token, (reason,))
+
     def _reap(self) -> None:
         """Wait for every child that has ended, kill what it left behind, and report it."""
         try:

@@ -52,6 +52,8 @@ class Keeper(control.Control):
                     return header[0], copies
             elif kind == wire.BEAR:
                 self._bear(token, header, descriptors)
+            elif kind == wire.FURNISH:
+                self.furnish(token, descriptors, self._cage, header[0])
 
     def _start(self, token: int, descriptors: list[int]) -> births.Births | None:
         """Fork the template; its socket in it, None here."""
@@ -92,7 +94,7 @@ class Keeper(control.Control):
 
     def _copy(self, order: list[Any], descriptors: list[int]) -> int:
         """A copy that has been furnished and examined; its number."""
-        uid, group, disk, code, processes = order[:5]
+        uid, group, disk, processes = order[:4]
         assert self._socket is not None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with ours:
@@ -101,7 +103,7 @@ class Keeper(control.Control):
                 rights = array.array("i", [theirs.fileno(), *descriptors])
                 ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
                 self._socket.sendmsg([b"%d" % processes], ancillary)
-            furniture = keeper.Furniture(disk, code, self._cage.covered)
+            furniture = keeper.Furniture(disk, self._cage.covered)
             try:
                 pid = self._first_word(ours)
                 keeper.admit(pid)

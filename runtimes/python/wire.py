@@ -298,12 +298,12 @@ class Channel:
             have += len(chunk)
         return b"".join(chunks)
 
-    def ready(self) -> bool:
-        """Whether a frame has begun to arrive (or the other side has closed)."""
+    def ready(self, milliseconds: int = 0) -> bool:
+        """Whether a frame has begun to arrive (or the other side has closed), now or before long."""
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self._in, select.POLLIN)
-        return bool(self._buffer) or bool(self._poll.poll(0))
+        return bool(self._buffer) or bool(self._poll.poll(milliseconds))
 
     def write(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
         """Write one frame, however long that takes."""

@@ -24,7 +24,6 @@ import gc  # noqa: E402  what is loaded from here on is ours, not the bare inter
 import importlib  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
-from typing import Any  # noqa: E402
 
 import births  # noqa: E402
 import bootstrap  # noqa: E402
@@ -39,8 +38,8 @@ _REHEARSALS = 20
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = (
-    "births", "bootstrap", "calls", "clone", "context", "control", "enter", "imports", "keep", "keeper", "kernel",
-    "mounts", "output", "root", "threads", "wire", "wsgi",
+    "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "imports", "keep",
+    "keeper", "kernel", "mounts", "output", "root", "threads", "wire", "wsgi",
 )  # fmt: skip
 
 
@@ -58,19 +57,7 @@ def _serve(zygote: control.Control, cage: enter.Cage) -> tuple[dict[str, int], b
         if kind == wire.EXEC and zygote.fork(token, descriptors, cage) == 0:
             control.become_program(descriptors, cage, *header[:4])
         if kind == wire.FURNISH:
-            zygote.send(wire.FURNISHED, token, (_furnish(cage, header[0], descriptors),))
-
-
-def _furnish(cage: enter.Cage, wish: dict[str, Any], descriptors: list[int]) -> str:
-    """Show a worker that became another program its function's code. What failed, in words."""
-    try:
-        cage.furnish_program(descriptors[0], wish)
-    except OSError as error:
-        return str(error)
-    finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-    return ""
+            zygote.furnish(token, descriptors, cage, header[0])
 
 
 def _forget_ourselves() -> None:

@@ -60,11 +60,11 @@ CASES: list[tuple[str, int, int, tuple[Any, ...], bytes]] = [
     ("forked-refused", frames.FORKED, 8, frames.Forked(-11, False), b""),
     ("exited", frames.EXITED, 0, frames.Exited(12345, 9, 10485760), b""),
     ("keep", frames.KEEP, 8, frames.Keep({"network": True}), b""),
-    ("bear", frames.BEAR, 9, frames.Bear(70001, "w7", 512, "", 0), b""),
+    ("bear", frames.BEAR, 9, frames.Bear(70001, "w7", 512, 0), b""),
     ("forked-not", frames.FORKED, 9, frames.Forked(-1, False, "its import leaves a socket open"), b""),
     ("nested", frames.NESTED, 0, frames.Nested("user", {"proc": "EPERM"}), b""),
     ("exec", frames.EXEC, 10, frames.Exec({"CORE": 0}, {"uid": 70001}, ["/usr/bin/node", "x.js"], {"A": "1"}), b""),
-    ("furnish", frames.FURNISH, 11, frames.Furnish({"digest": "d", "packages": ""}), b""),
+    ("furnish", frames.FURNISH, 11, frames.Furnish({"digest": "d", "packages": "", "opt": ""}), b""),
     ("furnished", frames.FURNISHED, 11, frames.Furnished(""), b""),
     ("shutdown", frames.SHUTDOWN, 0, (), b""),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -140,12 +141,23 @@ def test_the_server_limit_takes_the_longest_idle_instance_of_another_function(se
     wait_until(lambda: len(server.workers()) == 2, "two workers")
 
 
+def is_logged(server: Server, text: str) -> bool:
+    return any(text in path.read_text() for path in Path(server.data_dir).glob("logs/default/tidy.jsonl"))
+
+
 def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(
         {
-            "tidy.py": "import atexit\n"
+            "tidy.py": "import atexit, ctypes, threading, time\n"
+            "def thread():\n"
+            "    while threading.main_thread().is_alive():\n"
+            "        time.sleep(0.01)\n"
+            "    print('a thread may end')\n"
             "def handler(event, context):\n"
+            "    threading.Thread(target=thread).start()\n"
             "    atexit.register(lambda: open(event.decode(), 'w').close())\n"
+            "    atexit.register(print, 'a handler of Python is called')\n"
+            "    ctypes.CDLL(None).printf(b'what C has buffered is written\\n')\n"
         },
         *SHARES_FILES,
         PYFC_IDLE_TIMEOUT="0.3",
@@ -156,6 +168,8 @@ def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Serv
     wait_until(lambda: not server.workers(), "the end of the idle worker")
 
     assert (tmp_path / "tidied").exists()
+    for text in ("a thread may end", "a handler of Python is called", "what C has buffered is written"):
+        wait_until(partial(is_logged, server, text), text)
     assert server.invoke("default/tidy", b"/dev/null").headers["X-Fc-Instance-Id"] != first
 
 

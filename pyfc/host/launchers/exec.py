@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import signal
 from collections import Counter
 
 from pyfc.errors import HostRefused
@@ -22,7 +21,7 @@ from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import Process, is_memory_short
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import Cell, Sandbox
-from pyfc.host.spares import Spares
+from pyfc.host.spares import Spares, discard
 from pyfc.wire import frames
 
 _log = logging.getLogger(__name__)
@@ -89,8 +88,7 @@ class ExecLauncher:
         try:
             await self._furnish(worker, _program(spec))
         except BaseException as error:
-            worker.process.on_exit = lambda _: worker.close()
-            worker.process.send_signal(signal.SIGKILL)
+            discard(worker)
             if not isinstance(error, HostRefused):
                 raise
             _log.info("a program that was started ahead is of no use: %s", error)

@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import is_memory_short
 from pyfc.host.sandbox import Sandbox
-from pyfc.host.spares import Spares
+from pyfc.host.spares import Spares, discard
 from pyfc.host.template import Template
 
 _log = logging.getLogger(__name__)
@@ -54,15 +53,15 @@ class TemplateLauncher:
         if source is None:
             template = Template(self._sandbox, spec, lambda: self._fork.zygote(spec))
             source = self._sources[wanted.key] = _Source(template, self._spares, is_wanted=self._choice == "first")
-        source.hold(wanted)
+        source.holders += 1
 
     def release(self, spec: LaunchSpec) -> None:
         """It is served no more; the template goes with the last function that needs it."""
         source = self._source(spec)
         if source is None or spec.template is None:
             return
-        source.release(spec.template.code)
-        if not source.holders.total():
+        source.holders -= 1
+        if not source.holders:
             del self._sources[spec.template.key]
             task = asyncio.get_running_loop().create_task(source.close(now=False))
             self._closing.add(task)
@@ -90,7 +89,7 @@ class TemplateLauncher:
         if source is None or spec.template is None or source.template.refusal:
             return await self._fork.launch(spec)
         if not source.is_wanted:
-            source.want_later(spec.template)
+            source.want_later()
             return await self._fork.launch(spec)
         try:
             return await source.launch(spec.template)
@@ -109,61 +108,48 @@ class TemplateLauncher:
 
 
 class _Source:
-    """A template and its spares, by the code they are shown."""
+    """A template and its spares, which are shown their code when they are needed."""
 
     def __init__(self, template: Template, spares: int, *, is_wanted: bool) -> None:
         self.template = template
-        self.holders: Counter[str] = Counter()
-        """Functions that need it, by the code that their copies are shown."""
+        self.holders = 0
+        """Functions that need it."""
         self.is_wanted = is_wanted
         self._most_spares = spares
-        self._spares: dict[str, Spares] = {}
+        self._spares = Spares(template.bear, self._wanted)
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._last_launch = 0.0
         self._is_quick = False
 
-    def hold(self, spec: TemplateSpec) -> None:
-        """One function more needs it."""
-        self.holders[spec.code] += 1
-        if spec.code not in self._spares:
-            self._spares[spec.code] = Spares(lambda: self.template.bear(spec), self._wanted)
-
-    def release(self, code: str) -> None:
-        """One function less needs it."""
-        self.holders[code] -= 1
-        if not self.holders[code]:
-            del self.holders[code]
-            self._spares.pop(code).drop()
-
-    def want_later(self, spec: TemplateSpec) -> None:
+    def want_later(self) -> None:
         """The first instance imports for itself; the next one is to be a copy."""
         self.is_wanted = True
-        self._timer = asyncio.get_running_loop().call_later(_LATER, self._start, spec.code)
+        self._timer = asyncio.get_running_loop().call_later(_LATER, self._start)
 
-    def _start(self, code: str) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._make(code))
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._make())
 
-    async def _make(self, code: str) -> None:
-        """The template, and its first spares if they are still needed."""
+    async def _make(self) -> None:
+        """The template, and its first spares."""
         try:
             await self.template.live()
         except HostRefused as error:
             _log.info("no template for now: %s", error)  # the next launch will tell whoever needs it
             return
-        if code in self._spares:
-            self._spares[code].refill()
+        self._spares.refill()
 
     async def launch(self, spec: TemplateSpec) -> Worker:
         """A copy, from the spares or made now. Raises HostRefused."""
         now = time.monotonic()
         self._is_quick, self._last_launch = now - self._last_launch < _QUICK, now
-        spares = self._spares.get(spec.code)
-        if spares is None:
-            return await self.template.bear(spec)  # it was released, and still has calls that wait
-        worker = spares.take() or await self.template.bear(spec)
-        spares.refill()
-        return worker
+        worker = self._spares.take() or await self.template.bear()
+        self._spares.refill()
+        try:
+            return await self.template.fit(worker, spec)
+        except BaseException:
+            discard(worker)
+            raise
 
     def _wanted(self) -> int:
         if not self._most_spares or is_memory_short():
@@ -176,6 +162,5 @@ class _Source:
             self._timer.cancel()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
-        for spares in self._spares.values():
-            spares.drop()
+        self._spares.drop()
         await self.template.close(now=now)

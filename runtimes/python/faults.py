@@ -1,0 +1,56 @@
+"""What user code raises, as the supervisor and FC's callers see it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import traceback
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_MESSAGE_KEPT = 65536
+_FRAMES_KEPT = 200
+
+
+class HandlerError(Exception):
+    """The handler string does not lead to a function. `kind` is FC's errorType."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+def text(error: BaseException) -> str:
+    """The error's own text, whatever its class does."""
+    try:
+        return str(error)[:_MESSAGE_KEPT]
+    except Exception as broken:  # a user's exception class may fail in its own __str__
+        return "the error's own text could not be made: %s" % type(broken).__name__
+
+
+def fault(error: BaseException) -> tuple[str, str, str]:
+    """The fault of a frame: kind, message, type."""
+    return ("UNHANDLED", text(error)[:1000], _kind(error)[:200])
+
+
+def _kind(error: BaseException) -> str:
+    return error.kind if isinstance(error, HandlerError) else type(error).__name__
+
+
+def document(error: BaseException) -> bytes:
+    """FC's error JSON for Python: errorMessage, errorType, stackTrace with one list of four texts per frame."""
+    shown = error.__cause__ if isinstance(error, HandlerError) and error.__cause__ else error
+    frames = [entry for entry in traceback.extract_tb(shown.__traceback__) if not _is_ours(entry.filename)]
+    stack = [
+        ['File "%s"' % entry.filename, "line %s" % entry.lineno, "in %s" % entry.name, entry.line or ""]
+        for entry in frames[-_FRAMES_KEPT:]
+    ]
+    if isinstance(shown, SyntaxError) and shown.filename:
+        line = (shown.text or "").strip()
+        stack.append(['File "%s"' % shown.filename, "line %s" % shown.lineno, "in <module>", line])
+    found = {"errorMessage": text(error), "errorType": _kind(error), "stackTrace": stack}
+    return json.dumps(found).encode("utf-8", "replace")
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_HERE, "<frozen importlib")) or filename == importlib.__file__

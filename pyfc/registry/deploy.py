@@ -6,6 +6,7 @@ a mistake changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -107,7 +108,8 @@ class Deployer:
     async def _known(self) -> dict[str, Record[Any]]:
         """What there is of the kinds that a folder declares, by key."""
         kinds: tuple[type[Service | Function | Trigger | Domain | Config], ...] = _KINDS
-        return {key_of(record.value): record for kind in kinds for record in await self._registry.all(kind)}
+        found = await asyncio.gather(*(self._registry.all(kind) for kind in kinds))
+        return {key_of(record.value): record for records in found for record in records}
 
     def _wanted(
         self, project: Project, functions: list[Function], known: Mapping[str, Record[Any]]

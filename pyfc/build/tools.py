@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import re
 import shutil
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from pyfc.build.manifest import Manifest
@@ -39,13 +39,21 @@ async def _pip(manifest: Manifest, target: Path, interpreter: str, progress: Pro
     uv = shutil.which("uv")
     if uv is not None:
         command = [uv, "pip", "install", "--python", interpreter, "--target", str(target), *wanted]
-    elif importlib.util.find_spec("pip") is not None:
-        python = ["--python", interpreter] if interpreter != sys.executable else []
-        command = [sys.executable, "-m", "pip", *python, "install", *_PIP, "--target", str(target), *wanted]
     else:
-        command = [interpreter, "-m", "pip", "install", *_PIP, "--target", str(target), *wanted]
+        borrows = interpreter != sys.executable and not await _has_pip(interpreter) and find_spec("pip") is not None
+        pip = [sys.executable, "-m", "pip", "--python", interpreter] if borrows else [interpreter, "-m", "pip"]
+        command = [*pip, "install", *_PIP, "--target", str(target), *wanted]
     await _run(command, manifest, manifest.folder, progress)
     shutil.rmtree(target / "bin", ignore_errors=True)  # whose first lines name the interpreter of this machine
+
+
+async def _has_pip(interpreter: str) -> bool:
+    """Its own fits it; that of an older Python may not run in it."""
+    process = await asyncio.create_subprocess_exec(
+        interpreter, "-c", "import pip", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    return await process.wait() == 0
 
 
 _PIP = ("--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--upgrade", "--retries", "1")

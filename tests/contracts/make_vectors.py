@@ -85,7 +85,8 @@ def main() -> None:
             "payload": payload.hex(),
             "frame": encoded(kind, call, header, payload).hex(),
         }
-        for name, kind, call, header, payload in CASES
+        for name, kind, call, given, payload in CASES
+        for header in [given[:-1] if isinstance(given, frames.Invoke) and not given.alias else given]
     ]
     path = Path(__file__).parent / "vectors" / "frames.json"
     path.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

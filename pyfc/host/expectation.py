@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from pyfc.host.process import Exit
@@ -17,9 +18,12 @@ class LinkClosed(Exception):
 
 
 class Expectation:
-    """The next frame of one kind. A frame that nobody waits for is of a later version of the wire: ignored."""
+    """The next frame of one kind. A frame that nobody waits for is of a later version of the wire: ignored. `read`
+    takes what has arrived.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, read: Callable[[], object]) -> None:
+        self._read = read
         self._kind = 0
         self._future: asyncio.Future[tuple[list[Any], bytes]] | None = None
         self._closed: LinkClosed | None = None
@@ -29,10 +33,14 @@ class Expectation:
         if self._closed is not None:
             raise self._closed
         self._kind = kind
-        self._future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[tuple[list[Any], bytes]] = asyncio.get_running_loop().create_future()
+        self._future = future
         try:
+            self._read()  # a spare has said Hello long ago
+            if future.done():
+                return future.result()
             async with asyncio.timeout(timeout):
-                return await self._future
+                return await future
         finally:
             self._future = None
 

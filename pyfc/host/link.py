@@ -100,7 +100,7 @@ class Link:
         self.on_closed: Callable[[Link, Exit], None] = lambda *_: None
         self.on_output: Callable[[str, bytes], None] = lambda *_: None
         """Output that no answer will carry: (request id or '', bytes)."""
-        self.expectation = Expectation()
+        self.expectation = Expectation(self.read)
         """Gets the frames of the instance's start."""
         self._loop = asyncio.get_running_loop()
         self._mark = init.mark.encode()

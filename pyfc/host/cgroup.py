@@ -4,7 +4,7 @@
    server of the same data folder finds what one that was killed has left. In version 2 a group with processes of others
    can have none below it (a terminal's, say): root's lie below the topmost one then.
 2. Version 1 (each controller a tree of its own, for root) and version 2 (one tree, for root or where it is delegated to
-   the user). What differs is in one table.
+   the user). What differs is in group.py.
 3. A worker joins by itself, through descriptors that were opened before it was forked: a process that moves itself
    needs no lock of the whole machine, one that is moved does. In version 2 the kernel takes the lock all the same
    (6 to 18 ms now and then); spare workers hide it.

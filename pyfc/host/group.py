@@ -14,11 +14,11 @@ from typing import NamedTuple
 from pyfc.host.kernel import change_user
 
 _MEGABYTE = 1024 * 1024
-_CROWD = 256
-"""Processes and threads from which on an instance is one."""
-_PERIOD = 5_000
-"""Microseconds in which a crowd gets its part of the processors; the kernel takes no part below 1 ms."""
-_LEAST, _PART = 0.2, 0.1
+CROWD = 256
+"""Processes and threads from which on an instance is one, until it is half as many."""
+_PERIOD = 20_000
+"""Microseconds in which a crowd gets its part of the processors."""
+_LEAST, _PART = 0.15, 0.075
 """Of one processor, and of all that this server may use: a crowd gets the larger one."""
 
 
@@ -35,18 +35,17 @@ class _Version(NamedTuple):
     events: str
     """Has a line `oom_kill N`."""
     weight: str
-    quota: str
     as_one: str
 
 
 _FILES = {
     1: _Version(
         "tasks", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.usage_in_bytes",
-        "memory.max_usage_in_bytes", b"total_rss ", "memory.oom_control", "cpu.shares", "cpu.cfs_quota_us", "",
+        "memory.max_usage_in_bytes", b"total_rss ", "memory.oom_control", "cpu.shares", "",
     ),
     2: _Version(
         "cgroup.procs", "memory.max", "memory.swap.max", "memory.current",
-        "memory.peak", b"anon ", "memory.events", "cpu.weight", "cpu.max", "memory.oom.group",
+        "memory.peak", b"anon ", "memory.events", "cpu.weight", "memory.oom.group",
     ),
 }  # fmt: skip
 
@@ -63,7 +62,8 @@ class Group:
         self._descriptors: dict[str, int] = {}
         self.memory_size = 0
         """Bytes that the processes may hold; 0 while nothing is limited."""
-        self._is_crowd = False
+        self.is_crowd = False
+        """Whether it has so many processes that it gets little of the processors, also for its end."""
 
     @property
     def name(self) -> str:
@@ -131,20 +131,23 @@ class Group:
             weight = max(2, round(1024 * share)) if self._version == 1 else min(10000, max(1, round(100 * share)))
             self._write("cpu", self._files.weight, weight)
 
-    def restrain(self) -> None:
-        """Give a crowd little of the processors, and what is none any more its share again. What a thousand processes
-        do in the kernel, where they fork, fail and end, counts for no group and keeps everybody waiting.
+    def restrain(self) -> bool:
+        """Give a crowd little of the processors, and what is none any more its share again; whether it has become one.
+        What a thousand processes do in the kernel, where they fork, fail and end, counts for no group and keeps
+        everybody waiting.
         """
-        is_crowd = int(self._read("processes") or 0) > (_CROWD // 2 if self._is_crowd else _CROWD)
-        if is_crowd == self._is_crowd:
-            return
-        self._is_crowd = is_crowd
-        part = max(_LEAST, len(os.sched_getaffinity(0)) * _PART)
-        quota = round(part * _PERIOD) if is_crowd else (-1 if self._version == 1 else "max")
+        is_crowd = int(self._read("processes") or 0) > (CROWD // 2 if self.is_crowd else CROWD)
+        if is_crowd == self.is_crowd:
+            return False
+        self.is_crowd = is_crowd
+        quota = round(of_a_crowd() * _PERIOD) if is_crowd else 0
         with contextlib.suppress(OSError):  # a kernel without limits of this kind
             if self._version == 1:
                 self._write("cpu", "cpu.cfs_period_us", _PERIOD)
-            self._write("cpu", self._files.quota, quota if self._version == 1 else f"{quota} {_PERIOD}")
+                self._write("cpu", "cpu.cfs_quota_us", quota or -1)
+            else:
+                self._write("cpu", "cpu.max", f"{quota or 'max'} {_PERIOD}")
+        return is_crowd
 
     def freeze(self, *, frozen: bool) -> bool:
         """Stop all its processes, or let them go on. False where that can not be done so that they can still be killed:
@@ -206,6 +209,11 @@ class Group:
 
     def _write(self, controller: str, file: str, value: int | str) -> None:
         (self.folders[controller] / file).write_text(f"{value}\n", encoding="ascii")
+
+
+def of_a_crowd() -> float:
+    """Processors that a crowd gets."""
+    return max(_LEAST, len(os.sched_getaffinity(0)) * _PART)
 
 
 def _opened_by(uid: int, path: Path) -> int:

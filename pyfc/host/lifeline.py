@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pyfc.host import faults
-from pyfc.host.group import Group
+from pyfc.host.group import CROWD, Group, of_a_crowd
 from pyfc.host.process import Exit
 from pyfc.model.invocation import Fault
 from pyfc.wire import frames
@@ -80,6 +80,11 @@ class Lifeline:
     def saw(self, held: int) -> None:
         """See Watched."""
         self._link.peak_memory = max(self._link.peak_memory, held / _MEGABYTE)
+
+    def crowded(self) -> None:
+        """See Watched: whoever wonders why it is slow finds it in the function's log."""
+        told = f"more than {CROWD} processes and threads: the instance gets {of_a_crowd():.2g} processors until it has"
+        self._link.on_output("", f"pyfc: {told} fewer than {CROWD // 2}\n".encode())
 
     def exhaust(self, held: int) -> None:
         """See Watched: it is killed, and nothing but it."""

@@ -64,6 +64,9 @@ class Watched(Protocol):
     def saw(self, held: int) -> None:
         """Its processes were seen to hold so many bytes together."""
 
+    def crowded(self) -> None:
+        """It has become a crowd (group.py)."""
+
     def exhaust(self, held: int) -> None:
         """It holds more bytes than it may, or the kernel has killed one of its processes for that."""
 
@@ -112,7 +115,8 @@ class Watch:
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
             if worker.group is not None:
-                worker.group.restrain()
+                if worker.group.restrain():
+                    worker.crowded()
                 held = _held(worker.group)
                 if held > worker.memory_size or worker.group.is_out_of_memory():
                     worker.exhaust(held)

@@ -29,6 +29,8 @@ STOP_GRACE = 1.0
 """Seconds that a worker gets to end by itself after Stop."""
 KILL_GRACE = 5.0
 """Seconds after SIGKILL in which a process normally is gone; then it counts as stuck."""
+_CROWD_GRACE = 30.0
+"""The same for a crowd of processes, which gets little of the processors for it."""
 _STARTUP_KEPT = 65536
 
 
@@ -243,7 +245,7 @@ class Instance:
         self._advance(Event.KILL)
         if self.state is State.KILLED and self.link is not None:
             self.link.life.kill()
-            self._set_timer(KILL_GRACE, self._overdue)
+            self._wait_for_death(self.link)
 
     def retire(self) -> None:
         """It gets no further call; the pool ends it after those it has."""
@@ -252,7 +254,12 @@ class Instance:
     def condemned(self) -> None:
         """The link ends the worker, because of a late call or a broken frame."""
         self._advance(Event.KILL)
-        self._set_timer(KILL_GRACE, self._overdue)
+        if self.link is not None:
+            self._wait_for_death(self.link)
+
+    def _wait_for_death(self, link: Link) -> None:
+        group = link.worker.cell.group
+        self._set_timer(_CROWD_GRACE if group is not None and group.is_crowd else KILL_GRACE, self._overdue)
 
     def _overdue(self) -> None:
         self._advance(Event.OVERDUE)

@@ -12,7 +12,7 @@ import pytest
 
 from pyfc.host import cgroup
 from pyfc.host.cgroup import Groups
-from pyfc.host.group import Group
+from pyfc.host.group import Group, of_a_crowd
 from support import wait_until
 
 NAME = f"pyfc-test-{os.getpid()}"
@@ -87,19 +87,19 @@ def test_a_crowd_gets_a_part_of_a_processor_while_it_is_one(groups: Groups) -> N
     with join_and(_CROWD, group.tickets) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        group.restrain()
+        assert not group.restrain()
         alone = quota()
         process.stdout.readline()
-        group.restrain()
+        assert group.restrain()
         crowded = quota()
         process.stdin.write(b"\n")
         process.stdin.flush()
         process.stdout.readline()
-        group.restrain()
+        assert not group.restrain()
         calmed = quota()
         process.kill()
     assert (alone, calmed) == (-1, -1)
-    assert 0 < crowded < 5000 * (os.cpu_count() or 1) / 4
+    assert crowded == round(of_a_crowd() * 20_000)
     wait_until(group.remove, "the end of the group")
 
 
@@ -111,11 +111,13 @@ def test_a_crowd_is_restrained_by_version_2_as_well(tmp_path: Path) -> None:
         (folder / name).write_text(text)
     group._open_counters()
 
-    group.restrain()
-    assert (folder / "cpu.max").read_text() == f"{max(1000, round(500 * len(os.sched_getaffinity(0))))} 5000\n"
+    quota = round(of_a_crowd() * 20_000)
+
+    assert group.restrain()
+    assert (folder / "cpu.max").read_text() == f"{quota} 20000\n"
     (folder / "pids.current").write_text("100\n")
-    group.restrain()
-    assert (folder / "cpu.max").read_text() == "max 5000\n"
+    assert not group.restrain()
+    assert (folder / "cpu.max").read_text() == "max 20000\n"
 
 
 def test_the_next_server_of_the_same_name_ends_what_was_left(groups: Groups) -> None:

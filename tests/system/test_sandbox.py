@@ -20,7 +20,7 @@ from support import DEADLINE, MODES, Response, Server, impossible, server_in_mod
 
 UNHANDLED = "UnhandledInvocationError"
 CODE = """
-import json, os, socket, subprocess, sys, time
+import json, os, socket, subprocess, sys, threading, time
 
 def handler(event, context):
     given = json.loads(event)
@@ -65,6 +65,15 @@ def connect(port):
 def wait(seconds):
     time.sleep(seconds)
     return 'waited'
+
+def crowd(threads, seconds):
+    over = threading.Event()
+    waiting = [threading.Thread(target=over.wait) for _ in range(threads)]
+    for thread in waiting:
+        thread.start()
+    time.sleep(seconds)
+    over.set()
+    return 'over'
 
 def spawn():
     return str(subprocess.Popen(['sleep', '300']).pid)
@@ -293,6 +302,17 @@ def test_a_process_that_can_not_be_killed_is_counted_and_told_until_it_is_gone()
         status, errors = server.stop()
     assert status == 0
     assert "does not die of SIGKILL" in errors
+
+
+def test_a_crowd_of_threads_is_told_that_it_gets_little_of_the_processors(locked: tuple[str, Server]) -> None:
+    mode, server = locked
+    if mode != "root":
+        pytest.skip("an ordinary user has control groups where they are delegated")
+    assert do(server, "crowd", threads=300, seconds=0.5).body == b"over"
+
+    log = server.data_dir / "logs" / "demo" / "small.jsonl"
+    wait_until(lambda: "more than 256 processes and threads" in log.read_text(), "the line in its log")
+    assert do(server, "echo", text="again").body == b"again"
 
 
 def busy(server: Server) -> int:

@@ -95,7 +95,7 @@ def test_a_crowd_gets_a_part_of_a_processor_while_it_is_one(groups: Groups) -> N
         process.stdin.write(b"\n")
         process.stdin.flush()
         process.stdout.readline()
-        assert not group.restrain()
+        wait_until(lambda: not group.restrain() and not group.is_crowd, "the kernel to forget the threads")
         calmed = quota()
         process.kill()
     assert (alone, calmed) == (-1, -1)

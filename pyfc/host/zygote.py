@@ -78,8 +78,8 @@ class Control:
         self._socket.setblocking(False)
         self._buffer = bytearray()
         self._descriptors: deque[int] = deque()
-        self._forks: dict[int, asyncio.Future[Process]] = {}
-        self._furnishings: dict[int, asyncio.Future[str]] = {}
+        self._orders: dict[int, asyncio.Future[Any]] = {}
+        """Those that wait for their answer, by token."""
         self._workers: dict[int, Process] = {}
         self._last_token = 0
         self._sending = asyncio.Lock()
@@ -88,36 +88,32 @@ class Control:
 
     async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
         """A new worker with `descriptors` as frames in, frames out and output. Raises HostRefused."""
-        return await self._order(frames.FORK, frames.Fork(limits), descriptors)
+        return await self._make(frames.FORK, frames.Fork(limits), descriptors)
 
     async def furnish(self, process: Process, wish: dict[str, Any]) -> None:
         """Show a worker the code that was not known when it was started. Raises HostRefused."""
         if process.pidfd is None:
             raise HostRefused(reason="this system has no pidfds")
-        self._last_token += 1
-        token = self._last_token
-        future = self._furnishings[token] = self._loop.create_future()
-        try:
-            async with self._sending:
-                await self._send(frames.FURNISH, token, frames.Furnish(wish), [process.pidfd])
-            reason = await future
-        finally:
-            del self._furnishings[token]
+        reason: str = await self._order(frames.FURNISH, frames.Furnish(wish), [process.pidfd])
         if reason:
             raise HostRefused(reason=reason)
 
-    async def _order(self, kind: int, header: tuple[object, ...], descriptors: list[int]) -> Process:
+    async def _make(self, kind: int, header: tuple[object, ...], descriptors: list[int]) -> Process:
         """Have a process made. Raises HostRefused."""
+        process: Process = await self._order(kind, header, descriptors)
+        return process
+
+    async def _order(self, kind: int, header: tuple[object, ...], descriptors: list[int]) -> Any:
+        """What is answered: Forked's process, Furnished's reason. Raises HostRefused."""
         self._last_token += 1
         token = self._last_token
-        future = self._forks[token] = self._loop.create_future()
+        future = self._orders[token] = self._loop.create_future()
         try:
             async with self._sending:
                 await self._send(kind, token, header, descriptors)
-            process: Process = await future
+            return await future
         finally:
-            self._forks.pop(token, None)
-        return process
+            self._orders.pop(token, None)
 
     async def _send(self, kind: int, token: int, header: tuple[object, ...], descriptors: list[int]) -> None:
         packed = msgpack.packb(header)
@@ -181,14 +177,14 @@ class Control:
         """Nested; only a zygote sends it."""
 
     def _furnished(self, token: int, header: list[Any]) -> None:
-        future = self._furnishings.get(token)
+        future = self._orders.get(token)
         if future is not None and not future.done():
             future.set_result(str(header[0]))
 
     def _forked(self, token: int, header: list[Any]) -> None:
         pid, has_pidfd, *reason = header[:3]
         pidfd = self._descriptors.popleft() if has_pidfd else None
-        future = self._forks.pop(token, None)
+        future = self._orders.pop(token, None)
         try:
             process = self._workers[pid] = _process(pid, pidfd, reason)
         except HostRefused as error:  # a worker that was forked all the same ends when its pipes are closed
@@ -216,7 +212,7 @@ class Control:
         while self._descriptors:
             if (descriptor := self._descriptors.popleft()) != _LOST:
                 os.close(descriptor)
-        self._fail([*self._forks.values(), *self._furnishings.values()])
+        self._fail(list(self._orders.values()))
         for process in self._workers.values():
             process.orphaned()
         self._finish()
@@ -255,7 +251,7 @@ class Zygote(Control):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await self._order(frames.KEEP, frames.Keep({"network": network}), [theirs.fileno()])
+                process = await self._make(frames.KEEP, frames.Keep({"network": network}), [theirs.fileno()])
         except BaseException:
             ours.close()
             raise
@@ -263,7 +259,7 @@ class Zygote(Control):
 
     async def execute(self, order: frames.Exec, descriptors: list[int]) -> Process:
         """A worker that is a program. Raises HostRefused."""
-        return await self._order(frames.EXEC, order, descriptors)
+        return await self._make(frames.EXEC, order, descriptors)
 
     def _told(self, _token: int, header: list[Any]) -> None:
         self.nested.set_result(frames.Nested(*header[:2]))
@@ -287,7 +283,7 @@ class Keeper(Control):
 
     async def bear(self, order: frames.Bear, descriptors: list[int]) -> Process:
         """A copy of the template. Raises HostRefused."""
-        return await self._order(frames.BEAR, order, descriptors)
+        return await self._make(frames.BEAR, order, descriptors)
 
     def _finish(self) -> None:
         if self._process.exit is not None:

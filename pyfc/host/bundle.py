@@ -227,8 +227,7 @@ class Bundles:
     def _put_packages(self, path: Path) -> tuple[frozenset[str], str]:
         """The installed packages of a folder: names and digest; as they were if nothing of them has changed."""
         known = self._packages.get(path)
-        is_known = known is not None and (not known[1] or self._has_packages(known[1]))
-        if known is not None and is_known and self.changed is not None and not self._concerns(path, known[0]):
+        if known is not None and self._has_packages(known[1]) and not self._concerns(path, known[0]):
             return known
         names, digest = installed(path), ""
         if names:
@@ -246,12 +245,14 @@ class Bundles:
         return names, digest
 
     def _has_packages(self, digest: str) -> bool:
-        """Whether they have not been swept."""
-        return (self._packages_folder / digest).is_dir()
+        """Whether they have not been swept; '' stands for none, which are always there."""
+        return not digest or (self._packages_folder / digest).is_dir()
 
     def _concerns(self, path: Path, names: frozenset[str]) -> bool:
-        """Whether something has changed among the packages of a folder."""
-        for changed in self.changed or ():
+        """Whether something has changed among the packages of a folder, or that is not known."""
+        if self.changed is None:
+            return True
+        for changed in self.changed:
             if changed.is_relative_to(path):
                 parts = changed.relative_to(path).parts
                 if not parts or parts[0] in names or parts[0].endswith(".dist-info"):

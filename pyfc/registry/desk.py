@@ -125,11 +125,11 @@ class Desk:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
     async def _sweep(self) -> None:
-        is_done = False
-        while not is_done:
+        while True:
             await asyncio.sleep(self.settings.sweep_after)
             async with self.turn:
-                is_done = await self.bundles.sweep(self._needed)
+                if await self.bundles.sweep(self._needed):
+                    return
 
     async def _needed(self) -> list[str]:
         return [*self._in_use(), *await self.registry.codes()]

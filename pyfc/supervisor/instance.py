@@ -254,8 +254,8 @@ class Instance:
     def condemned(self) -> None:
         """The link ends the worker, because of a late call or a broken frame."""
         self._advance(Event.KILL)
-        if self.link is not None:
-            self._wait_for_death(self.link)
+        assert self.link is not None
+        self._wait_for_death(self.link)
 
     def _wait_for_death(self, link: Link) -> None:
         group = link.worker.cell.group

@@ -152,19 +152,18 @@ class _Worker:
         """
         if self._channel.ready(_UNHURRIED):
             return
-        channel, incoming = self._channel, os.pipe()
+        channel, handler, incoming = self._channel, self._handler, os.pipe()
         try:
             self._channel = wire.Channel(*incoming)
             self._channel.write(wire.INVOKE, 0, (False, 1, "0" * 36, 0, 0, 1 << 40, None, None), b"x")
             call = self._channel.read()
             assert call is not None
-            handler, self._handler = self._handler, _echo
+            self._handler = _echo
             self._invoke(*call[1:])
-            self._handler = handler
             wire.unpack(wire.pack([{}, {"A": "b"}]))
             output.current["request_id"] = ""
         finally:
-            self._channel = channel
+            self._channel, self._handler = channel, handler
             for descriptor in incoming:
                 os.close(descriptor)
 

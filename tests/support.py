@@ -197,6 +197,11 @@ class Server:
         own = [each for each in self.records if request_id == each.get("callId", each.get("requestId"))]
         return "".join(each.get("log", "") for each in own)
 
+    def log(self, service: str, function: str) -> str:
+        """What stands in a function's log file."""
+        file = self.data_dir / "logs" / service / f"{function}.jsonl"
+        return file.read_text() if file.exists() else ""
+
     def processes(self) -> list[psutil.Process]:
         """Everything the server has started."""
         return psutil.Process(self.process.pid).children(recursive=True)

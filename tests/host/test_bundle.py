@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import stat
 import struct
@@ -29,7 +30,7 @@ def put(bundles: Bundles, path: Path) -> Code:
     return asyncio.run(bundles.put(path))
 
 
-def found(*digests: str) -> Callable[[], Awaitable[Iterable[str]]]:
+def needing(*digests: str) -> Callable[[], Awaitable[Iterable[str]]]:
     async def find() -> Iterable[str]:
         return digests
 
@@ -75,7 +76,7 @@ def test_the_same_code_is_kept_once_and_a_change_is_another_digest(bundles: Bund
     assert first.digest == second.digest
     assert renamed.digest != first.digest
     assert left(tmp_path) == sorted({first.digest, renamed.digest})
-    asyncio.run(bundles.sweep(found(renamed.digest)))
+    asyncio.run(bundles.sweep(needing(renamed.digest)))
     assert left(tmp_path) == [renamed.digest]
 
 
@@ -267,22 +268,22 @@ def test_code_that_comes_while_a_sweep_asks_what_is_needed_stays(
     (tmp_path / "new.py").write_text("new")
 
     async def scenario() -> None:
-        keeping = bundles.busy()
+        keeping = contextlib.ExitStack()
 
         async def find() -> Iterable[str]:
             if not before:
-                keeping.__enter__()
+                keeping.enter_context(bundles.busy())
             await bundles.put(tmp_path / "new.py")
-            keeping.__exit__(None, None, None)
+            keeping.close()
             return []
 
         if before:
-            keeping.__enter__()
+            keeping.enter_context(bundles.busy())
         assert await bundles.sweep(find) is False
 
     asyncio.run(scenario())
     assert len(left(tmp_path)) == 1
-    assert asyncio.run(bundles.sweep(found())) is True
+    assert asyncio.run(bundles.sweep(needing())) is True
     assert left(tmp_path) == []
 
 
@@ -296,5 +297,5 @@ def test_packages_that_were_swept_are_kept_again_when_they_are_needed(bundles: B
 
         kept = tmp_path / "data" / "packages" / code.packages
         assert (kept / "package" / "module.py").read_text() == "X = 1"
-        asyncio.run(bundles.sweep(found()))
+        asyncio.run(bundles.sweep(needing()))
         assert not kept.exists()

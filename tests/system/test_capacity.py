@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -141,17 +140,12 @@ def test_the_server_limit_takes_the_longest_idle_instance_of_another_function(se
     wait_until(lambda: len(server.workers()) == 2, "two workers")
 
 
-def is_logged(server: Server, text: str) -> bool:
-    return any(text in path.read_text() for path in Path(server.data_dir).glob("logs/default/tidy.jsonl"))
-
-
 def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve(
         {
-            "tidy.py": "import atexit, ctypes, threading, time\n"
+            "tidy.py": "import atexit, ctypes, threading\n"
             "def thread():\n"
-            "    while threading.main_thread().is_alive():\n"
-            "        time.sleep(0.01)\n"
+            "    threading.main_thread().join()\n"
             "    print('a thread may end')\n"
             "def handler(event, context):\n"
             "    threading.Thread(target=thread).start()\n"
@@ -168,8 +162,8 @@ def test_an_idle_instance_is_released_and_may_clean_up(serve: Callable[..., Serv
     wait_until(lambda: not server.workers(), "the end of the idle worker")
 
     assert (tmp_path / "tidied").exists()
-    for text in ("a thread may end", "a handler of Python is called", "what C has buffered is written"):
-        wait_until(partial(is_logged, server, text), text)
+    told = ("a thread may end", "a handler of Python is called", "what C has buffered is written")
+    wait_until(lambda: all(text in server.log("default", "tidy") for text in told), "what it wrote at its end")
     assert server.invoke("default/tidy", b"/dev/null").headers["X-Fc-Instance-Id"] != first
 
 

@@ -147,8 +147,7 @@ def test_quiet_prints_no_line_per_call(serve: Callable[..., Server]) -> None:
 
     number = server.invoke("default/echo").headers["X-Fc-Request-Id"]
 
-    log = server.data_dir / "logs" / "default" / "echo.jsonl"
-    wait_until(lambda: log.exists() and number in log.read_text(), "the call in the function's log")
+    wait_until(lambda: number in server.log("default", "echo"), "the call in the function's log")
     assert server.records == []
 
 

@@ -151,12 +151,7 @@ def test_pre_stop_runs_before_an_instance_ends(serve: Callable[..., Server], way
     else:
         server.stop()
 
-    wait_until(lambda: "stopping after 3 calls" in logged(server), "the hook's output")
-
-
-def logged(server: Server) -> str:
-    """What stands in the function's log file."""
-    return "".join(path.read_text() for path in Path(server.data_dir).glob("logs/demo/f.jsonl"))
+    wait_until(lambda: "stopping after 3 calls" in server.log("demo", "f"), "the hook's output")
 
 
 def test_a_pre_stop_that_is_late_is_killed(serve: Callable[..., Server]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -66,12 +67,12 @@ def wait(seconds):
     time.sleep(seconds)
     return 'waited'
 
-def crowd(threads, seconds):
+def crowd(threads, port):
     over = threading.Event()
-    waiting = [threading.Thread(target=over.wait) for _ in range(threads)]
-    for thread in waiting:
-        thread.start()
-    time.sleep(seconds)
+    for _ in range(threads):
+        threading.Thread(target=over.wait).start()
+    with socket.create_connection(('127.0.0.1', port)) as connection:
+        connection.recv(1)
     over.set()
     return 'over'
 
@@ -308,10 +309,13 @@ def test_a_crowd_of_threads_is_told_that_it_gets_little_of_the_processors(locked
     mode, server = locked
     if mode != "root":
         pytest.skip("an ordinary user has control groups where they are delegated")
-    assert do(server, "crowd", threads=300, seconds=0.5).body == b"over"
-
-    log = server.data_dir / "logs" / "demo" / "small.jsonl"
-    wait_until(lambda: "more than 256 processes and threads" in log.read_text(), "the line in its log")
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        listener.settimeout(DEADLINE)
+        call = pool.submit(do, server, "crowd", threads=300, port=listener.getsockname()[1])
+        with listener.accept()[0]:
+            told = "more than 256 processes and threads"
+            wait_until(lambda: told in server.log("demo", "small"), "the line in its log")
+        assert call.result().body == b"over"
     assert do(server, "echo", text="again").body == b"again"
 
 

@@ -49,11 +49,11 @@ def test_the_packages_that_are_shipped_are_those_on_disk() -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_says_what_it_is_and_fits_in_400_lines(path: Path) -> None:
+def test_a_module_says_what_it_is_and_fits_in_600_lines(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert ast.get_docstring(ast.parse(text)), "no docstring"
-    assert len(text.splitlines()) <= 400
+    assert len(text.splitlines()) <= 600  # from 400 on it is worth asking whether there are two subjects in it
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

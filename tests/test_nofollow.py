@@ -1,0 +1,131 @@
+"""Folders that somebody else writes: nothing outside of them is touched, whatever lies in them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from pyfc import nofollow
+from pyfc.errors import InvalidArgument
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A file of the server's user that is nobody's business."""
+    path = tmp_path / "outside" / "secret"
+    path.parent.mkdir(mode=0o700)
+    path.write_text("secret")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "foreign"
+    (path / "deeper").mkdir(parents=True)
+    (path / "deeper" / "plain").write_text("plain")
+    return path
+
+
+def test_plain_files_and_folders_are_sealed(folder: Path) -> None:
+    nofollow.seal(folder, 0o755, 0o644)
+
+    assert {oct(path.stat().st_mode & 0o777) for path in (folder, folder / "deeper")} == {"0o755"}
+    assert (folder / "deeper" / "plain").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("kind", ["link", "link to a folder", "second name", "pipe", "socket"])
+def test_what_is_no_plain_file_refuses_the_whole_folder_and_changes_nothing(
+    kind: str, folder: Path, outside: Path
+) -> None:
+    before = (folder / "deeper" / "plain").stat().st_mode
+    odd = folder / "odd"
+    if kind == "link":
+        odd.symlink_to(outside)
+    elif kind == "link to a folder":
+        odd.symlink_to(outside.parent)
+    elif kind == "second name":
+        odd.hardlink_to(outside)
+    elif kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(odd))
+
+    with pytest.raises(InvalidArgument, match="odd"):
+        nofollow.seal(folder, 0o755, 0o644)
+
+    assert outside.stat().st_mode & 0o777 == 0o600
+    assert outside.parent.stat().st_mode & 0o777 == 0o700
+    assert (folder / "deeper" / "plain").stat().st_mode == before
+
+
+def test_a_walk_names_links_and_does_not_follow_them(folder: Path, outside: Path) -> None:
+    (folder / "link").symlink_to(outside.parent)
+
+    found = [entry.path for entry in nofollow.walk(folder)]
+
+    assert found == ["deeper", "deeper/plain", "link"]
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+
+    with nofollow.opened_folder(folder) as parent, pytest.raises(InvalidArgument, match="no plain file"):
+        nofollow.open_plain("pipe", parent)
+
+
+def test_a_link_is_not_opened(folder: Path, outside: Path) -> None:
+    (folder / "link").symlink_to(outside)
+
+    with nofollow.opened_folder(folder) as parent, pytest.raises(OSError, match="symbolic links"):
+        nofollow.open_plain("link", parent)
+
+
+def test_removing_takes_links_away_and_leaves_what_they_name(folder: Path, outside: Path, tmp_path: Path) -> None:
+    (folder / "file").symlink_to(outside)
+    (folder / "deeper" / "folder").symlink_to(outside.parent)
+    (tmp_path / "itself").symlink_to(outside.parent)
+
+    nofollow.remove(folder)
+    nofollow.remove(tmp_path / "itself")
+    nofollow.remove(tmp_path / "never-there")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["outside"]
+    assert outside.read_text() == "secret"
+    assert outside.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_without_rights_and_of_a_thousand_levels_is_removed_with_few_descriptors(folder: Path) -> None:
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(1000):
+        os.mkdir("x", dir_fd=here)
+        inside = os.open("x", os.O_RDONLY, dir_fd=here)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=inside))
+        os.fchmod(here, 0)
+        os.close(here)
+        here = inside
+    os.fchmod(here, 0)
+    os.close(here)
+    folder.chmod(0)
+
+    nofollow.remove(folder)
+
+    assert not folder.exists()
+
+
+def test_a_walk_of_a_bottomless_folder_ends_with_an_error(folder: Path) -> None:
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(400):
+        os.mkdir("x", dir_fd=here)
+        inside = os.open("x", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inside
+    os.close(here)
+
+    with pytest.raises(InvalidArgument, match="in each other"):
+        list(nofollow.walk(folder))
+    nofollow.remove(folder)

@@ -105,16 +105,17 @@ class Server:
         *options: str,
         prefix: Sequence[str] = (),
         command: Sequence[str] = (),
+        python: str = sys.executable,
         **environment: str,
     ) -> None:
-        """`command`: words to start it by in its folder, instead of `serve FOLDER`."""
+        """`command`: words to start it by in its folder, instead of `serve FOLDER`. `python`: whose pyfc that is."""
         self.folder = folder
         self.data_dir = data_dir
         words = [*command] or ["serve", str(folder), "--json", "--data-dir", str(data_dir)]
         if command:
             environment |= {"PYFC_JSON": "1", "PYFC_DATA_DIR": str(data_dir)}
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "pyfc", *words, "--port", "0", *options],
+            [*prefix, python, "-m", "pyfc", *words, "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import gc
 import hashlib
@@ -24,8 +23,9 @@ from pyfc.build.builder import Builder, cache_folder
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
-from pyfc.errors import AddressInUse, DataFolderInUse, InvalidArgument, PyfcError
+from pyfc.errors import DataFolderInUse, InvalidArgument, PyfcError
 from pyfc.gateway.accepting import Accepting
+from pyfc.gateway.addresses import listening
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.listener import GatewayServer
@@ -33,6 +33,7 @@ from pyfc.gateway.management import Api
 from pyfc.gateway.routes import application
 from pyfc.gateway.shared import Shared
 from pyfc.host.bundle import Bundles
+from pyfc.host.descriptors import Descriptors
 from pyfc.host.layers import require
 from pyfc.host.runtimes import Runtimes
 from pyfc.host.sandbox import Sandbox
@@ -52,8 +53,6 @@ from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
 
-_BACKLOG = 2048
-
 
 class App:
     """One server: `async with App(settings, data_folder) as app`, `deploy`, `bind`, `serve`."""
@@ -66,7 +65,7 @@ class App:
         self._stack = AsyncExitStack()
         self.on_progress: Callable[[str, str], None] = lambda *_: None
         """Hears what installers say: (manifest, line)."""
-        self._socket: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
         self._serving: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -82,6 +81,7 @@ class App:
     def _build(self) -> None:
         settings = self.settings
         _raise_descriptor_limit()
+        self.descriptors = Descriptors()
         self._stack.enter_context(_locked(self.data_folder))
         self.journal = Journal()
         logs = FunctionLogs(self.data_folder / "logs", settings.log_file_size, settings.log_file_count)
@@ -161,7 +161,8 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         shared = Shared(settings, invocations)
-        self._server = GatewayServer(application(self._build_api(registry), guard, recent, self.sandbox), shared)
+        api = application(self._build_api(registry), guard, recent, self.sandbox)
+        self._server = GatewayServer(api, shared, self.descriptors)
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
@@ -213,16 +214,16 @@ class App:
 
     def bind(self) -> None:
         """Take the port; `port` is then the real one. Raises AddressInUse."""
-        self._socket = _bind(self.settings.host, self.settings.port)
-        self.port = self._socket.getsockname()[1]
+        self._sockets = listening(self.settings.host, self.settings.port)
+        self.port = self._sockets[0].getsockname()[1]
 
     async def serve(self) -> None:
         """Answer requests until `stop`; then answer what has begun, for at most `drain_timeout`."""
-        assert self._socket is not None
+        assert self._sockets
         gc.collect()
         gc.freeze()  # what was built to serve stays: later collections need not look at it
         await self.dispatcher.start()
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=self._sockets))
         stopping = asyncio.get_running_loop().create_task(self._server.wait_stopping())
         await asyncio.wait([self._serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -242,8 +243,8 @@ class App:
             self._serving.cancel()
 
     async def __aexit__(self, *_: object) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        for each in self._sockets:
+            each.close()
         await self._stack.aclose()
 
 
@@ -275,24 +276,6 @@ def _locked(folder: Path) -> IO[str]:
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as error:
-        raise InvalidArgument(message=f"--host {host} is no address of this machine: {error.strerror}") from error
-    server = socket.socket(family, kind)
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        server.bind(address)
-    except OSError as error:
-        server.close()
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(host=host, port=port) from error
-        raise InvalidArgument(message=f"{host}:{port} can not be used: {error.strerror}") from error
-    server.listen(_BACKLOG)
-    return server
 
 
 def _raise_descriptor_limit() -> None:

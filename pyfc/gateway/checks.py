@@ -63,6 +63,8 @@ def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:
 def refusal(error: PyfcError, date: str) -> bytes:
     """The response to a request that is not taken at all; the last one of its connection."""
     body = error.document()
+    if error.retry_after is not None:
+        date = f"{date}Retry-After: {error.retry_after}\r\n"
     head = (
         f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {request_id()}\r\nX-Fc-Error-Type: FcCommonError\r\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Generator
 from email.utils import formatdate
 from functools import partial
@@ -11,16 +12,23 @@ from typing import Any, cast
 
 from uvicorn import Config, Server
 
+from pyfc.errors import Unavailable
+from pyfc.gateway.acceptor import Acceptor
+from pyfc.gateway.checks import refusal
 from pyfc.gateway.server import Protocol
 from pyfc.gateway.shared import Shared
+from pyfc.host.descriptors import Descriptors
 
 _TICK = 1.0
+_UNUSED = 2.0
+"""Seconds after which a connection may be closed if descriptors run short."""
+_MOST_CLOSED = 32
 
 
 class GatewayServer(Server):
     """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
 
-    def __init__(self, app: Any, shared: Shared) -> None:
+    def __init__(self, app: Any, shared: Shared, descriptors: Descriptors) -> None:
         config = Config(
             app,
             http=cast("type[asyncio.Protocol]", partial(Protocol, shared)),  # uvicorn only calls it
@@ -35,7 +43,38 @@ class GatewayServer(Server):
         )
         super().__init__(config)
         self._shared = shared
+        self._descriptors = descriptors
         self._stop = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections on `sockets`."""
+        await self.lifespan.startup()
+        config = self.config
+        protocol = partial(Protocol, self._shared, config, self.server_state, self.lifespan.state)
+        tls = (config.ssl, self._shared.settings.header_timeout) if config.ssl is not None else None
+        self._tick()
+        self.servers = cast("list[asyncio.base_events.Server]", [
+            Acceptor(each, protocol, self._descriptors, self._make_room, self._refusal, tls) for each in sockets or ()
+        ])  # fmt: skip
+        self.started = True
+
+    def _refusal(self) -> bytes:
+        """For a client for whom there is no descriptor."""
+        message = "this server has as many connections as its limit of descriptors allows (ulimit -n)"
+        return refusal(Unavailable(message=message), self._shared.date)
+
+    def _make_room(self) -> bool:
+        """Close the connections that have been unused for longest; False if none is."""
+        now = self._shared.now
+        unused = [
+            each
+            for each in self.server_state.connections
+            if isinstance(each, Protocol) and not each.busy and now - each.touched > _UNUSED
+        ]
+        unused.sort(key=lambda each: each.touched)
+        for each in unused[:_MOST_CLOSED]:
+            each.transport.close()
+        return bool(unused)
 
     def stop(self) -> None:
         """Accept nothing more, answer what has begun, then return from `serve`."""

@@ -344,5 +344,9 @@ class AddressInUse(Conflict):
     """{host}:{port} is taken by another program: stop it, or choose another with --port (--port 0 takes a free one)"""
 
 
+class NotUnderstood(Unavailable):
+    """what {endpoint} answers is not what a pyfc of this version would ({reason}): is it one? See --endpoint"""
+
+
 class ServerUnreachable(Unavailable):
     """no pyfc answers at {endpoint} ({reason}): start one with `pyfc serve DIR`, or name it with --endpoint"""

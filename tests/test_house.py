@@ -81,6 +81,18 @@ def has_no_body(node: Any) -> bool:
     return node.name in {"writable", "fileno", "write", "flush", "close", "format", "emit"}
 
 
+def test_commands_and_the_console_print_by_one_way_alone() -> None:
+    for path in SOURCES:
+        folder, *names = path.relative_to(ROOT / "pyfc").parts if path.is_relative_to(ROOT / "pyfc") else ("",)
+        if folder not in {"cli", "dev"} or names == ["output.py"]:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Name):
+                assert node.id not in {"print", "input"}, f"{path}:{node.lineno}: dev/output.py prints"
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in {"stdin", "stdout", "stderr"}, f"{path}:{node.lineno}: dev/output.py has them"
+
+
 def test_every_setting_and_command_is_in_the_readme() -> None:
     for field in settings_module.fields():
         assert f"| `{field.name}`" in README, field.name

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+import traceback
 
 from pyfc import __version__
+from pyfc.dev.output import flush, give_up_broken, prepare, tell
 from pyfc.errors import PyfcError
 
 COMMANDS = {
@@ -38,24 +41,62 @@ COMMANDS = {
 }
 EXIT_USAGE = 2
 EXIT_PLATFORM = 3
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+_TRACEBACK = "PYFC_TRACEBACK"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = _parser(arguments[0] if arguments else "")
-    options = parser.parse_args(arguments)
+    prepare()
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `pyfc events | head`: who reads has had enough
+        give_up_broken()
+        return EXIT_PIPE
+
+
+def _run(arguments: list[str]) -> int:
+    """Whatever a command fails by becomes a sentence: this is the edge of the program."""
+    command = arguments[0] if arguments else ""
+    try:
+        status = _command(command, arguments)
+        flush()
+    except PyfcError as error:
+        tell(f"pyfc: {error}")
+        return EXIT_USAGE if 400 <= error.status < 500 and command != "invoke" else EXIT_PLATFORM
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        tell(f"pyfc: {where}{error.strerror or error}")
+        give_up_broken()
+        return EXIT_PLATFORM
+    except Exception as error:
+        tell(traceback.format_exc() if os.environ.get(_TRACEBACK) else _unexpected(error))
+        return EXIT_PLATFORM
+    return status
+
+
+def _command(command: str, arguments: list[str]) -> int:
+    parser = _parser(command)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as end:  # it has shown a help text, or what is wrong
+        return int(end.code or 0)
     if options.command is None:
         parser.print_help()
         return EXIT_USAGE
-    try:
-        status: int = options.run(options)
-    except PyfcError as error:
-        print(f"pyfc: {error}", file=sys.stderr)
-        return EXIT_USAGE if 400 <= error.status < 500 and options.command != "invoke" else EXIT_PLATFORM
-    except KeyboardInterrupt:
-        return 130
+    status: int = options.run(options)
     return status
+
+
+def _unexpected(error: Exception) -> str:
+    kind = type(error).__name__
+    what = "a fault of pyfc's, or what answered is no pyfc of this version"
+    return f"pyfc: unexpected {kind} ({error}): {what}; {_TRACEBACK}=1 in the environment shows where"
 
 
 def _parser(command: str) -> argparse.ArgumentParser:

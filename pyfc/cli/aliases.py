@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint, client_of, show
+from pyfc.dev.output import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     columns = ("aliasName", "versionId", "additionalVersionWeight", "description")
     if options.delete and options.alias:
         aliases.delete(options.alias)
-        print(f"{options.alias} is gone")
+        say(f"{options.alias} is gone")
         return 0
     if options.version:
         document: dict[str, Any] = {"versionId": options.version, "additionalVersionWeight": {}}

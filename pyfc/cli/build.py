@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 from pyfc.build.builder import Builder, Built, cache_folder
 from pyfc.build.lean import parts
-from pyfc.cli.shared import progress
+from pyfc.dev.output import end_progress, progress, say
 from pyfc.dev.table import table
 from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
@@ -47,13 +46,12 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
         assert interpreter is not None
         made = await builder.build(folder, interpreter.path, interpreter.version, lean=lean)
         for built in made:
-            if sys.stderr.isatty():
-                print("\r\x1b[2K", end="", file=sys.stderr)
-            print(f"{function.service}/{function.name}  {_told(built)}")
+            end_progress()
+            say(f"{function.service}/{function.name}  {_told(built)}")
             if explains:
                 _explain(built)
         if not made:
-            print(f"{function.service}/{function.name}  needs nothing")
+            say(f"{function.service}/{function.name}  needs nothing")
 
 
 def _told(built: Built) -> str:
@@ -79,6 +77,6 @@ def _size(size: int) -> str:
 def _explain(built: Built) -> None:
     found = parts(built.folder)
     rows = [(part.name, _size(part.size)) for part in found[:_SHOWN]]
-    print(table(("PACKAGE", "SIZE"), rows, right=(1,)))
+    say(table(("PACKAGE", "SIZE"), rows, right=(1,)))
     if len(found) > _SHOWN:
-        print(f"and {len(found) - _SHOWN} smaller ones")
+        say(f"and {len(found) - _SHOWN} smaller ones")

@@ -6,6 +6,7 @@ import argparse
 
 from pyfc.cli.shared import add_endpoint, show
 from pyfc.client import credentials, profiles
+from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 
 
@@ -48,5 +49,5 @@ def run(options: argparse.Namespace) -> int:
         del known[options.profile]
         kept["current"] = "" if kept["current"] == options.profile else kept["current"]
     profiles.write(kept)
-    print(f"{options.action} {options.profile}: done")
+    say(f"{options.action} {options.profile}: done")
     return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint, client_of
+from pyfc.dev.output import say, tell
 from pyfc.dev.plan import Step, plan
 from pyfc.project.load import load
 
@@ -23,27 +23,27 @@ def run(options: argparse.Namespace) -> int:
     project = load(options.dir.resolve())
     client = client_of(options)
     for text in project.warnings:
-        print(f"warning: {text}", file=sys.stderr)
+        tell(f"warning: {text}")
     if project.unsupported:
-        print(f"not supported yet: {'; '.join(project.unsupported)}", file=sys.stderr)
+        tell(f"not supported yet: {'; '.join(project.unsupported)}")
     steps = plan(client, project)
     for step in steps:
-        print(step.text)
+        say(step.text)
     changes = [step for step in steps if step.apply is not None]
     if not changes:
-        print(f"{client.endpoint} is up to date")
+        say(f"{client.endpoint} is up to date")
     elif options.dry_run:
-        print(f"{len(changes)} changes; nothing was done (--dry-run)")
+        say(f"{len(changes)} changes; nothing was done (--dry-run)")
     else:
         for number, step in enumerate(changes, 1):
             _apply(step, f"[{number}/{len(changes)}]")
-        print(f"deployed to {client.endpoint}")
+        say(f"deployed to {client.endpoint}")
     return 0
 
 
 def _apply(step: Step, place: str) -> None:
     assert step.apply is not None
     size = f" ({step.size:,} bytes of code)" if step.size else ""
-    print(f"{place} {step.what}{size} ...", end="", flush=True)
+    say(f"{place} {step.what}{size} ...", end="", flush=True)
     step.apply()
-    print(" done")
+    say(" done")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
 from pyfc.dev.doctor import examine, host, of_project, report
+from pyfc.dev.output import say, say_json
 from pyfc.errors import FunctionNotFound
 from pyfc.project.load import load as load_project
 from pyfc.settings import load as load_settings
@@ -30,12 +30,12 @@ def run(options: argparse.Namespace) -> int:
     project = load_project(Path(options.what)) if options.what is not None else None
     found = asyncio.run(examine(load_settings().sandbox))
     if options.json:
-        print(json.dumps({"host": host(), "layers": [layer._asdict() for layer in found]}))
+        say_json({"host": host(), "layers": [layer._asdict() for layer in found]})
         return 0
-    print(host() + "\n")
-    print(report(found))
+    say(host() + "\n")
+    say(report(found))
     if project is not None:
-        print("\n" + of_project(project, found))
+        say("\n" + of_project(project, found))
     return 0
 
 
@@ -48,11 +48,11 @@ def _template(options: argparse.Namespace) -> int:
         raise FunctionNotFound(service=service, function=name)
     template = found.get("template", "its runtime is not served")
     if options.json:
-        print(json.dumps({"service": service, "function": name, "template": template}))
+        say_json({"service": service, "function": name, "template": template})
     elif template == "ready":
-        print(f"{options.what}: new instances are copies of a template, which has imported the function.")
+        say(f"{options.what}: new instances are copies of a template, which has imported the function.")
     elif template == "none":
-        print(f"{options.what}: there is no template yet; it is made when a second instance is needed.")
+        say(f"{options.what}: there is no template yet; it is made when a second instance is needed.")
     else:
-        print(f"{options.what}: every instance imports for itself, since there is no template: {template}.")
+        say(f"{options.what}: every instance imports for itself, since there is no template: {template}.")
     return 0

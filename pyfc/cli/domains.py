@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pyfc.cli.shared import add_endpoint, client_of, pair, show
+from pyfc.dev.output import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     domains = client_of(options).domains()
     if options.delete and options.domain:
         domains.delete(options.domain)
-        print(f"{options.domain} is gone")
+        say(f"{options.domain} is gone")
         return 0
     if options.function:
         route = {"path": options.path, "serviceName": options.function[0], "functionName": options.function[1]}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
+from pyfc.dev.output import say_json
 from pyfc.dev.samples import SAMPLES
 
 
@@ -15,5 +15,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    print(json.dumps(SAMPLES[options.trigger], indent=2))
+    say_json(SAMPLES[options.trigger], indent=2)
     return 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from pyfc.cli.shared import add_endpoint, client_of, show, show_one
 from pyfc.client import Client
+from pyfc.dev.output import say, tell
 from pyfc.errors import InvalidArgument
 
 _COLUMNS = ("requestId", "serviceName", "functionName", "status", "alreadyRetriedTimes", "invocationErrorMessage")
@@ -35,16 +35,16 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             depth = client.api("GET", "/pyfc/events")["depth"]
             told = f"{depth['waiting']} wait, {depth['delayed']} wait for their time, {depth['given_up']} were given up"
-            print(told, file=sys.stderr)
+            tell(told)
         return 0
     if options.action == "export":
         lines = [json.dumps(client.event(each["requestId"])) for each in _events(client, options)]
         text = "".join(f"{line}\n" for line in lines)
         if options.output is None:
-            print(text, end="")
+            say(text, end="")
         else:
             options.output.write_text(text)
-            print(f"{len(lines)} events in {options.output}")
+            say(f"{len(lines)} events in {options.output}")
         return 0
     if not options.id:
         raise InvalidArgument(message=f"name the event: pyfc events {options.action} ID")
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     ids = [each["requestId"] for each in _events(client, options)] if options.id == "all" else [options.id]
     for name in ids:
         client.api("POST" if options.action == "retry" else "DELETE", f"/pyfc/events/{quote(name, safe='')}")
-        print(f"{name}: {'is called again' if options.action == 'retry' else 'dropped'}")
+        say(f"{name}: {'is called again' if options.action == 'retry' else 'dropped'}")
     return 0
 
 

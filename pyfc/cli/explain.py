@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from pyfc.cli.invoke import target
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
 from pyfc.dev.explanation import advice, tree
+from pyfc.dev.output import say, say_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def run(options: argparse.Namespace) -> int:
     service, function, _ = options.target
     found = Client(options.endpoint, timeout=600.0).explain(service, function)
     if options.json:
-        print(json.dumps(found))
+        say_json(found)
         return 0
-    print(tree(found) + "\n")
-    print("\n".join(f"* {line}" for line in advice(found)))
+    say(tree(found) + "\n")
+    say("\n".join(f"* {line}" for line in advice(found)))
     return 0

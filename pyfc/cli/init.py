@@ -6,6 +6,7 @@ import argparse
 import shutil
 from pathlib import Path
 
+from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 from pyfc.host.runtimes import ROOT, found
 
@@ -24,6 +25,6 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidArgument(message=f"{folder} is there already and is not empty; choose another name")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / options.runtime / "template", folder, ignore=ignored, dirs_exist_ok=True)
-    print(f"Made {folder}/ with service demo: event function hello, HTTP function web.")
-    print(f"Serve it:  pyfc serve {folder}")
+    say(f"Made {folder}/ with service demo: event function hello, HTTP function web.")
+    say(f"Serve it:  pyfc serve {folder}")
     return 0

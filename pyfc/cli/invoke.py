@@ -6,14 +6,15 @@ Exit status: 0 a result, 1 the function failed, 2 wrong usage, 3 the platform re
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Answer, Client
+from pyfc.dev.output import answer as print_answer
+from pyfc.dev.output import given, is_typed, say, say_json, tell
 from pyfc.model.names import LATEST
 
 EXIT_FUNCTION = 1
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="with --async: wait for the outcome and print it")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="with --async: not before")
     parser.add_argument("--id", default="", help="with --async: an id of your own")
+    parser.add_argument(
+        "--raw", action="store_true", help="also on a terminal: the result as it is, escape sequences and all"
+    )
     parser.add_argument("--log", action="store_true", help="print the end of the function's log to standard error")
     parser.add_argument(
         "--json", action="store_true", help="print result, error type, log and usage as one JSON object"
@@ -52,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         event = _event(options)
     except OSError as error:
-        print(f"pyfc: {options.event_file} can not be read: {error.strerror}", file=sys.stderr)
+        tell(f"pyfc: {options.event_file} can not be read: {error.strerror}")
         return 2
     if options.later or options.wait:
         return _later(options, event)
@@ -60,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
         service, function, event, qualifier=qualifier, tail=options.log or options.json
     )
     if options.json:
-        print(_as_json(answer))
+        say_json(_as_json(answer))
     else:
-        _show(answer, log=options.log)
+        _show(answer, log=options.log, raw=options.raw)
     return EXIT_FUNCTION if answer.error_type else 0
 
 
@@ -73,15 +77,16 @@ def _later(options: argparse.Namespace, event: bytes) -> int:
     name = options.id or (f"wait-{os.urandom(8).hex()}" if options.wait else "")
     number = client.invoke_later(service, function, event, qualifier=qualifier, name=name, delay=options.delay)
     if not options.wait:
-        print(number)
+        say(number)
         return 0
     while not (record := client.event(number))["endTime"]:
         time.sleep(_PAUSE)
     succeeded = record["status"] == "Succeeded"
-    print(record["returnPayload"] if succeeded else record["invocationErrorMessage"])
+    text = record["returnPayload"] if succeeded else record["invocationErrorMessage"]
+    print_answer(f"{text}\n".encode("utf-8", "surrogatepass"), raw=options.raw)
     if not succeeded:
         tries = record["alreadyRetriedTimes"] + 1
-        print(f"pyfc: {record['status']} after {tries} tries (request {number})", file=sys.stderr)
+        tell(f"pyfc: {record['status']} after {tries} tries (request {number})")
     return 0 if succeeded else EXIT_FUNCTION
 
 
@@ -90,28 +95,25 @@ def _event(options: argparse.Namespace) -> bytes:
         return str(options.event).encode("utf-8", "surrogateescape")
     if options.event_file not in {None, "-"}:
         return Path(options.event_file).read_bytes()
-    if options.event_file == "-" or not sys.stdin.isatty():
-        return sys.stdin.buffer.read()
+    if options.event_file == "-" or not is_typed():
+        return given()
     return b""
 
 
-def _show(answer: Answer, *, log: bool) -> None:
+def _show(answer: Answer, *, log: bool, raw: bool) -> None:
     if log and answer.log:
-        print(answer.log.rstrip("\n"), file=sys.stderr)
-    sys.stdout.buffer.write(answer.body)
-    if sys.stdout.isatty() and not answer.body.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.flush()
+        tell(answer.log.rstrip("\n"))
+    print_answer(answer.body, raw=raw)
     if answer.error_type:
-        print(f"pyfc: the function failed ({answer.error_type}, request {answer.request_id})", file=sys.stderr)
+        tell(f"pyfc: the function failed ({answer.error_type}, request {answer.request_id})")
 
 
-def _as_json(answer: Answer) -> str:
-    return json.dumps({
+def _as_json(answer: Answer) -> dict[str, Any]:
+    return {
         "result": answer.body.decode("utf-8", "replace"),
         "errorType": answer.error_type or None,
         "requestId": answer.request_id,
         "durationMs": answer.duration_ms,
         "memoryMb": answer.memory_mb,
         "log": answer.log,
-    })  # fmt: skip
+    }

@@ -10,6 +10,7 @@ from pyfc.auth.keys import Keys
 from pyfc.cli.shared import add_endpoint, show
 from pyfc.client import Client
 from pyfc.client.credentials import data_folder
+from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 from pyfc.registry.documents import time_text
 
@@ -33,10 +34,10 @@ def run(options: argparse.Namespace) -> int:
     keys = Keys(folder)
     if options.action == "create":
         key = keys.create(options.name)
-        print(f"export ACCESS_KEY_ID={key.id} ACCESS_KEY_SECRET={key.secret}")
+        say(f"export ACCESS_KEY_ID={key.id} ACCESS_KEY_SECRET={key.secret}")
     elif options.action == "revoke":
         keys.revoke(options.name)
-        print(f"{options.name} opens nothing any more")
+        say(f"{options.name} opens nothing any more")
     else:
         columns = ("id", "created", "note", *(("secret",) if options.secrets else ()))
         rows = [{**dataclasses.asdict(key), "created": time_text(key.created)} for key in keys.all()]

@@ -7,6 +7,7 @@ import base64
 from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint, client_of, show
+from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 from pyfc.host.archive import pack
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         show([client.api("POST", path, {"code": code})], _COLUMNS, as_json=options.json)
     elif options.delete:
         client.api("DELETE", f"{path}/{options.delete}")
-        print(f"version {options.delete} of {options.layer} is gone")
+        say(f"version {options.delete} of {options.layer} is gone")
     else:
         found = client.api("GET", f"{path}?limit=100")["layers"] if options.layer else client.layers().list()
         show(found, _COLUMNS, as_json=options.json)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
+from pyfc.dev.output import one_line, say, say_json
 from pyfc.dev.table import function_rows
 
 
@@ -38,12 +38,12 @@ def run(options: argparse.Namespace) -> int:
     client = Client(options.endpoint, timeout=30.0)
     functions = client.functions()
     if options.json:
-        print(json.dumps(functions))
+        say_json(functions)
     elif functions:
-        print(function_rows(functions, client.endpoint))
+        say(function_rows(functions, client.endpoint))
         for each in functions:
             for text in remarks(each):
-                print(f"{each['service']}/{each['function']}: {text}")
+                say(one_line(f"{each['service']}/{each['function']}: {text}"))
     else:
-        print(f"{client.endpoint} serves no functions")
+        say(f"{client.endpoint} serves no functions")
     return 0

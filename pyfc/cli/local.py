@@ -11,7 +11,6 @@ import asyncio
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.cli import serve
+from pyfc.dev.output import answer, given, tell
 from pyfc.errors import FunctionNotFound, InvalidArgument
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
 from pyfc.model.names import Target, request_id
@@ -121,7 +121,7 @@ def _event(options: argparse.Namespace) -> bytes:
     if options.event_file is not None:
         return _file(options.event_file)
     if options.event_stdin or options.event == "-":
-        return sys.stdin.buffer.read()
+        return given()
     if options.event is None:
         return b""
     path = Path(options.event)
@@ -142,12 +142,12 @@ def _debugging(options: argparse.Namespace, function: str) -> dict[str, Any]:
     if not function:
         raise InvalidArgument(message="name the function to debug: pyfc local start FUNCTION -d PORT")
     if options.config == "vscode":
-        print(json.dumps(launch_configuration(options.debug_port), indent=2), file=sys.stderr)
+        tell(json.dumps(launch_configuration(options.debug_port), indent=2))
     chosen = {"debug": function, "debug_port": options.debug_port}
     if options.config == "pycharm":
-        print(_PYCHARM.format(port=options.debug_port), file=sys.stderr)
+        tell(_PYCHARM.format(port=options.debug_port))
         return {**chosen, "debugger": "pycharm"}
-    print(f"{function} waits for a debugger at 127.0.0.1:{options.debug_port}", file=sys.stderr)
+    tell(f"{function} waits for a debugger at 127.0.0.1:{options.debug_port}")
     return chosen
 
 
@@ -181,7 +181,5 @@ async def run_project(project: Project, call: Invocation, settings: Settings) ->
 
 
 def _show(result: Result, log: bytes) -> None:
-    sys.stderr.buffer.write(log + b"\n")
-    sys.stderr.flush()
-    sys.stdout.buffer.write(bytes(result.body) + b"\n")
-    sys.stdout.flush()
+    tell(log.decode("utf-8", "replace"))
+    answer(bytes(result.body) + b"\n", raw=False)

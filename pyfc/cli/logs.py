@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint, client_of, pair
+from pyfc.dev.output import one_line, output_lines, say, say_json
+from pyfc.errors import InvalidArgument
 
 _PAUSE = 0.5
+_LINES = 100_000
+"""Most lines of one record."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,22 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
+    if options.lines < 0:
+        raise InvalidArgument(message=f"--lines is {options.lines}: it must not be negative")
     client = client_of(options)
     service, function = options.function
     found = client.logs(service, function, lines=options.lines)
     while True:
         for record in found["records"]:
-            print(json.dumps(record) if options.json else _text(record), flush=True)
+            if options.json:
+                say_json(record, flush=True)
+            else:
+                say("\n".join(_lines(record, f"{service}/{function}")), flush=True)
         if not options.follow:
             return 0
         time.sleep(_PAUSE)
         found = client.logs(service, function, offset=found["offset"])
 
 
-def _text(record: dict[str, Any]) -> str:
-    log = str(record.get("log", "")).rstrip("\n")
+def _lines(record: dict[str, Any], name: str) -> list[str]:
+    log = output_lines(name, str(record.get("log", "")), _LINES)
     if "requestId" not in record:
         return log
     told = record.get("error") or record.get("errorType") or record.get("status", "")
-    head = f"{record.get('time', '')}  {record['requestId']}  {told}"
-    return f"{head}\n{log}" if log else head
+    return [one_line(f"{record.get('time', '')}  {record['requestId']}  {told}"), *log]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint, client_of
 from pyfc.client import Client
+from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 from pyfc.project.load import load
 
@@ -52,7 +53,7 @@ def _remove_function(client: Client, service: str, function: str) -> None:
     for trigger in list(client.triggers(service, function).list()):
         client.triggers(service, function).delete(trigger["triggerName"])
     client.functions_of(service).delete(function)
-    print(f"removed function {service}/{function}")
+    say(f"removed function {service}/{function}")
 
 
 def _remove_service(client: Client, service: str) -> None:
@@ -61,4 +62,4 @@ def _remove_service(client: Client, service: str) -> None:
     for version in list(client.versions(service).list()):
         client.versions(service).delete(version["versionId"])
     client.services().delete(service)
-    print(f"removed service {service}")
+    say(f"removed service {service}")

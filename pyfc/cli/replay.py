@@ -9,7 +9,6 @@ import asyncio
 import base64
 import dataclasses
 import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import uvloop
 
 from pyfc.cli.local import run_project
 from pyfc.cli.shared import add_endpoint, client_of
+from pyfc.dev.output import tell
 from pyfc.dispatch.lanes import Ran, request_of
 from pyfc.model.function import Service
 from pyfc.model.invocation import Invocation, Kind
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     service, name = record["serviceName"], record["functionName"]
     ran = Ran.read(record["version"]) if record["version"] else None
     if ran is None:
-        print(f"it never ran: replayed with the code that {service}/{name} has now", file=sys.stderr)
+        tell(f"it never ran: replayed with the code that {service}/{name} has now")
     version = ran.version if ran is not None else LATEST
     document = canonical(client.functions_of(service if version == LATEST else f"{service}.{version}").get(name))
     function = function_of(service, document)
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         project = Project(root=Path(scratch), services=[Service(name=service)], functions=[declaration])
         chosen = {"debug": f"{service}/{name}", "debug_port": options.debug} if options.debug else {}
         if options.debug:
-            print(f"waiting for a debugger at 127.0.0.1:{options.debug}", file=sys.stderr)
+            tell(f"waiting for a debugger at 127.0.0.1:{options.debug}")
         settings = load_settings(os.environ, data_dir=str(Path(scratch) / "data"), **chosen)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(run_project(project, _call(record, Target(service, name)), settings))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,9 +18,9 @@ import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.auth.keys import Key
-from pyfc.cli.shared import end_progress, progress
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
+from pyfc.dev.output import end_progress, log_to_stderr, progress, say, say_json
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
 from pyfc.gateway.routes import describe
@@ -59,7 +57,7 @@ def run(options: argparse.Namespace, **forced: Any) -> int:
     if chosen["allow_host"] is not None:
         chosen["allow_host"] = tuple(chosen["allow_host"])
     settings = load_settings(os.environ, **{**chosen, **forced})
-    logging.basicConfig(level=logging.WARNING, format="pyfc: %(levelname)s: %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options.dir, settings))
     return 0
@@ -109,7 +107,7 @@ def _catch_signals(app: App) -> None:
             if not app.settings.json:
                 with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended whoever read it
                     limit = f"{app.settings.drain_timeout:g} s"
-                    print(f"\nStopping. Running calls get up to {limit}; Ctrl-C again kills them.", flush=True)
+                    say(f"\nStopping. Running calls get up to {limit}; Ctrl-C again kills them.", flush=True)
         else:
             app.kill()
 
@@ -126,17 +124,17 @@ def _announce(app: App, project: Project, report: Report) -> None:
     notes = _notes(app, project, report)
     if settings.json:
         ready = {"ready": endpoint, "milliseconds": milliseconds, "functions": functions, "notes": notes}
-        print(json.dumps(ready), flush=True)
+        say_json(ready, flush=True)
         return
     if functions:
-        print(function_rows(functions, endpoint))
+        say(function_rows(functions, endpoint))
     else:
-        print(f"{project.root} has no functions yet.")
+        say(f"{project.root} has no functions yet.")
     for note in notes:
-        print(note)
+        say(note)
     if app.has_new_key and settings.auth != "off":
-        print(_exports(app, app.key))
-    print(f"Ready at {endpoint} in {milliseconds} ms. Ctrl-C stops.", flush=True)
+        say(_exports(app, app.key))
+    say(f"Ready at {endpoint} in {milliseconds} ms. Ctrl-C stops.", flush=True)
 
 
 def _exports(app: App, key: Key) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pyfc.client import Client
+from pyfc.dev.output import say, say_json
 from pyfc.dev.table import table
 
 
@@ -24,19 +24,6 @@ def client_of(options: argparse.Namespace) -> Client:
     return Client(options.endpoint, timeout=600.0)
 
 
-def progress(*, shown: bool = True) -> Callable[[str, str], None]:
-    """Shows on a terminal what is being installed, a line over the other."""
-    if not shown or not sys.stderr.isatty():
-        return lambda *_: None
-    return lambda source, line: print(f"\r\x1b[2K{source}: {line}"[:120], end="", file=sys.stderr, flush=True)
-
-
-def end_progress() -> None:
-    """What was shown of it is of no interest any more."""
-    if sys.stderr.isatty():
-        print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
-
-
 def pair(text: str) -> tuple[str, str]:
     """SERVICE/FUNCTION, taken apart."""
     service, slash, function = text.partition("/")
@@ -49,16 +36,16 @@ def show(documents: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json
     """A table of these fields, or JSON. An empty list says so."""
     rows = list(documents)
     if as_json:
-        print(json.dumps(rows))
+        say_json(rows)
     elif rows:
-        print(table([_heading(name) for name in columns], [[_cell(row.get(name)) for name in columns] for row in rows]))
+        say(table([_heading(name) for name in columns], [[_cell(row.get(name)) for name in columns] for row in rows]))
     else:
-        print("none")
+        say("none")
 
 
 def show_one(document: dict[str, Any]) -> None:
     """One object, to read or to pipe on."""
-    print(json.dumps(document, indent=2))
+    say_json(document, indent=2)
 
 
 def _heading(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pyfc.cli.shared import add_endpoint, client_of, pair, show
+from pyfc.dev.output import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     triggers = client_of(options).triggers(*options.function)
     if options.delete:
         triggers.delete(options.delete)
-        print(f"{options.delete} is gone")
+        say(f"{options.delete} is gone")
     else:
         show(triggers.list(), ("triggerName", "triggerType", "triggerConfig", "qualifier"), as_json=options.json)
     return 0

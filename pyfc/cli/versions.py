@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pyfc.cli.shared import add_endpoint, client_of, show
+from pyfc.dev.output import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +22,10 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     versions = client_of(options).versions(options.service)
     if options.publish:
-        print(f"version {versions.create({'description': options.description})['versionId']}")
+        say(f"version {versions.create({'description': options.description})['versionId']}")
     elif options.delete:
         versions.delete(options.delete)
-        print(f"version {options.delete} is gone")
+        say(f"version {options.delete} is gone")
     else:
         show(versions.list(), ("versionId", "description", "createdTime"), as_json=options.json)
     return 0

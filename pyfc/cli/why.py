@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
+from pyfc.dev.output import first_line, one_line, say, say_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """See module."""
     call = Client(options.endpoint, timeout=30.0).call(options.request_id)
-    print(json.dumps(call) if options.json else "\n".join(_sentences(call)))
+    if options.json:
+        say_json(call)
+    else:
+        say("\n".join(map(one_line, _sentences(call))))
     return 0
 
 
@@ -41,5 +44,5 @@ def _sentences(call: dict[str, Any]) -> list[str]:
         parts = ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in call["phasesMs"].items())
         lines.append(f"Its instance was started for it (cold start): {parts}. `pyfc explain {name}` tells more.")
     if call["fault"]:
-        lines.append(f"It failed: {call['fault'].splitlines()[0]}")
+        lines.append(f"It failed: {first_line(call['fault'])}")
     return lines

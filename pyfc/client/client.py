@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
@@ -14,7 +15,7 @@ from pyfc.auth.keys import Key
 from pyfc.auth.signature import Signed, authorization
 from pyfc.client import credentials
 from pyfc.client.profiles import DEFAULT_ENDPOINT, Choice, chosen
-from pyfc.errors import InvalidArgument, PyfcError, ServerUnreachable
+from pyfc.errors import InvalidArgument, NotUnderstood, PyfcError, ServerUnreachable
 from pyfc.model.names import LATEST
 
 NOT_FOUND = 404
@@ -94,12 +95,10 @@ class Client:
         """
         choice = chosen() if endpoint is None else Choice(endpoint, None, "")
         endpoint = choice.endpoint
-        parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise InvalidArgument(message=f"'{endpoint}' is no endpoint; it must be like {DEFAULT_ENDPOINT}")
-        self.endpoint = f"{parts.scheme}://{parts.netloc}"
-        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._address = (parts.hostname, parts.port)
+        scheme, netloc, host, port = _taken_apart(endpoint)
+        self._address = (host, port)
+        self.endpoint = f"{scheme}://{netloc}"
+        self._connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
         self._timeout = timeout
         self._key = key or choice.key or credentials.find(self.endpoint)
 
@@ -111,14 +110,15 @@ class Client:
         path = f"/2016-08-15/services/{name}/functions/{quote(function, safe='')}/invocations"
         headers = {"X-Fc-Log-Type": "Tail" if tail else "None", "Content-Type": "application/octet-stream"}
         response, body = self._request("POST", path, event, headers)
-        return Answer(
-            body=body,
-            error_type=response.headers.get("X-Fc-Error-Type", ""),
-            log=base64.b64decode(response.headers.get("X-Fc-Log-Result", "")).decode("utf-8", "replace"),
-            request_id=response.headers.get("X-Fc-Request-Id", ""),
-            duration_ms=int(response.headers.get("X-Fc-Invocation-Duration", "0")),
-            memory_mb=float(response.headers.get("X-Fc-Max-Memory-Usage", "0")),
-        )
+        with self._understanding():
+            return Answer(
+                body=body,
+                error_type=response.headers.get("X-Fc-Error-Type", ""),
+                log=base64.b64decode(response.headers.get("X-Fc-Log-Result", "")).decode("utf-8", "replace"),
+                request_id=response.headers.get("X-Fc-Request-Id", ""),
+                duration_ms=int(response.headers.get("X-Fc-Invocation-Duration", "0")),
+                memory_mb=float(response.headers.get("X-Fc-Max-Memory-Usage", "0")),
+            )
 
     def invoke_later(
         self,
@@ -150,9 +150,7 @@ class Client:
 
     def functions(self) -> list[dict[str, Any]]:
         """What the server serves, as its index tells it."""
-        _, body = self._request("GET", "/pyfc/functions", b"", {})
-        functions: list[dict[str, Any]] = json.loads(body)["functions"]
-        return functions
+        return self._objects(self.api("GET", "/pyfc/functions"), "functions")
 
     def api(self, method: str, path: str, document: Any = None, *, etag: str = "") -> Any:
         """One request of the management API: `path` with its query but without the API's version, unless it begins
@@ -162,7 +160,11 @@ class Client:
         headers = {"Content-Type": "application/json", **({"If-Match": etag} if etag else {})}
         body = b"" if document is None else json.dumps(document).encode()
         _, data = self._request(method, whole, body, headers)
-        return json.loads(data) if data else None
+        with self._understanding():
+            found = json.loads(data) if data else None
+            if found is not None and not isinstance(found, dict):
+                raise TypeError("it is no JSON object")
+        return found
 
     def download(self, place: str) -> bytes:
         """A file: by its path, or by an address that this server has told. Raises ApiError."""
@@ -172,14 +174,15 @@ class Client:
 
     def pages(self, path: str, key: str, **query: str) -> Iterator[dict[str, Any]]:
         """Every element of a list that comes in pages; `key` is what the answer calls it."""
-        token = ""
+        token, seen = "", {""}
         while True:
             asked = {"limit": "100", **query, **({"nextToken": token} if token else {})}
             page = self.api("GET", f"{path}?{urlencode(asked)}")
-            yield from page[key]
-            token = page.get("nextToken") or ""
-            if not token:
+            yield from self._objects(page, key)
+            token = str(page.get("nextToken") or "")
+            if token in seen:
                 return
+            seen.add(token)
 
     def services(self) -> Collection:
         """Services."""
@@ -215,20 +218,33 @@ class Client:
         """
         query = f"lines={lines}" if offset is None else f"offset={offset}"
         found: dict[str, Any] = self.api("GET", f"/pyfc/logs/{_part(service)}/{_part(function)}?{query}")
-        return found
+        return {"records": self._objects(found, "records"), "offset": found.get("offset")}
 
     def call(self, request_id: str) -> dict[str, Any]:
         """What is known of one of the newest calls. Raises ApiError."""
-        _, body = self._request("GET", f"/pyfc/calls/{quote(request_id, safe='')}", b"", {})
-        found: dict[str, Any] = json.loads(body)
+        found: dict[str, Any] = self.api("GET", f"/pyfc/calls/{_part(request_id)}")
         return found
 
     def explain(self, service: str, function: str) -> dict[str, Any]:
         """A cold start of a function, taken apart. Raises ApiError."""
-        path = f"/pyfc/functions/{quote(service, safe='')}/{quote(function, safe='')}/explain"
-        _, body = self._request("POST", path, b"", {})
-        found: dict[str, Any] = json.loads(body)
+        found: dict[str, Any] = self.api("POST", f"/pyfc/functions/{_part(service)}/{_part(function)}/explain")
         return found
+
+    def _objects(self, page: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
+        """A list of objects that an answer has."""
+        with self._understanding():
+            found: list[dict[str, Any]] = (page or {})[key]
+            if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+                raise TypeError(f"'{key}' is no list of objects")
+            return found
+
+    @contextmanager
+    def _understanding(self) -> Iterator[None]:
+        """What is wrong with an answer is the server's fault. Raises NotUnderstood."""
+        try:
+            yield
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise NotUnderstood(endpoint=self.endpoint, reason=f"{type(error).__name__}: {error}") from error
 
     def _request(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
@@ -243,6 +259,8 @@ class Client:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             data = response.read()
+        except ValueError as error:  # a header's value that is none; a host whose name can not be one
+            raise InvalidArgument(message=f"this can not be sent to {self.endpoint}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise ServerUnreachable(endpoint=self.endpoint, reason=reason) from error
@@ -254,6 +272,17 @@ class Client:
                 failure.args = (f"{self.endpoint} wants a key and none is known: {_ADVICE}",)
             raise failure
         return response, data
+
+
+def _taken_apart(endpoint: str) -> tuple[str, str, str, int | None]:
+    """Scheme, host with port, host, port. Raises InvalidArgument."""
+    try:
+        parts = urlsplit(endpoint if "//" in endpoint else f"http://{endpoint}")
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.netloc.isprintable():
+            return parts.scheme, parts.netloc, parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise InvalidArgument(message=f"'{endpoint}' is no endpoint; it must be like {DEFAULT_ENDPOINT}")
 
 
 def _part(name: str) -> str:

@@ -1,37 +1,31 @@
 """What the developer sees while functions are served: one line per call, and what the functions wrote.
 
-Function output is text of strangers: control characters are shown escaped, so that it can not move the cursor, change
-colours or forge lines. A line that starts with `|` was written by a function; no other line can be.
+Function output is text of strangers: it can not move the cursor, change colours or forge lines (output.py). A line with
+`SERVICE/FUNCTION |` before it was written by that function; no other line can be.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from datetime import datetime
 from typing import TextIO
 
+from pyfc.dev.output import first_line, json_line, one_line, output_lines, standard_output
+from pyfc.model.function import Function
 from pyfc.model.invocation import Result
 from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.lines import line, names
 
 _LINES_SHOWN = 200
-_LINE_LENGTH = 2000
-
-
-def escaped(text: str) -> str:
-    """One line of text with every character that a terminal would act on shown as its code."""
-    return "".join(
-        character if character.isprintable() or character == "\t" else f"\\x{ord(character):02x}"
-        for character in text[:_LINE_LENGTH]
-    )
+_FAULT_LENGTH = 200
 
 
 class Console:
     """Prints batches of records to a terminal, or as JSON lines for machines."""
 
-    def __init__(self, stream: TextIO = sys.stdout, *, as_json: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None = None, *, as_json: bool = False) -> None:
+        """`stream`: instead of standard output."""
+        self._stream = stream if stream is not None else standard_output()
         self._as_json = as_json
 
     def listen(self, batch: list[Record]) -> None:
@@ -39,11 +33,11 @@ class Console:
         lines: list[str] = []
         for record in batch:
             if self._as_json:
-                lines.append(line(record, names(record)))
+                lines.append(json_line(line(record, names(record))))
             elif isinstance(record, CallRecord):
                 lines += _call_lines(record)
             else:
-                lines += _output_lines(record.data)
+                lines += _output_lines(record.function, record.data)
         self._write(lines)
 
     def reloaded(self, names: list[str], seconds: float) -> None:
@@ -51,7 +45,7 @@ class Console:
         if self._as_json:
             self._write([json.dumps({"reloaded": names, "milliseconds": round(seconds * 1000, 1)})])
         elif names:
-            self._write([f"{_now()}  reloaded {', '.join(names)} in {seconds * 1000:.0f} ms"])
+            self._write([f"{_now()}  reloaded {one_line(', '.join(names))} in {seconds * 1000:.0f} ms"])
 
     def not_reloaded(self, what: str, where: str, message: str, line: str = "") -> None:
         """A change can not be served, so that what was there before goes on. `line`: the text of the source line."""
@@ -59,16 +53,16 @@ class Console:
             self._write([json.dumps({"notReloaded": what, "where": where, "message": message, "line": line})])
             return
         shown = [
-            f"{_now()}  not reloaded: {escaped(what)} goes on as it was",
-            f"    {escaped(where)}: {escaped(message)}",
+            f"{_now()}  not reloaded: {one_line(what)} goes on as it was",
+            f"    {one_line(where)}: {one_line(message)}",
         ]
-        self._write([*shown, *([f"        {escaped(line)}"] if line else [])])
+        self._write([*shown, *([f"        {one_line(line)}"] if line else [])])
 
     def _write(self, lines: list[str]) -> None:
         try:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
-        except BrokenPipeError:
+        except (OSError, ValueError):
             self._stream = open("/dev/null", "w", encoding="utf-8")  # noqa: SIM115, PTH123  nobody reads any more
 
 
@@ -89,26 +83,16 @@ def _call_lines(record: CallRecord) -> list[str]:
         f"{clock}  {name}  {record.call.request_id}  {warmth}  {record.status}"
         f"  {milliseconds:9.2f} ms  {usage.peak_memory:7.2f} MB"
     )
-    return [*_output_lines(result.startup + result.log), line + _failure(result)]
+    return [*_output_lines(record.function, result.startup + result.log), line + _failure(result)]
 
 
 def _failure(result: Result) -> str:
-    if result.fault is None:
+    fault = result.fault
+    if fault is None:
         return ""
-    kind = f"{result.fault.type}: " if result.fault.type else ""
-    return f"  {result.fault.kind.value}  {escaped(kind + result.fault.message.splitlines()[0][:200])}"
+    parts = [text for text in (one_line(str(fault.type)), first_line(fault.message)) if text]
+    return f"  {fault.kind.value}  {': '.join(parts)[:_FAULT_LENGTH]}".rstrip()
 
 
-def _output_lines(data: bytes) -> list[str]:
-    if not data:
-        return []
-    texts = data.decode("utf-8", "replace").split("\n")
-    if texts[-1] == "":
-        texts.pop()
-    shown: list[str] = []
-    for text in texts[-_LINES_SHOWN:]:  # Node.js runtimes keep a message on one line by carriage returns
-        first, *others = text.rstrip("\r").split("\r")
-        shown += [f"| {escaped(first)}", *(f"|   {escaped(other)}" for other in others)]
-    if len(texts) > _LINES_SHOWN:
-        shown.insert(0, f"| ... {len(texts) - _LINES_SHOWN} lines before these are in the function's log file")
-    return shown
+def _output_lines(function: Function, data: bytes) -> list[str]:
+    return output_lines(f"{function.service}/{function.name}", data.decode("utf-8", "replace"), _LINES_SHOWN)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pyfc.dev.output import first_line, one_line
+
 _WIDTH = 52
 _DEPTH = 3
 _MOST = 8
@@ -24,7 +26,7 @@ def tree(found: dict[str, Any]) -> str:
         if name == "RuntimeInitialize":
             lines += _imports(found["imports"], "   " if last else "│  ", 1)
     if found["fault"]:
-        lines.append(f"It fails: {found['fault'].splitlines()[0]}")
+        lines.append(f"It fails: {first_line(found['fault'])}")
     return "\n".join(lines)
 
 
@@ -39,7 +41,7 @@ def _imports(nodes: list[Any], indent: str, depth: int) -> Iterator[str]:
 
 
 def _line(indent: str, name: str, seconds: float) -> str:
-    return f"{(indent + name)[:_WIDTH]:<{_WIDTH}} {seconds * 1000:10.1f} ms"
+    return f"{(indent + one_line(name))[:_WIDTH]:<{_WIDTH}} {seconds * 1000:10.1f} ms"
 
 
 def advice(found: dict[str, Any]) -> list[str]:
@@ -53,10 +55,10 @@ def advice(found: dict[str, Any]) -> list[str]:
     elif template == "none":
         lines.append("The next instances will be copies of a template, which is made when a second one is needed.")
     else:
-        lines.append(f"Every instance imports for itself, since there is no template: {template}.")
+        lines.append(f"Every instance imports for itself, since there is no template: {one_line(template)}.")
     heavy = [node for node in _flat(found["imports"], 1) if node[1] >= _HEAVY]
     if heavy:
-        names = ", ".join(f"{name} ({seconds * 1000:.0f} ms)" for name, seconds, _ in heavy[:3])
+        names = ", ".join(f"{one_line(name)} ({seconds * 1000:.0f} ms)" for name, seconds, _ in heavy[:3])
         lines.append(f"Import where it is needed instead of at the top: {names}.")
     if found["phases"]["Initializer"] >= _HEAVY:
         lines.append("The initializer is long: `snapshot: initialized` in pyfc.yml runs it once for all instances.")

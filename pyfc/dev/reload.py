@@ -18,6 +18,7 @@ from watchfiles import Change
 
 from pyfc.app import App
 from pyfc.dev.console import Console
+from pyfc.dev.output import first_line
 from pyfc.errors import PyfcError
 from pyfc.model.invocation import Result
 from pyfc.project.interface import Project
@@ -132,7 +133,7 @@ class Reloader:
         if where.startswith("/code/"):
             where = self._source_of(name) + where.removeprefix("/code")
         kind = f"{fault.type}: " if fault.type else ""
-        self._console.not_reloaded(name, where or name, f"{kind}{fault.message.splitlines()[0]}", line)
+        self._console.not_reloaded(name, where or name, f"{kind}{first_line(fault.message)}", line)
 
     def _source_of(self, name: str) -> str:
         """The folder that a function's /code is a copy of."""

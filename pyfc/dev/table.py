@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyfc.dev.output import one_line
+
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Columns as wide as their widest cell, two spaces apart; those numbered in `right` are set flush right."""
+    """Columns as wide as their widest cell, two spaces apart; those numbered in `right` are set flush right. A cell is
+    one line, whatever it holds.
+    """
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:

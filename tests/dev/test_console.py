@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 
-from pyfc.dev.console import Console, escaped
+from pyfc.dev.console import Console
 from pyfc.dev.table import table
 from pyfc.errors import InvalidArgument
 from pyfc.model.function import Function
@@ -28,19 +29,52 @@ def shown(*records: object, as_json: bool = False) -> list[str]:
 
 
 def test_control_characters_of_a_function_are_shown_and_not_obeyed() -> None:
-    assert escaped("\x1b[2Ja\x07\r\x9b\u202eb\tc") == "\\x1b[2Ja\\x07\\x0d\\x9b\\x202eb\tc"
     result = Result(None, b"", USAGE, log=b"\x1b[31mred\r\nforged\n")
 
     lines = shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))
 
-    assert lines[:2] == ["| \\x1b[31mred", "| forged"]
+    assert lines[:2] == ["s/f | \\x1b[31mred", "s/f | forged"]
     assert lines[2].split("  ")[1:5] == ["s/f", "number", "warm", "200"]
 
 
 def test_a_message_of_several_lines_is_shown_as_such() -> None:
     result = Result(None, b"", USAGE, log=b"[verbose] one\rtwo\r\n")
 
-    assert shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))[:2] == ["| [verbose] one", "|   two"]
+    assert shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))[:2] == ["s/f | [verbose] one", "s/f |   two"]
+
+
+@pytest.mark.parametrize(
+    ("message", "type_", "told"),
+    [
+        ("", "", "UNHANDLED"),
+        ("", "ValueError", "UNHANDLED  ValueError"),
+        ("\n\n", "", "UNHANDLED"),
+        ("\n  \nat last\nmore", "E", "UNHANDLED  E: at last"),
+        ("\x1b[2J\r", "\u202eE\nF", "UNHANDLED  \\u202eE\\x0aF: \\x1b[2J"),
+        ("\ud800", "", "UNHANDLED  \\ud800"),
+        ({"a": [1]}, 5, "UNHANDLED  5: {'a': [1]}"),
+        (None, None, "UNHANDLED  None: None"),
+        ("x" * 10_000_000, "y" * 10_000_000, "UNHANDLED  " + "y" * 200),
+    ],
+    ids=str,
+)
+def test_a_fault_of_any_form_has_one_line(message: Any, type_: Any, told: str) -> None:
+    fault = Result(Fault(FaultKind.UNHANDLED, message, type_), b"", USAGE)
+
+    [line] = shown(CallRecord(0.0, FUNCTION, CALL, 200, fault, ""))
+
+    assert line.endswith(f"  {told}")
+    assert len(line) < 500
+
+
+def test_no_line_of_a_function_can_be_taken_for_another_s() -> None:
+    forged = "s/g | mine\n12:00:00.000  s/g  number  warm  200\rs/g | mine\n\x85s/g | mine\u2028s/g | mine"
+    result = Result(None, b"", USAGE, log=forged.encode())
+
+    *lines, call = shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))
+
+    assert all(line.startswith("s/f | ") for line in lines)
+    assert call.split("  ")[1] == "s/f"
 
 
 def test_a_fault_a_refusal_and_output_between_calls_have_their_lines() -> None:
@@ -54,7 +88,7 @@ def test_a_fault_a_refusal_and_output_between_calls_have_their_lines() -> None:
 
     assert lines[0].endswith("UNHANDLED  ValueError: went")
     assert lines[1].endswith("number  -     429  ResourceExhausted")
-    assert lines[2] == "| later"
+    assert lines[2] == "s/f | later"
 
 
 def test_very_many_lines_are_cut_with_a_hint() -> None:

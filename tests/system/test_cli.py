@@ -133,7 +133,7 @@ def test_serve_shows_a_table_a_ready_line_and_a_line_per_call(tmp_path: Path) ->
     assert lines[0].startswith("FUNCTION")
     assert lines[1].startswith("default/talks  python3")
     assert any(line.startswith("sandbox: ") for line in lines)
-    assert called[0] == "| \\x1b[31mred\n"
+    assert called[0] == "default/talks | \\x1b[31mred\n"
     assert re.fullmatch(
         r"\d\d:\d\d:\d\d\.\d{3}  default/talks  [0-9a-f-]{36}  cold  200 +[\d.]+ ms +[\d.]+ MB\n", called[1]
     )

@@ -73,4 +73,4 @@ def end_call(pool: Pool, request_id: str) -> None:
     for instance in list(pool.instances):
         flights = instance.link.in_flight.values() if instance.link is not None else ()
         if any(flight.call.request_id == request_id for flight in flights):
-            instance.kill()
+            pool.end(instance)

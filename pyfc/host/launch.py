@@ -187,9 +187,11 @@ async def start(
             os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
         tickets = cell.group.tickets if cell.group is not None else []
         process = await order(cell, [*pipes.theirs, *tickets])
-    except BaseException:
+    except BaseException as error:
         pipes.close()
         sandbox.give_back(cell)
+        if isinstance(error, OSError):
+            raise HostRefused(reason=f"no place for another instance: {error}") from error
         raise
     pipes.close_theirs()
     if cell.group is not None:

@@ -77,6 +77,9 @@ class Flight:
 class Link:
     """The pipes to one worker. `on_answer(link, flight, result)`; `on_closed(link, exit)` when the worker is gone."""
 
+    _buffer = b""
+    _long: LongFrame | None = None
+
     def __init__(self, worker: Worker, instance_id: str, init: frames.Init, maximum_result: int) -> None:
         self.worker = worker
         self.instance_id = instance_id
@@ -104,9 +107,8 @@ class Link:
         """Gets the frames of the instance's start."""
         self._loop = asyncio.get_running_loop()
         self._mark = init.mark.encode()
+        self._outgoing = worker.outgoing  # -1 once the worker is gone: the number may be another descriptor's then
         self._version: str = init.context["service"]["qualifier"]
-        self._buffer = b""
-        self._long: LongFrame | None = None
         self._backlog = Backlog(worker.outgoing)
         self.output = Output(worker.output, self._mark, self._output_grew)
         self._streams = Streams(self)
@@ -285,7 +287,7 @@ class Link:
         written = 0
         if not self._backlog.pieces:
             try:
-                written = os.write(self.worker.outgoing, data)
+                written = os.write(self._outgoing, data)
             except BlockingIOError:
                 pass
             except OSError:
@@ -354,6 +356,11 @@ class Link:
         """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
         return b"" if self.life.closed else self.output.take()
 
+    @property
+    def is_doomed(self) -> bool:
+        """Whether the worker is gone, or about to be ended."""
+        return self.is_broken or self.life.is_exhausted or self.life.closed
+
     def condemn(self) -> None:
         """The worker is gone, or sent what is no frame, or closed its pipe: it gets no further call."""
         if not self.is_broken:
@@ -367,6 +374,7 @@ class Link:
         self._backlog.drop()
         self.output.ignore()
         self._loop.remove_reader(self.worker.incoming)
+        self._outgoing = -1
         self.worker.close()
         self._memory.close()
 

@@ -5,10 +5,11 @@ start is not slowed down by that of the next one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import Worker
@@ -58,6 +59,8 @@ class Spares:
                     self._ready.append(worker)
         except HostRefused as error:
             _log.info("no spare worker: %s", error)  # the next launch will tell whoever needs it
+        except Exception:
+            _log.exception("no spare worker could be made")
 
     def _lacks(self) -> bool:
         return not self._dropped and len(self._ready) < self._wanted()
@@ -80,8 +83,20 @@ class Spares:
         return self._ready
 
 
+@contextlib.contextmanager
+def undone(worker: Worker) -> Iterator[None]:
+    """Discard a worker if what is made of it can not be made."""
+    try:
+        yield
+    except BaseException:
+        discard(worker)
+        raise
+
+
 def discard(worker: Worker) -> None:
     """Kill a worker that nobody has seen; what it occupies is given back when it is gone."""
+    for descriptor in (worker.incoming, worker.outgoing, worker.output):
+        asyncio.get_running_loop().remove_reader(descriptor)
     if worker.process.exit is not None:
         worker.close()
         return

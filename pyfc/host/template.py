@@ -17,6 +17,7 @@ from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker, start
 from pyfc.host.link import Link
 from pyfc.host.process import Exit, Process
 from pyfc.host.sandbox import Cell, Sandbox
+from pyfc.host.spares import undone
 from pyfc.host.zygote import Keeper, NotMade, Zygote
 from pyfc.wire import frames
 
@@ -145,7 +146,8 @@ class Template:
             lambda _, descriptors: keeper.fork(self._limits, descriptors),
             give_back=self._cells.append,
         )
-        link = Link(worker, "template", self._spec.init, 0)
+        with undone(worker):
+            link = Link(worker, "template", self._spec.init, 0)
         link.on_output = self._wrote
         link.on_closed = self._died
         try:
@@ -178,6 +180,8 @@ class Template:
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
         if header[0] is not None:
             raise Useless(reason=f"its import fails: {header[0][1]}")
+        if link.is_doomed:
+            raise Useless(reason="its import ends the process")
 
     def _wrote(self, _request_id: str, data: bytes) -> None:
         self._prelude = (self._prelude + data)[-_PRELUDE:]

@@ -240,8 +240,12 @@ class Zygote(Control):
 
     def __init__(self, interpreter: str, program: Path, profile: dict[str, Any]) -> None:
         ours, theirs = socket.socketpair()
-        with theirs:
-            self.pid = _spawn(interpreter, program, json.dumps(profile), theirs)
+        try:
+            with theirs:
+                self.pid = _spawn(interpreter, program, json.dumps(profile), theirs)
+        except BaseException:
+            ours.close()
+            raise
         super().__init__(ours)
         self.nested: asyncio.Future[frames.Nested] = self._loop.create_future()
         """How it has locked itself in; HostRefused if it ended before it could tell."""

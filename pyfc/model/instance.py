@@ -56,74 +56,59 @@ _NEXT: dict[State, dict[Event, State]] = {
     State.STARTING: {
         Event.LOADED: State.INITIALIZING,
         Event.INITIALIZED: State.READY,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
     },
     State.INITIALIZING: {
         Event.INITIALIZED: State.READY,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
     },
     State.READY: {
         Event.FREEZE: State.FREEZING,
         Event.FROZE: State.FROZEN,
         Event.RETIRE: State.DRAINING,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
     },
     State.FREEZING: {
         Event.FROZE: State.FROZEN,
         Event.THAW: State.READY,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
     },
     State.FROZEN: {
         Event.THAW: State.READY,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
     },
     State.DRAINING: {
         Event.RETIRE: State.DRAINING,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
     },
-    State.STOPPING: {
-        Event.RETIRE: State.STOPPING,
-        Event.STOP: State.STOPPING,
-        Event.KILL: State.KILLED,
-        Event.DIED: State.DEAD,
-    },
+    State.STOPPING: {},
     State.KILLED: {
-        Event.RETIRE: State.KILLED,
-        Event.LOADED: State.KILLED,
-        Event.INITIALIZED: State.KILLED,
-        Event.STOP: State.KILLED,
-        Event.KILL: State.KILLED,
         Event.OVERDUE: State.STUCK,
-        Event.DIED: State.DEAD,
     },
-    State.STUCK: {
-        Event.STOP: State.STUCK,
-        Event.KILL: State.STUCK,
-        Event.OVERDUE: State.STUCK,
-        Event.DIED: State.DEAD,
-    },
-    State.DEAD: {
-        Event.STOP: State.DEAD,
-        Event.KILL: State.DEAD,
-        Event.OVERDUE: State.DEAD,
-        Event.DIED: State.DEAD,
-    },
+    State.STUCK: {},
+    State.DEAD: {},
 }
+"""What is particular to a state. What comes from outside comes at any time; what was under way when the
+instance was told to end changes nothing any more (`_LATE`).
+"""
+_ENDING = (State.STOPPING, State.KILLED, State.STUCK, State.DEAD)
+_LATE = (Event.LOADED, Event.INITIALIZED, Event.FREEZE, Event.RETIRE)
+
+
+def _following(state: State, event: Event) -> State | None:
+    """The state after `event`; None if that can not happen."""
+    own = _NEXT[state].get(event)
+    if own is not None:
+        return own
+    if state is State.DEAD:
+        return state if event not in {Event.FROZE, Event.THAW} else None
+    if event is Event.DIED:
+        return State.DEAD
+    if event is Event.KILL:
+        return state if state is State.STUCK else State.KILLED
+    if event is Event.STOP:
+        return state if state in _ENDING else State.STOPPING
+    if event is Event.OVERDUE:
+        return state if state is State.STUCK else None
+    return state if state in _ENDING and event in _LATE else None
+
 
 TRANSITIONS: dict[tuple[State, Event], State | None] = {
-    (state, event): _NEXT[state].get(event) for state in State for event in Event
+    (state, event): _following(state, event) for state in State for event in Event
 }
 """Every pair; None means that it cannot happen."""
 

@@ -20,6 +20,7 @@ from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import Launcher
 from pyfc.host.link import Link
 from pyfc.host.sandbox import Cell, Sandbox
+from pyfc.host.spares import undone
 from pyfc.model.function import Function
 from pyfc.supervisor.birth import Birth
 from pyfc.wire import frames
@@ -74,6 +75,8 @@ class Compiler:
                 await self._compile(job)
             except (PyfcError, TimeoutError, LinkClosed, OSError) as error:
                 _log.info("the code of %s is not compiled ahead: %s", job.function.name, error)
+            except Exception:
+                _log.exception("compiling the code of %s ahead failed", job.function.name)
 
     async def _compile(self, job: _Job) -> None:
         function, artefact = job.function, job.artefact
@@ -84,7 +87,8 @@ class Compiler:
             return self._sandbox.confine(wish, cell, function.limits)
 
         worker = await self._launcher.launch(job.birth.spec.alone(confine))
-        link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
+        with undone(worker):
+            link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
         try:
             await link.expectation.frame(frames.HELLO, _MOST_TIME)
             if worker.cell.uid:

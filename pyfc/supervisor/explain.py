@@ -23,9 +23,10 @@ async def explain(function: Function, birth: Birth, launcher: Launcher) -> dict[
         await instance.start(request_id())
     except StartFailed as failed:
         failure = str(failed)
-    link = instance.link
-    peak = link.measure() if link is not None else 0.0
-    instance.kill()
+    finally:
+        link = instance.link
+        peak = link.measure() if link is not None else 0.0
+        instance.abandon()
     prepare, load, initialize = instance.phases
     return {
         "service": function.service,

@@ -17,6 +17,7 @@ from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import Launcher
 from pyfc.host.link import Link
 from pyfc.host.process import Exit
+from pyfc.host.spares import undone
 from pyfc.model.instance import Event, State, advance
 from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
 from pyfc.model.names import instance_id, request_id
@@ -73,7 +74,8 @@ class Instance:
         """
         self._times = [time.monotonic()]
         worker = await self._launcher.launch(self._birth.spec)
-        link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)
+        with undone(worker):
+            link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)
         self.startup = worker.prelude
         link.on_output = self._started_output
         link.on_closed = self._closed
@@ -84,6 +86,7 @@ class Instance:
             if self._birth.init.initializer and not worker.is_initialized:
                 self._advance(Event.LOADED)
                 await self._initialize(link, request_id)
+            self._check(link)
         except _StepFailed as failure:
             self._times.append(time.monotonic())
             peak = link.measure()
@@ -144,7 +147,7 @@ class Instance:
                 raise _StepFailed(faults.not_listening(timeout, program["port"])) from None
             raise _StepFailed(faults.start_timed_out(what, timeout, link.measure())) from None
         except LinkClosed as closed:
-            raise _StepFailed(self._ended(link, closed, time.monotonic() - began)) from None
+            raise _StepFailed(self._ended(link, closed.how, time.monotonic() - began)) from None
         if kind == frames.HELLO:
             if header[0] != frames.VERSION:
                 raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
@@ -155,11 +158,16 @@ class Instance:
             )
         return payload
 
+    def _check(self, link: Link) -> None:
+        """Whether it still is as well as it was when it said so. Raises _StepFailed if not."""
+        if link.is_doomed or self._is_unwanted:
+            raise _StepFailed(self._ended(link, None, time.monotonic() - self._times[0]))
+
     @staticmethod
-    def _ended(link: Link, closed: LinkClosed, duration: float) -> Fault:
+    def _ended(link: Link, how: Exit | None, duration: float) -> Fault:
         if link.life.is_exhausted:
             return link.life.out_of_memory(duration)
-        peak = closed.how.peak_memory / 1024 / 1024 if closed.how is not None else 0.0
+        peak = how.peak_memory / 1024 / 1024 if how is not None else link.peak_memory
         return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
     # the hooks, and idleness
@@ -177,7 +185,8 @@ class Instance:
     async def pre_freeze(self) -> None:
         """Run preFreeze; afterwards the state is FREEZING, unless it was ended meanwhile or took too long."""
         self._advance(Event.FREEZE)
-        await self._run_hook("preFreeze", self._birth.pre_freeze_timeout)
+        if self.state is State.FREEZING:
+            await self._run_hook("preFreeze", self._birth.pre_freeze_timeout)
 
     def freeze(self) -> None:
         """It gets no processor from here on."""
@@ -247,6 +256,12 @@ class Instance:
             self.link.life.kill()
             self._wait_for_death(self.link)
 
+    def abandon(self) -> None:
+        """Its start has failed: end what there is of it. `on_dead` is called at once if there is no process."""
+        self.kill()
+        if self.link is None and self.state is not State.DEAD:
+            self._gone(Exit(None, 0))
+
     def retire(self) -> None:
         """It gets no further call; the pool ends it after those it has."""
         self._advance(Event.RETIRE)
@@ -274,6 +289,10 @@ class Instance:
             self.died_of = "outOfMemory" if life.is_exhausted else "timedOut"
         elif not self._is_unwanted:
             self.died_of = "exited"
+        self._gone(how)
+
+    def _gone(self, how: Exit) -> None:
+        """Nothing is left of it."""
         self._advance(Event.DIED)
         if self._timer is not None:
             self._timer.cancel()

@@ -77,7 +77,7 @@ class Pool:
         self.deaths: Counter[str] = Counter()
         """How many of its instances died before their time, by the cause: `outOfMemory`, `timedOut`, `exited`."""
         self.waiting = Line()
-        self.starting = 0
+        self._starting: set[Instance] = set()
         self.draining = False
         self.drained = asyncio.Event()
         self.drained.set()
@@ -106,6 +106,11 @@ class Pool:
         self._stall_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def starting(self) -> int:
+        """How many instances are being started."""
+        return len(self._starting)
+
     # the warm path
 
     def submit(self, call: Invocation, reply: Reply) -> Waiter | Served:
@@ -121,7 +126,12 @@ class Pool:
                     self._idleness.woken(instance)
                 link = instance.link
                 assert link is not None
-                if link.invoke(Flight(call, reply), self._timeout):
+                try:
+                    is_sent = link.invoke(Flight(call, reply), self._timeout)
+                except BaseException:
+                    self.serve_waiting(instance)  # what can not be sent costs no instance
+                    raise
+                if is_sent:
                     if self._slots > 1:
                         self._sort_in(instance, len(link.in_flight))
                     return SERVED
@@ -234,8 +244,8 @@ class Pool:
     def _start(self, request_id: str) -> None:
         instance = Instance(self.birth, self.launcher, self._dead)
         self.instances.add(instance)
+        self._starting.add(instance)
         self.drained.clear()
-        self.starting += 1
         task = self._loop.create_task(self._bring_up(instance, request_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -243,27 +253,30 @@ class Pool:
     async def _bring_up(self, instance: Instance, request_id: str) -> None:
         began = time.monotonic()
         try:
-            try:
-                await instance.start(request_id)
-            finally:
-                self.starting -= 1
-        except StartFailed as failure:
-            self.reserve.failed(failure, failure.result)
-            self._fail_first(instance, failure.result)
-            self.grow()
-        except HostRefused as error:
-            self.reserve.failed(error)
-            instance.kill() if instance.link is not None else self._forget(instance)
-            self._refuse_all(error)
-        except Exception as error:
-            self.reserve.failed(error)
-            _log.exception("starting an instance failed", extra={"request_id": request_id})
-            instance.kill()
-            self._refuse_all(Internal(detail="an instance could not be started"))
-        else:
+            await instance.start(request_id)
+            self._starting.discard(instance)
             self.cold_start = time.monotonic() - began
             self.reserve.succeeded()
             self._serve(instance)
+        except BaseException as error:
+            self._not_started(instance, error, request_id)
+            if not isinstance(error, Exception):
+                raise
+
+    def _not_started(self, instance: Instance, error: BaseException, request_id: str) -> None:
+        """The one way out of every start that failed: who waits is told, and nothing of the instance stays counted."""
+        self._starting.discard(instance)
+        if isinstance(error, StartFailed):
+            self.reserve.failed(error, error.result)
+            self._fail_first(instance, error.result)
+        else:
+            refusal = error if isinstance(error, PyfcError) else Internal(detail="an instance could not be started")
+            if isinstance(error, Exception) and not isinstance(error, HostRefused):
+                _log.error("starting an instance failed", exc_info=error, extra={"request_id": request_id})
+            self.reserve.failed(refusal)
+            self._refuse_all(refusal)
+        instance.abandon()
+        self.grow()
 
     def _serve(self, instance: Instance) -> None:
         """A started instance takes its first call, or waits for one."""
@@ -282,17 +295,27 @@ class Pool:
             flight = waiter.flight(instance.phases)
             flight.startup = instance.startup
             flight.cold = True
-            link.invoke(flight, self._timeout)
+            self._hand_over(link, waiter, flight)
         elif instance.startup:
             link.on_output("", instance.startup)
         self.serve_waiting(instance)
+
+    def _hand_over(self, link: Link, waiter: Waiter, flight: Flight) -> bool:
+        """Give a worker one of those who waited; False if it can not be sent behind those in flight."""
+        try:
+            return link.invoke(flight, self._timeout)
+        except Exception:
+            _log.exception("a call could not be sent", extra={"request_id": waiter.call.request_id})
+            refusal = Internal(detail="the call could not be sent to its instance")
+            self._tell(waiter, partial(waiter.reply.refuse, refusal))
+            return True
 
     def serve_waiting(self, instance: Instance) -> None:
         """Give an instance as many of those who wait as it has slots for, or let it rest."""
         link = instance.link
         assert link is not None
         while len(link.in_flight) < self._slots and (waiter := self.waiting.next()) is not None:
-            if not link.invoke(waiter.flight(), self._timeout):
+            if not self._hand_over(link, waiter, waiter.flight()):
                 waiter.served = False
                 self.waiting.appendleft(waiter)
                 break
@@ -311,7 +334,7 @@ class Pool:
     def _fail_first(self, instance: Instance, result: Result) -> None:
         waiter = self.waiting.next()
         if waiter is not None:
-            waiter.reply.result(result)
+            self._tell(waiter, partial(waiter.reply.result, result))
         elif result.startup:
             self._on_output(self.function, instance.id, "", result.startup)
 
@@ -320,7 +343,15 @@ class Pool:
         if self.starting or any(instance.state is State.READY for instance in self.instances):
             return
         while (waiter := self.waiting.next()) is not None:
-            waiter.reply.refuse(error)
+            self._tell(waiter, partial(waiter.reply.refuse, error))
+
+    @staticmethod
+    def _tell(waiter: Waiter, answer: Callable[[], None]) -> None:
+        """A bug of ours in one answer must not keep the others from theirs."""
+        try:
+            answer()
+        except Exception:
+            _log.exception("an answer could not be given", extra={"request_id": waiter.call.request_id})
 
     def _doomed(self, link: Link) -> None:
         instance = self._by_link[link]
@@ -367,7 +398,8 @@ class Pool:
         self._wait_timer = None
         now = self._loop.time()
         for waiter in self.waiting.late(now, self.starting):
-            waiter.reply.refuse(self._exhausted(f"the call waited {self._settings.maximum_wait:g} s"))
+            late = self._exhausted(f"the call waited {self._settings.maximum_wait:g} s")
+            self._tell(waiter, partial(waiter.reply.refuse, late))
         if self.waiting:
             self._wait_timer = self._loop.call_at(max(self.waiting.soonest(), now + 0.1), self._expire)
 
@@ -396,4 +428,9 @@ class Pool:
     def kill(self) -> None:
         """End every instance now; calls in flight fail."""
         for instance in list(self.instances):
-            instance.kill()
+            self.end(instance)
+
+    def end(self, instance: Instance) -> None:
+        """End one instance now: it gets no further call, and those in flight fail."""
+        instance.kill()
+        self._take_out(instance)

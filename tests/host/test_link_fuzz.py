@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from pyfc.host.launch import Worker
 from pyfc.host.link import Flight, Link
-from pyfc.host.process import Process
 from pyfc.host.sandbox import Cell
 from pyfc.model.invocation import Invocation, Kind, Result
 from pyfc.model.names import LATEST, Target
 from pyfc.wire import frames
+from workers import Silent
 
 MAXIMUM_RESULT = 1 << 20
 CALLS = 3
@@ -37,19 +37,6 @@ class Answers:
 
     def result(self, result: Result) -> None:
         self.results.append(result)
-
-
-class Silent(Process):
-    """A process that nobody has started, which dies of SIGKILL."""
-
-    def __init__(self) -> None:
-        super().__init__(0, None)
-        self.killed = False
-
-    def send_signal(self, number: signal.Signals) -> None:
-        if number == signal.SIGKILL and not self.killed:
-            self.killed = True
-            asyncio.get_running_loop().call_soon(self.reported, 9, 0)
 
 
 def frame(kind: int, call: int, header: Any, payload: bytes, lie: int = 0) -> bytes:

@@ -21,7 +21,7 @@ from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import Process, is_memory_short
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import Cell, Sandbox
-from pyfc.host.spares import Spares, discard
+from pyfc.host.spares import Spares, undone
 from pyfc.wire import frames
 
 _log = logging.getLogger(__name__)
@@ -86,14 +86,15 @@ class ExecLauncher:
         if worker is None:
             return await self._execute(spec, _program(spec))
         try:
-            await self._furnish(worker, _program(spec))
-        except BaseException as error:
-            discard(worker)
-            if not isinstance(error, HostRefused):
-                raise
+            with undone(worker):
+                await self._furnish(worker, _program(spec))
+        except HostRefused as error:
             _log.info("a program that was started ahead is of no use: %s", error)
-            return await self._execute(spec, _program(spec))
-        return worker
+        except Exception:
+            _log.exception("a program that was started ahead is of no use")
+        else:
+            return worker
+        return await self._execute(spec, _program(spec))
 
     async def _furnish(self, worker: Worker, program: ProgramSpec) -> None:
         try:
@@ -114,7 +115,8 @@ class ExecLauncher:
             needs_start=False,
         )
         worker = await self._execute(spec, nobody)
-        await self._said_hello(worker)
+        with undone(worker):
+            await self._said_hello(worker)
         return worker
 
     async def _said_hello(self, worker: Worker) -> None:

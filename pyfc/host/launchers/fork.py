@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from pyfc.errors import HostRefused
 from pyfc.host.launch import LaunchSpec, Worker, start
 from pyfc.host.sandbox import Sandbox
 from pyfc.host.spares import Spares
@@ -56,7 +57,10 @@ class ForkLauncher:
         key = interpreter, program = spec.interpreter, spec.runtime.zygote
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.ended:
-            zygote = self._zygotes[key] = Zygote(interpreter, program, self._sandbox.profile(interpreter))
+            try:
+                zygote = self._zygotes[key] = Zygote(interpreter, program, self._sandbox.profile(interpreter))
+            except OSError as error:
+                raise HostRefused(reason=f"{interpreter} can not be started: {error.strerror}") from error
         if not zygote.nested.done() or not self._sandbox.mode:
             nested = await asyncio.shield(zygote.nested)
             self._sandbox.told(nested.mode, nested.refused)

@@ -19,7 +19,7 @@ from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import is_memory_short
 from pyfc.host.sandbox import Sandbox
-from pyfc.host.spares import Spares, discard
+from pyfc.host.spares import Spares, undone
 from pyfc.host.template import Template
 
 _log = logging.getLogger(__name__)
@@ -95,7 +95,9 @@ class TemplateLauncher:
             return await source.launch(spec.template)
         except HostRefused as error:
             _log.info("an instance is forked without its template: %s", error)
-            return await self._fork.launch(spec)
+        except Exception:
+            _log.exception("an instance is forked without its template")
+        return await self._fork.launch(spec)
 
     async def close(self) -> None:
         """See Launcher."""
@@ -137,6 +139,9 @@ class _Source:
         except HostRefused as error:
             _log.info("no template for now: %s", error)  # the next launch will tell whoever needs it
             return
+        except Exception:
+            _log.exception("no template could be made")
+            return
         self._spares.refill()
 
     async def launch(self, spec: TemplateSpec) -> Worker:
@@ -145,11 +150,8 @@ class _Source:
         self._is_quick, self._last_launch = now - self._last_launch < _QUICK, now
         worker = self._spares.take() or await self.template.bear()
         self._spares.refill()
-        try:
+        with undone(worker):
             return await self.template.fit(worker, spec)
-        except BaseException:
-            discard(worker)
-            raise
 
     def _wanted(self) -> int:
         if not self._most_spares or is_memory_short():

@@ -7,7 +7,6 @@ code is not worth it.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections import deque
@@ -23,6 +22,7 @@ from pyfc.host.sandbox import Cell, Sandbox
 from pyfc.host.spares import undone
 from pyfc.model.function import Function
 from pyfc.supervisor.birth import Birth
+from pyfc.tasks import Tasks
 from pyfc.wire import frames
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Compiler:
         self._launcher = launcher
         self._sandbox = sandbox
         self._jobs: deque[_Job] = deque()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
 
     def add(self, function: Function, artefact: Artefact, birth: Birth) -> None:
         """Compile the function's code, unless that has been done, or instances write to the cache themselves."""
@@ -59,14 +59,12 @@ class Compiler:
         if (artefact.cache / _DONE).exists() or any(job.artefact == artefact for job in self._jobs):
             return
         self._jobs.append(_Job(function, artefact, birth))
-        if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        if not self._tasks:
+            self._tasks.begin("compiling ahead", self._run())
 
     async def close(self) -> None:
         """Give up what has not been compiled."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._tasks.close()
 
     async def _run(self) -> None:
         while self._jobs:

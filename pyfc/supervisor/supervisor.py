@@ -31,6 +31,7 @@ from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.reserve import SUPERSEDED
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.table import Dormant, Draft, Entry, Table, scale
+from pyfc.tasks import Tasks, while_alive
 
 _log = logging.getLogger(__name__)
 _EAGER = 256
@@ -86,21 +87,27 @@ class Supervisor:
         """Newest versions whose proof was given up; they are tried again with the next change, or a moment later."""
         self._moved = asyncio.Condition()
         self._prepared = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.following: asyncio.Task[None] | None = None
+        """What makes the table follow the registry."""
+        self._tasks = Tasks()
 
     def start(self) -> None:
         """Begin to follow the registry; the zygotes warm up meanwhile."""
-        self._task = asyncio.get_running_loop().create_task(self._follow(self._registry.changes()))
+        name = "serving what the registry says"
+        self.following = self._tasks.begin(name, self._follow(self._registry.changes()))
 
     async def caught_up(self, revision: int) -> None:
         """Return when everything up to `revision` of the registry is served, and what there was at the start. Raises
-        HostRefused if nothing can be.
+        HostRefused if nothing can be, Unavailable if the registry is followed no more.
         """
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._revision >= revision or self._refused is not None)
+        assert self.following is not None
+        await while_alive(self.following, self._reached(revision))
         if self._refused is not None:
             raise self._refused
+
+    async def _reached(self, revision: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._revision >= revision or self._refused is not None)
 
     async def _prepare(self) -> None:
         """Warm up; how workers are locked in decides what instances are born with."""
@@ -117,8 +124,9 @@ class Supervisor:
         return self._configs.get((*target, kind))
 
     async def prepared(self) -> None:
-        """Return when it is known how workers are locked in here."""
-        await self._prepared.wait()
+        """Return when it is known how workers are locked in here. Raises Unavailable if that will not be."""
+        assert self.following is not None
+        await while_alive(self.following, self._prepared.wait())
 
     def codes(self) -> list[str]:
         """Digests of the code that instances and templates have or may get."""
@@ -239,8 +247,7 @@ class Supervisor:
             self._draining.add(route)
             route.drain()
             self._launcher.release(route.birth.spec)
-            self._tasks.add(task := asyncio.get_running_loop().create_task(self._drained(route)))
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.begin(f"the end of {route.function.service}/{route.function.name}", self._drained(route))
 
     async def _drained(self, pool: Pool) -> None:
         await pool.drained.wait()
@@ -258,8 +265,8 @@ class Supervisor:
 
     async def close(self) -> None:
         """Drain every pool, then end the zygotes and whatever is left."""
-        if self._task is not None:
-            self._task.cancel()
+        if self.following is not None:
+            self.following.cancel()
         await self._compiler.close()
         pools = self._draining | self._scaler.pools
         for pool in pools:

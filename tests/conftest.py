@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from pyfc import nofollow
 from support import FUNCTIONS, Server, wait_until
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fuzz", type=int, metavar="N", help="examples of each property test, instead of a hundred")
-    parser.addoption("--soak", type=int, metavar="N", help="calls of the soak test, instead of twenty-four thousand")
-    parser.addoption("--torture", type=int, metavar="N", help="calls of the torture test, instead of four hundred")
+    parser.addoption("--all", action="store_true", help="the tests marked as long too")
+    parser.addoption("--torture", action="store_true", help="kills and soaks in full length, which takes an hour")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes long, and runs with --all only")
+    if config.option.basetemp is None:  # pytest's own is one for all runs of a user, each of which closes it to others
+        config.option.basetemp = Path(tempfile.mkdtemp(prefix="pyfc-tests-")) / "run"
     examples = config.getoption("--fuzz")
     settings.register_profile("chosen", max_examples=examples or 100, deadline=None, print_blob=True)
     settings.load_profile("chosen")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--all") or config.getoption("--torture"):
+        return
+    long = [item for item in items if item.get_closest_marker("long") is not None]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What a green run has left on disk is of no use."""
+    scratch = Path(session.config.option.basetemp)
+    if exitstatus == 0 and not hasattr(session.config, "workerinput") and scratch.parent.name.startswith("pyfc-tests-"):
+        nofollow.remove(scratch.parent)
+
+
+@pytest.fixture
+def is_torture(request: pytest.FixtureRequest) -> bool:
+    """Whether kills and soaks run in full length."""
+    return bool(request.config.getoption("--torture"))
 
 
 def _end(server: Server) -> None:

@@ -70,6 +70,7 @@ def test_alibabacloud_fc20230330_of_pypi(serve: Callable[..., Server], package: 
     run([sys.executable, str(HERE / "fc20230330.py"), *arguments(serve({}), package)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("script", ["fc2.js", "fc20230330.js"])
 def test_clients_of_npm(serve: Callable[..., Server], package: Path, modules: Path, script: str) -> None:
     assert modules.exists()
@@ -102,6 +103,7 @@ Resources:
 """
 
 
+@pytest.mark.long
 def test_funcraft_deploys_twice_and_invokes(serve: Callable[..., Server], modules: Path, tmp_path: Path) -> None:
     server = serve({})
     project = tmp_path / "app"

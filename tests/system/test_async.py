@@ -464,9 +464,10 @@ class Torture:
             assert list(statuses.values()).count("Failed") <= self.kills * 64
 
 
-def test_nothing_is_lost_while_everything_is_killed_at_random(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """`--torture N`: N calls, with a kill for each four hundred of them, six at least."""
-    count = request.config.getoption("--torture") or 400
+@pytest.mark.long
+def test_nothing_is_lost_while_everything_is_killed_at_random(tmp_path: Path, *, is_torture: bool) -> None:
+    """With a kill for each four hundred calls, six at least."""
+    count = 20_000 if is_torture else 400
     torture = Torture(tmp_path)
     chunk = count // max(6, count // 400)
     for base in range(0, count, chunk):

@@ -250,6 +250,7 @@ def compiler() -> str | None:
     return shutil.which("go") or shutil.which("/usr/local/go/bin/go")
 
 
+@pytest.mark.long  # Go compiles its standard library for it
 @pytest.mark.skipif(compiler() is None, reason="Go is not installed")
 def test_a_go1_program_asks_for_its_calls(tmp_path: Path) -> None:
     folder = tmp_path / "project"

@@ -20,6 +20,7 @@ def report(request: pytest.FixtureRequest) -> tuple[str, hostile.Report]:
     return request.param, hostile.run(request.param)
 
 
+@pytest.mark.long
 def test_every_attack_is_contained_or_named_as_weakened_with_its_reason(report: tuple[str, hostile.Report]) -> None:
     mode, found = report
 
@@ -30,6 +31,7 @@ def test_every_attack_is_contained_or_named_as_weakened_with_its_reason(report: 
     assert not refused, "the platform answered, not the function"
 
 
+@pytest.mark.long
 def test_no_call_of_the_healthy_function_fails_meanwhile(report: tuple[str, hostile.Report]) -> None:
     _, found = report
 
@@ -37,6 +39,7 @@ def test_no_call_of_the_healthy_function_fails_meanwhile(report: tuple[str, host
     assert not found.failures
 
 
+@pytest.mark.long
 def test_nothing_is_left_and_the_server_says_nothing_of_trouble(report: tuple[str, hostile.Report]) -> None:
     _, found = report
 

@@ -105,10 +105,11 @@ def work(server: Server, count: int, seed: int) -> Counter[tuple[bytes, int]]:
     return answers
 
 
+@pytest.mark.long
 def test_after_many_calls_of_every_kind_the_server_holds_what_it_held_when_it_was_warm(
-    serve: Callable[..., Server], request: pytest.FixtureRequest
+    serve: Callable[..., Server], *, is_torture: bool
 ) -> None:
-    half = (request.config.getoption("--soak") or CALLS) // 2
+    half = (1_000_000 if is_torture else CALLS) // 2
     functions = {"f": {"Initializer": "index.initializer"}}
     server = serve({"index.py": CODE, "template.yml": template(functions)}, "--quiet", PYFC_IDLE_TIMEOUT="0.5")
     work(server, half, 0)

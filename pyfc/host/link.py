@@ -155,7 +155,8 @@ class Link:
             flight.started = now
             flight.deadline = now + timeout
             if self._claims and (length <= ahead.PACKET) is not self._packets:
-                self._packets = ahead.set_packets(self.worker.outgoing, not self._packets)
+                is_wanted = not self._packets and not self._backlog.pieces
+                self._packets = ahead.set_packets(self.worker.outgoing, is_wanted)
         if self.is_quiet and self.output.listens:
             self.output.ignore()
         in_flight[number] = flight

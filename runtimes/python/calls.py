@@ -109,30 +109,46 @@ class Call:
     def _send(self, piece: bytes) -> None:
         at = 0
         while at < len(piece):
-            while self._credit <= 0 or self._arrived():
+            self._take_arrived()
+            while self._credit <= 0:
                 self._take(self._next())
             end = min(at + min(self._credit, wire.MAXIMUM_DATA), len(piece))
             self._channel.write(wire.DATA, self.number, (True,), piece[at:end])
             self._credit -= end - at
             at = end
 
-    def _arrived(self) -> bool:
-        return not self.inbox.empty() if self.inbox is not None else self._channel.ready()
-
     # frames
 
     def _next(self) -> tuple[int, int, list[Any], bytes]:
-        """The next frame of this call."""
+        """The next frame of this call, however long it takes to come."""
         if self.inbox is not None:
             return self.inbox.get()
         while True:
             frame = self._channel.read()
             if frame is None:
                 raise wire.WireError("the other side went away in the middle of a body")
-            if frame[1] == self.number:
+            if self._is_own(frame):
                 return frame
-            if frame[0] == wire.INVOKE:  # sent ahead, to be run after this one, which takes longer than anyone thought
-                self._channel.write(wire.CANCEL, frame[1], ("busy",))
+
+    def _take_arrived(self) -> None:
+        """Take the frames of this call that are there. It never waits: what is there may be another call's, of one
+        that has been answered or is yet to begin, and may be taken back at any time.
+        """
+        if self.inbox is not None:
+            while not self.inbox.empty():
+                self._take(self.inbox.get())
+            return
+        while (frame := self._channel.arrived()) is not None:
+            if self._is_own(frame):
+                self._take(frame)
+
+    def _is_own(self, frame: tuple[int, int, list[Any], bytes]) -> bool:
+        """Whether it is of this call. A call that was sent ahead is given back."""
+        if frame[1] == self.number:
+            return True
+        if frame[0] == wire.INVOKE:  # to be run after this one, which takes longer than anyone thought
+            self._channel.write(wire.CANCEL, frame[1], ("busy",))
+        return False
 
     def _take(self, frame: tuple[int, int, list[Any], bytes]) -> None:
         kind, _, header, payload = frame

@@ -288,6 +288,22 @@ class Channel:
                 return kind, call, known, buffer[start:size]
         return kind, call, unpack(header), buffer[start:size]
 
+    def arrived(self) -> tuple[int, int, list[Any], bytes] | None:
+        """The next frame if it has begun to arrive, else None. Raises WireError when the other side has closed."""
+        if not self.ready():
+            return None
+        if not self._buffer:
+            os.set_blocking(self._in, False)
+            try:
+                self._buffer = os.read(self._in, 65536)
+            except BlockingIOError:
+                return None  # it was taken back meanwhile
+            finally:
+                os.set_blocking(self._in, True)
+            if not self._buffer:
+                raise WireError("the other side went away")
+        return self.read()
+
     def _read_rest(self, buffer: bytes, size: int) -> bytes:
         chunks, have = [buffer], len(buffer)
         while have < size:

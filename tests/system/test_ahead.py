@@ -168,3 +168,27 @@ def test_a_worker_that_gets_no_processor_for_a_while_is_used_again(serve: Callab
 
         assert [call.result(10).body for call in calls] == [b"echo %d" % number for number in range(6)]
     assert server.invoke("demo/short", b"echo again").body == b"echo again"
+
+
+def test_answers_in_pieces_end_while_others_are_sent_ahead_and_clients_leave(serve: Callable[..., Server]) -> None:
+    pieces = (
+        "def handler(environ, start_response):\n"
+        "    start_response('200 OK', [])\n"
+        "    return (b'x' * 10000 for _ in range(int(environ['QUERY_STRING'] or '1')))\n"
+    )
+    functions = {"pieces": {"http": ["GET"], "InstanceConcurrency": 1}}
+    server = serve({"template.yml": template(functions), "index.py": pieces}, PYFC_MAXIMUM_INSTANCE_COUNT="1")
+
+    def call(number: int) -> int:
+        path = f"/2016-08-15/proxy/demo/pieces/?{number % 40 + 1}"
+        if number % 7 == 3:
+            with server.connect() as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                connection.recv(1000)
+            return number % 40 + 1
+        return len(server.request("GET", path).body) // 10000
+
+    with ThreadPoolExecutor(16) as pool:
+        sizes = list(pool.map(call, range(600)))
+
+    assert sizes == [number % 40 + 1 for number in range(600)]

@@ -17,7 +17,7 @@ from pyfc.app import App
 from pyfc.cli import COMMANDS
 from pyfc.errors import PyfcError
 from pyfc.gateway import listener
-from pyfc.host import link
+from pyfc.host import link, watch
 from pyfc.observe import journal
 from pyfc.project.load import load
 from pyfc.settings import Settings
@@ -155,6 +155,7 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
         (link, "_MEMORY_INTERVAL"),
         (link, "_SHORT_CALL"),
         (pool, "_STALL"),
+        (watch, "INTERVAL"),
     )
     for module, name in beside:  # what does not happen in every call stays away
         monkeypatch.setattr(module, name, 60.0)

@@ -1,7 +1,7 @@
 """Bodies that do not fit in one frame: Data frames within the credit that their reader gives.
 
 A request's first `MAXIMUM_UNARY` bytes travel in its Invoke. What follows comes in Data frames of at most
-`MAXIMUM_DATA`, of which as many bytes may be on their way as the reader has credited.
+`MAXIMUM_DATA`, of which as many bytes may be on their way as the reader has credited (window.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgpack
 
 from pyfc.host import faults
 from pyfc.host.output import LOG_KEPT
+from pyfc.host.window import Window
 from pyfc.model.invocation import Fault, Invocation, Reply, Result
 from pyfc.wire import frames
 
@@ -31,8 +32,8 @@ class Upload:
         self._rest = memoryview(call.body)[frames.MAXIMUM_UNARY :]
         self._incoming = call.incoming
         self._size = call.size
-        self._sent = frames.MAXIMUM_UNARY
-        self._credit = frames.MAXIMUM_DATA
+        self._sent = min(len(call.body), frames.MAXIMUM_UNARY)
+        self._window = Window()
 
     @property
     def broken(self) -> bool:
@@ -41,19 +42,17 @@ class Upload:
 
     def grant(self, size: int) -> None:
         """The worker took `size` bytes. Raises ValueError if it was never sent them."""
-        if not 0 < size <= self._sent:
-            raise ValueError("credit for what was never sent")
-        self._credit += size
+        self._window.give(size)
 
     def ready(self) -> list[bytes | memoryview]:
         """The frames that the credit allows and the client has sent, in pieces."""
         pieces: list[bytes | memoryview] = []
-        while self._credit > 0 and self._sent < self._size:
-            piece = self._next(min(self._credit, frames.MAXIMUM_DATA))
+        while self._window.free and self._sent < self._size:
+            piece = self._next(self._window.free)
             if piece is None:
                 break
             self._sent += len(piece)
-            self._credit -= len(piece)
+            self._window.use(len(piece))
             header = _MORE if self._sent < self._size else _LAST
             prefix = frames.PREFIX.pack(7 + len(header) + len(piece), frames.DATA, self._number, len(header))
             pieces += [prefix + header, piece]
@@ -77,7 +76,9 @@ class Download:
         self._reply = reply
         self._maximum = maximum
         self._parts: list[bytes | memoryview] = []
-        self._owed = 0
+        self.is_cancelled = False
+        """Nobody takes the rest, which need not come."""
+        self._window = Window()
         self._send = send
         if reply is not None:
             reply.head(head, self)
@@ -88,13 +89,14 @@ class Download:
         return self._reply is not None
 
     def take(self, payload: bytes | memoryview, *, credit: bool = True) -> None:
-        """The next bytes; their credit is given when there is room for more. Raises ValueError for too many."""
+        """The next bytes; their credit is given when there is room for more. Raises ValueError for too many, so that
+        a worker that writes past its credit fills no memory here.
+        """
         self.size += len(payload)
-        if not 0 < len(payload) <= frames.MAXIMUM_DATA and credit:
-            raise ValueError("a Data frame of a size that is not allowed")
         if self.head.size is not None and self.size > self.head.size:
             raise ValueError("more than the Reply told")
-        self._owed += len(payload) if credit else 0
+        if credit:
+            self._window.use(len(payload))
         if self._reply is None:
             if self.size <= self._maximum:
                 self._parts.append(payload)
@@ -104,12 +106,14 @@ class Download:
 
     def resume(self) -> None:
         """See Stream."""
-        if self._owed:
-            owed, self._owed = self._owed, 0
+        owed = self._window.used
+        if owed:
+            self._window.give(owed)
             self._send(frames.CREDIT, frames.Credit(owed))
 
     def cancel(self) -> None:
         """See Stream."""
+        self.is_cancelled = True
         self._send(frames.CANCEL, frames.Cancel("disconnected"))
 
     def whole(self) -> bytes:
@@ -196,7 +200,8 @@ class Streams:
         if broken is not None:
             fault = faults.told(broken)
             return fault, fault.document(), head
-        if head.size not in {None, download.size}:
+        is_cancelled = download.is_cancelled or (flight.call.incoming is not None and flight.call.incoming.broken)
+        if head.size not in {None, download.size} and not is_cancelled:
             raise ValueError("a body is not of the size that its Reply told")
         limit = self._link.maximum_result
         if not download.passed_on and download.size > limit:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import server
+import window
 import wire
 
 ENDLESS = 1 << 62
@@ -59,11 +60,13 @@ class Call:
         self._headers: list[list[str]] | None = None
         self._size: int | None = None
         self._fault: tuple[str, str, str] | None = None
-        self._pieces: list[bytes] = []
+        self._pieces: deque[bytes] = deque()
         self._gathered = 0
+        self._writing = 0
+        """Bytes of the request that wait for the server to take them."""
         self._is_begun = self._is_whole = self._is_over = False
         """The answer goes out in pieces; all of it has come; it has been given."""
-        self._credit = wire.MAXIMUM_DATA
+        self._incoming, self._outgoing = window.Window(), window.Window()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -85,7 +88,9 @@ class Call:
 
     def _ask(self, exchange: server.Exchange) -> None:
         self._exchange = exchange
-        exchange.ask(self._head() + self._first, self, is_head=not self._is_event and self._header[6][0] == "HEAD")
+        is_head = not self._is_event and self._header[6][0] == "HEAD"
+        unsent = self._header[1] - len(self._first)
+        exchange.ask(self._head() + self._first, self, is_head=is_head, unsent=unsent)
         self._pump_request()
 
     def _head(self) -> bytes:
@@ -107,44 +112,52 @@ class Call:
                 own.append(("x-fc-base-path", base))
         control = "/invoke" if self._is_event else "/http-invoke"
         headers = [*sent, *own_fixed(self._bridge, self._header), *own, ("x-fc-control-path", control)]
-        lines = "".join(
-            "%s: %s\r\n" % (name.title(), value) for name, value in headers
-        )  # as FC's proxy, in Go, has them
-        text = "%s %s HTTP/1.1\r\n%s\r\n" % (method, target, lines)
-        return text.encode("latin-1", "replace")
+        return server.request_head(method, target, headers)
 
     # frames of this call
 
     def take(self, kind: int, header: list[Any], payload: bytes) -> None:
         """A further frame."""
         if kind == wire.DATA:
+            self._incoming.use(len(payload))
             self._missing -= len(payload)
             self._waiting.append(payload)
             self._pump_request()
         elif kind == wire.CREDIT:
-            self._credit += header[0]
+            self._outgoing.give(header[0])
             self._pump_answer()
         elif kind == wire.CANCEL:
             self._abandon(header[0])
 
     def _pump_request(self) -> None:
-        if self._exchange is None or not self._waiting:
-            return
-        piece = self._waiting.popleft()
+        while self._exchange is not None and self._waiting and not self._writing:
+            piece = self._waiting.popleft()
+            self._writing = len(piece)
+            if self._exchange.write(piece, self._drained):
+                self._written()
 
-        def drained() -> None:
-            self._bridge.send(wire.CREDIT, self.number, (len(piece),))
-            self._pump_request()
+    def _drained(self) -> None:
+        self._written()
+        self._pump_request()
 
-        self._exchange.write(piece, drained)
+    def _written(self) -> None:
+        """The server has taken a piece: there is room for as much again."""
+        size, self._writing = self._writing, 0
+        self._incoming.give(size)
+        if self._missing:
+            self._bridge.send(wire.CREDIT, self.number, (size,))
 
     def _abandon(self, reason: str) -> None:
-        if self._exchange is not None:
-            self._exchange.abort()
-        if not self._is_over and reason == "disconnected":
+        if reason != "disconnected" or self._is_over:
+            return
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abort()
+        if self._is_begun:
             self._fault = None
-            self._is_begun = True
             self._finish()
+        else:
+            self.fail(("UNHANDLED", "the caller has left", "Gone"))
 
     # the answer
 
@@ -181,14 +194,12 @@ class Call:
     def _pump_answer(self) -> None:
         if not self._is_begun:
             return
-        while self._pieces and self._credit > 0:
-            piece = self._pieces[0]
-            part = piece[: min(self._credit, wire.MAXIMUM_DATA)]
-            if len(part) == len(piece):
-                self._pieces.pop(0)
-            else:
-                self._pieces[0] = piece[len(part) :]
-            self._credit -= len(part)
+        while self._pieces and self._outgoing.free:
+            piece = self._pieces.popleft()
+            part, rest = piece[: self._outgoing.free], piece[self._outgoing.free :]
+            if rest:
+                self._pieces.appendleft(rest)
+            self._outgoing.use(len(part))
             self._bridge.send(wire.DATA, self.number, (True,), part)
         if self._exchange is not None:
             if self._pieces:

@@ -18,6 +18,9 @@ from collections.abc import Callable
 from typing import Any
 
 import calls
+import http1
+import server
+import window
 import wire
 
 PORT = 9001
@@ -78,14 +81,19 @@ class PulledCall:
         self._pull = api
         self._number = number
         self._header = header
-        self._body = payload
-        self._is_over = False
+        self._pieces = [payload]
+        self._missing = header[1] - len(payload)
+        self._left = memoryview(b"")
+        """What of the result has no credit yet."""
+        self._incoming, self._outgoing = window.Window(), window.Window()
+        self._is_begun = self._is_over = self._is_gone = False
+        """The result goes out in pieces; it has been given; nobody waits for it."""
 
     def start(self) -> None:
         """Offer it, when its body is whole."""
-        _, size, request_id, kind, attempt, deadline, http, trace = self._header[:8]
-        if len(self._body) < size:
+        if self._missing:
             return
+        _, _, request_id, kind, attempt, deadline, http, trace = self._header[:8]
         self._pull.open[request_id] = self._answered
         fixed = calls.own_fixed(self._bridge, self._header)
         headers = describe(fixed, request_id, _HANDLER, deadline / 1000 - time.time(), attempt)
@@ -94,16 +102,34 @@ class PulledCall:
         if trace is not None:
             headers.append(("x-fc-tracing-opentracing-span-context", trace[0]))
             headers.append(("x-fc-tracing-opentracing-span-baggages", calls.as_base64(trace[1])))
-        self._pull.offer(headers, self._body)
+        self._pull.offer(headers, b"".join(self._pieces))
+        self._pieces.clear()
 
-    def take(self, kind: int, _header: list[Any], payload: bytes) -> None:
+    def take(self, kind: int, header: list[Any], payload: bytes) -> None:
         """A further frame."""
         if kind == wire.DATA:
-            self._body += payload
-            self._bridge.send(wire.CREDIT, self._number, (len(payload),))
-            self.start()
+            self._incoming.use(len(payload))
+            self._pieces.append(payload)
+            self._missing -= len(payload)
+            self._incoming.give(len(payload))  # the program gets the body whole: it lies here meanwhile
+            if self._missing:
+                self._bridge.send(wire.CREDIT, self._number, (len(payload),))
+            else:
+                self.start()
         elif kind == wire.CREDIT:
-            self._rest()
+            self._outgoing.give(header[0])
+            self._send_rest()
+        elif kind == wire.CANCEL and header[0] == "disconnected":
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """The caller has left. What the program works on goes on; what it was not offered it never hears of."""
+        self._is_gone = True
+        self._left = memoryview(b"")
+        if self._is_begun:
+            self._send_rest()
+        elif self._missing:
+            self.fail(("UNHANDLED", "the caller has left", "Gone"))
 
     def _answered(self, kind: str, headers: dict[str, str], body: bytes) -> None:
         if self._is_over:
@@ -111,29 +137,29 @@ class PulledCall:
         if kind == "error":
             self.fail(calls.described(body), body)
             return
-        status, pairs = 200, None
-        if "x-fc-http-params" in headers:
-            params = json.loads(base64.b64decode(headers["x-fc-http-params"]))
-            status = int(params.get("status") or 200)
-            pairs = [[name, value] for name, values in (params.get("headersMap") or {}).items() for value in values]
+        try:
+            status, pairs = _told_of_http(headers)
+        except (ValueError, TypeError, AttributeError):
+            self.fail(("UNHANDLED", "the program's x-fc-http-params are no JSON object in base64", "InvalidResponse"))
+            return
         if len(body) <= wire.MAXIMUM_UNARY:
             self._is_over = True
             self._bridge.send(wire.REPLY, self._number, (False, len(body), None, status, pairs, True), body)
             self._bridge.done(self._number)
             return
+        self._is_begun = True
         self._bridge.send(wire.REPLY, self._number, (True, len(body), None, status, pairs, False))
-        self._left, self._credit = memoryview(body), wire.MAXIMUM_DATA
-        self._rest(0)
+        self._left = memoryview(b"" if self._is_gone else body)
+        self._send_rest()
 
-    def _rest(self, more: int = wire.MAXIMUM_DATA) -> None:
+    def _send_rest(self) -> None:
         """Send what there is credit for."""
-        self._credit += more
-        while self._left and self._credit > 0:
-            part = self._left[: min(self._credit, wire.MAXIMUM_DATA)]
+        while self._left and self._outgoing.free:
+            part = self._left[: self._outgoing.free]
             self._left = self._left[len(part) :]
-            self._credit -= len(part)
+            self._outgoing.use(len(part))
             self._bridge.send(wire.DATA, self._number, (True,), bytes(part))
-        if not self._left and not self._is_over:
+        if not self._left and self._is_begun and not self._is_over:
             self._is_over = True
             self._bridge.send(wire.END, self._number, (None, True))
             self._bridge.done(self._number)
@@ -143,6 +169,10 @@ class PulledCall:
         if self._is_over:
             return
         self._is_over = True
+        if self._is_begun:
+            self._bridge.send(wire.END, self._number, (fault, True))
+            self._bridge.done(self._number)
+            return
         body = body or json.dumps({"errorMessage": fault[1], "errorType": fault[2]}).encode()
         self._bridge.send(wire.REPLY, self._number, (False, len(body), fault, 200, None, True), body)
         self._bridge.done(self._number)
@@ -159,6 +189,15 @@ def describe(
         "x-fc-retry-count": attempt,
     }
     return [*fixed, *((name, str(value)) for name, value in own.items())]
+
+
+def _told_of_http(headers: dict[str, str]) -> tuple[int, list[list[str]] | None]:
+    """Status and headers of an answer to an HTTP request. Raises ValueError and its like for what is none."""
+    if "x-fc-http-params" not in headers:
+        return 200, None
+    params = json.loads(base64.b64decode(headers["x-fc-http-params"]))
+    pairs = [[name, value] for name, values in (params.get("headersMap") or {}).items() for value in values]
+    return int(params.get("status") or 200), pairs
 
 
 def _params(http: list[Any]) -> str:
@@ -181,12 +220,15 @@ def _params(http: list[Any]) -> str:
 
 
 class _Connection(asyncio.Protocol):
-    """One of the program's connections to the API; requests are small and come one at a time."""
+    """One of the program's connections to the API; requests come one at a time."""
 
     def __init__(self, api: Pull) -> None:
         self._pull = api
         self._transport: asyncio.Transport
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._request: http1.Head | None = None
+        self._body = http1.Body(0)
+        self._pieces: list[bytes] = []
         self.is_open = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -201,53 +243,56 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
         self._buffer += data
-        while True:
-            head, found, rest = self._buffer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            lines = head.decode("latin-1").split("\r\n")
-            pairs = (line.partition(":") for line in lines[1:])
-            headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-            body = _body(headers, rest)
-            if body is None:
-                return
-            self._buffer = body[1]
-            method, path, _ = lines[0].split(" ", 2)
-            self._asked(method, path, headers, body[0])
+        try:
+            while self.is_open and self._take_request():
+                continue
+        except http1.Malformed as error:
+            self._refuse("400 Bad Request", str(error))
 
-    def _asked(self, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
-        if method == "GET" and path == _PREFIX + "next":
+    def _take_request(self) -> bool:
+        """Whether there was a whole one."""
+        if self._request is None:
+            self._request = http1.take_request(self._buffer)
+            if self._request is None:
+                return False
+            self._body = http1.Body(self._request.size or 0)
+            if self._request.is_chunked:
+                self._body = http1.Body(None, is_chunked=True)
+            if self._request.get(b"expect").lower() == b"100-continue":
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while piece := self._body.take(self._buffer):
+            self._pieces.append(piece)
+        if not self._body.is_whole:
+            return False
+        request, body = self._request, b"".join(self._pieces)
+        self._request, self._pieces = None, []
+        self._asked(request, body)
+        return True
+
+    def _asked(self, request: http1.Head, body: bytes) -> None:
+        method, path = request.first["method"], request.first["target"].decode("latin-1")
+        if method == b"GET" and path == _PREFIX + "next":
             self._pull.ask(self)
             return
         request_id, _, kind = path.removeprefix(_PREFIX).partition("/")
-        outcome = self._pull.open.pop(request_id, None)
-        if method != "POST" or outcome is None or kind not in ("response", "error"):
-            self.answer([], b'{"errorMessage":"there is no such call"}', status="404 Not Found")
+        outcome = self._pull.open.get(request_id)
+        if method != b"POST" or outcome is None or kind not in ("response", "error"):
+            self._refuse("404 Not Found", "there is no such call")
             return
+        del self._pull.open[request_id]
         self.answer([], b"")
-        outcome(kind, headers, body)
+        outcome(kind, {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.fields}, body)
+
+    def _refuse(self, status: str, why: str) -> None:
+        """An answer that tells what is wrong; a request that could not be read is the connection's last."""
+        self.answer([], json.dumps({"errorMessage": why}).encode(), status)
+        if status.startswith("400"):
+            self.is_open = False
+            self._transport.close()
 
     def answer(self, headers: list[tuple[str, str]], body: bytes, status: str = "200 OK") -> None:
         """The answer to the request that waits."""
-        lines = "".join("%s: %s\r\n" % each for each in headers)
-        kind = "content-type: application/octet-stream\r\n"
-        head = "HTTP/1.1 %s\r\n%s%scontent-length: %d\r\n\r\n" % (status, kind, lines, len(body))
-        self._transport.write(head.encode("latin-1", "replace") + body)
-
-
-def _body(headers: dict[str, str], rest: bytes) -> tuple[bytes, bytes] | None:
-    """A request's body and what comes after it; None if it is not whole yet."""
-    if "chunked" in headers.get("transfer-encoding", ""):
-        body = b""
-        while True:
-            line, found, rest = rest.partition(b"\r\n")
-            if not found:
-                return None
-            size = int(line.partition(b";")[0], 16)
-            if len(rest) < size + 2:
-                return None
-            body, rest = body + rest[:size], rest[size + 2 :]
-            if not size:
-                return body, rest
-    size = int(headers.get("content-length", "0"))
-    return (rest[:size], rest[size:]) if len(rest) >= size else None
+        kind = ("content-type", "application/octet-stream")
+        self._transport.write(
+            server.message("HTTP/1.1 " + status, [kind, *headers, ("content-length", str(len(body)))]) + body
+        )

@@ -6,14 +6,18 @@ A body may come in pieces, in both directions; whoever gives more than can be pa
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-_MOST_HEAD = 65536
-_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection", b"te", b"trailer"}
+import http1
+
 _NO_BODY = {204, 304}
 _SWITCHING = 101
+_MOST_WHOLE = 65536
+_LINE_ENDS = re.compile("[\0\r\n]")
 _QUICK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
@@ -43,14 +47,14 @@ class Exchange(asyncio.Protocol):
     def __init__(self, on_idle: Callable[[Exchange], None]) -> None:
         self.transport: asyncio.Transport
         self.is_fresh = True
-        """Nothing has been asked on it yet."""
+        """No answer has begun on it yet."""
         self.is_open = True
         self._on_idle = on_idle
         self._taker: Taker | None = None
-        self._buffer = b""
-        self._left: int | None = None
-        """Bytes of the body (or of the chunk) that are still to come; None until the end of the stream."""
-        self._state = self._take_head
+        self._buffer = bytearray()
+        self._body: http1.Body | None = None
+        """That of the answer; None before it begins."""
+        self._unsent = 0
         self._is_head_request = False
         self._keeps = False
         self._on_drained: Callable[[], None] | None = None
@@ -58,12 +62,13 @@ class Exchange(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
         assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=0)  # whatever waits to be written, its end is told
         self.transport = transport
         self._socket: socket.socket = transport.get_extra_info("socket")
 
-    def ask(self, request: bytes, taker: Taker, *, is_head: bool) -> None:
-        """Send a request, or the beginning of one."""
-        self._taker, self._is_head_request, self._state = taker, is_head, self._take_head
+    def ask(self, request: bytes, taker: Taker, *, is_head: bool, unsent: int = 0) -> None:
+        """Send a request, or the beginning of one, of whose body `unsent` bytes are still to be written."""
+        self._taker, self._is_head_request, self._body, self._unsent = taker, is_head, None, unsent
         self._acknowledge()
         self.transport.write(request)
 
@@ -72,13 +77,13 @@ class Exchange(asyncio.Protocol):
         if _QUICK:
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK, 1)
 
-    def write(self, piece: bytes, on_drained: Callable[[], None]) -> None:
-        """The next bytes of the request's body; `on_drained` when there is room for more."""
+    def write(self, piece: bytes, on_drained: Callable[[], None]) -> bool:
+        """The next bytes of the request's body; whether there is room for more. If not, `on_drained` tells of it."""
+        self._unsent -= len(piece)
         self.transport.write(piece)
-        if self.transport.get_write_buffer_size():
-            self._on_drained = on_drained
-        else:
-            on_drained()
+        is_full = bool(self.transport.get_write_buffer_size())
+        self._on_drained = on_drained if is_full else None
+        return not is_full
 
     def pause_writing(self) -> None:
         """See asyncio."""
@@ -101,30 +106,48 @@ class Exchange(asyncio.Protocol):
 
     def abort(self) -> None:
         """Nobody wants the answer."""
-        self._taker = None
+        self._taker = self._on_drained = None
         self.is_open = False
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
-        self._buffer = self._buffer + data if self._buffer else data
-        if self._state == self._take_head or self._left:
+        if self._taker is None:  # nobody has asked
+            self.abort()
+            return
+        self._buffer += data
+        if self._body is None or not self._body.is_whole:
             self._acknowledge()
         try:
-            while self._taker is not None and self._state():
-                continue
-        except (ValueError, BrokenAnswer) as error:
-            self._fail(BrokenAnswer(str(error)))
+            if self._body is None and not self._take_head():
+                return
+            self._take_body()
+        except http1.Malformed as error:
+            self._fail(BrokenAnswer("the server's answer can not be read: %s" % error))
 
     def connection_lost(self, error: Exception | None) -> None:
         """See asyncio."""
+        self._on_drained = None
+        if error is not None and self._taker is not None:
+            self._take_last()
         self.is_open = False
         if self._taker is None:
             return
-        if self._state == self._take_rest:
+        if self._body is not None and self._body.ends_with_connection and error is None:
             self._finish()
         else:
             self._fail(BrokenAnswer("the server closed the connection before it had answered"))
+
+    def _take_last(self) -> None:
+        """A server that answers and closes before it has read the request resets the connection: what it has answered
+        lies there still.
+        """
+        self._keeps = False
+        try:
+            while self._taker is not None and (data := os.read(self._socket.fileno(), 65536)):
+                self.data_received(data)
+        except OSError:
+            return
 
     def _fail(self, error: BrokenAnswer) -> None:
         taker, self._taker = self._taker, None
@@ -134,108 +157,57 @@ class Exchange(asyncio.Protocol):
         if taker is not None:
             taker.lost(error)
 
-    # the states: each takes something of the buffer, and tells whether it could
-
     def _take_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._buffer) > _MOST_HEAD:
-                raise BrokenAnswer("the head of the answer is too long")
-            return False
-        lines = self._buffer[:end].split(b"\r\n")
-        self._buffer = self._buffer[end + 4 :]
-        version, _, rest = lines[0].partition(b" ")
-        if not version.startswith(b"HTTP/1."):
-            raise BrokenAnswer("the answer is not HTTP/1")
-        status = int(rest[:3])
-        if status == _SWITCHING:
-            headers = [(name.strip(), value.strip()) for name, _, value in (line.partition(b":") for line in lines[1:])]
-            self._keeps, self._state, self.is_fresh = False, self._take_rest, False
-            assert self._taker is not None
-            self._taker.head(status, headers, None)
-            return True
-        if 100 <= status < 200:
-            return True
-        headers = [(name.strip(), value.strip()) for name, _, value in (line.partition(b":") for line in lines[1:])]
-        self._begin(status, version, headers)
-        return True
+        """Whether the answer has begun. Those that only announce it (100 to 199) are passed over."""
+        while True:
+            head = http1.take_answer(self._buffer)
+            if head is None:
+                return False
+            self.is_fresh = False
+            if head.status >= 200 or head.status == _SWITCHING:
+                self._begin(head)
+                return True
 
-    def _begin(self, status: int, version: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        known = {name.lower(): value for name, value in headers}
-        connection = known.get(b"connection", b"").lower()
-        self._keeps = connection != b"close" and (version != b"HTTP/1.0" or connection == b"keep-alive")
-        size: int | None = None
-        if self._is_head_request or status in _NO_BODY:
-            size, self._state, self._left = 0, self._take_body, 0
-        elif b"chunked" in known.get(b"transfer-encoding", b"").lower():
-            self._state = self._take_chunk
-        elif b"content-length" in known:
-            size = self._left = int(known[b"content-length"])
-            self._state = self._take_body
-        else:
-            self._keeps, self._state = False, self._take_rest
-        self.is_fresh = False
+    def _begin(self, head: http1.Head) -> None:
         assert self._taker is not None
-        self._taker.head(status, [each for each in headers if each[0].lower() not in _HOP], size)
-        if self._left == 0 and self._state == self._take_body:
-            self._finish()
+        if head.status == _SWITCHING:
+            self._keeps, self._body = False, http1.Body(None)
+            self._taker.head(head.status, head.fields, None)
+            return
+        has_body = not self._is_head_request and head.status not in _NO_BODY
+        self._body = http1.Body(head.size, is_chunked=head.is_chunked) if has_body else http1.Body(0)
+        self._keeps = head.keeps and not self._body.ends_with_connection
+        self._taker.head(head.status, head.end_to_end(), head.size if has_body else 0)
 
-    def _take_piece(self) -> int:
-        """Hands on what is there of the piece being read; returns the bytes it still lacks."""
-        assert self._left is not None
-        piece, self._buffer = self._buffer[: self._left], self._buffer[self._left :]
-        self._left -= len(piece)
-        if piece and self._taker is not None:
+    def _take_body(self) -> None:
+        assert self._body is not None
+        while self._taker is not None and (piece := self._body.take(self._buffer)):
             self._taker.data(piece)
-        return self._left
-
-    def _take_body(self) -> bool:
-        if not self._take_piece():
+        if self._taker is not None and self._body.is_whole:
             self._finish()
-        return False
-
-    def _take_rest(self) -> bool:
-        piece, self._buffer = self._buffer, b""
-        if piece and self._taker is not None:
-            self._taker.data(piece)
-        return False
-
-    def _take_chunk(self) -> bool:
-        line, found, rest = self._buffer.partition(b"\r\n")
-        if not found:
-            return False
-        size = int(line.partition(b";")[0], 16)
-        self._buffer = rest
-        self._left = size
-        self._state = self._take_chunk_data if size else self._take_trailers
-        return True
-
-    def _take_chunk_data(self) -> bool:
-        if self._take_piece() or len(self._buffer) < 2:
-            return bool(self._left) and bool(self._buffer)
-        self._buffer = self._buffer[2:]
-        self._state = self._take_chunk
-        return True
-
-    def _take_trailers(self) -> bool:
-        line, found, rest = self._buffer.partition(b"\r\n")
-        if not found:
-            return False
-        self._buffer = rest
-        if line:
-            return True
-        self._finish()
-        return False
 
     def _finish(self) -> None:
+        """The answer is whole. The connection can serve once more if the request is, too."""
         taker, self._taker = self._taker, None
-        if self._keeps and self.is_open and not self._buffer:
+        if self._keeps and self.is_open and not self._buffer and not self._unsent:
+            self.resume()  # its end is noticed, and the next answer
             self._on_idle(self)
         elif self.is_open:
             self.is_open = False
             self.transport.close()
         if taker is not None:
             taker.end()
+
+
+def message(first: str, headers: list[tuple[str, str]]) -> bytes:
+    """The head of a message. No value can begin another line."""
+    lines = "".join("%s: %s\r\n" % (name, _LINE_ENDS.sub(" ", value)) for name, value in headers)
+    return ("%s\r\n%s\r\n" % (first, lines)).encode("latin-1", "replace")
+
+
+def request_head(method: str, target: str, headers: list[tuple[str, str]]) -> bytes:
+    """The head of a request, its names as FC's proxy, in Go, has them."""
+    return message("%s %s HTTP/1.1" % (method, target), [(name.title(), value) for name, value in headers])
 
 
 class Server:
@@ -280,8 +252,9 @@ class Whole:
         self.status, self.headers = status, {name.lower(): value for name, value in headers}
 
     def data(self, piece: bytes) -> None:
-        """See Taker."""
-        self.body += piece
+        """See Taker. More than an error document is thrown away."""
+        if len(self.body) < _MOST_WHOLE:
+            self.body += piece
 
     def end(self) -> None:
         """See Taker."""
@@ -299,11 +272,10 @@ class Whole:
 
 async def ask(server: Server, method: str, path: str, headers: list[tuple[str, str]]) -> Whole:
     """One small exchange. Raises OSError, BrokenAnswer."""
-    lines = "".join("%s: %s\r\n" % (name.title(), value) for name, value in headers)
-    request = "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n%s\r\n" % (method, path, lines)
+    request = request_head(method, path, [("host", "127.0.0.1"), ("content-length", "0"), *headers])
     taker = Whole()
     exchange = await server.connect()
-    exchange.ask(request.encode("latin-1"), taker, is_head=False)
+    exchange.ask(request, taker, is_head=False)
     waiting: Awaitable[None] = taker  # type: ignore[assignment]
     await waiting
     return taker

@@ -66,8 +66,15 @@ class Worker {
     } else if (kind === wire.CANCEL && header[0] === 'timeout') {
       this._channel.write(wire.LOG, number, [], Buffer.from(awaited()));
     } else if (this._calls.has(number)) {
-      this._calls.get(number).take(kind, header, payload);
+      const call = this._calls.get(number);
+      call.take(kind, header, payload);
+      if (call.isCutOff) setImmediate(() => this._giveUp(call));
     }
+  }
+
+  // Its request will never be whole: a handler that only waits for that would never answer.
+  _giveUp(call) {
+    if (!call.isAnswered) this._fail(call, new Error('the caller has left'), 'UNHANDLED');
   }
 
   async _run(call, header) {

@@ -38,14 +38,24 @@ class Request extends http.IncomingMessage {
   }
 
   _read() {
-    if (this._isRead) return;
+    if (this._isRead) {
+      this._call.more();
+      return;
+    }
     this._isRead = true;
     if (this.body !== undefined && Buffer.isBuffer(this.body)) {
       if (this.body.length) this.push(this.body);
       this.push(null);
       return;
     }
-    this._call.read((piece) => (piece instanceof Error ? this.destroy(piece) : this.push(piece)));
+    this._call.read((piece) => (piece instanceof Error ? this._breakOff(piece) : this.push(piece)));
+  }
+
+  // As Node.js has it: an error only for who listens, else everyone would have to.
+  _breakOff(error) {
+    this.aborted = true;
+    this.emit('aborted');
+    this.destroy(this.listenerCount('error') ? error : undefined);
   }
 
   _destroy(error, done) {

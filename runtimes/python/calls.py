@@ -1,10 +1,11 @@
 """One call as the worker holds it: the body of its request, and an answer in one piece or in many.
 
-1. What a frame does not hold follows in Data frames, of which `MAXIMUM_DATA` bytes may be on their way; whoever reads
-   them gives credit for as many again. An answer in more than one frame is ended by End.
+1. What a frame does not hold follows in Data frames within the credit of a Window, which is given as the function
+   reads. An answer in more than one frame is ended by End.
 2. A worker that runs one call at a time lets the call read the channel itself; one that runs several reads it in one
    place and puts each call's frames into its inbox.
-3. When the caller has left, reading on or writing on raises `Gone`.
+3. A call waits for a frame only while it can not go on without one: what has arrived already may be another call's.
+4. When the caller has left, reading on or writing on raises `Gone`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import window
 import wire
+
+_Frame = tuple[int, int, list[Any], bytes]
 
 
 class Gone(ConnectionError):
@@ -34,15 +38,17 @@ class Call:
         number: int,
         size: int,
         first: bytes,
-        inbox: queue.SimpleQueue[tuple[int, int, list[Any], bytes]] | None = None,
+        inbox: queue.SimpleQueue[_Frame] | None = None,
     ) -> None:
         self.number = number
         self.size = size
         self.inbox = inbox
         self._channel = channel
-        self._chunks = deque([first] if first else [])
+        self._first = first
+        self._chunks: deque[bytes] = deque()
+        """What has come in Data frames and has no credit yet."""
         self._missing = size - len(first)
-        self._credit = wire.MAXIMUM_DATA
+        self._incoming, self._outgoing = window.Window(), window.Window()
         self._gone = False
 
     # the request
@@ -58,15 +64,24 @@ class Call:
 
     def read_some(self) -> bytes:
         """The next bytes of the body, as soon as there are any; b"" at its end."""
+        if self._first:
+            piece, self._first = self._first, b""
+            return piece
         while not self._chunks and self._missing:
             self._take(self._next())
-        return self._chunks.popleft() if self._chunks else b""
+        if not self._chunks:
+            return b""
+        piece = self._chunks.popleft()
+        self._incoming.give(len(piece))
+        if self._missing:
+            self._channel.write(wire.CREDIT, self.number, (len(piece),))
+        return piece
 
     def file(self) -> Any:
         """The body as a file to read."""
         if self._missing:
             return io.BufferedReader(_Body(self))
-        return io.BytesIO(b"".join(self._chunks))
+        return io.BytesIO(self._first)
 
     # the answer
 
@@ -91,7 +106,17 @@ class Call:
     ) -> None:
         """Answer piece by piece, each sent at once; `describe` makes a fault of what a piece raises."""
         self._channel.write(wire.REPLY, self.number, (True, size, fault, status, headers, False))
-        sent, broken = 0, None
+        broken = None
+        try:
+            self._send_all(size, pieces)
+        except Gone:
+            pass
+        except Exception as error:
+            broken = describe(error)
+        self._channel.write(wire.END, self.number, (broken, finish()))
+
+    def _send_all(self, size: int | None, pieces: Iterable[bytes]) -> None:
+        sent = 0
         try:
             for piece in pieces:
                 sent += len(piece)
@@ -100,27 +125,28 @@ class Call:
                 self._send(piece)
             if size is not None and sent < size:
                 raise ValueError("the body has %d bytes, its Content-Length is %d" % (sent, size))
-        except Gone:
-            pass
-        except Exception as error:
-            broken = describe(error)
-        self._channel.write(wire.END, self.number, (broken, finish()))
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()  # what a generator does at its end is still part of the call
 
     def _send(self, piece: bytes) -> None:
         at = 0
         while at < len(piece):
             self._take_arrived()
-            while self._credit <= 0:
+            while not self._outgoing.free:
                 self._take(self._next())
-            end = min(at + min(self._credit, wire.MAXIMUM_DATA), len(piece))
+            end = min(at + self._outgoing.free, len(piece))
+            self._outgoing.use(end - at)
             self._channel.write(wire.DATA, self.number, (True,), piece[at:end])
-            self._credit -= end - at
             at = end
 
     # frames
 
-    def _next(self) -> tuple[int, int, list[Any], bytes]:
+    def _next(self) -> _Frame:
         """The next frame of this call, however long it takes to come."""
+        if self._gone:
+            raise Gone
         if self.inbox is not None:
             return self.inbox.get()
         while True:
@@ -142,7 +168,7 @@ class Call:
             if self._is_own(frame):
                 self._take(frame)
 
-    def _is_own(self, frame: tuple[int, int, list[Any], bytes]) -> bool:
+    def _is_own(self, frame: _Frame) -> bool:
         """Whether it is of this call. A call that was sent ahead is given back."""
         if frame[1] == self.number:
             return True
@@ -150,14 +176,14 @@ class Call:
             self._channel.write(wire.CANCEL, frame[1], ("busy",))
         return False
 
-    def _take(self, frame: tuple[int, int, list[Any], bytes]) -> None:
+    def _take(self, frame: _Frame) -> None:
         kind, _, header, payload = frame
-        if kind == wire.DATA and payload:
+        if kind == wire.DATA:
+            self._incoming.use(len(payload))
             self._chunks.append(payload)
             self._missing -= len(payload)
-            self._channel.write(wire.CREDIT, self.number, (len(payload),))
         elif kind == wire.CREDIT:
-            self._credit += header[0]
+            self._outgoing.give(header[0])
         elif kind == wire.CANCEL:
             self._gone = True
         if self._gone:

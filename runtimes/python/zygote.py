@@ -39,7 +39,8 @@ _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = (
     "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "imports", "keep",
-    "keeper", "kernel", "mounts", "output", "root", "threads", "wire", "wsgi",
+    "keeper", "kernel", "mounts", "output", "root", "threads", "window", "wire",
+    "wsgi",
 )  # fmt: skip
 
 

@@ -79,15 +79,14 @@ class Worker
   end
 
   def body_of(call, size, first)
-    body = first
+    body = first.dup
     while body.bytesize < size
-      kind, number, header, payload = @channel.read
+      kind, number, _, payload = @channel.read
       raise IOError, 'the caller has left' if kind == Wire::CANCEL && number == call
       next unless kind == Wire::DATA && number == call
 
-      body += payload
-      @channel.write(Wire::CREDIT, call, [payload.bytesize])
-      header.clear
+      body << payload
+      @channel.write(Wire::CREDIT, call, [payload.bytesize]) if body.bytesize < size
     end
     body
   end
@@ -140,7 +139,7 @@ class Worker
       end
     end
     @channel.write(Wire::END_, call, [nil, true])
-  rescue StandardError => e
+  rescue ScriptError, StandardError, SystemStackError, NoMemoryError => e
     @channel.write(Wire::END_, call, [fault(e), true])
   end
 

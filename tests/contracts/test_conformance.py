@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,13 +16,13 @@ from unittest.mock import ANY
 import pytest
 
 from pyfc.host.runtimes import Runtime, Runtimes
-from support import Response, Server, template, wait_until
+from support import Response, Server, template, time_passed, wait_until
 
 RUNTIMES = Runtimes()
 EVENTS = (
     "echo", "fault", "slow", "log", "init", "binary", "big", "context", "hooks", "concurrency",
 )  # fmt: skip
-HTTP = ("http", "stream")
+HTTP = ("http", "stream", "unread", "pieces", "digest")
 SPECIAL: dict[str, dict[str, Any]] = {
     "init": {"Initializer": "index.initialize"},
     "slow": {"Timeout": 1},
@@ -55,6 +57,8 @@ def kit(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     functions = {name: {**common, "Handler": f"index.{name}", **SPECIAL.get(name, {})} for name in EVENTS}
     functions |= {name: {**common, "Handler": f"index.{name}", "http": ["GET", "POST", "PUT"]} for name in HTTP}
     (folder / "template.yml").write_text(template(functions, "kit"))
+    alone = {name: {"maximumInstanceCount": 1} for name in ("unread", "pieces", "digest")}
+    (folder / "pyfc.yml").write_text(json.dumps({"services": {"kit": alone}}))
     server = Server(folder, tmp_path_factory.mktemp("data"), PYFC_FREEZE_AFTER="0.2", PYFC_IDLE_TIMEOUT="1")
     yield server
     status, errors = server.stop()
@@ -200,6 +204,62 @@ def test_an_answer_in_pieces_arrives_in_pieces(kit: Server, has: Callable[[str],
         while piece := connection.recv(65536):
             seen += piece
     assert b"two" in seen
+
+
+PROXY = "/2016-08-15/proxy/kit"
+LARGE = os.urandom(5_000_000) * 4
+
+
+def test_a_body_of_20_mb_ends_where_the_function_reads_slowly(kit: Server) -> None:
+    for body in (LARGE, b"small", LARGE[: 1024 * 1024 + 1]):
+        assert kit.request("POST", f"{PROXY}/digest", body).body.decode() == hashlib.sha256(body).hexdigest()
+
+
+def test_an_answer_that_is_read_slowly_is_whole_and_so_is_the_next_one(kit: Server) -> None:
+    for _ in range(3):
+        with kit.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            connection.sendall(f"GET {PROXY}/pieces?80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            seen = 0
+            while piece := connection.recv(20_000):
+                seen += piece.count(b"x")
+                time_passed(0.001)
+        assert seen >= 80 * 65536
+        assert kit.request("GET", f"{PROXY}/pieces?2").body == b"x" * 131072
+
+
+def test_an_answer_without_a_look_at_the_request_is_followed_by_a_right_one(kit: Server) -> None:
+    instances = set()
+    for body in (LARGE, b"", LARGE[:2_000_000], b"small") * 2:
+        answer = kit.request("POST", f"{PROXY}/unread", body)
+        assert answer.body == b"unread"
+        instances.add(answer.headers["X-Fc-Instance-Id"])
+    assert len(instances) == 1
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_request_costs_nobody_else_anything(kit: Server) -> None:
+    before = kit.request("POST", f"{PROXY}/digest", b"before").headers["X-Fc-Instance-Id"]
+    for sent in (0, 1_100_000, 1_500_000, 4_000_000):
+        with kit.connect() as connection:
+            head = f"POST {PROXY}/digest HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n"
+            connection.sendall(head.encode() + LARGE[:sent])
+            time_passed(0.1)
+
+        answer = kit.request("POST", f"{PROXY}/digest", LARGE[:3_000_000])
+        assert answer.body.decode() == hashlib.sha256(LARGE[:3_000_000]).hexdigest()
+        assert answer.headers["X-Fc-Instance-Id"] == before
+
+
+def test_a_client_that_leaves_in_the_middle_of_an_answer_costs_nobody_else_anything(kit: Server) -> None:
+    before = kit.request("GET", f"{PROXY}/pieces?1").headers["X-Fc-Instance-Id"]
+    for _ in range(3):
+        with kit.connect() as connection:
+            connection.sendall(f"GET {PROXY}/pieces?500 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert connection.recv(1000)
+
+        answer = kit.request("GET", f"{PROXY}/pieces?30")
+        assert answer.body == b"x" * 65536 * 30
+        assert answer.headers["X-Fc-Instance-Id"] == before
 
 
 def test_the_kit_is_whole(runtime: Runtime) -> None:

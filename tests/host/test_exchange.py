@@ -24,6 +24,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pyfc.host import window as ours
 from pyfc.host.link import Flight, Link
 from pyfc.host.runtimes import ROOT
 from pyfc.model.invocation import Invocation, Kind, Result
@@ -32,8 +33,9 @@ from pyfc.model.streams import Incoming, Stream
 from pyfc.wire import frames
 from workers import Pipes
 
-with mock.patch.object(sys, "path", [str(ROOT / "python"), *sys.path]):
+with mock.patch.object(sys, "path", [str(ROOT / "python"), str(ROOT.parent / "pyfc" / "host"), *sys.path]):
     import calls
+    import window as theirs
     import wire
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="packet mode is of Linux")
@@ -348,7 +350,12 @@ def exchange(given: list[Given], order: list[int]) -> Exchange:
         return found
 
     constants: Any = {"MAXIMUM_UNARY": UNARY, "MAXIMUM_DATA": DATA}
-    with mock.patch.multiple(frames, **constants), mock.patch.multiple(wire, **constants):
+    with (
+        mock.patch.multiple(frames, **constants),
+        mock.patch.multiple(wire, **constants),
+        mock.patch.object(ours, "SIZE", DATA),
+        mock.patch.object(theirs, "SIZE", DATA),
+    ):
         return asyncio.run(scenario())
 
 

@@ -92,3 +92,21 @@ exports.stream = (req, resp) => {
   resp.setHeader('Content-Type', 'text/plain');
   resp.send(Readable.from(pieces()));
 };
+
+exports.unread = (req, resp) => resp.send('unread');
+
+exports.pieces = (req, resp) => {
+  function* pieces() {
+    for (let left = Number(req.url.split('?')[1]); left; left--) yield 'x'.repeat(65536);
+  }
+  resp.send(Readable.from(pieces()));
+};
+
+exports.digest = async (req, resp) => {
+  const digest = require('crypto').createHash('sha256');
+  for await (const piece of req) {
+    digest.update(piece);
+    await later(2);
+  }
+  resp.send(digest.digest('hex'));
+};

@@ -1,5 +1,6 @@
 """The functions of the conformance kit, which runtimes/README.md describes."""
 
+import hashlib
 import json
 import logging
 import threading
@@ -105,3 +106,23 @@ def stream(environ, start_response):
     yield b"one\n"
     time.sleep(0.5)
     yield b"two\n"
+
+
+def unread(environ, start_response):
+    start_response("200 OK", [])
+    return [b"unread"]
+
+
+def pieces(environ, start_response):
+    start_response("200 OK", [])
+    for _ in range(int(environ["QUERY_STRING"])):
+        yield b"x" * 65536
+
+
+def digest(environ, start_response):
+    digest = hashlib.sha256()
+    while piece := environ["wsgi.input"].read(100_000):
+        digest.update(piece)
+        time.sleep(0.002)
+    start_response("200 OK", [])
+    return [digest.hexdigest().encode()]

@@ -2,6 +2,7 @@
 
 # The functions of the conformance kit, which runtimes/README.md describes.
 
+require 'digest'
 require 'json'
 
 $initialized = false
@@ -79,4 +80,16 @@ def stream(_env)
     yielder << "two\n"
   end
   [200, { 'Content-Type' => 'text/plain' }, pieces]
+end
+
+def unread(_env)
+  [200, {}, ['unread']]
+end
+
+def pieces(env)
+  [200, {}, Enumerator.new { |yielder| env['QUERY_STRING'].to_i.times { yielder << 'x' * 65_536 } }]
+end
+
+def digest(env)
+  [200, {}, [Digest::SHA256.hexdigest(env['rack.input'].read)]]
 end

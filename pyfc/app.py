@@ -11,10 +11,10 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 from pyfc.auth.keys import Keys
 from pyfc.blobs.disk import DiskBlobs
@@ -42,6 +42,7 @@ from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
 from pyfc.project.interface import Project
 from pyfc.queues.sqlite import SqliteQueue
+from pyfc.registry import stored
 from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.desk import Desk
 from pyfc.registry.extras import Extras
@@ -53,6 +54,12 @@ from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
 
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The server was told to stop before it served."""
+
 
 class App:
     """One server: `async with App(settings, data_folder) as app`, `deploy`, `bind`, `serve`."""
@@ -62,6 +69,8 @@ class App:
         self.data_folder = data_folder
         self.is_local = is_loopback(settings.host)
         self.port = settings.port
+        self.findings: list[str] = []
+        """What was found wrong with the stored files, for people."""
         self._stack = AsyncExitStack()
         self.on_progress: Callable[[str, str], None] = lambda *_: None
         """Hears what installers say: (manifest, line)."""
@@ -73,6 +82,8 @@ class App:
             raise InvalidArgument(message="--tls-certificate and --tls-key belong together: give both or none")
         try:
             self._build()
+            self.findings += [stored.told(each) for each in await self._registry.set_aside()]
+            self.supervisor.start()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -88,10 +99,12 @@ class App:
         self.journal.listeners.append(logs.listen)
         self._stack.callback(logs.close)
         self._stack.callback(self.journal.flush)
-        store = SqliteStore(self.data_folder / "store.sqlite")
+        stored.mark_loss(self.data_folder)
+        self.findings = stored.losses(self.data_folder)
+        store = SqliteStore(self.data_folder / stored.STORE)
         self._stack.push_async_callback(store.close)
-        registry = Registry(store)
-        self.queue = SqliteQueue(self.data_folder / "queue.sqlite")
+        registry = self._registry = Registry(store)
+        self.queue = SqliteQueue(self.data_folder / stored.QUEUE)
         self._stack.push_async_callback(self.queue.close)
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
@@ -109,7 +122,6 @@ class App:
             settings, registry, bundles, runtimes, self.journal, self.sandbox, self.keys.role.as_context()
         )
         self._stack.push_async_callback(self.supervisor.close)
-        self.supervisor.start()
         self.dispatcher = Dispatcher(
             settings, self.queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
         )
@@ -124,6 +136,7 @@ class App:
         """What the management API works with."""
         settings = self.settings
         desk = self._desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self._codes)
+        desk.sweeps = not stored.is_marked(self.data_folder)
         self._stack.callback(desk.close)
         versions = Versions(desk)
         objects = Objects(self.data_folder / "objects", settings.maximum_upload)
@@ -230,9 +243,26 @@ class App:
         await asyncio.wait([self._serving], timeout=self.settings.drain_timeout)
         self._serving.cancel()
         await asyncio.wait([self._serving])
+        if not self._serving.cancelled():
+            self._serving.result()
+
+    async def unless_stopped(self, work: Awaitable[T]) -> T:
+        """What `work` gives. Raises Stopped when the server is told to stop before: nothing that a start waits for may
+        keep it from that.
+        """
+        starting = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._server.wait_stopping())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                raise Stopped
+            return starting.result()
+        finally:
+            starting.cancel()
+            stopping.cancel()
 
     def stop(self) -> None:
-        """End `serve` gracefully."""
+        """End `serve` gracefully, or the start."""
         self._server.stop()
 
     def kill(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
-from pyfc.dev.doctor import examine, host, of_project, report
+from pyfc.dev.doctor import examine, host, of_project, of_stored_files, report
 from pyfc.dev.output import say, say_json
 from pyfc.errors import FunctionNotFound
 from pyfc.project.load import load as load_project
@@ -29,13 +29,16 @@ def run(options: argparse.Namespace) -> int:
         return _template(options)
     project = load_project(Path(options.what)) if options.what is not None else None
     found = asyncio.run(examine(load_settings().sandbox))
+    wrong = of_stored_files(options.what, load_settings())
     if options.json:
-        say_json({"host": host(), "layers": [layer._asdict() for layer in found]})
+        say_json({"host": host(), "layers": [layer._asdict() for layer in found], "problems": wrong})
         return 0
     say(host() + "\n")
     say(report(found))
     if project is not None:
         say("\n" + of_project(project, found))
+    for text in wrong:
+        say(f"\nwarning: {text}")
     return 0
 
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import psutil
 import uvloop
 
-from pyfc.app import App, data_folder_of
+from pyfc.app import App, Stopped, data_folder_of
 from pyfc.auth.keys import Key
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
@@ -30,6 +31,10 @@ from pyfc.project.load import load as load_project
 from pyfc.registry.deploy import Report
 from pyfc.settings import Settings, fields
 from pyfc.settings import load as load_settings
+
+_log = logging.getLogger(__name__)
+_STEPS, _SLACK = 3, 15.0
+"""Stopping waits up to `drain_timeout` for each of calls, events and instances; seconds for all else."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,18 +71,28 @@ def run(options: argparse.Namespace, **forced: Any) -> int:
 async def _serve(root: Path, settings: Settings) -> None:
     async with App(settings, data_folder_of(root, settings)) as app:
         _catch_signals(app)
-        project = load_project(root, reads_variables=settings.reload)
-        app.on_progress = progress(shown=not settings.json)
-        report = await app.deploy(project)
-        end_progress()
-        app.bind()
-        _announce(app, project, report)
         console = Console(as_json=settings.json)
-        if not settings.quiet:
-            app.listen(console.listen)
+        try:
+            project = await app.unless_stopped(_start(app, root, console))
+        except Stopped:
+            return
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console):
                 await app.serve()
+
+
+async def _start(app: App, root: Path, console: Console) -> Project:
+    """Everything that comes before serving. The loop goes on meanwhile, so that a signal is heard."""
+    settings = app.settings
+    project = await asyncio.to_thread(load_project, root, reads_variables=settings.reload)
+    app.on_progress = progress(shown=not settings.json)
+    report = await app.deploy(project)
+    end_progress()
+    app.bind()
+    _announce(app, project, report)
+    if not settings.quiet:
+        app.listen(console.listen)
+    return project
 
 
 @contextlib.asynccontextmanager
@@ -103,16 +118,30 @@ def _catch_signals(app: App) -> None:
         nonlocal count
         count += 1
         if count == 1:
+            _end_in(_STEPS * app.settings.drain_timeout + _SLACK)
             app.stop()
             if not app.settings.json:
                 with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended whoever read it
                     limit = f"{app.settings.drain_timeout:g} s"
                     say(f"\nStopping. Running calls get up to {limit}; Ctrl-C again kills them.", flush=True)
         else:
+            _end_in(_SLACK / count)
             app.kill()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, caught)
+
+
+def _end_in(seconds: float) -> None:
+    """If stopping itself is stuck, the process ends all the same; what it has started ends with it."""
+
+    def end() -> None:
+        _log.error("stopping has taken more than %g s: the server ends without the rest of it", seconds)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _announce(app: App, project: Project, report: Report) -> None:
@@ -152,7 +181,7 @@ def _exports(app: App, key: Key) -> str:
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
-    notes = [f"warning: {text}" for text in (*project.warnings, *report.warnings)]
+    notes = [f"warning: {text}" for text in (*app.findings, *project.warnings, *report.warnings)]
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))

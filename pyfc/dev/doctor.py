@@ -9,6 +9,7 @@ import tempfile
 import textwrap
 from pathlib import Path
 
+from pyfc.app import data_folder_of
 from pyfc.dev.table import table
 from pyfc.host.launch import LaunchSpec
 from pyfc.host.launchers.fork import ForkLauncher
@@ -16,6 +17,8 @@ from pyfc.host.layers import MISSING, ON, WEAKER, Layer, layers
 from pyfc.host.runtimes import Runtimes
 from pyfc.host.sandbox import LIMITS, Sandbox
 from pyfc.project.interface import Project
+from pyfc.registry import stored
+from pyfc.settings import Settings
 
 _WIDTH = 100
 
@@ -62,6 +65,13 @@ def report(found: list[Layer]) -> str:
             f"{', '.join(names)}: {remedy}", _WIDTH, initial_indent="  ", subsequent_indent="    "
         )
     return text
+
+
+def of_stored_files(what: str | None, settings: Settings) -> list[str]:
+    """What is wrong in the data folder of a folder that is served, or of the setting; a server may use it meanwhile."""
+    if what is None and not settings.data_dir:
+        return []
+    return stored.examine(data_folder_of(Path(what or "."), settings))
 
 
 def of_project(project: Project, found: list[Layer]) -> str:

@@ -15,6 +15,7 @@ from pyfc.errors import Conflict, NotFound, PreconditionFailed
 from pyfc.host.bundle import Bundles
 from pyfc.registry.registry import Declared, Record, Registry, key_of
 from pyfc.settings import Settings
+from pyfc.tasks import Tasks
 
 T = TypeVar("T", bound=Declared)
 Served = Callable[[int], Awaitable[None]]
@@ -74,7 +75,9 @@ class Desk:
         when nothing declares it any more.
         """
         self._in_use = in_use
-        self._sweeping: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
+        self.sweeps = True
+        """Whether code is removed at all."""
         self.registry = registry
         self.bundles = bundles
         self.settings = settings
@@ -121,8 +124,8 @@ class Desk:
 
     def collect(self) -> None:
         """A moment from now remove code that nothing needs any more."""
-        if self._sweeping is None or self._sweeping.done():
-            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+        if self.sweeps and not self._tasks:
+            self._tasks.begin("removing code that nothing needs", self._sweep())
 
     async def _sweep(self) -> None:
         while True:
@@ -136,8 +139,7 @@ class Desk:
 
     def close(self) -> None:
         """The server stops: what is left to remove is so at the next start."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        self._tasks.cancel()
 
     async def page(self, kind: type[Any], *names: str, wanted: Wanted) -> Page:
         """Part of what belongs to `names`."""

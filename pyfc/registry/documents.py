@@ -268,7 +268,9 @@ def alias_of(service: str, scope: str, document: Document, old: Alias | None = N
         description=text_of(document, "description", old.description if old is not None else ""),
         additional_version_weight={str(each): float(weight) for each, weight in weights.items()},
         resolve_policy=policy,
-        route_policy=document.get("routePolicy", dict(old.route_policy) if old is not None else {}),
+        route_policy=mapping_of(document, "routePolicy")
+        if "routePolicy" in document or old is None
+        else old.route_policy,
     )
 
 

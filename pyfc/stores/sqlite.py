@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -69,6 +70,14 @@ class SqliteStore:
         """See Store."""
         await self._database.close()
         self._watches.end()
+
+
+def entries_of(path: Path) -> dict[str, bytes]:
+    """Every key of a store with its value, while a server may use it; nothing is written. Raises sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone():
+            return {}
+        return dict(connection.execute("SELECT key, value FROM entries"))
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[_Outcome | PyfcError]:

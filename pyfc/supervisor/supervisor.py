@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 
-from pyfc.errors import HostRefused, NotSupportedYet
+from pyfc.errors import HostRefused, Internal, NotSupportedYet
 from pyfc.host.bundle import Bundles
 from pyfc.host.launching import Launchers
 from pyfc.host.runtimes import Runtimes
@@ -83,6 +83,8 @@ class Supervisor:
         self._configs: dict[tuple[str, str, str, str], Config] = {}
         """By service, function, qualifier and kind."""
         self._refused: HostRefused | None = None
+        self._failed: dict[str, int] = {}
+        """What is not served as it was declared: revisions by key."""
         self._given_up: dict[Target, Function] = {}
         """Newest versions whose proof was given up; they are tried again with the next change, or a moment later."""
         self._moved = asyncio.Condition()
@@ -98,12 +100,16 @@ class Supervisor:
 
     async def caught_up(self, revision: int) -> None:
         """Return when everything up to `revision` of the registry is served, and what there was at the start. Raises
-        HostRefused if nothing can be, Unavailable if the registry is followed no more.
+        HostRefused if nothing can be, Unavailable if the registry is followed no more, Internal if this very revision
+        can not be served.
         """
         assert self.following is not None
         await while_alive(self.following, self._reached(revision))
         if self._refused is not None:
             raise self._refused
+        failed = [name for name, when in self._failed.items() if when == revision > 0]
+        if failed:
+            raise Internal(detail=f"{', '.join(failed)} can not be served as it was declared: see the server's log")
 
     async def _reached(self, revision: int) -> None:
         async with self._moved:
@@ -156,17 +162,21 @@ class Supervisor:
                 given_up.pop(Target(*names), None)
         again = [Change(0, key_of(function), function) for function in given_up.values()]
         try:
-            await self._apply([*changes, *again])
+            failed = await self._apply([*changes, *again])
         except Exception:
             _log.exception("a change of the registry could not be applied")
+            failed = {change.key for change in changes}
+        for change in changes:
+            self._failed.pop(change.key, None)
+        self._failed |= {change.key: change.revision for change in changes if change.key in failed}
         if changes or self._revision < 0:
             async with self._moved:
                 self._revision = max(self._revision, 0, *(change.revision for change in changes))
                 self._moved.notify_all()
 
-    async def _apply(self, changes: Iterable[Change]) -> None:
-        """Serve what has changed. While files are watched, a new version replaces one that has been called only when an
-        instance of it has started; else the old one goes on.
+    async def _apply(self, changes: Iterable[Change]) -> set[str]:
+        """Serve what has changed; returns the keys of what can not be. While files are watched, a new version replaces
+        one that has been called only when an instance of it has started; else the old one goes on.
         """
         draft = Draft(self.table, self._configs, self._entry)
         for change in changes:
@@ -179,6 +189,7 @@ class Supervisor:
         self.on_table(self.table)
         for entry in retired:
             self._retire(entry.route)
+        return draft.failed
 
     def _entry(self, service: Service, function: Function, *, eager: bool) -> Entry:
         """A function that can be called from now on; with its pool if that is wanted and there are not too many."""

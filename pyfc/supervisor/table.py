@@ -6,16 +6,21 @@ A table is replaced whole, never edited, so that a call sees what was there befo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
+from pyfc.errors import ServiceNotFound
 from pyfc.model.function import Function, Provision, Service
 from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Config, Domain, Version
 from pyfc.model.trigger import Trigger
-from pyfc.registry.registry import Change
+from pyfc.registry.registry import Change, key_of
 from pyfc.supervisor.pool import Pool
+
+_log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
@@ -74,6 +79,8 @@ class Draft:
         self.aliases = dict(table.aliases)
         self.domains = dict(table.domains)
         self.retired: list[Entry] = []
+        self.failed: set[str] = set()
+        """Keys of what can not be served as it was declared; the log says why."""
         self._configs = configs
         self._make = make
 
@@ -82,7 +89,20 @@ class Draft:
         return Table(self.services, self.entries, self.aliases, self.domains)
 
     def apply(self, change: Change) -> None:
-        """Take one change."""
+        """Take one change. One that can not be taken keeps no other from being so."""
+        with self._apart(change.key):
+            self._apply(change)
+
+    @contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """What fails here concerns only what has this key."""
+        try:
+            yield
+        except Exception:
+            _log.exception("%s can not be served as it was declared", name)
+            self.failed.add(name)
+
+    def _apply(self, change: Change) -> None:
         match change.value:
             case Service() as service:
                 self._service(service)
@@ -90,8 +110,9 @@ class Draft:
                 self._function(function)
             case Version() as version:
                 for function in version.functions:
-                    numbered = dataclasses.replace(function, version_id=str(version.number))
-                    self.entries[numbered.target] = self._make(version.of, numbered, eager=False)
+                    with self._apart(change.key):
+                        numbered = dataclasses.replace(function, version_id=str(version.number))
+                        self.entries[numbered.target] = self._make(version.of, numbered, eager=False)
             case Trigger() as trigger:
                 self._trigger(trigger.service, trigger.function, trigger.name, trigger)
             case Alias() as alias:
@@ -109,7 +130,8 @@ class Draft:
         if old is not None and _as_born(old) != _as_born(service):
             concerned = [entry for target, entry in self.entries.items() if target[::2] == (service.name, LATEST)]
             for entry in concerned:
-                self._replace(entry.function, entry)
+                with self._apart(key_of(entry.function)):
+                    self._replace(entry.function, entry)
 
     def _function(self, function: Function) -> None:
         old = self.entries.get(function.target)
@@ -119,9 +141,12 @@ class Draft:
             self._replace(function, old)
 
     def _replace(self, function: Function, old: Entry | None) -> None:
+        service = self.services.get(function.service)
+        if service is None:  # its record can not be read: whether it has a network is not known
+            raise ServiceNotFound(service=function.service)
+        made = self._make(service, function, eager=True)
         if old is not None:
             self.retired.append(old)
-        made = self._make(self.services[function.service], function, eager=True)
         self.entries[function.target] = made._replace(triggers=old.triggers if old else ())
 
     def _trigger(self, service: str, function: str, name: str, trigger: Trigger | None) -> None:

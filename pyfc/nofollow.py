@@ -22,6 +22,7 @@ from pyfc.errors import InvalidArgument
 
 _DEEPEST = 200
 """Folders in each other; each holds a descriptor during a walk."""
+_PIECE = 1024 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -81,15 +82,51 @@ def seal(folder: Path, folder_mode: int, file_mode: int) -> None:
     neither a folder nor a plain file of a single name.
     """
     for entry in walk(folder):
-        mode = entry.status.st_mode
-        if not stat.S_ISDIR(mode) and not (stat.S_ISREG(mode) and entry.status.st_nlink == 1):
-            raise InvalidArgument(message=f"{entry.path[:200]!r} is neither a folder nor a plain file")
+        _expect_plain(entry)
     for entry in walk(folder):
         if not stat.S_ISDIR(entry.status.st_mode):
             _set_mode(open_plain(entry.name, entry.parent), file_mode)
         else:
             _set_mode(os.open(entry.name, _FOLDER, dir_fd=entry.parent), folder_mode)
     _set_mode(os.open(folder, _FOLDER), folder_mode)
+
+
+def _expect_plain(entry: Entry) -> None:
+    mode = entry.status.st_mode
+    if not stat.S_ISDIR(mode) and not (stat.S_ISREG(mode) and entry.status.st_nlink == 1):
+        raise InvalidArgument(message=f"{entry.path[:200]!r} is neither a folder nor a plain file")
+
+
+def copy_plain(source: Path, target: Path, most: int) -> None:
+    """Make `target`, a new folder, a copy of `source` that everybody may read. Whoever still holds a file of `source`
+    open can not change it. Raises InvalidArgument if there is anything but folders and plain files of a single name, or
+    more than `most` bytes; OSError. What has been copied by then stays.
+    """
+    target.mkdir()
+    for entry in walk(source):
+        _expect_plain(entry)
+        if stat.S_ISDIR(entry.status.st_mode):
+            (target / entry.path).mkdir()
+            continue
+        descriptor = open_plain(entry.name, entry.parent)
+        try:
+            most = _copy(descriptor, target / entry.path, most)
+        finally:
+            os.close(descriptor)
+    seal(target, 0o755, 0o644)
+
+
+def _copy(descriptor: int, target: Path, most: int) -> int:
+    """How many bytes may still come."""
+    if os.fstat(descriptor).st_nlink != 1:
+        raise InvalidArgument(message=f"{target.name[:200]!r} has a second name")
+    with target.open("xb") as file:
+        while piece := os.read(descriptor, _PIECE):
+            most -= len(piece)
+            if most < 0:
+                raise InvalidArgument(message="there is more than may be copied")
+            file.write(piece)
+    return most
 
 
 def _set_mode(descriptor: int, mode: int) -> None:

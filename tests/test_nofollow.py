@@ -37,12 +37,10 @@ def test_plain_files_and_folders_are_sealed(folder: Path) -> None:
     assert (folder / "deeper" / "plain").stat().st_mode & 0o777 == 0o644
 
 
-@pytest.mark.parametrize("kind", ["link", "link to a folder", "second name", "pipe", "socket"])
-def test_what_is_no_plain_file_refuses_the_whole_folder_and_changes_nothing(
-    kind: str, folder: Path, outside: Path
-) -> None:
-    before = (folder / "deeper" / "plain").stat().st_mode
-    odd = folder / "odd"
+ODD = pytest.mark.parametrize("kind", ["link", "link to a folder", "second name", "pipe", "socket"])
+
+
+def put_odd(kind: str, odd: Path, outside: Path) -> None:
     if kind == "link":
         odd.symlink_to(outside)
     elif kind == "link to a folder":
@@ -55,12 +53,48 @@ def test_what_is_no_plain_file_refuses_the_whole_folder_and_changes_nothing(
         with socket.socket(socket.AF_UNIX) as end:
             end.bind(str(odd))
 
+
+@ODD
+def test_what_is_no_plain_file_refuses_the_whole_folder_and_changes_nothing(
+    kind: str, folder: Path, outside: Path
+) -> None:
+    before = (folder / "deeper" / "plain").stat().st_mode
+    put_odd(kind, folder / "odd", outside)
+
     with pytest.raises(InvalidArgument, match="odd"):
         nofollow.seal(folder, 0o755, 0o644)
 
     assert outside.stat().st_mode & 0o777 == 0o600
     assert outside.parent.stat().st_mode & 0o777 == 0o700
     assert (folder / "deeper" / "plain").stat().st_mode == before
+
+
+def test_a_copy_is_readable_for_everybody_and_nobody_who_has_the_original_open_can_change_it(
+    folder: Path, tmp_path: Path
+) -> None:
+    (folder / "deeper" / "plain").chmod(0o600)
+    with (folder / "deeper" / "plain").open("r+") as held:
+        nofollow.copy_plain(folder, tmp_path / "copy", 5)
+        held.write("other")
+
+    assert (tmp_path / "copy" / "deeper" / "plain").read_text() == "plain"
+    assert (tmp_path / "copy" / "deeper" / "plain").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "copy" / "deeper").stat().st_mode & 0o777 == 0o755
+
+
+@ODD
+def test_what_is_no_plain_file_is_not_copied(kind: str, folder: Path, outside: Path, tmp_path: Path) -> None:
+    put_odd(kind, folder / "odd", outside)
+
+    with pytest.raises(InvalidArgument, match="odd"):
+        nofollow.copy_plain(folder, tmp_path / "copy", 1000)
+
+    assert not (tmp_path / "copy" / "odd").exists()
+
+
+def test_no_more_is_copied_than_may_be(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="more than may be copied"):
+        nofollow.copy_plain(folder, tmp_path / "copy", 4)
 
 
 def test_a_walk_names_links_and_does_not_follow_them(folder: Path, outside: Path) -> None:

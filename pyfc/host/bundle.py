@@ -34,6 +34,8 @@ from pyfc.model.function import Code
 
 _NEW = ".new-"
 _BOOTSTRAP = "bootstrap"
+_KEY = 32
+"""Digits of the part of a cache's name that no digest of code is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Artefact:
     folder: Path
     """Read-only."""
     cache: Path
-    """Belongs to this code alone, for what a runtime compiles of it."""
+    """What a runtime has compiled of this code, with these packages and layers, for one interpreter."""
     source: str
     """The folder it was deployed from, '' if it was an archive."""
     packages: str = ""
@@ -90,10 +92,16 @@ class Bundles:
             raise InvalidArgument(message=f"{path} is not a zip file that can be read")
         return await asyncio.to_thread(self._put_folder, path, built)
 
-    def artefact(self, code: Code, opt: Code | None = None) -> Artefact:
-        """Where kept code lies, and that of its layers."""
-        folder, cache = self._folder / code.digest, self._cache / code.digest
+    def artefact(self, code: Code, opt: Code | None = None, compiler: str = "") -> Artefact:
+        """Where kept code lies, and that of its layers. `compiler`: all else that decides what is compiled of it; who
+        differs in it shares nothing.
+        """
+        folder = self._folder / code.digest
         layers = self._folder / opt.digest if opt is not None else None
+        parts = (code.digest, code.packages, opt.digest if opt is not None else "", compiler)
+        key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+        cache = self._cache / f"{code.digest}-{key[:_KEY]}"
+        cache.mkdir(mode=0o755, exist_ok=True)
         return Artefact(folder=folder, cache=cache, source=code.source, packages=code.packages, opt=layers)
 
     async def sweep(self, used: Callable[[], Awaitable[Iterable[str]]]) -> bool:
@@ -106,7 +114,7 @@ class Bundles:
             return False
         blobs = [digest for digest in self._blobs.digests() if digest not in kept]
         roots = (self._folder, self._cache, self._packages_folder)
-        unwanted = [each for root in roots for each in list(root.iterdir()) if each.name not in kept]
+        unwanted = [each for root in roots for each in list(root.iterdir()) if each.name.partition("-")[0] not in kept]
         gone = [each.rename(each.with_name(_NEW + uuid.uuid4().hex)) for each in unwanted]
         await asyncio.to_thread(_remove, *gone)
         for digest in blobs:
@@ -129,7 +137,6 @@ class Bundles:
 
             if not (self._folder / digest).exists():
                 await asyncio.to_thread(self._build, fill, self._folder)
-            (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
         return Code(digest=digest, kind="zip", checksum=checksum, size=size)
 
     async def archive(self, code: Code) -> BinaryIO:
@@ -190,7 +197,6 @@ class Bundles:
             return hashlib.sha256((copy.digest() + packages).encode()).hexdigest() if packages else copy.digest()
 
         digest = self._build(fill, self._folder)
-        (self._cache / digest).mkdir(mode=0o755, exist_ok=True)
         source = path if path.is_dir() else path.parent
         checksum = str(crc64.xz(digest.encode()))
         return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source), packages=packages)

@@ -168,7 +168,7 @@ class Cage:
         """In the zygote or a keeper: show a worker its function's code. It was started before that was known, and has
         settled; what it has run since can not move `/code`, which takes rights.
         """
-        trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["digest"]}
+        trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["cache"]}
         if wish["packages"]:
             trees["/packages"] = "/packages/" + wish["packages"]
         if wish["opt"]:
@@ -199,7 +199,7 @@ class Cage:
             kernel.mount("tmpfs", "/tmp", "tmpfs", flags, _temporary(wish["disk"]))
         if wish["digest"]:
             kernel.bind(root.HIDDEN + "/code/" + wish["digest"], "/code")
-            kernel.bind(root.HIDDEN + "/cache/" + wish["digest"], "/cache", writable=wish["compiles"])
+            kernel.bind(root.HIDDEN + "/cache/" + wish["cache"], "/cache", writable=wish["compiles"])
             if wish["packages"]:
                 kernel.bind(root.HIDDEN + "/packages/" + wish["packages"], "/packages")
         if wish["opt"]:
@@ -313,7 +313,7 @@ def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
     """Each layer that a worker can do without, one after the other; then all of them, as a worker would."""
     limits = {"CORE": 0}
     wish = {"limits": {}, "uid": 0, "network": True, "disk": 512, "read": [], "write": []}
-    wish.update({"digest": "", "packages": "", "opt": ""})
+    wish.update({"digest": "", "cache": "", "packages": "", "opt": ""})
     if cage.mode == "root":
         wish["uid"] = cage._profile["first_uid"]
     if not kernel.landlock_version():

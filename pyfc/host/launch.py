@@ -32,8 +32,10 @@ class TemplateSpec:
     """What its copies are told: nothing that they know from it."""
     confine: Callable[[Cell], dict[str, Any]]
     """What it settles into, its cell given the function's limits. Raises OSError."""
-    code: str
-    """The digest of the code that its copies are shown when they are needed; '' for the template's own."""
+    shown: dict[str, str]
+    """The code and the cache (`digest`, `cache`) that its copies are shown when they are needed; {} for the template's
+    own.
+    """
     disk: int
     """MB of their /tmp."""
     network: bool

@@ -212,6 +212,7 @@ class Sandbox:
         code, cache = str(artefact.folder), str(artefact.cache)
         return {
             "digest": artefact.folder.name,
+            "cache": artefact.cache.name,
             "packages": artefact.packages,
             "opt": artefact.opt.name if artefact.opt is not None else "",
             "network": network,
@@ -237,8 +238,8 @@ class Sandbox:
         if self.mode == "off":
             return {}
         return {
-            "digest": "", "packages": "", "opt": "", "network": True, "disk": limits.disk_size, "compiles": False,
-            "uid": cell.uid, "limits": self._limits(limits), "read": [], "write": [],
+            "digest": "", "cache": "", "packages": "", "opt": "", "network": True, "disk": limits.disk_size,
+            "compiles": False, "uid": cell.uid, "limits": self._limits(limits), "read": [], "write": [],
         }  # fmt: skip
 
     def place_of(self, runtime: Path) -> str:

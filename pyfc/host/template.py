@@ -95,9 +95,9 @@ class Template:
 
     async def fit(self, worker: Worker, spec: TemplateSpec) -> Worker:
         """A copy that is for this function. Raises HostRefused."""
-        if spec.code:
+        if spec.shown:
             assert self._keeper is not None
-            await self._keeper.furnish(worker.process, {"digest": spec.code, "packages": "", "opt": ""})
+            await self._keeper.furnish(worker.process, {**spec.shown, "packages": "", "opt": ""})
         return dataclasses.replace(worker, init=spec.copy)
 
     def _given_back(self, cell: Cell) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from pyfc.build.packages import imported
 from pyfc.errors import InvalidArgument
 from pyfc.host.bundle import Artefact
+from pyfc.host.interpreters import Interpreter
 from pyfc.host.launch import LaunchSpec, ProgramSpec, TemplateSpec
 from pyfc.host.runtimes import Runtime
 from pyfc.host.sandbox import LIMITS, Cell, Sandbox
@@ -47,6 +48,12 @@ class Birth:
     pre_stop_timeout: float = 0.0
     confine: Callable[[Cell], dict[str, Any]]
     """What a worker settles into, its cell given the function's limits. Raises OSError."""
+
+
+def compiler_of(function: Function, runtime: Runtime, interpreter: Interpreter) -> str:
+    """What decides how the code of `function` is compiled, beside the code, its packages and its layers."""
+    early = sorted((name, function.environment_variables.get(name, "")) for name in runtime.early)
+    return repr((runtime.name, os.path.realpath(interpreter.path), interpreter.version, early))
 
 
 def birth(
@@ -164,13 +171,13 @@ def _template(
     import, so that it outlives the next change of them.
     """
     snapshot = function.snapshot == "initialized" and bool(function.initializer)
-    code = artefact.folder.name if settings.reload else ""
+    shown = {"digest": artefact.folder.name, "cache": artefact.cache.name} if settings.reload else {}
     changes: dict[str, Any]
     if settings.reload:
         preload = imported(artefact.folder)
         init = init._replace(template={"load": False, "preload": preload, "snapshot": False})
         lasting = init._replace(handler="", initializer="", hooks={}, code="", cache="", context={}, source="", mark="")
-        own = {"digest": "", "read": [], "write": []}  # paths mean nothing where there are templates
+        own = {"digest": "", "cache": "", "read": [], "write": []}  # paths mean nothing where there are templates
         environment = {**init.environment, "FC_FUNCTION_HANDLER": ""}
         decisive = (lasting._replace(sandbox={**init.sandbox, **own}, environment=environment), artefact.packages)
         changes = {"environment": {"FC_FUNCTION_HANDLER": function.handler}}
@@ -184,7 +191,7 @@ def _template(
         init=init,
         copy=init._replace(code="", packages=[], cache="", sandbox={}, template={}, **changes),
         confine=confine,
-        code=code,
+        shown=shown,
         disk=function.limits.disk_size,
         network=bool(init.sandbox.get("network", True)),
         load_timeout=settings.load_timeout,

@@ -25,7 +25,7 @@ from pyfc.model.resources import Config
 from pyfc.observe.journal import Journal, OutputRecord
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.settings import Settings
-from pyfc.supervisor.birth import birth, paused
+from pyfc.supervisor.birth import birth, compiler_of, paused
 from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.reserve import SUPERSEDED
@@ -229,11 +229,12 @@ class Supervisor:
         if runtime is None or function.code is None:
             what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
             return Refusal(what, self._runtimes.why_not(function.runtime))
-        artefact = self._bundles.artefact(function.code, function.opt)
-        if function.is_called(self._settings.debug):
-            function = paused(function)
         interpreter = self._runtimes.interpreter(function.runtime)
         assert interpreter is not None
+        compiler = compiler_of(function, runtime, interpreter)
+        artefact = self._bundles.artefact(function.code, function.opt, compiler)
+        if function.is_called(self._settings.debug):
+            function = paused(function)
         born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
         self._compiler.add(function, artefact, born)
         pool = Pool(

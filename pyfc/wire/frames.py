@@ -214,7 +214,7 @@ class Furnish(NamedTuple):
     """To the zygote or a keeper, with the pidfd of a worker that was started before its code was known: show it."""
 
     sandbox: dict[str, Any]
-    """As in Init: of it `digest`, `packages` and `opt` count."""
+    """As in Init: of it `digest`, `cache`, `packages` and `opt` count."""
 
 
 class Furnished(NamedTuple):

@@ -64,7 +64,7 @@ CASES: list[tuple[str, int, int, tuple[Any, ...], bytes]] = [
     ("forked-not", frames.FORKED, 9, frames.Forked(-1, False, "its import leaves a socket open"), b""),
     ("nested", frames.NESTED, 0, frames.Nested("user", {"proc": "EPERM"}), b""),
     ("exec", frames.EXEC, 10, frames.Exec({"CORE": 0}, {"uid": 70001}, ["/usr/bin/node", "x.js"], {"A": "1"}), b""),
-    ("furnish", frames.FURNISH, 11, frames.Furnish({"digest": "d", "packages": "", "opt": ""}), b""),
+    ("furnish", frames.FURNISH, 11, frames.Furnish({"digest": "d", "cache": "c", "packages": "", "opt": ""}), b""),
     ("furnished", frames.FURNISHED, 11, frames.Furnished(""), b""),
     ("shutdown", frames.SHUTDOWN, 0, (), b""),
 ]

@@ -88,6 +88,25 @@ def test_a_single_file_is_code(bundles: Bundles, tmp_path: Path) -> None:
     assert [path.name for path in bundles.artefact(code).folder.iterdir()] == ["index.py"]
 
 
+def test_what_is_compiled_of_code_is_shared_by_nobody_with_other_layers_or_another_compiler(
+    bundles: Bundles, tmp_path: Path
+) -> None:
+    for name in ("code", "layer", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "index.py").write_text(name)
+    code, layer, other = (put(bundles, tmp_path / name) for name in ("code", "layer", "other"))
+
+    caches = [
+        bundles.artefact(code, opt, compiler).cache
+        for opt, compiler in ((None, "a"), (layer, "a"), (other, "a"), (layer, "b"))
+    ]
+
+    assert len(set(caches)) == 4
+    assert bundles.artefact(code, layer, "a").cache == caches[1]
+    asyncio.run(bundles.sweep(needing(layer.digest)))
+    assert not any(path.exists() for path in caches)
+
+
 def test_a_zip_is_unpacked_and_its_checksum_is_crc64(bundles: Bundles, tmp_path: Path) -> None:
     path = archive(tmp_path, {"index.py": b"x = 1", "lib/a.py": b"y"})
 

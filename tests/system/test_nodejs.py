@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import socket
 import urllib.request
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from pyfc.host.runtimes import Runtimes
-from support import MODES, Response, Server, impossible, server_in_mode, template, wait_until
+from support import MODES, UID, Response, Server, impossible, server_in_mode, template, wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
@@ -400,3 +401,40 @@ def test_what_v8_has_compiled_is_kept_and_used(mode: str, tmp_path: Path) -> Non
         assert server.invoke("demo/one").json
     finally:
         assert server.stop() == (0, "")
+
+
+PLANTS = """
+const fs = require('fs'), path = require('path'), { getCompileCacheDir } = require('module');
+const cache = getCompileCacheDir();
+try { if (cache) fs.symlinkSync('SECRET', path.join(cache, 'planted')); } catch (error) {}
+try { if (cache) fs.symlinkSync('/', path.join(path.dirname(cache), 'root')); } catch (error) {}
+exports.handler = async () => 'fine';
+"""
+
+
+@pytest.mark.skipif(not compiles(), reason="there is no Node.js from 22.1 on, which keeps what V8 has compiled")
+@pytest.mark.parametrize("mode", MODES)
+def test_links_that_a_module_leaves_where_compiled_code_is_kept_are_not_followed(mode: str, tmp_path: Path) -> None:
+    if why := impossible(mode):
+        pytest.skip(why)
+    secret = tmp_path / "home" / "secret"
+    secret.parent.mkdir()
+    secret.write_text("of the user")
+    secret.chmod(0o600)
+    if mode != "root" and os.geteuid() == 0:
+        os.chown(secret, UID, UID)
+    source = PLANTS.replace("SECRET", str(secret)) + "//" + "x" * 100_000
+    functions: dict[str, dict[str, Any]] = {"one": {"Runtime": "nodejs22"}}
+    server = server_in_mode(mode, tmp_path, {"index.js": source, "template.yml": template(functions)})
+    try:
+        cache = server.data_dir / "cache"
+        wait_until(lambda: list(cache.glob("*.work/v*/*")), "what the worker has compiled")
+        wait_until(lambda: not list(cache.glob("*.*")), "the end of it")
+
+        assert server.invoke("demo/one").body == b"fine"
+        assert secret.stat().st_mode & 0o777 == 0o600
+        assert [path for path in cache.rglob("*") if path.parent != cache] == []
+    finally:
+        status, errors = server.stop()
+    assert status == 0
+    assert "what was compiled of one is thrown away" in errors

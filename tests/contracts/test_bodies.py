@@ -7,15 +7,10 @@ the frames of one, the frames of the other, the client and the function may come
 from __future__ import annotations
 
 import asyncio
-import importlib
 import random
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -23,30 +18,16 @@ from hypothesis import strategies as st
 
 from pyfc.host import window
 from pyfc.host.bodies import Download, Upload
-from pyfc.host.runtimes import ROOT
 from pyfc.model.invocation import Invocation, Kind, Result, Usage
 from pyfc.model.names import Target
 from pyfc.model.streams import Incoming
 from pyfc.wire import frames
+from runtime_modules import load
 
 Frame = tuple[int, int, list[Any], bytes]
 NUMBER, STALE, AHEAD = 7, 6, 8
 SIZE = window.SIZE
 UNARY = frames.MAXIMUM_UNARY
-
-
-def load(folder: str, *names: str) -> list[ModuleType]:
-    """Modules of a runtime, which share their names with those of others."""
-    places = [str(ROOT / folder), str(ROOT / "python"), str(ROOT.parent / "pyfc" / "host")]
-    shared = {path.stem for place in places for path in Path(place).glob("*.py")}
-    others = {name: sys.modules.pop(name) for name in shared & set(sys.modules)}
-    with mock.patch.object(sys, "path", [*places, *sys.path]):
-        try:
-            return [importlib.import_module(name) for name in names]
-        finally:
-            for name in shared & set(sys.modules):
-                del sys.modules[name]
-            sys.modules.update(others)
 
 
 [PYTHON] = load("python", "calls")

@@ -20,6 +20,7 @@ from pyfc.auth.keys import Keys
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
+from pyfc.build.consent import Consents, consents_file
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
@@ -33,6 +34,7 @@ from pyfc.gateway.management import Api
 from pyfc.gateway.routes import application
 from pyfc.gateway.shared import Shared
 from pyfc.host.bundle import Bundles
+from pyfc.host.cage import Cage
 from pyfc.host.descriptors import Descriptors
 from pyfc.host.layers import require
 from pyfc.host.runtimes import Runtimes
@@ -128,7 +130,8 @@ class App:
         self._stack.push_async_callback(self.dispatcher.close)
         self._bundles = bundles
         self.runtimes = runtimes
-        self._builder = Builder(cache_folder(), lambda source, line: self.on_progress(source, line))
+        consents = Consents(consents_file())
+        self.builder = Builder(cache_folder(), Cage(), consents, lambda source, line: self.on_progress(source, line))
         self._deployer = Deployer(registry, bundles, runtimes)
         self._build_gateway(registry)
 
@@ -210,16 +213,16 @@ class App:
             if folder is None or folder in found or self.runtimes.get(runtime) is None:
                 continue
             try:
-                if not self._builder.missing(folder):
+                if not self.builder.missing(folder, project.root):
                     continue
                 await self.supervisor.prepared()
                 self._bundles.links = self.sandbox.has_namespaces
                 interpreter = self.runtimes.interpreter(runtime)
                 assert interpreter is not None
-                made = await self._builder.build(folder, interpreter.path, interpreter.version)
+                made = await self.builder.build(folder, interpreter.path, interpreter.version, bound=project.root)
                 found[folder] = [each.folder for each in made]
             except PyfcError as error:
-                found[folder] = self._builder.last_good(folder)
+                found[folder] = self.builder.last_good(folder)
                 stands_in = "; what was built before is served" if found[folder] else "; the function has to do without"
                 first, *others = str(error).splitlines()
                 self.warnings.append("\n".join([first.rstrip(":") + stands_in, *others]))

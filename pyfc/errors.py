@@ -61,6 +61,19 @@ class ProjectError(InvalidArgument):
     """{where}: {message}"""
 
 
+class ScriptRefused(ProjectError):
+    """{where}: {package} runs code while it is installed ({line}), and nobody has allowed that: `pyfc build --yes` \
+does, for this folder and as long as its manifests stay as they are"""
+
+
+class NoCage(InvalidArgument):
+    """installers can not be confined on this machine: {reason}"""
+
+
+class Exhausted(InvalidArgument):
+    """{command} was ended: it took more than {most}"""
+
+
 class AccessDenied(PyfcError):
     """{message}"""
 

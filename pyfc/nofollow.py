@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import sys
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,23 +51,23 @@ def opened_folder(path: str | Path, parent: int | None = None) -> Iterator[int]:
         os.close(descriptor)
 
 
-def walk(folder: Path) -> Iterator[Entry]:
-    """Everything in `folder`, a folder before what lies in it. Raises InvalidArgument if folders are nested too deep,
-    OSError if one can not be read.
+def walk(folder: Path, skipped: Container[str] = ()) -> Iterator[Entry]:
+    """Everything in `folder`, a folder before what lies in it, but for what has a name in `skipped`. Raises
+    InvalidArgument if folders are nested too deep, OSError if one can not be read.
     """
     with opened_folder(folder) as root:
-        yield from _walk(root, "", 0)
+        yield from _walk(root, "", 0, skipped)
 
 
-def _walk(parent: int, above: str, depth: int) -> Iterator[Entry]:
+def _walk(parent: int, above: str, depth: int, skipped: Container[str]) -> Iterator[Entry]:
     if depth > _DEEPEST:
         raise InvalidArgument(message=f"more than {_DEEPEST} folders lie in each other, at {above[:200]!r}")
-    for name in sorted(os.listdir(parent)):
+    for name in sorted(each for each in os.listdir(parent) if each not in skipped):
         entry = Entry(parent, name, f"{above}{name}", os.stat(name, dir_fd=parent, follow_symlinks=False))
         yield entry
         if stat.S_ISDIR(entry.status.st_mode):
             with opened_folder(name, parent) as inside:
-                yield from _walk(inside, f"{entry.path}/", depth + 1)
+                yield from _walk(inside, f"{entry.path}/", depth + 1, skipped)
 
 
 def open_plain(name: str | Path, parent: int | None = None, flags: int = os.O_RDONLY) -> int:
@@ -75,6 +77,18 @@ def open_plain(name: str | Path, parent: int | None = None, flags: int = os.O_RD
         return descriptor
     os.close(descriptor)
     raise InvalidArgument(message=f"{os.fspath(name)!r} is no plain file")
+
+
+def open_below(root: Path, path: Path) -> int:
+    """A descriptor of a plain file somewhere in `root`, whose folders on the way are no links either. Raises
+    InvalidArgument or OSError.
+    """
+    parts = Path(os.path.normpath(path)).relative_to(root).parts
+    with contextlib.ExitStack() as stack:
+        above = stack.enter_context(opened_folder(root))
+        for part in parts[:-1]:
+            above = stack.enter_context(opened_folder(part, above))
+        return open_plain(parts[-1], above)
 
 
 def seal(folder: Path, folder_mode: int, file_mode: int) -> None:
@@ -129,6 +143,124 @@ def _copy(descriptor: int, target: Path, most: int) -> int:
     return most
 
 
+def adopt(folder: Path) -> None:
+    """Make `folder`, which its writers have left for good, the server's own: owner, and rights without any that are
+    special. Raises InvalidArgument, with nothing changed, for anything but folders, plain files all of whose names lie
+    in it, and relative links that lead to a place in it.
+    """
+    _judge(folder)
+    for entry in walk(folder):
+        if stat.S_ISLNK(entry.status.st_mode):
+            os.chown(entry.name, os.geteuid(), os.getegid(), dir_fd=entry.parent, follow_symlinks=False)
+        elif stat.S_ISDIR(entry.status.st_mode):
+            _take(os.open(entry.name, _FOLDER, dir_fd=entry.parent), 0o755)
+        else:
+            _take(open_plain(entry.name, entry.parent), 0o755 if entry.status.st_mode & 0o111 else 0o644)
+    _take(os.open(folder, _FOLDER), 0o755)
+
+
+def _judge(folder: Path) -> None:
+    names: Counter[tuple[int, int]] = Counter()
+    counts: dict[tuple[int, int], int] = {}
+    links: dict[str, str] = {}
+    for entry in walk(folder):
+        if stat.S_ISLNK(entry.status.st_mode):
+            links[entry.path] = os.readlink(entry.name, dir_fd=entry.parent)
+        elif stat.S_ISREG(entry.status.st_mode):
+            key = (entry.status.st_dev, entry.status.st_ino)
+            names[key] += 1
+            counts[key] = entry.status.st_nlink
+        elif not stat.S_ISDIR(entry.status.st_mode):
+            raise InvalidArgument(message=f"{entry.path[:200]!r} is neither a folder nor a plain file")
+    if names != counts:
+        raise InvalidArgument(message="a file in it has another name outside of it")
+    for path, target in links.items():
+        if not _stays_inside(path, target, links):
+            raise InvalidArgument(message=f"{path[:200]!r} is a link that leads out of it")
+
+
+def _stays_inside(path: str, target: str, links: Mapping[str, str]) -> bool:
+    """Whether a link at `path` leads to a place in the folder, by no other link on the way."""
+    if target.startswith("/"):
+        return False
+    at = path.split("/")[:-1]
+    for part in target.split("/"):
+        if "/".join(at) in links:
+            return False
+        if part == "..":
+            if not at:
+                return False
+            at.pop()
+        elif part not in {"", "."}:
+            at.append(part)
+    return True
+
+
+def _take(descriptor: int, mode: int) -> None:
+    try:
+        os.fchown(descriptor, os.geteuid(), os.getegid())
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def copy(source: Path, target: Path, skipped: Container[str] = (), owner: int = -1) -> list[str]:
+    """Copy the folders and plain files in `source`, and the relative links that stay in it, to the folder `target`; the
+    copies belong to `owner`. Names in `skipped` are left out wherever they stand. What else was left out.
+    """
+    left_out: list[str] = []
+    links: dict[str, str] = {}
+    for entry in walk(source, skipped):
+        place = target / entry.path
+        try:
+            if stat.S_ISLNK(entry.status.st_mode):
+                links[entry.path] = os.readlink(entry.name, dir_fd=entry.parent)
+            elif stat.S_ISDIR(entry.status.st_mode):
+                place.mkdir(exist_ok=True)
+                os.chown(place, owner, owner)
+            else:
+                _copy_plain(entry.name, entry.parent, place, owner)
+        except (OSError, InvalidArgument):
+            left_out.append(entry.path)
+    for path, to in links.items():
+        if _stays_inside(path, to, links):
+            (target / path).symlink_to(to)
+            os.chown(target / path, owner, owner, follow_symlinks=False)
+        else:
+            left_out.append(path)
+    return left_out
+
+
+def copy_file(source: Path, target: Path, owner: int = -1) -> None:
+    """Copy a plain file, to belong to `owner`. Raises InvalidArgument for anything else, a link too; OSError."""
+    _copy_plain(source, None, target, owner)
+
+
+def _copy_plain(name: str | Path, parent: int | None, place: Path, owner: int) -> None:
+    with open(open_plain(name, parent), "rb") as file, place.open("xb") as made:
+        shutil.copyfileobj(file, made)
+        os.fchmod(made.fileno(), 0o755 if os.fstat(file.fileno()).st_mode & 0o111 else 0o644)
+        os.fchown(made.fileno(), owner, owner)
+
+
+def size(folder: Path) -> int:
+    """Bytes on disk of what lies in a folder that may change meanwhile; what goes away is not counted."""
+    total = 0
+    waiting = [os.open(folder, _FOLDER)]
+    while waiting:
+        root = waiting.pop()
+        try:
+            for name in os.listdir(root):
+                with contextlib.suppress(OSError):
+                    status = os.stat(name, dir_fd=root, follow_symlinks=False)
+                    total += status.st_blocks * 512
+                    if stat.S_ISDIR(status.st_mode) and len(waiting) < _DEEPEST:
+                        waiting.append(os.open(name, _FOLDER, dir_fd=root))
+        finally:
+            os.close(root)
+    return total
+
+
 def _set_mode(descriptor: int, mode: int) -> None:
     try:
         os.fchmod(descriptor, mode)
@@ -149,6 +281,12 @@ def remove(path: Path) -> None:
         with opened_folder(path) as root:
             _empty(root)
         path.rmdir()
+
+
+def empty(folder: Path) -> None:
+    """Remove what lies in `folder`, as `remove` does."""
+    with opened_folder(folder) as root:
+        _empty(root)
 
 
 def _empty(root: int) -> None:

@@ -3,27 +3,34 @@
     ROOT/built/DIGEST/        what is shown at the root of the code: packages, or node_modules
     ROOT/last/FOLDER          for a folder of code: the digests of its last good result, by manifest
 
-A result is built beside and renamed into place: it is whole or not there.
+A result is built in a workshop, examined and made the server's own when its writers are gone, and renamed into place:
+it is whole or not there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import platform
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pyfc import nofollow
+from pyfc.build import workshop
 from pyfc.build.builtins import builtins_of
+from pyfc.build.consent import Ask, Consents, refuse
+from pyfc.build.job import Cage
 from pyfc.build.lean import import_time, size_of, strip
 from pyfc.build.manifest import Manifest, manifests
+from pyfc.build.steps import Consent
 from pyfc.build.tools import install
+from pyfc.build.workshop import Workshop
+from pyfc.errors import InvalidArgument, ProjectError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +55,28 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 class Builder:
-    """`root`: where results are kept. `progress(source, line)` hears what the installers say."""
+    """`root`: where results are kept. `progress(source, line)` hears what the installers say; `ask` is asked before
+    code of packages runs.
+    """
 
-    def __init__(self, root: Path, progress: Callable[[str, str], None] = lambda *_: None) -> None:
+    def __init__(
+        self, root: Path, cage: Cage, consents: Consents, progress: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
         self._root = root
+        self._cage = cage
+        self._consents = consents
         self._progress = progress
+        self.ask: Ask = refuse
 
-    async def build(self, folder: Path, interpreter: str, version: str, *, lean: bool | None = None) -> list[Built]:
-        """Install what the code in `folder` needs. `lean`: without what no function needs; None for whatever was built
-        last. Raises ProjectError; what was built before stays.
+    async def build(
+        self, folder: Path, interpreter: str, version: str, *, bound: Path | None = None, lean: bool | None = None
+    ) -> list[Built]:
+        """Install what the code in `folder`, of the project `bound`, needs. `lean`: without what no function needs;
+        None for whatever was built last. Raises ProjectError; what was built before stays.
         """
         found: list[Built] = []
         last = self._last(folder)
-        for manifest in _all_of(folder):
+        for manifest in _all_of(folder, bound):
             wanted = last.get(manifest.source, {}).get("lean", False) if lean is None else lean
             found.append(await self._one(manifest, interpreter, version, lean=wanted))
             last[manifest.source] = {"digest": found[-1].folder.name, "lean": wanted}
@@ -68,9 +84,9 @@ class Builder:
             self._remember(folder, last)
         return found
 
-    def missing(self, folder: Path) -> list[Manifest]:
+    def missing(self, folder: Path, bound: Path | None = None) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""
-        return [manifest for manifest in _all_of(folder) if not _is_vendored(manifest)]
+        return [manifest for manifest in _all_of(folder, bound) if not _is_vendored(manifest)]
 
     def last_good(self, folder: Path) -> list[Path]:
         """What was last built for `folder`."""
@@ -85,20 +101,14 @@ class Builder:
         if place.is_dir():
             return Built(manifest=manifest, folder=place, is_new=False, seconds=0.0, size=size_of(place))
         place.parent.mkdir(parents=True, exist_ok=True)
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
-        before = 0
-        times: tuple[float | None, float | None] = (None, None)
-        try:
-            await install(manifest, new, interpreter, lambda line: self._progress(manifest.source, line))
-            if lean:
-                before, first = size_of(new), await import_time(manifest, new, interpreter)
-                strip(manifest.tool, new)
-                times = (first, await import_time(manifest, new, interpreter))
-            new.chmod(0o755)
+        with workshop.opened(self._root, self._cage) as shop:
+            consent = Consent(consents=self._consents, ask=self.ask)
+            hear: Callable[[str], None] = lambda line: self._progress(manifest.source, line)  # noqa: E731
+            await install(manifest, shop, interpreter, consent, hear)
+            await asyncio.to_thread(_examine, shop.result, manifest)
+            before, times = await _stripped(manifest, shop, interpreter) if lean else (0, (None, None))
             if not place.is_dir():
-                new.rename(place)
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
+                shop.result.rename(place)
         return Built(
             manifest=manifest,
             folder=place,
@@ -127,8 +137,26 @@ class Builder:
         path.with_suffix(".new").replace(path)
 
 
-def _all_of(folder: Path) -> list[Manifest]:
-    return [*manifests(folder), *(builtins_of(folder) if folder.is_dir() else [])]
+def _examine(result: Path, manifest: Manifest) -> None:
+    """Make what was installed the server's own, if nothing in it is odd."""
+    try:
+        nofollow.adopt(result)
+    except InvalidArgument as error:
+        message = f"what {manifest.tool} installed is not taken: {error}"
+        raise ProjectError(where=str(manifest.folder / manifest.source), message=message) from error
+
+
+async def _stripped(
+    manifest: Manifest, shop: Workshop, interpreter: str
+) -> tuple[int, tuple[float | None, float | None]]:
+    """The size before, and the import times before and after what no function needs is gone."""
+    before, first = size_of(shop.result), await import_time(manifest, shop.result, interpreter, shop)
+    strip(manifest.tool, shop.result)
+    return before, (first, await import_time(manifest, shop.result, interpreter, shop))
+
+
+def _all_of(folder: Path, bound: Path | None) -> list[Manifest]:
+    return [*manifests(folder, bound), *(builtins_of(folder) if folder.is_dir() else [])]
 
 
 def _is_vendored(manifest: Manifest) -> bool:

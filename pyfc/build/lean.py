@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pyfc import nofollow
 from pyfc.build.manifest import Manifest
+from pyfc.build.workshop import Workshop
 
 _FOLDERS = {
     "pip": {"tests", "test", "__pycache__", "docs", "doc", "examples", "benchmarks", "include"},
@@ -30,7 +31,7 @@ def strip(tool: str, target: Path) -> None:
     for path in sorted(_below(target), reverse=True):
         if path.is_dir() and not path.is_symlink():
             if path.name in _FOLDERS[tool] and not _is_package(path):
-                shutil.rmtree(path)
+                nofollow.remove(path)
         elif path.suffix in _SUFFIXES[tool] and not path.name.lower().startswith(_KEPT):
             path.unlink(missing_ok=True)
 
@@ -72,9 +73,9 @@ def parts(target: Path) -> list[Part]:
     return sorted(found, key=lambda part: (-part.size, part.name))
 
 
-async def import_time(manifest: Manifest, target: Path, interpreter: str) -> float | None:
+async def import_time(manifest: Manifest, target: Path, interpreter: str, shop: Workshop) -> float | None:
     """Seconds that importing everything the manifest names takes, the interpreter's own start taken off; None if
-    something can not be imported.
+    something can not be imported. Importing is code of packages: it happens in `shop`.
     """
     if manifest.tool == "pip":
         names = [name for folder in target.glob("*.dist-info") for name in _modules(folder, manifest)]
@@ -84,8 +85,30 @@ async def import_time(manifest: Manifest, target: Path, interpreter: str) -> flo
         program = "".join(f"require({str(target / 'node_modules' / name)!r});" for name in manifest.names)
         node = shutil.which("node") or "node"
         commands = ([node, "-e", program], [node, "-e", ""])
-    took = [await _fastest(command) for command in commands]
-    return max(took[0] - took[1], 0.0) if took[0] is not None and took[1] is not None else None
+    told: list[str] = []
+    status = await shop.script(
+        [sys.executable, "-I", "-S", "-c", _CLOCK, json.dumps(commands)], shop.own_home, told.append,
+        variables={}, programs=[sys.executable, commands[0][0]], readable=[target],
+    )  # fmt: skip
+    try:
+        took = [float(text) for text in told[-1].split()] if status == 0 and told else []
+    except ValueError:
+        return None  # a package prints at its end
+    return max(took[0] - took[1], 0.0) if len(took) == 2 else None
+
+
+_CLOCK = f"""
+import json, subprocess, sys, time
+found = []
+for command in json.loads(sys.argv[1]):
+    times = []
+    for _ in range({_TIMES}):
+        began = time.monotonic()
+        subprocess.run(command, stdin=-3, stdout=-3, stderr=-3, check=True)
+        times.append(time.monotonic() - began)
+    found.append(min(times))
+print(*found)
+"""
 
 
 def _modules(info: Path, manifest: Manifest) -> list[str]:
@@ -99,15 +122,3 @@ def _modules(info: Path, manifest: Manifest) -> list[str]:
         top.removesuffix(".py") for top in tops if top.endswith(".py") or (info.parent / top / "__init__.py").is_file()
     }
     return sorted(each for each in found if each.isidentifier())
-
-
-async def _fastest(command: list[str]) -> float | None:
-    best: float | None = None
-    for _ in range(_TIMES):
-        began = time.monotonic()
-        quiet = asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(*command, stdin=quiet, stdout=quiet, stderr=quiet)
-        if await process.wait():
-            return None
-        best = min(time.monotonic() - began, best or sys.float_info.max)
-    return best

@@ -1,21 +1,37 @@
-"""What a function's folder says that it needs: requirements.txt, package.json, and the lists of a Funfile."""
+"""What a function's folder says that it needs: requirements.txt, package.json, and the lists of a Funfile.
+
+Nothing is read that lies, or leads by links, outside of the project.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
-from dataclasses import dataclass, field
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pyfc.errors import ProjectError
+from pyfc import nofollow
+from pyfc.errors import InvalidArgument, ProjectError
 
 _INSTALL = re.compile(
     r"^RUN\s+(?:fun-install\s+)?(?P<tool>pip|npm|apt-get|apt)3?\s+install\s+(?P<words>.*)$", re.IGNORECASE
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LOCKS = ("package-lock.json", "npm-shrinkwrap.json", ".npmrc")
+_FILES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]+(?P<path>\S+)")
+_PLACES = re.compile(
+    r"(?:(?:-e|--editable|-f|--find-links)[\s=]+|[\w.-]+(?:\[[^\]]*\])?\s*@\s*)?(?P<path>(?:file:|\.|/)[^\s;\[#]*)"
+)
+SCRIPTS = ("preinstall", "install", "postinstall", "prepare")
+"""Of a package.json, run when it is installed."""
+SKIPPED = frozenset({"node_modules", "__pycache__", ".git"})
+"""Names of no part of what a manifest depends on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,73 +43,164 @@ class Manifest:
     folder: Path
     source: str
     """The file that says so, for messages."""
+    bound: Path | None = None
+    """The project; None for `folder` alone."""
     packages: tuple[str, ...] = ()
     """Named one by one; else the tool reads its own file."""
     names: tuple[str, ...] = ()
     """Names of all that is asked for, without versions."""
-    files: tuple[Path, ...] = field(default=())
-    """What its result depends on."""
+    files: tuple[Path, ...] = ()
+    """Files and folders that its result depends on."""
+
+    @property
+    def root(self) -> Path:
+        """What holds everything that it depends on."""
+        return self.bound or self.folder
 
     def digest(self, *others: str) -> str:
         """A name for the result: the same for the same contents and `others`, whatever the folder."""
         found = hashlib.sha256("\0".join((self.tool, *self.packages, *others)).encode())
         for path in self.files:
-            found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+            for name, content in _contents(path):
+                found.update(f"{os.path.relpath(path, self.folder)}/{name}\0{len(content)}\0".encode() + content)
         return found.hexdigest()[:32]
 
 
-def manifests(folder: Path) -> list[Manifest]:
-    """What is to be installed for the code in `folder`. Raises ProjectError for a file that can not be read."""
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    if not path.is_dir():
+        yield "", _read(path)
+        return
+    for entry in nofollow.walk(path.resolve(), SKIPPED):
+        if stat.S_ISREG(entry.status.st_mode):
+            with open(nofollow.open_plain(entry.name, entry.parent), "rb") as file:
+                yield entry.path, file.read()
+        elif stat.S_ISLNK(entry.status.st_mode):
+            yield entry.path, os.fsencode(os.readlink(entry.name, dir_fd=entry.parent))
+
+
+def manifests(folder: Path, bound: Path | None = None) -> list[Manifest]:
+    """What is to be installed for the code in `folder` of the project `bound`. Raises ProjectError for a file that can
+    not be read, and for one outside of the project.
+    """
     if not folder.is_dir():
         return []
-    found = [*_requirements(folder), *_package(folder)]
-    for tool, source, words in _funfile(folder):
+    folder = folder.resolve()
+    bound = bound.resolve() if bound is not None and folder.is_relative_to(bound.resolve()) else None
+    found = [*_requirements(folder, bound), *_package(folder, bound)]
+    for tool, source, words in _funfile(folder, bound):
         names = tuple(_name_of(word) for word in words)
         found.append(Manifest(tool=tool, folder=folder, source=source, packages=tuple(words), names=names))
     return found
 
 
-def _requirements(folder: Path) -> list[Manifest]:
-    path = folder / "requirements.txt"
+def _inside(path: Path, folder: Path, bound: Path | None, where: str) -> Path:
+    """`path`, put straight. Raises ProjectError if that, or what it leads to, is outside of the project."""
+    root, straight = bound or folder, Path(os.path.normpath(path))
+    if not straight.is_relative_to(root) or not straight.resolve().is_relative_to(root.resolve()):
+        raise ProjectError(where=where, message=f"{os.path.relpath(path, folder)} lies outside of {root}")
+    return straight
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(nofollow.open_plain(path.resolve()), "rb") as file:  # `_inside` has seen where it leads
+            return file.read()
+    except (OSError, InvalidArgument) as error:
+        raise ProjectError(where=str(path), message=f"can not be read: {error}") from error
+
+
+def _text(folder: Path, name: str, bound: Path | None) -> str | None:
+    """The text of a file in a folder of code; None if it is not there."""
+    path = folder / name
     if not path.is_file():
-        return []
-    lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-    names = tuple(_name_of(line) for line in lines if line and not line.startswith(("-", ".", "/")))
+        return None
+    return _read(_inside(path, folder, bound, str(path))).decode("utf-8", "replace")
+
+
+def _requirements(folder: Path, bound: Path | None) -> list[Manifest]:
+    text = _text(folder, "requirements.txt", bound)
+    lines = _lines(text or "")
     if not any(lines):
         return []
-    files = [path, *sorted(each for each in folder.glob("*.txt") if each != path)]
-    if any(line.startswith((".", "-e", "/")) for line in lines):
-        files += _all_files(folder)
-    return [Manifest(tool="pip", folder=folder, source=path.name, names=names, files=tuple(files))]
+    path = folder / "requirements.txt"
+    names = tuple(_name_of(line) for line in lines if not line.startswith(("-", ".", "/")))
+    files: dict[Path, None] = {}
+    _follow(path, folder, bound, files)
+    return [
+        Manifest(tool="pip", folder=folder, source=path.name, bound=bound, names=names, files=_outermost(files, path))
+    ]
 
 
-def _package(folder: Path) -> list[Manifest]:
+def _lines(text: str) -> list[str]:
+    joined = re.sub(r"\\\r?\n", " ", text)
+    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
+    return [line for line in lines if line]
+
+
+def _follow(path: Path, folder: Path, bound: Path | None, found: dict[Path, None]) -> None:
+    """Add a file of requirements and what it names on this machine to `found`."""
+    real = _inside(path, folder, bound, str(path))
+    if real in found:
+        return
+    found[real] = None
+    for line in _lines(_read(real).decode("utf-8", "replace")):
+        where = f"{path}: {line[:100]}"
+        if (match := _FILES.match(line)) is not None and "://" not in match["path"]:
+            _follow(path.parent / match["path"], folder, bound, found)
+        elif (match := _PLACES.match(line)) is not None:
+            place = folder / match["path"].removeprefix("file:").replace("//", "/", 1).partition("?")[0]
+            if place.exists():
+                found[_inside(place, folder, bound, where)] = None
+
+
+def _outermost(found: dict[Path, None], first: Path) -> tuple[Path, ...]:
+    """Without what lies in another one, `first` at the front."""
+    paths = [path for path in found if not any(other in path.parents for other in found)]
+    return tuple(sorted(paths, key=lambda path: (path != first, path)))
+
+
+def _package(folder: Path, bound: Path | None) -> list[Manifest]:
     path = folder / "package.json"
-    if not path.is_file():
+    text = _text(folder, path.name, bound)
+    if text is None:
         return []
     try:
-        needed = json.loads(path.read_text(encoding="utf-8")).get("dependencies") or {}
-    except (ValueError, AttributeError) as error:
+        document = json.loads(text)
+        needed = document.get("dependencies") or {}
+        versions = [str(version) for version in needed.values()]
+    except (ValueError, AttributeError, RecursionError) as error:
         raise ProjectError(where=f"{path}:1", message=f"is not JSON: {error}") from error
     if not needed:
         return []
-    files = [path, *(folder / name for name in _LOCKS if (folder / name).is_file())]
-    if any(str(version).startswith(("file:", ".", "/")) for version in needed.values()):
-        files += _all_files(folder)
-    return [Manifest(tool="npm", folder=folder, source=path.name, names=tuple(needed), files=tuple(files))]
+    found = {_inside(folder / name, folder, bound, str(path)): None for name in _present(folder)}
+    places = [version.removeprefix("file:") for version in versions if version.startswith(("file:", ".", "/"))]
+    for place in places:
+        found[_inside(folder / place, folder, bound, f"{path}: {place}")] = None
+    if places or has_scripts(document) or document.get("workspaces"):
+        found[_inside(folder, folder, bound, str(path))] = None
+    files = _outermost(found, path)
+    return [Manifest(tool="npm", folder=folder, source=path.name, bound=bound, names=tuple(needed), files=files)]
 
 
-def _funfile(folder: Path) -> list[tuple[str, str, list[str]]]:
+def _present(folder: Path) -> list[str]:
+    return [name for name in ("package.json", *_LOCKS) if (folder / name).is_file()]
+
+
+def has_scripts(document: dict[str, Any]) -> bool:
+    """Whether a package.json has something to be run when it is installed."""
+    scripts = document.get("scripts")
+    return isinstance(scripts, dict) and any(scripts.get(name) for name in SCRIPTS)
+
+
+def _funfile(folder: Path, bound: Path | None) -> list[tuple[str, str, list[str]]]:
     """Tool, `Funfile:line` and words of each RUN line that installs something."""
     path = folder / "Funfile"
-    if not path.is_file():
-        return []
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate((_text(folder, path.name, bound) or "").splitlines(), 1):
         match = _INSTALL.match(line.strip())
         if match is None:
             continue
-        words = [word for word in shlex.split(match["words"]) if not word.startswith("-")]
+        words = [word for word in _words(match["words"], f"{path}:{number}") if not word.startswith("-")]
         if match["tool"].lower().startswith("apt"):
             raise ProjectError(
                 where=f"{path}:{number}",
@@ -103,9 +210,11 @@ def _funfile(folder: Path) -> list[tuple[str, str, list[str]]]:
     return found
 
 
-def _all_files(folder: Path) -> list[Path]:
-    skipped = {"node_modules", "__pycache__", ".git"}
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not skipped & set(path.parts))
+def _words(text: str, where: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ProjectError(where=where, message=f"is no command: {error}") from error
 
 
 def _name_of(requirement: str) -> str:

@@ -7,9 +7,13 @@ import asyncio
 from pathlib import Path
 
 from pyfc.build.builder import Builder, Built, cache_folder
+from pyfc.build.consent import Answer, Consents, always, consents_file
 from pyfc.build.lean import parts
 from pyfc.dev.output import end_progress, progress, say
+from pyfc.dev.question import asking
 from pyfc.dev.table import table
+from pyfc.errors import InvalidArgument
+from pyfc.host.cage import Cage
 from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
 from pyfc.project.load import load
@@ -24,13 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lean", action="store_true", help="leave out tests, documentation and types; show what that gains"
     )
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="let packages run code while they are installed: setup.py, npm's install scripts. It runs apart from this "
+        "machine's files, without a network. What you allow is remembered until a manifest or lock file changes",
+    )
+    parser.add_argument("--network", action="store_true", help="with --yes: that code may use the network")
     parser.add_argument("--explain", action="store_true", help="show the largest packages")
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
+    if options.network and not options.yes:
+        raise InvalidArgument(message="--network says more of --yes: give both")
     project = load(options.dir)
-    builder = Builder(cache_folder(), progress())
+    builder = Builder(cache_folder(), Cage(), Consents(consents_file()), progress())
+    builder.ask = always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking()
     asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
     return 0
 
@@ -44,7 +58,7 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
         seen.add(folder)
         interpreter = runtimes.interpreter(function.runtime)
         assert interpreter is not None
-        made = await builder.build(folder, interpreter.path, interpreter.version, lean=lean)
+        made = await builder.build(folder, interpreter.path, interpreter.version, bound=project.root, lean=lean)
         for built in made:
             end_progress()
             say(f"{function.service}/{function.name}  {_told(built)}")

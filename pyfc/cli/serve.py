@@ -19,9 +19,11 @@ import uvloop
 
 from pyfc.app import App, Stopped, data_folder_of
 from pyfc.auth.keys import Key
+from pyfc.build.consent import refuse
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
 from pyfc.dev.output import end_progress, log_to_stderr, progress, say, say_json
+from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
 from pyfc.gateway.routes import describe
@@ -86,7 +88,10 @@ async def _start(app: App, root: Path, console: Console) -> Project:
     settings = app.settings
     project = await asyncio.to_thread(load_project, root, reads_variables=settings.reload)
     app.on_progress = progress(shown=not settings.json)
+    if not settings.json:
+        app.builder.ask = asking()
     report = await app.deploy(project)
+    app.builder.ask = refuse  # a reload asks nobody
     end_progress()
     app.bind()
     _announce(app, project, report)

@@ -8,6 +8,7 @@ r"""The one way out to a terminal: commands and the console print by nothing els
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -194,3 +195,25 @@ def _print(stream: TextIO | None, text: str, *, flush: bool) -> None:
         stream.write(text)
         if flush:
             stream.flush()
+
+
+def can_type() -> bool:
+    """Whether a person can answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+async def typed_line() -> str:
+    """The next line that the user types; '' at the end of the input."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str] = loop.create_future()
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        if not typed.done():
+            typed.set_result(os.read(descriptor, 4096).decode("utf-8", "replace"))
+
+    loop.add_reader(descriptor, read)
+    try:
+        return await typed
+    finally:
+        loop.remove_reader(descriptor)

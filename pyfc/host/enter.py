@@ -98,7 +98,7 @@ class Cage:
         """In a worker: what its function has no say in. `limits`: resource limits by the name after RLIMIT_."""
         os.setsid()
         for name, value in limits.items():
-            _limit(name, value)
+            limit(name, value)
         if self.has_namespaces:
             kernel.unshare(_OWN)
             flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -135,7 +135,7 @@ class Cage:
         if self.mode == "off":
             return
         for name, value in wish["limits"].items():
-            _limit(name, value)
+            limit(name, value)
         if self.mode == "root" and wish["uid"]:
             os.setgroups([])
             os.setresgid(wish["uid"], wish["uid"], wish["uid"])
@@ -155,7 +155,7 @@ class Cage:
         `processes`: most of them, where no control group counts them; 0 if one does.
         """
         if processes:
-            _limit("NPROC", processes)
+            limit("NPROC", processes)
         os.setresgid(self.inside, self.inside, self.inside)
         os.setresuid(self.inside, self.inside, self.inside)
         kernel.drop_capabilities()
@@ -231,7 +231,7 @@ def nest(profile: dict[str, Any]) -> Cage:
     stays behind in here to wait for it: whoever forks reaps. Raises OSError if not even the last mode works.
     """
     refused: dict[str, str] = {}
-    _go_first()
+    go_first()
     if profile["join"]:
         with open(profile["join"], "w", encoding="ascii") as group:
             group.write("0")
@@ -254,7 +254,7 @@ def nest(profile: dict[str, Any]) -> Cage:
     return cage
 
 
-def _go_first() -> None:
+def go_first() -> None:
     """When the machine has no memory left the kernel takes functions, and never their server."""
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
@@ -339,7 +339,8 @@ def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
         missing[layer] = str(error)
 
 
-def _limit(name: str, value: int) -> None:
+def limit(name: str, value: int) -> None:
+    """Set a resource limit by the name after RLIMIT_, or what is allowed of it."""
     kind = getattr(resource, "RLIMIT_" + name, None)
     if kind is None:
         return  # this system does not know it

@@ -23,6 +23,7 @@ AGAIN = HIDDEN + "/again"
 """Has what is shown below /tmp, for workers to show it again when they have mounted their own /tmp."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
+_LARGEST_COPY = 1024 * 1024
 _EMPTY = ("code", "packages", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var")
 
 
@@ -51,6 +52,12 @@ def build(profile: dict[str, Any]) -> None:
         target = place + HIDDEN + "/" + name
         os.makedirs(target)
         kernel.bind(source, target, writable=name == "cache")
+    for source, path in profile.get("lent", ()):
+        _lend(place, source, path)
+    for path in profile.get("further", ()):
+        _show_over(place, path)
+    for source, path in profile.get("copies", ()):
+        _copy(source, place + path, profile["users"][0][1])
     _proc(place + "/proc")
     os.chdir(place)
     kernel.pivot_root()
@@ -83,6 +90,33 @@ def _show(place: str, path: str) -> None:
     else:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
     kernel.bind(os.path.realpath(path), target)
+
+
+def _show_over(place: str, path: str) -> None:
+    """Something of this machine, at the same path, also where an earlier one has left its mount point."""
+    target = place + path
+    if not os.path.lexists(target):
+        _show(place, path)
+    elif os.path.exists(path) and not (os.path.exists(target) and os.path.samefile(path, target)):
+        kernel.bind(os.path.realpath(path), target)
+
+
+def _lend(place: str, source: str, path: str) -> None:
+    """A folder of this machine that may be written, at `path`; what is shown there already is covered."""
+    os.makedirs(place + path, exist_ok=True)
+    kernel.bind(source, place + path, writable=True)
+
+
+def _copy(source: str, target: str, owner: int) -> None:
+    """A file of this machine's that only the server can read, in memory, for this user."""
+    if os.path.lexists(target):
+        return
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(source, "rb") as file, open(target, "xb") as copy:
+        os.fchmod(copy.fileno(), 0o400)
+        copy.write(file.read(_LARGEST_COPY))
+    if os.geteuid() == 0:
+        os.chown(target, owner, owner)
 
 
 def _hide(target: str) -> None:

@@ -37,13 +37,13 @@ _COPIES = 8
 """Instances of a function that may have as many processes at the same time."""
 LIMITS = {"CORE": 0, "NOFILE": 1024}
 """Resource limits of every worker, by the name after RLIMIT_ (descriptors: FC's limit)."""
-_FURTHER = {"MEMLOCK": 64 * 1024, "MSGQUEUE": 0, "RTPRIO": 0, "NICE": 0, "SIGPENDING": 1024}
+FURTHER = {"MEMLOCK": 64 * 1024, "MSGQUEUE": 0, "RTPRIO": 0, "NICE": 0, "SIGPENDING": 1024}
 _FIRST_UID = 70000
 _USERS = 1024
 """Of which each worker gets one, where root serves."""
 INSIDE = 1000
 """The number of the server's user inside a user namespace."""
-_SYSTEM = (
+SYSTEM = (
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
     *("/etc/" + name for name in (
         "ssl", "ca-certificates", "pki", "crypto-policies", "resolv.conf", "hosts", "host.conf", "nsswitch.conf",
@@ -54,7 +54,7 @@ _SYSTEM = (
 """Of this machine, read-only."""
 _OWN = ("code", "cache", "packages")
 """Of the data folder, each function's part shown to its workers."""
-_DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
+DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
 _RUNTIMES = "/var/fc/runtime"
 _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
@@ -154,7 +154,7 @@ class Sandbox:
             "modes": ["off"] if self.choice == "off" or not LINUX else modes,
             "join": self.groups.zygotes,
             "root": str(self._data_folder / "root"),
-            "show": [*_SYSTEM, *installations, *self._packages],
+            "show": [*SYSTEM, *installations, *self._packages],
             "place": {f"{_RUNTIMES}/{folder.name}": str(folder) for folder in self._folders_of_runtimes},
             "hide": [path for path in _foreign_packages(installations) if path not in self._packages],
             "own": {name: str(self._data_folder / name) for name in _OWN},
@@ -221,7 +221,7 @@ class Sandbox:
             "uid": 0,
             "limits": self._limits(limits),
             "read": [
-                *_SYSTEM,
+                *SYSTEM,
                 *_installations([interpreter]),
                 *self._packages,
                 code,
@@ -230,7 +230,7 @@ class Sandbox:
                 "/proc/self",
                 *map(str, self._folders_of_runtimes),
             ],
-            "write": [*_DEVICES, *([cache] if compiles else [])],
+            "write": [*DEVICES, *([cache] if compiles else [])],
         }
 
     def blank(self, cell: Cell, limits: Limits) -> dict[str, Any]:
@@ -266,7 +266,7 @@ class Sandbox:
 
     def _limits(self, limits: Limits) -> dict[str, int]:
         """Resource limits that depend on the function or on what else there is."""
-        found = {**_FURTHER, "FSIZE": limits.disk_size * _MEGABYTE}
+        found = {**FURTHER, "FSIZE": limits.disk_size * _MEGABYTE}
         if "pids" not in self.groups.controllers:
             found["NPROC"] = PROCESSES if self.mode == "user" else PROCESSES + _tasks_of_user()
         if "memory" not in self.groups.controllers:

@@ -123,12 +123,14 @@ def program(
     *,
     shared_processes: bool,
     network: bool = True,
+    sockets: bool = True,
     bears: int = 0,
     bridges: bool = False,
 ) -> bytes:
     """The filter as the kernel takes it; b"" for a processor that it is not written for. Without `network` no socket
-    can be made but UNIX ones. `bears`: the flags of a clone that a template may make although they name namespaces
-    (clone.py); 0 for none. `bridges`: it may read the memory of the program that it has started, and take its sockets.
+    can be made but UNIX ones, without `sockets` none but pairs. `bears`: the flags of a clone that a template may make
+    although they name namespaces (clone.py); 0 for none. `bridges`: it may read the memory of the program that it has
+    started, and take its sockets.
 
     With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
     them, share memory by key, or leave its process group, by which what it starts is found and ended. Leaving seems to
@@ -145,7 +147,7 @@ def program(
         (_RETURN, 0, 0, _MISSING),
         (_LOAD, 0, 0, _NUMBER),
     ]
-    special = {**_arguments(network=network), **(_among_others() if shared_processes else {})}
+    special = {**_arguments(network=network, sockets=sockets), **(_among_others() if shared_processes else {})}
     if bears:  # the keeper may have the same user
         special.update(_of_itself())
         special["clone"] = [*_if_one_of(0, (bears,), _ALLOW), *special["clone"]]
@@ -170,14 +172,14 @@ def program_of_copy(machine: str = platform.machine()) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def _arguments(*, network: bool) -> dict[str, list[Instruction]]:
+def _arguments(*, network: bool, sockets: bool) -> dict[str, list[Instruction]]:
     """Calls whose arguments decide."""
     return {
         "clone": [*_if_any_bit(0, _NEW_NAMESPACES | _CLONE_PARENT, _DENY), _return(_ALLOW)],
         "clone3": [_return(_MISSING)],
         "ioctl": [*_if_one_of(1, _TERMINAL_REQUESTS, _DENY), _return(_ALLOW)],
         "prctl": [*_if_one_of(0, _PROCESS_OPTIONS, _DENY), _return(_ALLOW)],
-        "socket": _socket() if network else [*_if_one_of(0, (_UNIX,), _ALLOW), _return(_DENY)],
+        "socket": _socket() if network else [*_if_one_of(0, (_UNIX,) if sockets else (), _ALLOW), _return(_DENY)],
     }
 
 

@@ -1,0 +1,68 @@
+"""The door between a pip that downloads and the builds that it asks for: pip itself never runs code of a package.
+
+A request (pip_door.py) is a command, where it starts, a few variables, and two descriptors: for what it prints, and for
+its exit status. pip wrote it, who read what strangers wrote: nothing in it widens what the build may do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NamedTuple
+
+_LARGEST = 1024 * 1024
+
+
+class Request(NamedTuple):
+    """A command that pip wants to be run."""
+
+    command: list[str]
+    folder: str
+    environment: dict[str, str]
+    output: int
+    """Descriptor for what it prints; open until the request is answered."""
+
+
+@contextlib.asynccontextmanager
+async def opened(serve: Callable[[Request], Awaitable[int]]) -> AsyncIterator[int]:
+    """A descriptor for pip to inherit; `serve` answers its requests, one after the other, with an exit status."""
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    mine.setblocking(False)
+    mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGEST)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+    serving = asyncio.ensure_future(_serve(mine, serve))
+    try:
+        yield theirs.fileno()
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        mine.close()
+        theirs.close()
+
+
+async def _serve(door: socket.socket, serve: Callable[[Request], Awaitable[int]]) -> None:
+    while True:
+        await _readable(door)
+        with contextlib.suppress(BlockingIOError):
+            data, descriptors, _, _ = socket.recv_fds(door, _LARGEST, 2)
+            try:
+                if len(descriptors) == 2:
+                    status = await serve(Request(output=descriptors[0], **json.loads(data)))
+                    os.write(descriptors[1], b"%d" % status)
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+
+
+async def _readable(door: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(door, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(door)

@@ -1,0 +1,156 @@
+"""Installs by npm: first everything is fetched and nothing is run, then what packages run, if the user lets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyfc import nofollow
+from pyfc.build.consent import Answer, Script
+from pyfc.build.job import Hear
+from pyfc.build.manifest import SCRIPTS, SKIPPED, Manifest
+from pyfc.build.steps import Consent, Output, fault_of, text_in
+from pyfc.build.workshop import Workshop
+from pyfc.errors import InvalidArgument, ProjectError
+
+_NPM = ("--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http", "--fetch-retries=1")
+_RUNS_NOTHING = {
+    "npm_config_ignore_scripts": "true",
+    "npm_config_git": "git",
+    "npm_config_node_options": "--no-deprecation",
+    "npm_config_update_notifier": "false",
+}
+"""Whatever an .npmrc of the project, or of a package that comes by git, says."""
+
+
+class Npm:
+    """Fills the result of a workshop with what a manifest names."""
+
+    def __init__(self, manifest: Manifest, shop: Workshop, consent: Consent, progress: Hear) -> None:
+        npm, node = shutil.which("npm"), shutil.which("node")
+        if npm is None or node is None:
+            raise InvalidArgument(message=f"{manifest.folder / manifest.source} needs npm, which is not on PATH")
+        self._npm = npm
+        self._programs = [npm, node, *([] if (git := shutil.which("git")) is None else [git])]
+        self._manifest = manifest
+        self._shop = shop
+        self._consent = consent
+        self._progress = progress
+        self._place = shop.furnish(manifest)
+
+    async def install(self) -> None:
+        """Do it. Raises ProjectError."""
+        await self._download()
+        modules = self._place / "node_modules"
+        if not modules.is_dir():
+            return
+        self._replace_links(modules)
+        scripts = [] if self._wants_no_scripts() else list(self._scripts(modules))
+        if scripts:
+            answer = await self._consent.to(self._manifest, scripts, self._shop)
+            await self._run_scripts(network=answer is Answer.NETWORK)
+        modules.rename(self._shop.result / "node_modules")
+
+    async def _download(self) -> None:
+        options = [*_NPM, "--ignore-scripts", *self._manifest.packages]
+        if (self._place / "package-lock.json").is_file() and not self._manifest.packages:
+            try:
+                await self._fetch(["ci", *options])
+            except ProjectError as error:  # a lock that does not fit its package.json, or names a registry that is gone
+                self._progress(str(error))
+                (self._place / "package-lock.json").unlink()
+            else:
+                return
+        await self._fetch(["install", *options])
+
+    async def _fetch(self, words: list[str]) -> None:
+        output = Output(self._progress)
+        status = await self._shop.download(
+            [self._npm, *words], self._place, "npm", output.hear,
+            variables={**_RUNS_NOTHING, "npm_config_cache": str(self._shop.downloads("npm"))}, programs=self._programs,
+        )  # fmt: skip
+        if status:
+            raise fault_of(self._manifest, output.lines, "npm")
+
+    def _replace_links(self, modules: Path) -> None:
+        """Packages beside the function's files, which stay behind, are copied to where links lead to them."""
+        for path in [*modules.glob("*"), *modules.glob("@*/*")]:
+            if path.is_symlink():
+                target = Path(os.path.normpath(path.parent / os.readlink(path)))
+                path.unlink()
+                if not target.is_relative_to(self._shop.tree):
+                    where = str(self._manifest.folder / self._manifest.source)
+                    raise ProjectError(where=where, message=f"{path.name} is a link to a place outside of the project")
+                path.mkdir()
+                self._shop.cage.lend(path)
+                nofollow.copy(target, path, SKIPPED, path.stat().st_uid)
+
+    def _wants_no_scripts(self) -> bool:
+        """Whether an .npmrc says so, of the project or of the user."""
+        texts = [text_in(self._place, str(self._place), ".npmrc")]
+        own = Path.home() / ".npmrc"
+        texts += [own.read_text(encoding="utf-8", errors="replace")] if own.is_file() else []
+        return any(re.search(r"^\s*ignore-scripts\s*=\s*true\s*$", text, re.MULTILINE) for text in texts)
+
+    def _scripts(self, modules: Path) -> Iterator[Script]:
+        """What runs when these packages are installed; the function's own last."""
+        for entry in nofollow.walk(modules):
+            folder = modules / os.path.dirname(entry.path)
+            if entry.name != "package.json" or not stat.S_ISREG(entry.status.st_mode) or not _is_package(folder):
+                continue
+            yield from _scripts_of(modules, folder)
+        if not self._manifest.packages:
+            yield from _scripts_of(self._place, self._place)
+
+    async def _run_scripts(self, *, network: bool) -> None:
+        own = _document(text_in(self._place, str(self._place), "package.json")).get("scripts")
+        steps = [["rebuild", "--foreground-scripts"]]
+        steps += [["run", name] for name in SCRIPTS if isinstance(own, dict) and own.get(name)]
+        for words in steps:
+            output = Output(self._progress)
+            status = await self._shop.script(
+                [self._npm, *words], self._place, output.hear, variables=self._variables(), programs=self._programs,
+                network=network,
+            )  # fmt: skip
+            if status:
+                raise fault_of(self._manifest, [*output.lines, *([] if network else [_NO_NETWORK])], f"npm {words[0]}")
+
+    def _variables(self) -> dict[str, str]:
+        prefix = Path(os.path.realpath(self._programs[1])).parents[1]
+        headers = {"npm_config_nodedir": str(prefix)} if (prefix / "include/node/node.h").is_file() else {}
+        return {**headers, "npm_config_update_notifier": "false", "npm_config_ignore_scripts": "false"}
+
+
+_NO_NETWORK = "scripts of packages have no network here; `pyfc build --yes --network` lets them use it"
+
+
+def _is_package(folder: Path) -> bool:
+    above = folder.parent
+    return above.name == "node_modules" or (above.name.startswith("@") and above.parent.name == "node_modules")
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _scripts_of(root: Path, folder: Path) -> Iterator[Script]:
+    document = _document(text_in(root, str(folder), "package.json"))
+    name = f"{document.get('name') or folder.name} {document.get('version') or ''}".strip()
+    scripts = document.get("scripts")
+    scripts = scripts if isinstance(scripts, dict) else {}
+    wanted = SCRIPTS if root == folder else SCRIPTS[:3]
+    found = [Script(name, f"{each}: {scripts[each]}") for each in wanted if scripts.get(each)]
+    has_own = scripts.get("install") or scripts.get("preinstall") or document.get("gypfile") is False
+    if not has_own and root != folder and (folder / "binding.gyp").is_file():
+        found.append(Script(name, "install: node-gyp rebuild"))
+    yield from found

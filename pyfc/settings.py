@@ -101,8 +101,10 @@ class Settings:
         32 * MEBIBYTE, "Largest result of a function in bytes, unless it is of unknown size."
     )
     header_timeout: float = _setting(10.0, "Seconds in which a client must send the head of a request.")
-    body_timeout: float = _setting(30.0, "Seconds without a byte after which an unfinished request is given up.")
-    keep_alive_timeout: float = _setting(75.0, "Seconds that an idle connection is kept.")
+    body_timeout: float = _setting(30.0, "Seconds in which at least 1 KiB of a request's body must come.")
+    keep_alive_timeout: float = _setting(
+        75.0, "Seconds that a connection is kept that is idle or whose client reads no more."
+    )
     content_disposition: bool = _setting(False, "Send HTTP triggers' answers as attachments, as FC's own domains do.")
 
     maximum_code_size: int = _setting(500 * MEBIBYTE, "Largest unpacked code of a function in bytes.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from pyfc.errors import (
 _SKEW = 15 * 60.0
 """Seconds that a request's time may be off (FC: 15 minutes)."""
 _ACS3 = "ACS3-HMAC-SHA256"
+_SECONDS = re.compile(r"[0-9]{1,15}")
 _IN_URL = ("x-fc-access-key-id", "x-fc-expires", "x-fc-signature", "x-fc-security-token")
 Find = Callable[[str], Key | None]
 
@@ -80,9 +82,14 @@ def verify(find: Find, request: Signed, now: float | None = None) -> Key:
     key = _key(find, name, request.fields.get("x-fc-security-token", ""))
     pairs = parse_qsl(request.query, keep_blank_values=True)
     texts = [string_to_sign(request, date, variant) for variant in _variants(request, pairs)]
-    if not any(hmac.compare_digest(sign(key.secret, text), signature) for text in texts):
+    if not any(_is_same(sign(key.secret, text), signature) for text in texts):
         raise SignatureNotMatch
     return key
+
+
+def _is_same(made: str, given: str) -> bool:
+    """Whether two signatures are the same; `given` may have any characters."""
+    return hmac.compare_digest(made.encode(), given.encode("utf-8", "replace"))
 
 
 def sign(secret: str, text: str) -> str:
@@ -128,10 +135,10 @@ def _verify_url(find: Find, request: Signed, now: float) -> Key:
     key = _key(find, name, token)
     signed = [(each, value) for each, value in pairs if each != "x-fc-signature"]
     texts = [string_to_sign(request, expires, variant) for variant in _variants(request, signed)]
-    if not any(hmac.compare_digest(sign(key.secret, text), signature) for text in texts):
+    if not any(_is_same(sign(key.secret, text), signature) for text in texts):
         raise SignatureNotMatch
-    if not expires.isdigit() or int(expires) < now:
-        raise RequestTimeTooSkewed(date=expires, now=int(now))
+    if not _SECONDS.fullmatch(expires) or int(expires) < now:
+        raise RequestTimeTooSkewed(date=expires[:100], now=int(now))
     return key
 
 
@@ -157,11 +164,11 @@ def _verify_acs3(find: Find, request: Signed, rest: str, now: float) -> Key:
         canonical = f"{request.method}\n{path}\n{query}\n{tail}"
         text = f"{_ACS3}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         made = hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        if hmac.compare_digest(made, signature):
+        if _is_same(made, signature):
             break
     else:
         raise SignatureNotMatch
-    if request.body is not None and not hmac.compare_digest(hashlib.sha256(request.body).hexdigest(), digest):
+    if request.body is not None and not _is_same(hashlib.sha256(request.body).hexdigest(), digest):
         raise SignatureNotMatch
     return key
 
@@ -174,7 +181,7 @@ def _key(find: Find, name: str, token: str) -> Key:
     key = find(name)
     if key is None:
         raise InvalidAccessKeyID(key=name[:128])
-    if not hmac.compare_digest(key.token.encode(), token.encode()) and key.token:
+    if key.token and not _is_same(key.token, token):
         raise AccessDenied(message="the security token does not belong to the access key, or has expired")
     return key
 
@@ -184,11 +191,11 @@ def _check_time(text: str, now: float) -> None:
     try:
         is_iso = text[:4].isdigit() and "T" in text
         time = datetime.fromisoformat(text) if is_iso else parsedate_to_datetime(text)
-    except ValueError:
+        seconds = (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):  # the last three: what the parser of mails raises too
         raise InvalidArgument(
             message=f"'{text[:100]}' is no time: it must be like Mon, 23 Nov 2026 14:08:42 GMT"
         ) from None
-    seconds = (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
     if abs(seconds - now) > _SKEW:
         shown = datetime.fromtimestamp(now, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        raise RequestTimeTooSkewed(date=text, now=shown)
+        raise RequestTimeTooSkewed(date=text[:100], now=shown)

@@ -17,6 +17,7 @@ from pyfc.errors import (
     InvalidArgument,
     InvocationAlreadyExists,
     PyfcError,
+    Unavailable,
 )
 from pyfc.gateway.places import Place
 from pyfc.gateway.streams import PHRASES
@@ -69,15 +70,21 @@ class Accepting:
 
     def _promised(self, reply: EventReply | HttpReply, event: Event, done: asyncio.Future[None]) -> None:
         """The event is durable, or could not be made so."""
-        error = done.exception()
+        error = Unavailable(message="the server stops") if done.cancelled() else done.exception()
         if error is None:
-            _accepted(reply.exchange, event)
+            try:
+                _accepted(reply.exchange, event)
+            except Exception as failure:
+                reply.fail(failure)
             self._dispatcher.arrived(event)
             return
         if isinstance(error, AlreadyExists):
             error = InvocationAlreadyExists(invocation=event.id)
         reply.place = None
-        reply.refuse(error if isinstance(error, PyfcError) else Internal(detail=str(error)))
+        if isinstance(error, PyfcError):
+            reply.refuse(error)
+        else:
+            reply.fail(error)
 
 
 def _accepted(exchange: Exchange, event: Event) -> None:

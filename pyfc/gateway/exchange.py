@@ -45,6 +45,8 @@ class Exchange(Protocol):
     """The client has left."""
     ticket: Ticket | None
     on_gone: Callable[[], None] | None
+    keep_alive: bool
+    """Whether the connection outlives the response."""
 
     @property
     def client(self) -> str:
@@ -52,6 +54,9 @@ class Exchange(Protocol):
 
     def respond(self, head: str, body: bytes | memoryview) -> None:
         """Send the response: status line and headers (Latin-1, each ending in CR LF) without Date, then the body."""
+
+    def abort(self) -> None:
+        """Cut the connection: the response has begun and can not be completed."""
 
     upgrades: bool
     """The client asks to go on as something else."""

@@ -17,6 +17,7 @@ from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSuppo
 from pyfc.gateway.accepting import Accept, refuse_all
 from pyfc.gateway.checks import check_signature, is_asynchronous, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange, Head
+from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard
 from pyfc.gateway.places import NEWER, Place, event_place, find
 from pyfc.gateway.sites import Sites, answers_preflight, cors_lines
@@ -81,6 +82,8 @@ class Invocations:
             reply.begin(place, path)
         except PyfcError as error:
             reply.refuse(error)
+        except Exception as error:
+            reply.fail(error)
 
     def event_place(self, path: bytes, fields: dict[bytes, bytes]) -> Place:
         """What an InvokeFunction path leads to. Raises the NotFound that fits."""
@@ -135,6 +138,8 @@ class _Reply:
 
     error_header = ""
     is_async = False
+    has_begun = False
+    """Whether a part of the response has been written."""
     place: Place | None = None
     call: Invocation | None = None
 
@@ -173,6 +178,32 @@ class _Reply:
             f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {self.request_id}\r\n{extra}",
             b"" if exchange.method == b"HEAD" else body,
         )
+
+    def result(self, result: Result) -> None:
+        """See Reply."""
+        try:
+            self._answer(result)
+        except Exception as error:
+            self.fail(error)
+
+    def _answer(self, result: Result) -> None:
+        """Write the response."""
+        raise NotImplementedError
+
+    def fail(self, error: BaseException) -> None:
+        """An error of ours: the client gets 500 and the end of its connection, and hears nothing that comes later."""
+        exchange = self.exchange
+        wrong = failed(self.request_id, f"{exchange.method.decode('latin-1')} {exchange.path.decode('latin-1')}", error)
+        exchange.keep_alive = False
+        try:
+            if self.has_begun:
+                exchange.abort()
+            elif not exchange.gone:
+                self.refuse(wrong)
+        except Exception as another:
+            failed(self.request_id, "its refusal", another)
+            exchange.abort()
+        exchange.gone = True
 
     def refuse_by(self, fault: Fault, result: Result, place: Place) -> None:
         """The function's program did what FC has an error code for."""
@@ -229,8 +260,7 @@ class EventReply(_Reply):
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(call, self)
 
-    def result(self, result: Result) -> None:
-        """See Reply."""
+    def _answer(self, result: Result) -> None:
         exchange, place, call = self.exchange, self.place, self.call
         assert place is not None
         assert call is not None
@@ -303,8 +333,7 @@ class HttpReply(_Reply):
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(self.call, self)
 
-    def result(self, result: Result) -> None:
-        """See Reply."""
+    def _answer(self, result: Result) -> None:
         exchange, place, call = self.exchange, self.place, self.call
         assert place is not None
         assert place.trigger is not None
@@ -337,6 +366,13 @@ class HttpReply(_Reply):
 
     def head(self, head: Result, stream: Stream) -> None:
         """See Reply."""
+        try:
+            self._begin_answer(head, stream)
+        except Exception as error:
+            stream.cancel()
+            self.fail(error)
+
+    def _begin_answer(self, head: Result, stream: Stream) -> None:
         exchange, place = self.exchange, self.place
         assert place is not None
         try:
@@ -348,9 +384,9 @@ class HttpReply(_Reply):
         if exchange.gone:
             stream.cancel()
             return
-        self.stream = stream
-        self.status = head.status
         lines = self.owner.disposition + lines + self._platform_lines(head.usage, place, has_ended=False)
+        self.stream = stream
+        self.status, self.has_begun = head.status, True
         self.outgoing = open_answer(exchange, head.status, lines, head.size, stream)
 
     def piece(self, data: bytes | memoryview) -> bool:

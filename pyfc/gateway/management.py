@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, verify
 from pyfc.blobs.objects import Objects
 from pyfc.dispatch.records import Records
-from pyfc.errors import AccessDenied, EntityTooLarge, Internal, InvalidArgument, PyfcError
+from pyfc.errors import AccessDenied, EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 from pyfc.registry.desk import Desk, Wanted, etag_of
 from pyfc.registry.extras import Extras
@@ -34,7 +33,6 @@ from pyfc.registry.vocabulary import canonical
 from pyfc.settings import Settings
 from pyfc.supervisor.table import Table
 
-_log = logging.getLogger(__name__)
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""
 Document = dict[str, Any]
@@ -109,7 +107,7 @@ class Call:
     def base(self) -> str:
         """The address by which the client has found this server, as far as it has told."""
         host = self.request.headers.get("host", "")
-        return f"{self.request.url.scheme}://{host}" if ":" in host else self.api.endpoint()
+        return f"{self.request.scope['scheme']}://{host}" if ":" in host else self.api.endpoint()
 
 
 class Endpoint(NamedTuple):
@@ -151,9 +149,6 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
             answer = await methods[method].handler(call)
         except PyfcError as error:
             return error_response(error, number, is_newer=is_newer)
-        except Exception:
-            _log.exception("%s %s failed", request.method, request.url.path)
-            return error_response(Internal(detail="see the server's log"), number, is_newer=is_newer)
         return _response(answer, number)
 
     return dispatch

@@ -11,15 +11,17 @@ from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from pyfc import __version__
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.dispatch.lanes import Ran
-from pyfc.errors import FunctionNotFound, Internal, NotFound, PathNotSupported, PyfcError
+from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
 from pyfc.gateway.api2016 import account, asynchronous, functions, scaling, services, versions
 from pyfc.gateway.api2016.asynchronous import document
@@ -27,6 +29,7 @@ from pyfc.gateway.api2023 import account as newer_account
 from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
 from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
+from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
 from pyfc.gateway.shell import Shells
@@ -52,6 +55,7 @@ _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 _CHUNK = 1024 * 1024
 _LINES = 100
 """Records of a log that are shown unless another number is asked for."""
+_DIGITS = 18
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -59,9 +63,9 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASG
     """The ASGI application; `recent` has the newest calls."""
     own = _Own(api, recent)
 
-    async def failed(request: Request, error: Exception) -> Response:
-        wrong = error if isinstance(error, PyfcError) else Internal(detail="see the server's log")
-        return error_response(wrong, request_id(), is_newer=request.url.path.startswith("/2023-03-30/"))
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PyfcError)
+        return error_response(error, request_id(), is_newer=_is_newer(request.scope))
 
     found: list[BaseRoute] = [
         Route("/", own.index, methods=["GET"]),
@@ -85,9 +89,10 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASG
         path = f"{prefix}{service}/functions/{{function}}/instances/{{instance}}/exec"
         found.append(WebSocketRoute(path, shells.serve))
     found.append(Route("/{path:path}", own.unknown, methods=_METHODS))
-    handlers: dict[Any, Any] = {PyfcError: failed, 405: own.unknown, Exception: failed}
-    app = Starlette(routes=found, exception_handlers=handlers)
+    handlers: dict[Any, Any] = {PyfcError: refused, 405: own.unknown}
+    app = Starlette(routes=found)
     app.router.redirect_slashes = False
+    app.middleware_stack = ExceptionMiddleware(app.router, handlers)  # other errors are _Guarded's
     return _Guarded(app, guard, own.upload)
 
 
@@ -148,8 +153,8 @@ class _Own:
         found, end = await run_in_threadpool(
             tail,
             self._api.logs / names["service"] / f"{names['function']}.jsonl",
-            int(offset) if offset.isdigit() else None,
-            int(lines) if lines.isdigit() else _LINES,
+            _number(offset, None),
+            _number(lines, _LINES) or 0,
         )
         return _json({"records": found, "offset": end})
 
@@ -163,7 +168,7 @@ class _Own:
                 service=service,
                 function=function,
                 only_kept=query.get("all", "") != "true",
-                after=int(after) if after.isdigit() else 0,
+                after=_number(after, 0) or 0,
             )
         )
         depth = await self._api.records.depth()
@@ -249,7 +254,7 @@ class _Own:
 
 
 class _Guarded:
-    """Refuses another site's pages and unknown hosts before anything else."""
+    """Refuses another site's pages and unknown hosts before anything else; answers also what went wrong in here."""
 
     def __init__(self, app: ASGIApp, guard: Guard, upload: Handler) -> None:
         self._app = app
@@ -257,6 +262,29 @@ class _Guarded:
         self._upload = upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What can be answered no more is left to uvicorn, which ends the connection of an answer without an end."""
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, noted)
+        except (ClientDisconnect, WebSocketDisconnect):
+            return
+        except Exception as error:
+            number = request_id()
+            wrong = failed(number, f"{scope.get('method', scope['type'])} {scope['path']}", error)
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1011, "reason": str(wrong)[:100]})
+            elif not has_begun:
+                answer = error_response(wrong, number, is_newer=_is_newer(scope))
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         try:
             if scope["type"] == "http" and scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
@@ -270,6 +298,11 @@ class _Guarded:
                 await error_response(error, request_id())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+def _is_newer(scope: Scope) -> bool:
+    """Whether a request is FC 3's."""
+    return bool(scope["path"].startswith("/2023-03-30/"))
 
 
 def _is_bucket(headers: dict[bytes, bytes], path: str) -> bool:
@@ -300,6 +333,11 @@ def describe(entry: Entry) -> dict[str, Any]:
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
         **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
     }
+
+
+def _number(text: str, otherwise: int | None) -> int | None:
+    """A number of a query, or what stands for none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else otherwise
 
 
 def _json(document: Any) -> Response:

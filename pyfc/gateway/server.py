@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import fcntl
+import termios
+from array import array
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -26,15 +28,16 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
-from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, is_shell, problem_of, refusal
+from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, is_shell, plain_line, problem_of, refusal
 from pyfc.gateway.exchange import Head
+from pyfc.gateway.failures import failed
 from pyfc.gateway.shared import HEAD_END, MOST_NEW, Shared, remember
 from pyfc.gateway.streams import Outgoing, Tunnel, declared_stream, pass_on, upgrade
 from pyfc.model.invocation import Ticket
+from pyfc.model.names import request_id
 from pyfc.model.streams import Incoming
 
-_log = logging.getLogger(__name__)
 _NEWER = b"/2023-03-30/functions/"
 _HOT = (b"/2016-08-15/services/", b"/2016-08-15/proxy/", b"/2021-04-06/services/", b"/2021-04-06/proxy/", _NEWER)
 _EVENT_END = b"/invocations"
@@ -42,6 +45,8 @@ _JOINED = 64 * 1024
 """Bodies below this size are written in one piece with their head."""
 _SMALL_DIGITS = 6
 """Of a Content-Length that is not worth a second look."""
+_LEAST_BODY = 1024
+"""Bytes that must come in `body_timeout` seconds."""
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
 
@@ -69,6 +74,8 @@ class Exchange:
     complete = False
     response_complete = False
     disconnected = False
+    has_begun = False
+    """A part of the response has been written."""
     gone = False
     ticket: Ticket | None = None
     on_gone: Callable[[], None] | None = None
@@ -113,12 +120,26 @@ class Exchange:
             protocol.end()
         protocol.on_response_complete()
 
+    def leave(self) -> None:
+        """Nobody waits for the response any more."""
+        self.gone = self.response_complete = True
+        if self.incoming is not None:
+            self.incoming.break_off()
+        if self.on_gone is not None:
+            self.on_gone()
+
+    def abort(self) -> None:
+        """See invocations.Exchange."""
+        self.protocol.transport.abort()
+
     def stream(self, head: str, size: int | None, resume: Callable[[], None]) -> Outgoing:
         """See invocations.Exchange."""
+        self.has_begun = True
         return Outgoing(self, head, size, resume)
 
     def tunnel(self, head: str, resume: Callable[[], None]) -> Tunnel:
         """See invocations.Exchange."""
+        self.has_begun = True
         return Tunnel(self, head, resume)
 
 
@@ -145,12 +166,15 @@ class Protocol(HttpToolsProtocol):
         """Told when the client has read what was written."""
         self._turn: Any = None
         """The cycle that is being answered."""
-        self._in_head = False
+        self._in_head = self._in_line = False
         self._head_since = 0.0
         self._head_size = 0
         self._large = False
         """The head may be larger than allowed: it came in pieces, or with very much data."""
         self._receiving = False
+        self._came = 0
+        """Bytes of a body since `touched`."""
+        self._unsent = 0
         self._deaf = False
         """Nothing that still comes in is taken: the connection ends with the answers that are owed."""
 
@@ -164,18 +188,28 @@ class Protocol(HttpToolsProtocol):
             self.tunnel.received(data)
             return
         shared = self.shared
-        self.touched = shared.now
         is_free = not self.busy and self.new_heads < MOST_NEW
         if is_free:
             head = shared.heads.get(data[: data.find(HEAD_END) + 4])
             if head is not None and len(data) == head.whole:
+                self.touched = shared.now
                 self._begin_known(head, data)
                 return
-        self._large = self._head_size > 0 or len(data) > MAXIMUM_HEAD
-        self._feed(data)
+        self._note_progress(len(data))
+        sent = data
+        if self._in_line or not (self._in_head or self._receiving):
+            sent, self._in_line = plain_line(data)
+        self._large = self._head_size > 0 or len(sent) > MAXIMUM_HEAD
+        self._feed(sent)
         cycle = self.cycle
         if is_free and isinstance(cycle, Exchange) and cycle.complete:
             remember(shared.heads, data, cycle)
+
+    def _note_progress(self, size: int) -> None:
+        """A body that comes in drops is no progress."""
+        self._came = self._came + size if self._receiving else _LEAST_BODY
+        if self._came >= _LEAST_BODY:
+            self.touched, self._came = self.shared.now, 0
 
     def _begin_known(self, head: Head, data: bytes) -> None:
         """A request with a head that was parsed before, and nothing else."""
@@ -190,19 +224,33 @@ class Protocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgraded:
-            if is_shell(self, self._turn):
-                self.handle_websocket_upgrade()
-            elif not isinstance(self.cycle, Exchange) or len(data) > upgraded.args[0]:
-                self._refuse(InvalidArgument(message="this connection can not be upgraded"))
+            self._upgrade(is_longer=len(data) > upgraded.args[0])
         except httptools.HttpParserCallbackError as error:
-            _log.error("a request could not be taken", exc_info=error.__context__ or error)
-            self._refuse(Internal(detail="see the server's log"))
+            self._fail(error.__context__ or error)
         except httptools.HttpParserError as error:
             self._refuse(InvalidArgument(message=f"this is not a valid HTTP request: {error}"))
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > MAXIMUM_HEAD:
                 self._refuse(InvalidArgument(message=TOO_MUCH_HEAD))
+
+    def _upgrade(self, *, is_longer: bool) -> None:
+        """Go on as a WebSocket, if this is one that is taken here. `is_longer`: something else follows the head."""
+        if not is_shell(self, self._turn):
+            if is_longer or not isinstance(self.cycle, Exchange):
+                self._refuse(InvalidArgument(message="this connection can not be upgraded"))
+            return
+        try:
+            self.handle_websocket_upgrade()
+        except Exception as error:
+            failed(request_id(), self.url.decode("latin-1"), error)
+            self.transport.abort()
+
+    def _fail(self, error: BaseException) -> None:
+        """An error of ours in a request that is not whole yet."""
+        number, method = request_id(), self.parser.get_method() if self.parser is not None else b""
+        wrong = failed(number, f"{method.decode('latin-1')} {self.url.decode('latin-1')}", error)
+        self._refuse(wrong, number)
 
     def on_message_begin(self) -> None:
         """A new request: nothing is known of it yet."""
@@ -271,7 +319,10 @@ class Protocol(HttpToolsProtocol):
         self.url = url
         self.headers.extend(headers)
         self.expect_100_continue = fields.get(b"expect", b"").lower() == b"100-continue"
-        super().on_headers_complete()
+        try:
+            super().on_headers_complete()
+        except httptools.HttpParserInvalidURLError:
+            self._refuse(InvalidArgument(message="the request's target is no valid path"))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """uvicorn calls this when it is a cycle's turn."""
@@ -312,6 +363,8 @@ class Protocol(HttpToolsProtocol):
             return
         self._receiving = False
         cycle = self.cycle
+        if cycle is not None and cycle.response_complete:
+            self.busy = False  # it was answered before it was whole
         if not isinstance(cycle, Exchange):
             super().on_message_complete()
             return
@@ -350,7 +403,7 @@ class Protocol(HttpToolsProtocol):
         self.pipeline.clear()
         self.transport.close()
 
-    def _refuse(self, error: PyfcError) -> None:
+    def _refuse(self, error: PyfcError, number: str = "") -> None:
         """Take nothing more from this client. If no answer is owed to it, say why; else end with the last one owed."""
         if self._deaf:
             return
@@ -359,21 +412,32 @@ class Protocol(HttpToolsProtocol):
         owed: list[Any] = [cycle for cycle, _ in self.pipeline]
         if self._turn is not None and not self._turn.response_complete:
             owed.append(self._turn)
-        unfinished = self.cycle if isinstance(self.cycle, Exchange) and not self.cycle.complete else None
+        unfinished = self.cycle if _is_unfinished(self.cycle) else None
         if unfinished in owed:
             owed.remove(unfinished)
             self.pipeline = deque(item for item in self.pipeline if cast("Any", item[0]) is not unfinished)
-        if owed:
+        if unfinished is not None and _give_up(unfinished):
+            self.transport.abort()
+        elif owed:
             owed[0].keep_alive = False
             self.flow.pause_reading()
-            return
-        if unfinished is not None:
-            unfinished.response_complete = True
-        self.transport.write(refusal(error, self.shared.date))
-        self.busy = False  # close so that a client which still sends gets to read the answer
+        else:
+            self._say_last(refusal(error, self.shared.date, number))
+
+    def _say_last(self, answer: bytes) -> None:
+        """Close so that a client which still sends gets to read the answer."""
+        self.transport.write(answer)
+        self.busy = False
         with contextlib.suppress(OSError, NotImplementedError):
             self.transport.write_eof()
         self.loop.call_later(_LINGER, self.transport.close)
+
+    def _is_stuck(self, now: float, seconds: float) -> bool:
+        """Whether the client has taken nothing of an answer for so many seconds."""
+        unsent = _unsent(self.transport)
+        if unsent != self._unsent:
+            self._unsent, self.touched = unsent, now
+        return now - self.touched > seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left: what it waited for is not begun any more, or runs unheard."""
@@ -382,17 +446,41 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         for cycle in left:
             if isinstance(cycle, Exchange) and not cycle.response_complete:
-                cycle.gone = cycle.response_complete = True
-                if cycle.incoming is not None:
-                    cycle.incoming.break_off()
-                if cycle.on_gone is not None:
-                    cycle.on_gone()
+                cycle.leave()
 
     def is_late(self, now: float) -> bool:
         """Whether the client is idle or too slow."""
         settings = self.shared.settings
+        if self.transport.get_write_buffer_size():
+            return self._is_stuck(now, settings.keep_alive_timeout)
         if self._in_head:
             return now - self._head_since > settings.header_timeout
         if self._receiving:
             return now - self.touched > settings.body_timeout and not self.flow.read_paused
         return not self.busy and now - self.touched > settings.keep_alive_timeout
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes that the client has not taken: here, and in the kernel, which takes large parts at once."""
+    waiting = array("i", [0])
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, waiting)
+    return transport.get_write_buffer_size() + waiting[0]
+
+
+def _is_unfinished(cycle: Any) -> bool:
+    """Whether a part of a request's body is missing. `cycle`: an Exchange, or uvicorn's."""
+    if isinstance(cycle, Exchange):
+        return not cycle.complete
+    return cycle is not None and cycle.more_body and not cycle.response_complete
+
+
+def _give_up(cycle: Any) -> bool:
+    """Tell whoever answers a request that its body will never be whole; whether a part of the answer is out."""
+    if isinstance(cycle, Exchange):
+        if not cycle.response_complete:
+            cycle.leave()
+        return cycle.has_begun
+    cycle.disconnected = True
+    cycle.message_event.set()
+    return bool(cycle.response_started)

@@ -132,7 +132,7 @@ def from_event(result: bytes) -> Response:
         if not isinstance(answer, dict) or "statusCode" not in answer:
             return Response(200, [("Content-Type", "application/octet-stream")], result)
         return _structured(answer)
-    except (ValueError, TypeError, KeyError, binascii.Error):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, binascii.Error):
         return Response(200, [("Content-Type", "application/octet-stream")], result)
 
 

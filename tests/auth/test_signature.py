@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -167,3 +168,30 @@ def test_the_role_of_functions_needs_its_token_and_may_not_manage(tmp_path: Path
     assert not verify(keys.find, whole(with_token)).may_manage
     with pytest.raises(AccessDenied, match="security token"):
         verify(keys.find, whole(request))
+
+
+@pytest.mark.parametrize("date", [f"Mon, 23 Nov {'9' * 40} 14:08:42 GMT", "²²²²-01-01T00:00Z", "T"])
+def test_a_time_that_can_not_be_is_a_400(date: str) -> None:
+    with pytest.raises(InvalidArgument, match="no time"):
+        verify(find, Signed("POST", "/", {"authorization": "FC AKID:x", "date": date}), NOW)
+
+
+def test_a_signature_of_any_characters_is_a_403() -> None:
+    body = {"x-acs-date": DATE, "x-acs-content-sha256": "é"}
+    acs3 = "ACS3-HMAC-SHA256 Credential=AKID,SignedHeaders=x-acs-date;x-acs-content-sha256,Signature=é"
+    url = "/x?x-fc-access-key-id=AKID&x-fc-expires=²&x-fc-signature=é"
+    for wrong in (
+        Signed("POST", "/", {"authorization": "FC AKID:é", "date": DATE}),
+        Signed("POST", "/", {"authorization": acs3, **body}, body=b""),
+        Signed("GET", url, {}, is_trigger=True),
+    ):
+        with pytest.raises(SignatureNotMatch):
+            verify(find, wrong, NOW)
+
+
+def test_the_end_of_a_signed_url_is_a_number() -> None:
+    for expires in ("²", "9" * 5000):
+        text = string_to_sign(Signed("GET", "/x", {}), expires, ["x-fc-access-key-id=AKID", f"x-fc-expires={expires}"])
+        query = {"x-fc-access-key-id": "AKID", "x-fc-expires": expires, "x-fc-signature": sign("SECRET", text)}
+        with pytest.raises(RequestTimeTooSkewed):
+            verify(find, Signed("GET", f"/x?{urlencode(query)}", {}, is_trigger=True), NOW)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import time
 from collections.abc import Callable
 
+import psutil
 import pytest
 
 from support import Server, read_all, send_raw, wait_until
@@ -202,6 +204,82 @@ def test_slow_and_silent_clients_are_closed(serve: Callable[..., Server]) -> Non
     assert server.invoke("default/echo", b"x").body == b"x"
 
 
+def test_a_body_that_comes_in_drops_and_an_answer_that_nobody_reads_hold_no_connection(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(
+        {"big.py": "def handler(event, context):\n    return b'x' * 30_000_000\n"},
+        PYFC_BODY_TIMEOUT="1", PYFC_KEEP_ALIVE_TIMEOUT="2",
+    )  # fmt: skip
+    head = b"POST /2016-08-15/services/default/functions/big/invocations HTTP/1.1\r\nHost: localhost\r\n"
+    drops, deaf = server.connect(), server.connect()
+    with drops, deaf:
+        deaf.sendall(head + b"Content-Length: 0\r\n\r\n")
+        drops.sendall(head + b"Content-Length: 1000\r\n\r\n")
+        drops.settimeout(0.2)
+
+        wait_until(lambda: has_ended(drops), "the end of a connection whose body comes in drops")
+        process = psutil.Process(server.process.pid)
+        wait_until(lambda: len(process.net_connections("tcp")) == 2, "the end of a connection that nobody reads")
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Send a byte; whether the other side has closed."""
+    try:
+        connection.sendall(b"x")
+        return connection.recv(100) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_what_is_wrong_in_the_body_of_a_request_to_the_api_is_a_400(cases: Server) -> None:
+    head = b"POST /2016-08-15/services HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+    with cases.connect() as connection:
+        connection.sendall(head)
+        connection.sendall(b"zz\r\n")
+
+        assert read_all(connection).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("length", [b"9" * 5000, b"0" * 5000 + b"5"])
+def test_a_length_of_thousands_of_digits_is_a_400(cases: Server, length: bytes) -> None:
+    for path in (b"/2016-08-15/services/events/functions/echo/invocations", b"/2016-08-15/services"):
+        raw = send_raw(cases, b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\nhello" % (path, length))
+
+        assert raw.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("path", [b"/", b"/2016-08-15/services/", b"/2016-08-15/proxy/web/writes/"])
+def test_a_target_of_70000_bytes_is_a_400(cases: Server, path: bytes) -> None:
+    raw = send_raw(cases, b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % (path + b"a" * 70_000))
+
+    assert raw.startswith(b"HTTP/1.1 400 ")
+
+
+def test_addresses_with_raw_utf8_are_taken_as_if_percent_encoded(cases: Server) -> None:
+    end = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    raw = "/caf\u00e9/%20?q=\u65e5".encode()
+    encoded = b"/caf%C3%A9/%20?q=%E6%97%A5"
+    for prefix in (b"/2016-08-15/proxy/web/environ", b"/nowhere", b"/2016-08-15/services"):
+        answers = [send_raw(cases, b"GET " + prefix + path + end) for path in (raw, encoded)]
+
+        assert answers[0].partition(b" ")[2][:3] == answers[1].partition(b" ")[2][:3] != b"500"
+    seen = json.loads(bodies(send_raw(cases, b"GET /2016-08-15/proxy/web/environ" + raw + end))[0])
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/caf\u00e9/ "
+    assert seen["QUERY_STRING"] == "q=%E6%97%A5"
+    whole = b"POST /2016-08-15/proxy/web/environ" + raw + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    whole += b"Content-Length: 4\r\n\r\n\xc3\xa9\n\xff"
+    with cases.connect() as connection:
+        for number in range(len(whole)):
+            connection.sendall(whole[number : number + 1])
+        seen = json.loads(bodies(read_all(connection))[0])
+    assert (seen["QUERY_STRING"], seen["body"]) == ("q=%E6%97%A5", "\u00c3\u00a9\n\u00ff")
+    missing = send_raw(cases, "POST /2016-08-15/services/events/functions/\u00e9/invocations".encode() + end)
+    assert b"function '\\u00e9' does not exist" in missing
+
+
 def test_a_client_that_leaves_lets_the_call_run_to_its_end_and_the_log_says_499(cases: Server) -> None:
     with cases.connect() as connection:
         connection.sendall(post(b"sleeps", b"0.5"))
@@ -218,8 +296,6 @@ def test_a_client_that_leaves_lets_the_call_run_to_its_end_and_the_log_says_499(
 
 
 def test_half_open_connections_leave_no_descriptor_behind(cases: Server) -> None:
-    import psutil
-
     process = psutil.Process(cases.process.pid)
     cases.invoke("events/echo")
     before = process.num_fds()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.gateway.sites import rewrite
-from support import Response, Server, template, wait_until
+from support import Response, Server, send_raw, template, wait_until
 
 API = "/2016-08-15"
 WEB = """
@@ -47,6 +48,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert started.manage("POST", f"{API}/custom-domains", document).status == 200
     yield started
     assert started.stop()[0] == 0
+
+
+def test_a_path_with_raw_utf8_is_matched_and_rewritten_as_if_percent_encoded(server: Server) -> None:
+    for path in ("/api/files/\u00e9?q=\u00e9".encode(), b"/api/files/%C3%A9?q=%C3%A9"):
+        head = b"GET " + path + b" HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n"
+        seen = json.loads(send_raw(server, head).partition(b"\r\n\r\n")[2])
+
+        assert seen["PATH_INFO"].encode("latin-1").decode() == "/f/\u00e9"
+        assert seen["fc.request_uri"] == "/f/%C3%A9?q=%C3%A9"
 
 
 def ask(server: Server, path: str, host: str = DOMAIN, method: str = "GET", **headers: str) -> Response:

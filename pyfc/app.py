@@ -213,13 +213,13 @@ class App:
             if folder is None or folder in found or self.runtimes.get(runtime) is None:
                 continue
             try:
-                if not self.builder.missing(folder, project.root):
+                if not self.builder.missing(folder, project.boundary):
                     continue
                 await self.supervisor.prepared()
                 self._bundles.links = self.sandbox.has_namespaces
                 interpreter = self.runtimes.interpreter(runtime)
                 assert interpreter is not None
-                made = await self.builder.build(folder, interpreter.path, interpreter.version, bound=project.root)
+                made = await self.builder.build(folder, interpreter.path, interpreter.version, project.boundary)
                 found[folder] = [each.folder for each in made]
             except PyfcError as error:
                 found[folder] = self.builder.last_good(folder)

@@ -74,6 +74,11 @@ class Exhausted(InvalidArgument):
     """{command} was ended: it took more than {most}"""
 
 
+class OutsideProject(InvalidArgument):
+    """{path} leads out of the project {root}: only what lies in it is given to functions, unless --allow-outside says \
+otherwise"""
+
+
 class AccessDenied(PyfcError):
     """{message}"""
 

@@ -5,11 +5,13 @@
 3. What is neither a plain file nor a folder is never opened. A file with a second name may be anybody's: `seal` refuses
    it as well.
 4. The depth of a folder costs neither descriptors nor stack without bound.
+5. Where a link has to be followed (boundary.py), what was opened is asked where it lies; the path is not asked before.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
@@ -89,6 +91,30 @@ def open_below(root: Path, path: Path) -> int:
         for part in parts[:-1]:
             above = stack.enter_context(opened_folder(part, above))
         return open_plain(parts[-1], above)
+
+
+def follow(name: str | Path, parent: int | None = None) -> int:
+    """A descriptor of whatever a path leads to, links followed: ask `location` where that is, and `reading` for its
+    contents. On Linux opening it has no effect on a pipe or device. Raises OSError.
+    """
+    flags = os.O_PATH if sys.platform == "linux" else os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+    return os.open(name, flags | os.O_CLOEXEC, dir_fd=parent)
+
+
+def location(descriptor: int) -> Path:
+    """Where an open file or folder lies, by a path without links. Raises OSError."""
+    if sys.platform == "linux":
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+    else:
+        path = os.fsdecode(fcntl.fcntl(descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+    return Path(path)
+
+
+def reading(descriptor: int) -> int:
+    """A descriptor that reads what `follow` has found, a plain file or folder. Raises OSError."""
+    if sys.platform != "linux":
+        return os.dup(descriptor)
+    return os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def seal(folder: Path, folder_mode: int, file_mode: int) -> None:

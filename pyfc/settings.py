@@ -63,6 +63,9 @@ class Settings:
     build: bool = _setting(
         True, "Install what functions need and do not bring along (requirements.txt, package.json), once."
     )
+    allow_outside: bool = _setting(
+        False, "Let the project's links, CodeUri and named files lead out of it, for this start.", flag=True
+    )
     site_packages: bool = _setting(False, "Let functions import the packages of pyfc's interpreter.", flag=True)
     json: bool = _setting(False, "Print JSON lines for machines instead of tables.", flag=True)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfc import nofollow
+from pyfc.boundary import Boundary, root_of
 from pyfc.build import workshop
 from pyfc.build.builtins import builtins_of
 from pyfc.build.consent import Ask, Consents, refuse
@@ -69,14 +70,14 @@ class Builder:
         self.ask: Ask = refuse
 
     async def build(
-        self, folder: Path, interpreter: str, version: str, *, bound: Path | None = None, lean: bool | None = None
+        self, folder: Path, interpreter: str, version: str, boundary: Boundary, *, lean: bool | None = None
     ) -> list[Built]:
-        """Install what the code in `folder`, of the project `bound`, needs. `lean`: without what no function needs;
-        None for whatever was built last. Raises ProjectError; what was built before stays.
+        """Install what the code in `folder`, of a project with this boundary, needs. `lean`: without what no function
+        needs; None for whatever was built last. Raises ProjectError; what was built before stays.
         """
         found: list[Built] = []
         last = self._last(folder)
-        for manifest in _all_of(folder, bound):
+        for manifest in _all_of(folder, boundary):
             wanted = last.get(manifest.source, {}).get("lean", False) if lean is None else lean
             found.append(await self._one(manifest, interpreter, version, lean=wanted))
             last[manifest.source] = {"digest": found[-1].folder.name, "lean": wanted}
@@ -84,9 +85,9 @@ class Builder:
             self._remember(folder, last)
         return found
 
-    def missing(self, folder: Path, bound: Path | None = None) -> list[Manifest]:
+    def missing(self, folder: Path, boundary: Boundary) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""
-        return [manifest for manifest in _all_of(folder, bound) if not _is_vendored(manifest)]
+        return [manifest for manifest in _all_of(folder, boundary) if not _is_vendored(manifest)]
 
     def last_good(self, folder: Path) -> list[Path]:
         """What was last built for `folder`."""
@@ -155,8 +156,16 @@ async def _stripped(
     return before, (first, await import_time(manifest, shop.result, interpreter, shop))
 
 
-def _all_of(folder: Path, bound: Path | None) -> list[Manifest]:
-    return [*manifests(folder, bound), *(builtins_of(folder) if folder.is_dir() else [])]
+def _all_of(folder: Path, boundary: Boundary) -> list[Manifest]:
+    """What the code in `folder` needs. Raises ProjectError."""
+    try:
+        return [
+            *manifests(folder, boundary.root or root_of(folder)),
+            *(builtins_of(folder, boundary) if folder.is_dir() else []),
+        ]
+    except OSError as error:
+        where = str(error.filename or folder)
+        raise ProjectError(where=where, message=f"can not be read: {error.strerror}") from error
 
 
 def _is_vendored(manifest: Manifest) -> bool:

@@ -8,8 +8,10 @@ import json
 import re
 from pathlib import Path
 
+from pyfc.boundary import Boundary
 from pyfc.build.manifest import Manifest
-from pyfc.build.packages import installed, own_files
+from pyfc.build.packages import installed, own_texts
+from pyfc.errors import InvalidArgument
 
 SOURCE = "FC's built-in modules"
 _NODE = ("raw-body", "body", "co", "gm", "ali-oss", "aliyun-sdk", "@alicloud/fc2", "ali-mns", "tablestore")
@@ -19,19 +21,20 @@ _PYTHON = {
     "cv2": "opencv-python-headless", "scrapy": "Scrapy",
 }  # fmt: skip
 """By the name that is imported."""
+_LARGEST = 1024 * 1024
 _REQUIRED = re.compile(r"(?:require\(|import\(|from)\s*['\"](?P<name>[^'\".][^'\"]*)['\"]")
 _IMPORTED = re.compile(r"^\s*(?:from|import)\s+(?P<name>\w+)", re.MULTILINE)
 
 
-def builtins_of(folder: Path) -> list[Manifest]:
+def builtins_of(folder: Path, boundary: Boundary) -> list[Manifest]:
     """Those that the code in `folder` uses and nothing in it provides."""
     found = []
     others = installed(folder)
-    node = sorted(_names(folder, ".js", others, _REQUIRED) & set(_NODE) - _declared(folder))
+    node = sorted(_names(folder, ".js", others, _REQUIRED, boundary) & set(_NODE) - _declared(folder, boundary))
     node = [name for name in node if not (folder / "node_modules" / name).exists()]
     if node:
         found.append(_manifest("npm", folder, node, node))
-    python = _names(folder, ".py", others, _IMPORTED) & set(_PYTHON)
+    python = _names(folder, ".py", others, _IMPORTED, boundary) & set(_PYTHON)
     python = {name for name in python if not any((folder / each).exists() for each in (name, f"{name}.py"))}
     if python and not (folder / "requirements.txt").exists():
         found.append(_manifest("pip", folder, sorted(_PYTHON[name] for name in python), sorted(python)))
@@ -42,17 +45,17 @@ def _manifest(tool: str, folder: Path, packages: list[str], names: list[str]) ->
     return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=tuple(names))
 
 
-def _names(folder: Path, suffix: str, others: frozenset[str], mention: re.Pattern[str]) -> set[str]:
+def _names(folder: Path, suffix: str, others: frozenset[str], mention: re.Pattern[str], boundary: Boundary) -> set[str]:
     """What the function's own files mention."""
     found: set[str] = set()
-    for path in own_files(folder, suffix, others):
-        text = path.read_text(encoding="utf-8", errors="replace")
+    for data in own_texts(folder, suffix, others, boundary):
+        text = data.decode("utf-8", "replace")
         found.update(match["name"] for match in mention.finditer(text))
     return found
 
 
-def _declared(folder: Path) -> set[str]:
+def _declared(folder: Path, boundary: Boundary) -> set[str]:
     try:
-        return set(json.loads((folder / "package.json").read_text(encoding="utf-8")).get("dependencies") or {})
-    except (OSError, ValueError, AttributeError):
+        return set(json.loads(boundary.read(folder / "package.json", _LARGEST)).get("dependencies") or {})
+    except (InvalidArgument, ValueError, AttributeError, TypeError, RecursionError):
         return set()

@@ -9,18 +9,17 @@ from __future__ import annotations
 import ast
 import contextlib
 import csv
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from pyfc.boundary import Boundary, is_no_part
+from pyfc.errors import InvalidArgument
+from pyfc.nofollow import open_plain
+
 _MOST_FILES = 200
 _LARGEST = 1024 * 1024
-_SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".venv"}
-
-
-def is_no_part(name: str) -> bool:
-    """Whether a file or folder of this name is no part of a function: version control, compiled files, editor locks."""
-    return name in _SKIPPED or name.startswith(".#")
 
 
 def installed(folder: Path) -> frozenset[str]:
@@ -28,16 +27,22 @@ def installed(folder: Path) -> frozenset[str]:
     names: set[str] = set()
     for record in folder.glob("*.dist-info/RECORD"):
         names.add(record.parent.name)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, InvalidArgument):
             names.update(_listed(record, record.stat().st_mtime_ns))
-    return frozenset(name for name in names if name not in {"..", "bin"} and (folder / name).is_dir())
+    return frozenset(name for name in names if not _is_no_package(name) and os.path.isdir(folder / name))
+
+
+def _is_no_package(name: str) -> bool:
+    return name in {"", ".", "..", "bin"} or is_no_part(name)
 
 
 @lru_cache(maxsize=1024)
 def _listed(record: Path, _changed: int) -> frozenset[str]:
-    """What a RECORD lists, directly in its folder; read again when the file has changed. Raises OSError."""
+    """What a RECORD lists, directly in its folder; read again when the file has changed. Raises OSError,
+    InvalidArgument.
+    """
     names: set[str] = set()
-    with contextlib.suppress(UnicodeDecodeError, csv.Error), record.open(encoding="utf-8") as file:
+    with contextlib.suppress(UnicodeDecodeError, csv.Error), os.fdopen(open_plain(record), encoding="utf-8") as file:
         names.update(row[0].partition("/")[0] for row in csv.reader(file) if row and "/" in row[0])
     return frozenset(names)
 
@@ -49,27 +54,28 @@ def imported(folder: Path) -> list[str]:
     others = frozenset(path.name for path in folder.iterdir() if path.is_symlink())
     own = {path.stem for path in folder.iterdir() if path.name not in others}
     found: set[str] = set()
-    for path in own_files(folder, ".py", others):
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError, OSError):
-            found.update(_imports(ast.parse(path.read_bytes()).body))
+    for data in own_texts(folder, ".py", others, Boundary(folder)):
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            found.update(_imports(ast.parse(data).body))
     return sorted(name for name in found if name.partition(".")[0] not in own)
 
 
-def own_files(folder: Path, suffix: str, others: frozenset[str]) -> Iterator[Path]:
-    """The author's own files: not many, and none that is huge. `others`: what in `folder` itself is not theirs."""
-    left, count = [folder], 0
-    while left:
-        place = left.pop()
-        for path in sorted(place.iterdir()):
-            if is_no_part(path.name) or path.name == "node_modules" or (place == folder and path.name in others):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                left.append(path)
-            elif path.suffix == suffix and path.is_file() and path.stat().st_size <= _LARGEST:
-                count += 1
-                if count > _MOST_FILES:
-                    return
-                yield path
+def own_texts(folder: Path, suffix: str, others: frozenset[str], boundary: Boundary) -> Iterator[bytes]:
+    """The author's own files: not many, and none that is huge. `others`: what in `folder` itself is not theirs. Raises
+    InvalidArgument, OutsideProject, OSError.
+    """
+    count = 0
+
+    def is_others(path: str) -> bool:
+        return path in others or path.rpartition("/")[2] == "node_modules"
+
+    for found in boundary.walk(folder, skips=is_others, suffix=suffix):
+        if not found.is_folder and found.status.st_size <= _LARGEST:
+            count += 1
+            if count > _MOST_FILES:
+                return
+            with open(found.descriptor, "rb", closefd=False) as file:
+                yield file.read(_LARGEST)
 
 
 def _imports(body: list[ast.stmt]) -> Iterator[str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 from pyfc.build.builder import Builder, Built, cache_folder
 from pyfc.build.consent import Answer, Consents, always, consents_file
 from pyfc.build.lean import parts
+from pyfc.cli.shared import add_outside, allows_outside
 from pyfc.dev.output import end_progress, progress, say
 from pyfc.dev.question import asking
 from pyfc.dev.table import table
-from pyfc.errors import InvalidArgument
+from pyfc.errors import InvalidArgument, OutsideProject, ProjectError
 from pyfc.host.cage import Cage
 from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "machine's files, without a network. What you allow is remembered until a manifest or lock file changes",
     )
     parser.add_argument("--network", action="store_true", help="with --yes: that code may use the network")
+    add_outside(parser)
     parser.add_argument("--explain", action="store_true", help="show the largest packages")
 
 
@@ -42,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.network and not options.yes:
         raise InvalidArgument(message="--network says more of --yes: give both")
-    project = load(options.dir)
+    project = load(options.dir, allows_outside=allows_outside(options))
     builder = Builder(cache_folder(), Cage(), Consents(consents_file()), progress())
     builder.ask = always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking()
     asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
@@ -58,7 +60,10 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
         seen.add(folder)
         interpreter = runtimes.interpreter(function.runtime)
         assert interpreter is not None
-        made = await builder.build(folder, interpreter.path, interpreter.version, bound=project.root, lean=lean)
+        try:
+            made = await builder.build(folder, interpreter.path, interpreter.version, project.boundary, lean=lean)
+        except OutsideProject as error:
+            raise ProjectError(where=declaration.where, message=str(error)) from error
         for built in made:
             end_progress()
             say(f"{function.service}/{function.name}  {_told(built)}")
@@ -66,6 +71,8 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
                 _explain(built)
         if not made:
             say(f"{function.service}/{function.name}  needs nothing")
+    for text in project.boundary.left_out:
+        say(f"warning: {text}")
 
 
 def _told(built: Built) -> str:

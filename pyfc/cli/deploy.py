@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from pyfc.cli.shared import add_endpoint, client_of
+from pyfc.cli.shared import add_endpoint, add_outside, allows_outside, client_of
 from pyfc.dev.output import say, tell
 from pyfc.dev.plan import Step, plan
 from pyfc.project.load import load
+from pyfc.settings import load as load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("dir", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    add_outside(parser)
     add_endpoint(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    project = load(options.dir.resolve())
+    project = load(Path(os.path.realpath(options.dir)), allows_outside=allows_outside(options))
     client = client_of(options)
-    for text in project.warnings:
+    steps = plan(client, project, load_settings().maximum_code_size)
+    for text in project.notes:
         tell(f"warning: {text}")
     if project.unsupported:
         tell(f"not supported yet: {'; '.join(project.unsupported)}")
-    steps = plan(client, project)
     for step in steps:
         say(step.text)
     changes = [step for step in steps if step.apply is not None]

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from pyfc.cli.shared import add_endpoint
+from pyfc.cli.shared import add_endpoint, add_outside, allows_outside
 from pyfc.client import Client
 from pyfc.dev.doctor import examine, host, of_project, of_stored_files, report
 from pyfc.dev.output import say, say_json
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     text = "also look at the functions of this folder, or at the template of this function of a running server"
     parser.add_argument("what", metavar="DIR|SERVICE/FUNCTION", nargs="?", help=text)
+    add_outside(parser)
     add_endpoint(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.what is not None and not Path(options.what).is_dir() and options.what.count("/") == 1:
         return _template(options)
-    project = load_project(Path(options.what)) if options.what is not None else None
+    project = load_project(Path(options.what), allows_outside=allows_outside(options)) if options.what else None
     found = asyncio.run(examine(load_settings().sandbox))
     wrong = of_stored_files(options.what, load_settings())
     if options.json:

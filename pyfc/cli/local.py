@@ -19,6 +19,7 @@ import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.cli import serve
+from pyfc.cli.shared import add_outside, allows_outside
 from pyfc.dev.output import answer, given, tell
 from pyfc.errors import FunctionNotFound, InvalidArgument
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
@@ -53,19 +54,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "-t", "--template", type=Path, metavar="FILE", help="the template (default: that of this folder)"
         )
         each.add_argument("-d", "--debug-port", type=int, metavar="PORT", help="wait for a debugger at this port")
+        add_outside(each)
         each.add_argument("-c", "--config", choices=("vscode", "pycharm"), help="the editor: print what it needs")
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
     root = options.template.parent if options.template is not None else Path()
-    project = load_project(root)
+    project = load_project(root, allows_outside=allows_outside(options))
     if options.template is not None and project.source not in {None, options.template}:
         raise InvalidArgument(message=f"{options.template} is not the template that pyfc reads there: {project.source}")
     if options.local == "start":
         return _start(root, project, options)
     target = _target(options.function, project)
-    settings = load_settings(os.environ, **_debugging(options, f"{target.service}/{target.function}"))
+    settings = load_settings(
+        os.environ, allow_outside=options.allow_outside, **_debugging(options, f"{target.service}/{target.function}")
+    )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
         call = Invocation(request_id(), target, Kind.EVENT, _event(options))
@@ -85,7 +89,7 @@ def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
         chosen = _debugging(options, f"{target.service}/{target.function}")
     else:
         chosen = _debugging(options, "")
-    return serve.run(argparse.Namespace(dir=root), port=options.port, **chosen)
+    return serve.run(argparse.Namespace(dir=root), port=options.port, allow_outside=allows_outside(options), **chosen)
 
 
 def _routes(text: str, project: Project) -> tuple[str, Sequence[Route]]:
@@ -174,6 +178,8 @@ async def run_project(project: Project, call: Invocation, settings: Settings) ->
     """Make one call of a function of a project, in the data folder that the settings name, and show what it says."""
     async with App(settings, Path(settings.data_dir)) as app:
         await app.deploy(project)
+        for text in project.boundary.left_out:
+            tell(f"warning: {text}")
         entry = app.supervisor.table.entries[call.target]
         result = await invoke(entry.route, call)
         _show(result, transcript(call.request_id, entry.function, result))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
-from pyfc.cli.shared import add_endpoint, client_of
+from pyfc.cli.shared import add_endpoint, add_outside, allows_outside, client_of
 from pyfc.client import Client
 from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("name", metavar="SERVICE[/FUNCTION]", nargs="?")
     parser.add_argument("--dir", metavar="DIR", type=Path, help="all functions that a folder declares")
+    add_outside(parser)
     add_endpoint(parser)
 
 
@@ -23,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     client = client_of(options)
     if options.dir is not None:
-        project = load(options.dir.resolve())
+        project = load(Path(os.path.realpath(options.dir)), allows_outside=allows_outside(options))
         for domain in project.domains:
             if client.domains().find(domain.name) is not None:
                 client.domains().delete(domain.name)

@@ -15,6 +15,7 @@ from typing import Any
 
 import uvloop
 
+from pyfc.boundary import Boundary
 from pyfc.cli.local import run_project
 from pyfc.cli.shared import add_endpoint, client_of
 from pyfc.dev.output import tell
@@ -58,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
             where=f"{service}/{name}",
             layers=layers if has_layers else None,
         )
-        project = Project(root=Path(scratch), services=[Service(name=service)], functions=[declaration])
+        root = Path(scratch)
+        project = Project(root=root, boundary=Boundary(root), services=[Service(name=service)], functions=[declaration])
         chosen = {"debug": f"{service}/{name}", "debug_port": options.debug} if options.debug else {}
         if options.debug:
             tell(f"waiting for a debugger at 127.0.0.1:{options.debug}")

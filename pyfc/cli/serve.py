@@ -86,7 +86,9 @@ async def _serve(root: Path, settings: Settings) -> None:
 async def _start(app: App, root: Path, console: Console) -> Project:
     """Everything that comes before serving. The loop goes on meanwhile, so that a signal is heard."""
     settings = app.settings
-    project = await asyncio.to_thread(load_project, root, reads_variables=settings.reload)
+    project = await asyncio.to_thread(
+        load_project, root, reads_variables=settings.reload, allows_outside=settings.allow_outside
+    )
     app.on_progress = progress(shown=not settings.json)
     if not settings.json:
         app.builder.ask = asking()
@@ -186,7 +188,7 @@ def _exports(app: App, key: Key) -> str:
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
-    notes = [f"warning: {text}" for text in (*app.findings, *project.warnings, *report.warnings)]
+    notes = [f"warning: {text}" for text in (*app.findings, *project.notes, *report.warnings)]
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pyfc.client import Client
 from pyfc.dev.output import say, say_json
 from pyfc.dev.table import table
+from pyfc.settings import load as load_settings
 
 
 def add_endpoint(parser: argparse.ArgumentParser, *, as_json: bool = False) -> None:
@@ -17,6 +19,17 @@ def add_endpoint(parser: argparse.ArgumentParser, *, as_json: bool = False) -> N
     parser.add_argument("--endpoint", help="the server; `pyfc config` tells which it is by default")
     if as_json:
         parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_outside(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that read a project."""
+    text = "let the project's links, CodeUri and named files lead out of it"
+    parser.add_argument("--allow-outside", action="store_true", default=None, help=text)
+
+
+def allows_outside(options: argparse.Namespace) -> bool:
+    """Whether that option, or its setting, is given."""
+    return load_settings(os.environ, allow_outside=options.allow_outside).allow_outside
 
 
 def client_of(options: argparse.Namespace) -> Client:

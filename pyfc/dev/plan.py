@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from fastcrc import crc64
 
+from pyfc.boundary import Boundary
 from pyfc.client import Client, Collection
-from pyfc.errors import ProjectError
+from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.host.archive import pack
 from pyfc.model.function import Service
 from pyfc.model.resources import Domain
@@ -39,12 +40,40 @@ class Step(NamedTuple):
     """Bytes of code that are sent."""
 
 
-def plan(client: Client, project: Project) -> list[Step]:
-    """The steps, in their order. Raises ApiError, ProjectError."""
+class _Packer:
+    """Code as zip files, each made once."""
+
+    def __init__(self, boundary: Boundary, maximum_size: int) -> None:
+        self._boundary = boundary
+        self._maximum_size = maximum_size
+        self._packed: dict[Path, tuple[bytes, str]] = {}
+
+    def packed(self, path: Path, where: str) -> tuple[bytes, str]:
+        """Code as a zip file, and its checksum. Raises ProjectError at `where`."""
+        if path not in self._packed:
+            try:
+                data = self._pack(path)
+            except InvalidArgument as error:
+                raise ProjectError(where=where, message=str(error)) from error
+            except OSError as error:
+                message = f"{error.filename or path} can not be read: {error.strerror}"
+                raise ProjectError(where=where, message=message) from error
+            self._packed[path] = data, str(crc64.xz(data))
+        return self._packed[path]
+
+    def _pack(self, path: Path) -> bytes:
+        if path.suffix == ".zip" and not path.is_dir():
+            return self._boundary.read(path, self._maximum_size)
+        with pack(path, boundary=self._boundary, maximum_size=self._maximum_size) as archive:
+            return archive.read()
+
+
+def plan(client: Client, project: Project, maximum_size: int) -> list[Step]:
+    """The steps, in their order; a function's code has at most `maximum_size` bytes. Raises ApiError, ProjectError."""
     steps = [_service(client, service) for service in project.services]
-    packed: dict[Path, tuple[bytes, str]] = {}
+    packer = _Packer(project.boundary, maximum_size)
     for declaration in project.functions:
-        steps.append(_function(client, declaration, packed))
+        steps.append(_function(client, declaration, packer))
         names = (declaration.function.service, declaration.function.name)
         steps += [_trigger(client, each) for each in project.triggers if (each.service, each.function) == names]
     return [*steps, *(_domain(client, domain) for domain in project.domains)]
@@ -68,14 +97,12 @@ def _domain(client: Client, domain: Domain) -> Step:
     return _step(f"domain {domain.name}", client.domains(), domain.name, document)
 
 
-def _function(client: Client, declaration: Declaration, packed: dict[Path, tuple[bytes, str]]) -> Step:
+def _function(client: Client, declaration: Declaration, packer: _Packer) -> Step:
     function, path = declaration.function, declaration.code
     what = f"function {function.service}/{function.name}"
     if path is None:
         return Step(what, f"  {what}: it has no code here, left out")
-    if path not in packed:
-        packed[path] = _packed(path, declaration.where)
-    data, checksum = packed[path]
+    data, checksum = packer.packed(path, declaration.where)
     document = function_fields(function)
     code = {"code": {"zipFile": base64.b64encode(data).decode()}}
     collection = client.functions_of(function.service)
@@ -93,22 +120,6 @@ def _function(client: Client, declaration: Declaration, packed: dict[Path, tuple
         partial(collection.update, function.name, {**document, **(code if has_code else {})}),
         len(data) if has_code else 0,
     )
-
-
-def _packed(path: Path, where: str) -> tuple[bytes, str]:
-    """Code as a zip file, and its checksum."""
-    try:
-        if path.is_dir():
-            with pack(path) as archive:
-                data = archive.read()
-        elif path.suffix == ".zip":
-            data = path.read_bytes()
-        else:
-            with pack(path.parent, only=path.name) as archive:
-                data = archive.read()
-    except OSError as error:
-        raise ProjectError(where=where, message=f"{error.filename} can not be read: {error.strerror}") from error
-    return data, str(crc64.xz(data))
 
 
 def _trigger(client: Client, trigger: Trigger) -> Step:

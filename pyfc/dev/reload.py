@@ -98,7 +98,7 @@ class Reloader:
         """Serve what has changed; `folders` are those that are watched."""
         began = time.monotonic()
         try:
-            project = load(self._project.root, reads_variables=True)
+            project = load(self._project.root, reads_variables=True, allows_outside=self._app.settings.allow_outside)
             report = await self._app.deploy(project, frozenset(self._changed))
         except PyfcError as error:
             where, message = str(error.fields.get("where", "")), str(error.fields.get("message", error))

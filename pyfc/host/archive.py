@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from pyfc.build.packages import is_no_part
+from pyfc.boundary import Boundary, Found
 from pyfc.errors import InvalidArgument
 
 _KINDS = {
@@ -83,30 +83,46 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
     path.chmod(0o755 if (entry.external_attr >> 16) & 0o111 else 0o644)
 
 
-def pack(*folders: Path, only: str = "") -> BinaryIO:
+def pack(*folders: Path, boundary: Boundary | None = None, maximum_size: int | None = None) -> BinaryIO:
     """The files of folders (or one file) as a zip file, without a name and at its beginning. Of several with the same
-    name it has the last. Links are followed; times are left out, so that the same files make the same archive.
+    name it has the last. Times are left out, so that the same files make the same archive. What is read lies in
+    `boundary`, by default the folder itself. Raises InvalidArgument, also for more than `maximum_size` bytes, OSError.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for number, folder in enumerate(folders, 1):
-            later = {name for other in folders[number:] for name in os.listdir(other)}
-            for path in _files(folder, only, later):
-                info = zipfile.ZipInfo(path.relative_to(folder).as_posix())
-                info.external_attr = (stat.S_IFREG | stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR) << 16
-                info.compress_type = zipfile.ZIP_DEFLATED
-                with path.open("rb") as source, archive.open(info, "w") as target:
-                    shutil.copyfileobj(source, target)
-    file.seek(0)
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            size = 0
+            for number, folder in enumerate(folders, 1):
+                later = frozenset(name for other in folders[number:] for name in os.listdir(other))
+                for found in _files(folder, boundary or Boundary(folder), later):
+                    size += found.status.st_size
+                    _check_size(size, maximum_size, folder / found.path)
+                    _pack_one(archive, found)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 
-def _files(folder: Path, only: str, later: set[str]) -> Iterator[Path]:
-    """Its files, or one of them, but for what in the folder itself has a name of `later`."""
-    if only:
-        yield folder / only
-        return
-    for root, folders, names in os.walk(folder, followlinks=True):
-        left_out = later if Path(root) == folder else set()
-        folders[:] = sorted(name for name in folders if not is_no_part(name) and name not in left_out)
-        yield from (Path(root, name) for name in sorted(names) if not is_no_part(name) and name not in left_out)
+def _check_size(size: int, maximum: int | None, place: Path) -> None:
+    if maximum is not None and size > maximum:
+        raise InvalidArgument(message=f"the code is larger than {maximum} bytes, at {place}")
+
+
+def _pack_one(archive: zipfile.ZipFile, found: Found) -> None:
+    info = zipfile.ZipInfo(found.path)
+    info.external_attr = (stat.S_IFREG | stat.S_IMODE(found.status.st_mode) | stat.S_IWUSR) << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.file_size = found.status.st_size
+    with open(found.descriptor, "rb", closefd=False) as source, archive.open(info, "w") as target:
+        shutil.copyfileobj(source, target)
+
+
+def _files(path: Path, boundary: Boundary, later: frozenset[str]) -> Iterator[Found]:
+    """The files of a folder but for what in the folder itself has a name of `later`; or the file itself."""
+    with boundary.opened(path) as (descriptor, status):
+        if not stat.S_ISDIR(status.st_mode):
+            yield Found(path.name, descriptor, status)
+            return
+    yield from (found for found in boundary.walk(path, skips=later.__contains__) if not found.is_folder)

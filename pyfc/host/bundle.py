@@ -15,6 +15,7 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 import zipfile
@@ -26,6 +27,7 @@ from typing import BinaryIO
 from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
+from pyfc.boundary import Boundary
 from pyfc.build.packages import installed
 from pyfc.errors import InvalidArgument, NotFound
 from pyfc.host.archive import pack, unpack
@@ -81,16 +83,22 @@ class Bundles:
             for unfinished in shown.glob(_NEW + "*"):
                 _remove(unfinished)
 
-    async def put(self, path: Path, built: Sequence[Path] = ()) -> Code:
+    async def put(self, path: Path, built: Sequence[Path] = (), boundary: Boundary | None = None) -> Code:
         """Keep the code at `path`, with what was built for it: folders whose contents are shown at its root, where that
-        has nothing of the same name. Raises InvalidArgument saying what is wrong with it; then nothing is kept.
+        has nothing of the same name. It must lie in `boundary`, by default the folder itself, or that of the file.
+        Raises InvalidArgument saying what is wrong with it; then nothing is kept.
         """
-        if path.is_file() and zipfile.is_zipfile(path):
-            with path.open("rb") as stream:
-                return await self.put_archive(stream, str(path))
+        within = boundary or Boundary(path if path.is_dir() else path.parent)
+        with within.opened(path) as (descriptor, status):
+            if stat.S_ISDIR(status.st_mode):
+                return await asyncio.to_thread(self._put_folder, path, built, within)
+            with open(descriptor, "rb", closefd=False) as stream:
+                if zipfile.is_zipfile(stream):
+                    stream.seek(0)
+                    return await self.put_archive(stream, str(path))
         if path.suffix == ".zip":
             raise InvalidArgument(message=f"{path} is not a zip file that can be read")
-        return await asyncio.to_thread(self._put_folder, path, built)
+        return await asyncio.to_thread(self._put_file, path, within)
 
     def artefact(self, code: Code, opt: Code | None = None, compiler: str = "") -> Artefact:
         """Where kept code lies, and that of its layers. `compiler`: all else that decides what is compiled of it; who
@@ -177,43 +185,59 @@ class Bundles:
             self._busy -= 1
             self._kept += 1
 
-    def _put_folder(self, path: Path, built: Sequence[Path]) -> Code:
-        names, packages, left_out = self._apart(path, built)
+    def _put_file(self, path: Path, boundary: Boundary) -> Code:
+        def fill(copy: Copy, folder: Path) -> str:
+            copy.file(boundary, path, folder / path.name)
+            return copy.digest()
+
+        return self._put_copy(path, path.parent, fill)
+
+    def _put_folder(self, path: Path, built: Sequence[Path], boundary: Boundary) -> Code:
+        names, packages, left_out = self._apart(path, built, boundary)
+
+        def fill(copy: Copy, folder: Path) -> str:
+            copy.folder(boundary, path, folder, left_out)
+            own = frozenset(os.listdir(path))
+            for each in built if not names else ():
+                own |= copy.folder(Boundary(each), each, folder, own)
+            for name in names:
+                (folder / name).symlink_to(f"../packages/{name}")
+            return hashlib.sha256((copy.digest() + packages).encode()).hexdigest() if packages else copy.digest()
+
+        return self._put_copy(path, path, fill, packages)
+
+    def _put_copy(self, path: Path, source: Path, fill: Callable[[Copy, Path], str], packages: str = "") -> Code:
+        """Keep what `fill` makes of the code at `path`."""
         size = 0
 
-        def fill(folder: Path) -> str:
+        def filled(folder: Path) -> str:
             nonlocal size
             copy = self._copy(folder)
             with readable(path):
-                if path.is_file():
-                    copy.file(path, folder / path.name)
-                else:
-                    copy.folder(path, folder, left_out=left_out)
-                    for each in built if not names else ():
-                        copy.folder(each, folder, left_out=frozenset(entry.name for entry in path.iterdir()))
-            for name in names:
-                (folder / name).symlink_to(f"../packages/{name}")
+                digest = fill(copy, folder)
             size = copy.size
-            return hashlib.sha256((copy.digest() + packages).encode()).hexdigest() if packages else copy.digest()
+            return digest
 
-        digest = self._build(fill, self._folder)
-        source = path if path.is_dir() else path.parent
+        digest = self._build(filled, self._folder)
         checksum = str(crc64.xz(digest.encode()))
         return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source), packages=packages)
 
-    def _apart(self, path: Path, built: Sequence[Path]) -> tuple[frozenset[str], str, frozenset[str]]:
+    def _apart(
+        self, path: Path, built: Sequence[Path], boundary: Boundary
+    ) -> tuple[frozenset[str], str, frozenset[str]]:
         """What is kept apart and linked to: names and digest; and the names that are not copied with the rest."""
-        if not path.is_dir() or not (self.splits or self.links):
+        if not (self.splits or self.links):
             return frozenset(), "", frozenset()
         if built and self.links:
             names, digest = self._put_built(path, built)
             return names, digest, frozenset()
-        names, digest = self._put_packages(path) if self.splits else (frozenset(), "")
+        names, digest = self._put_packages(path, boundary) if self.splits else (frozenset(), "")
         return names, digest, names
 
     def _put_built(self, path: Path, built: Sequence[Path]) -> tuple[frozenset[str], str]:
         """What was built for a folder, as far as that has nothing of the same name: names and digest."""
-        own = frozenset(entry.name for entry in path.iterdir())
+        with readable(path):
+            own = frozenset(os.listdir(path))
         key = hashlib.sha256("\0".join((*map(str, built), *sorted(own))).encode("utf-8", "surrogateescape")).hexdigest()
         if key not in self._built or not self._has_packages(self._built[key][1]):
             names: set[str] = set()
@@ -222,15 +246,14 @@ class Bundles:
                 copy = self._copy(folder)
                 for each in built:
                     with readable(each):
-                        copy.folder(each, folder, left_out=own | names)
-                    names.update(entry.name for entry in each.iterdir() if entry.name not in own)
+                        names.update(copy.folder(Boundary(each), each, folder, own | names))
                 return copy.digest()
 
             digest = self._build(fill, self._packages_folder)
             self._built[key] = frozenset(names), digest
         return self._built[key]
 
-    def _put_packages(self, path: Path) -> tuple[frozenset[str], str]:
+    def _put_packages(self, path: Path, boundary: Boundary) -> tuple[frozenset[str], str]:
         """The installed packages of a folder: names and digest; as they were if nothing of them has changed."""
         known = self._packages.get(path)
         if known is not None and self._has_packages(known[1]) and not self._concerns(path, known[0]):
@@ -243,7 +266,7 @@ class Bundles:
                 with readable(path):
                     for name in sorted(names):
                         (folder / name).mkdir()
-                        copy.folder(path / name, folder / name)
+                        copy.folder(boundary, path / name, folder / name)
                 return copy.digest()
 
             digest = self._build(fill, self._packages_folder)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from pyfc.build.packages import is_no_part
+from pyfc.boundary import Boundary
 from pyfc.errors import InvalidArgument
 
 
@@ -25,38 +24,31 @@ class Copy:
         self._maximum_files = maximum_files
 
     def folder(
-        self,
-        source: Path,
-        target: Path,
-        above: frozenset[Path] = frozenset(),
-        left_out: frozenset[str] = frozenset(),
-    ) -> None:
-        """Copy a folder but for the names in `left_out`; links are followed, but not in circles."""
-        real = source.resolve()
-        if real in above:
-            raise InvalidArgument(message=f"{source} is a link to a folder that contains it")
-        for entry in sorted(os.scandir(source), key=lambda item: item.name):
-            path = Path(entry.path)
-            if entry.name in left_out or self._skipped(entry, path):
-                continue
-            if entry.is_dir():
-                (target / entry.name).mkdir()
-                self.folder(path, target / entry.name, above | {real})
+        self, boundary: Boundary, source: Path, target: Path, left_out: frozenset[str] = frozenset()
+    ) -> frozenset[str]:
+        """Copy what lies in a folder but for the names in `left_out`, and return the names in it that were copied.
+        Raises InvalidArgument, OutsideProject, OSError.
+        """
+        names = set()
+        most = self._maximum_files - len(self._entries)
+        for each in boundary.walk(source, skips=left_out.__contains__, apart=self._data_folder, most=most):
+            names.add(each.path.partition("/")[0])
+            if each.is_folder:
+                (target / each.path).mkdir()
             else:
-                self.file(path, target / entry.name)
+                self._write(source / each.path, each.descriptor, each.status.st_mode, target / each.path)
+        return frozenset(names)
 
-    def _skipped(self, entry: os.DirEntry[str], path: Path) -> bool:
-        if is_no_part(entry.name):
-            return True
-        return entry.is_dir() and ((path / "pyvenv.cfg").exists() or path.resolve() == self._data_folder)
-
-    def file(self, source: Path, target: Path) -> None:
-        """Copy one file."""
-        digest = hashlib.sha256()
-        with open(source, "rb", opener=_open_without_waiting) as reader, target.open("xb") as writer:
-            mode = os.fstat(reader.fileno()).st_mode
-            if not stat.S_ISREG(mode):
+    def file(self, boundary: Boundary, source: Path, target: Path) -> None:
+        """Copy one file. Raises InvalidArgument, OutsideProject, OSError."""
+        with boundary.opened(source) as (descriptor, status):
+            if not stat.S_ISREG(status.st_mode):
                 raise InvalidArgument(message=f"{source} is neither a file nor a folder: it can not be code")
+            self._write(source, descriptor, status.st_mode, target)
+
+    def _write(self, source: Path, descriptor: int, mode: int, target: Path) -> None:
+        digest = hashlib.sha256()
+        with open(descriptor, "rb", closefd=False) as reader, target.open("xb") as writer:
             while chunk := reader.read(1024 * 1024):
                 digest.update(chunk)
                 writer.write(chunk)
@@ -65,8 +57,6 @@ class Copy:
         target.chmod(0o755 if mode & 0o111 else 0o644)
         name = target.relative_to(self._root)
         self._entries.append(f"{name}\0{mode & 0o111 != 0}\0{digest.hexdigest()}")
-        if len(self._entries) > self._maximum_files:
-            raise InvalidArgument(message=f"the code has more than {self._maximum_files} files, at {source}")
 
     def _check_size(self, source: Path) -> None:
         if self.size > self._maximum_size:
@@ -74,7 +64,7 @@ class Copy:
 
     def digest(self) -> str:
         """The digest of everything copied: names, executable bits, contents."""
-        return hashlib.sha256("\n".join(self._entries).encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256("\n".join(self._entries).encode()).hexdigest()
 
 
 @contextlib.contextmanager
@@ -84,8 +74,3 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """A named pipe among the files must not make the server wait for a writer."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -12,10 +12,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Limits, Service
 from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.trigger import Trigger
+from pyfc.project.files import MOST, is_file, is_folder, is_there, read_bytes
 from pyfc.project.interface import Declaration, Project
 from pyfc.project.javascript import exported
 from pyfc.project.properties import METHODS
@@ -24,38 +26,45 @@ SERVICE = DEFAULT_SERVICE
 LIMITS = Limits(memory_size=512, timeout=60, initialization_timeout=60)
 _RUNTIMES = {".py": "python3", ".js": "nodejs", ".mjs": "nodejs", ".cjs": "nodejs"}
 """By the suffix of the file with the handler."""
+_LARGEST = 4 * MOST
+"""Bytes of a file whose text is read for its handler."""
 _SKIPPED = {"node_modules"}
 _BOOTSTRAP = "bootstrap"
 _ADVICE = {True: "define handler(event, context)", False: "export it: exports.handler = async (event, context) => ..."}
 
 
-def read(root: Path) -> Project:
+def read(root: Path, boundary: Boundary) -> Project:
     """The functions of a folder; an empty folder has none. Raises ProjectError with file and line."""
-    project = Project(root=root, services=[Service(name=SERVICE)])
-    for path in sorted(root.iterdir()):
+    project = Project(root=root, boundary=boundary, services=[Service(name=SERVICE)])
+    try:
+        paths = sorted(root.iterdir())
+    except OSError as error:
+        raise ProjectError(where=str(root), message=f"can not be read: {error.strerror}") from error
+    for path in paths:
         if path.name.startswith((".", "_")) or path.name in _SKIPPED:
             continue
-        if path.is_dir() and not (path / "pyvenv.cfg").exists():
+        if is_folder(path) and not is_there(path / "pyvenv.cfg"):
             _add_folder(path, project)
-        elif path.suffix in _RUNTIMES and path.is_file():
+        elif path.suffix in _RUNTIMES and is_file(path):
             _add(path.stem, path, root, project, required=False)
     return project
 
 
 def _add_folder(path: Path, project: Project) -> None:
     for suffix in _RUNTIMES:
-        if (path / f"index{suffix}").is_file():
+        if is_file(path / f"index{suffix}"):
             _add(path.name, path / f"index{suffix}", path, project, required=True)
             return
     program = path / _BOOTSTRAP
-    if program.is_file() and os.access(program, os.X_OK):
+    if is_file(program) and os.access(program, os.X_OK):
         where = f"{program}:1"
         function = Function(service=SERVICE, name=path.name, runtime="custom", handler="bootstrap", limits=LIMITS)
         _declare(function, path, where, project, is_http=True)
 
 
 def _add(name: str, file: Path, code: Path, project: Project, *, required: bool) -> None:
-    names = _top_level(file) if file.suffix == ".py" else exported(file)
+    data = read_bytes(file, project.boundary, most=_LARGEST)
+    names = _top_level(file, data) if file.suffix == ".py" else exported(data.decode("utf-8", "replace"))
     if "handler" not in names:
         if required:
             raise ProjectError(
@@ -91,13 +100,13 @@ def _declare(function: Function, code: Path, where: str, project: Project, *, is
         project.triggers.append(Trigger(service=SERVICE, function=name, name="http", type="http", config=config))
 
 
-def _top_level(file: Path) -> dict[str, tuple[int, bool]]:
+def _top_level(file: Path, data: bytes) -> dict[str, tuple[int, bool]]:
     """The names a module binds at its top level: line, and whether it is a WSGI application."""
     try:
-        tree = ast.parse(file.read_bytes(), filename=str(file))
+        tree = ast.parse(data, filename=str(file))
     except SyntaxError as error:
         raise ProjectError(where=f"{file}:{error.lineno or 1}", message=f"is not Python: {error.msg}") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise ProjectError(where=f"{file}:1", message=f"is not Python: {error}") from error
     return {name: (line, wsgi) for name, line, wsgi in _bindings(tree.body)}
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,19 @@ from typing import Any
 
 import yaml
 
+from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
+from pyfc.project.files import read_bytes
 
-_MAXIMUM_SIZE = 1024 * 1024
-_MAXIMUM_DEPTH = 50
+_DEEPEST, _MOST_VALUES = 50, 20_000
+"""Of a value that is read with everything in it: an anchor may hold itself, or multiply."""
+_MERGE = "tag:yaml.org,2002:merge"
+_NO_NAME = (
+    "a name can not be a mapping or a list. If {{ ... }} stands there, this is a project template: fill in its "
+    "placeholders first (with `s init` or by hand)"
+)
+_MOST_UNKNOWN, _LONGEST = 20, 200
+"""Of what is not understood: names that are told one by one, characters that are shown."""
 _TRUE = {"true", "yes", "on"}
 _FALSE = {"false", "no", "off"}
 _MARK = yaml.Mark("", 0, 0, 0, None, 0)
@@ -44,7 +54,8 @@ class Field:
 
     def error(self, found: str, allowed: str) -> ProjectError:
         """What is wrong here and what would be right."""
-        return ProjectError(where=self.where, message=f"{self.problem_place} is {found}; it must be {allowed}")
+        shown = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
+        return ProjectError(where=self.where, message=f"{self.problem_place} is {shown}; it must be {allowed}")
 
     def describe(self) -> str:
         """What stands here, in a few words."""
@@ -52,7 +63,7 @@ class Field:
             return "a mapping"
         if isinstance(self.node, yaml.SequenceNode):
             return "a list"
-        return f"'{self.node.value}'" if self.node.value else "empty"
+        return f"'{self.node.value[:_LONGEST]}'" if self.node.value else "empty"
 
     def resolved(self) -> Field:
         """The field itself, or what its `${...}` stands for when that is all it holds."""
@@ -67,7 +78,7 @@ class Field:
     @property
     def problem_place(self) -> str:
         """What a message calls the value."""
-        return self.name or "the file"
+        return self.name[-_LONGEST:] or "the file"
 
     def is_mapping(self) -> bool:
         """Whether there are names with values here."""
@@ -83,29 +94,41 @@ class Field:
         field = self.resolved()
         if not isinstance(field.node, yaml.MappingNode):
             raise field.error(field.describe(), "a mapping of names to values")
-        found: dict[str, Field] = {}
-        own: set[str] = set()
-        for key, node in _pairs(field.node, 0):
-            if not isinstance(key, yaml.ScalarNode):
-                raise ProjectError(
-                    where=f"{self.file}:{key.start_mark.line + 1}",
-                    message="a name can not be a mapping or a list. If {{ ... }} stands there, this is a project "
-                    "template: fill in its placeholders first (with `s init` or by hand)",
-                )
-            name = f"{self.name}.{key.value}" if self.name else key.value
-            value = Field(self.file, name, node, self.interpolate, key.start_mark.line + 1)
-            if id(node) in {id(mine) for _, mine in field.node.value}:
-                if key.value in own:
-                    raise value.error("given twice", "given once")
-                own.add(key.value)
-            found[key.value] = value
-        return list(found.items())
+        return [(name, self._child(name, *pair)) for name, pair in self._pairs(field.node).items()]
 
     def get(self, name: str) -> Field | None:
         """The value of a name, also when its first letter is of the other case; None if absent or null."""
-        fields = dict(self.items())
-        field = fields.get(name) or fields.get(name[:1].swapcase() + name[1:])
-        return None if field is None or field.is_null() else field
+        field = self.resolved()
+        if not isinstance(field.node, yaml.MappingNode):
+            raise field.error(field.describe(), "a mapping of names to values")
+        pairs = self._pairs(field.node)
+        named = name if name in pairs else name[:1].swapcase() + name[1:]
+        found = self._child(named, *pairs[named]) if named in pairs else None
+        return None if found is None or found.is_null() else found
+
+    def _child(self, name: str, key: yaml.Node, node: yaml.Node) -> Field:
+        whole = f"{self.name}.{name}" if self.name else name
+        return Field(self.file, whole, node, self.interpolate, key.start_mark.line + 1)
+
+    def _pairs(self, node: yaml.MappingNode) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """Names and values of a mapping, as nodes; they are found once, since every property looks here."""
+        known: dict[str, tuple[yaml.Node, yaml.Node]] | None = getattr(node, "pairs", None)
+        if known is not None:
+            return known
+        found: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for mapping in _merged(node):
+            own: set[str] = set()
+            for key, value in mapping.value:
+                if key.tag == _MERGE:
+                    continue
+                if not isinstance(key, yaml.ScalarNode):
+                    raise ProjectError(where=f"{self.file}:{key.start_mark.line + 1}", message=_NO_NAME)
+                if key.value in own and mapping is node:
+                    raise self._child(key.value, key, value).error("given twice", "given once")
+                own.add(key.value)
+                found[key.value] = key, value
+        node.pairs = found  # type: ignore[attr-defined]
+        return found
 
     def need(self, name: str) -> Field:
         """The value of a name that must be there."""
@@ -128,12 +151,17 @@ class Field:
         ]
 
     def plain(self) -> Any:
-        """The value with everything in it, as mappings, lists and text."""
+        """The value with everything in it, as mappings, lists and text. Raises for one that is deep or large."""
+        return self._plain(0, itertools.count(1))
+
+    def _plain(self, depth: int, counted: Iterator[int]) -> Any:
+        if next(counted) > _MOST_VALUES or depth > _DEEPEST:
+            raise self.error("too large", f"at most {_MOST_VALUES} values, {_DEEPEST} deep")
         field = self.resolved()
         if isinstance(field.node, yaml.MappingNode):
-            return {name: value.plain() for name, value in field.items()}
+            return {name: value._plain(depth + 1, counted) for name, value in field.items()}
         if isinstance(field.node, yaml.SequenceNode):
-            return [each.plain() for each in field.elements()]
+            return [each._plain(depth + 1, counted) for each in field.elements()]
         return field.text()
 
     def text(self) -> str:
@@ -143,7 +171,10 @@ class Field:
             raise field.error(field.describe(), "text")
         if field.node.tag.startswith("!"):
             raise field.error(f"computed by {field.node.tag}", "plain text (intrinsic functions are not supported yet)")
-        return str(field.node.value)
+        text = str(field.node.value)
+        if "\0" in text or not (text.isascii() or _is_unicode(text)):
+            raise field.error("no text", "text without the character 0 and without halves of characters")
+        return text
 
     def integer(self, lowest: int, highest: int, step: int = 1) -> int:
         """A whole number in a range."""
@@ -175,12 +206,14 @@ class Field:
     def unknown(self, known: Sequence[str]) -> Iterator[str]:
         """A warning for each name that is not among `known` (first letters of either case)."""
         lower = {name[:1].lower() + name[1:] for name in known}
-        for name, field in self.items():
-            if name[:1].lower() + name[1:] not in lower:
-                style = str.upper if name[:1].isupper() else str.lower
-                close = difflib.get_close_matches(name, [style(other[:1]) + other[1:] for other in known], 1)
-                hint = f"; did you mean {close[0]}?" if close else ""
-                yield f"{field.where}: {field.name} is not a property that pyfc knows, it is ignored{hint}"
+        found = [each for each in self.items() if each[0][:1].lower() + each[0][1:] not in lower]
+        for name, field in found[:_MOST_UNKNOWN]:
+            style = str.upper if name[:1].isupper() else str.lower
+            close = difflib.get_close_matches(name, [style(other[:1]) + other[1:] for other in known], 1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield f"{field.where}: {field.problem_place} is not a property that pyfc knows, it is ignored{hint}"
+        if len(found) > _MOST_UNKNOWN:
+            yield f"{self.where}: and {len(found) - _MOST_UNKNOWN} more are ignored"
 
 
 def from_values(values: Mapping[str, Any], name: str) -> Field:
@@ -200,30 +233,36 @@ def _node(value: Any) -> yaml.Node:
     return yaml.ScalarNode("tag:yaml.org,2002:str", text, _MARK, _MARK)
 
 
-def _pairs(node: yaml.MappingNode, depth: int) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """The pairs of a mapping, those merged by `<<` first so that its own win."""
-    if depth > _MAXIMUM_DEPTH:
-        return
-    own = []
-    for key, value in node.value:
-        if key.tag == "tag:yaml.org,2002:merge":
-            sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
-            for source in sources:
-                if isinstance(source, yaml.MappingNode):
-                    yield from _pairs(source, depth + 1)
-        else:
-            own.append((key, value))
-    yield from own
+def _merged(node: yaml.MappingNode) -> list[yaml.MappingNode]:
+    """A mapping and those merged into it by `<<`, each once, what counts most last: itself; of several the first."""
+    found: list[yaml.MappingNode] = []
+    seen: set[int] = set()
+    waiting: list[yaml.Node] = [node]
+    while waiting:
+        mapping = waiting.pop()
+        if not isinstance(mapping, yaml.MappingNode) or id(mapping) in seen:
+            continue
+        seen.add(id(mapping))
+        found.append(mapping)
+        sources: list[yaml.Node] = []
+        for key, value in mapping.value:
+            if key.tag == _MERGE:
+                sources += value.value if isinstance(value, yaml.SequenceNode) else [value]
+        waiting += reversed(sources)
+    return found[::-1]
 
 
-def read(path: Path) -> Field:
-    """The whole document. Raises ProjectError for what is no YAML."""
+def _is_unicode(text: str) -> bool:
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ProjectError(where=str(path), message=f"can not be read: {error.strerror}") from error
-    if len(data) > _MAXIMUM_SIZE:
-        raise ProjectError(where=str(path), message=f"has {len(data)} bytes; at most {_MAXIMUM_SIZE} are allowed")
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read(path: Path, boundary: Boundary, where: str = "") -> Field:
+    """The whole document. Raises ProjectError for what is no YAML, at `where` for what can not be read."""
+    data = read_bytes(path, boundary, where)
     try:
         node = yaml.compose(data, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pyfc.boundary import Boundary
 from pyfc.model.function import Service
 from pyfc.model.resources import Domain
 from pyfc.project.document import Field
@@ -33,10 +34,10 @@ _ROOT = (
 )  # fmt: skip
 
 
-def read(path: Path) -> Project:
+def read(path: Path, boundary: Boundary) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
-    document = read_document(path)
-    project = Project(root=path.parent, source=path)
+    document = read_document(path, boundary)
+    project = Project(root=path.parent, boundary=boundary, source=path)
     project.warnings.extend(document.unknown(_ROOT))
     document.need("Transform").choice([_TRANSFORM])
     if document.get("Globals") is not None:

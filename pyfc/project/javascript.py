@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from bisect import bisect_left
 
 _EXPORTS = (
     re.compile(r"^[ \t]*(?:module\.)?exports\.(?P<name>[A-Za-z_$][\w$]*)\s*=\s*(?P<rest>.*)", re.MULTILINE),
@@ -16,16 +16,16 @@ _TOGETHER = re.compile(r"(?:module\.exports\s*=\s*|export\s*)\{(?P<names>[^{}]*)
 _HTTP = re.compile(r"(?:async\s*)?(?:function\s*\w*\s*)?\(\s*(?:req|request)\s*,")
 
 
-def exported(file: Path) -> dict[str, tuple[int, bool]]:
+def exported(text: str) -> dict[str, tuple[int, bool]]:
     """The names that a module exports at its top level: line, and whether it looks like an HTTP handler."""
-    text = file.read_text(encoding="utf-8", errors="replace")
     found: dict[str, tuple[int, bool]] = {}
+    ends = [match.start() for match in re.finditer("\n", text)]
     for pattern in _EXPORTS:
         for match in pattern.finditer(text):
-            line = text.count("\n", 0, match.start("name")) + 1
+            line = bisect_left(ends, match.start("name")) + 1
             found[match["name"]] = line, _HTTP.match(match["rest"]) is not None
     for match in _TOGETHER.finditer(text):
-        line = text.count("\n", 0, match.start()) + 1
+        line = bisect_left(ends, match.start()) + 1
         for part in match["names"].split(","):
             name = part.split(":")[0].split(" as ")[-1].strip()
             if name:

@@ -5,33 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
 from pyfc.project import bare, funcraft, overrides, serverless_devs, variables
+from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import Project
 
-_FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path], Project]], ...] = (
+_FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path, Boundary], Project]], ...] = (
     (funcraft.NAMES, funcraft.read),
     (serverless_devs.NAMES, serverless_devs.read),
 )
 
 
-def load(root: Path, *, reads_variables: bool = False) -> Project:
+def load(root: Path, *, reads_variables: bool = False, allows_outside: bool = False) -> Project:
     """The project in `root`; only the folder itself is searched. With `reads_variables` the file `.env` adds variables
-    to the environment of every function. Raises ProjectError.
+    to the environment of every function; with `allows_outside` files may lie anywhere. Raises ProjectError.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
-    candidates = [(root / name, read) for names, read in _FORMATS for name in names if (root / name).is_file()]
+    boundary = Boundary.of(root, allows_outside=allows_outside)
+    candidates = [(root / name, read) for names, read in _FORMATS for name in names if is_there(root / name)]
     if not candidates:
-        project = bare.read(root)
+        project = bare.read(root, boundary)
     else:
         path, read = candidates[0]
-        project = read(path)
+        project = read(path, boundary)
+        project.files.append(path)
         ignored = ", ".join(other.name for other, _ in candidates[1:])
         if ignored:
             project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
-    if (root / overrides.NAME).is_file():
+    if is_there(root / overrides.NAME):
         overrides.apply(root / overrides.NAME, project)
-    if reads_variables and (root / variables.NAME).is_file():
+        project.files.append(root / overrides.NAME)
+    if reads_variables and is_there(root / variables.NAME) and not is_folder(root / variables.NAME):
         variables.apply(root / variables.NAME, project)
+        project.files.append(root / variables.NAME)
     return project

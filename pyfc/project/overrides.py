@@ -38,7 +38,7 @@ _MOST = 10_000
 
 def apply(path: Path, project: Project) -> None:
     """Lay the overrides at `path` over the project. Raises ProjectError with file and line."""
-    document = read_document(path)
+    document = read_document(path, project.boundary)
     project.warnings.extend(document.unknown(("services",)))
     services = document.get("services")
     for service, functions in services.items() if services is not None else []:

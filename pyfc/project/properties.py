@@ -9,11 +9,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Function, Hook, Limits, Program
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
 from pyfc.model.resources import ASYNC, Config, Route
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
+from pyfc.project.files import is_there
 from pyfc.project.interface import Declaration, Project
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
@@ -266,16 +268,18 @@ def _code(field: Field, what: str, project: Project) -> Path | None:
     if value is not None and value.is_mapping():
         value = value.get("src")
     if value is None:
-        if field.get("ossBucket") is None and field.get("ossBucketName") is None:
-            return field.file.parent
-        return None
+        is_elsewhere = field.get("ossBucket") is not None or field.get("ossBucketName") is not None
+        return None if is_elsewhere else field.file.parent
     text = value.text()
     if text.startswith("oss://"):
         project.unsupported.append(f"code at {text} of {what}")
         return None
-    path = (field.file.parent / text).resolve()
+    try:
+        path = project.boundary.check(field.file.parent / text)
+    except InvalidArgument as error:
+        raise ProjectError(where=value.where, message=str(error)) from error
     runtime = field.need("runtime").text()
-    if not path.exists() and runtime.startswith(_SERVED):
+    if not is_there(path) and runtime.startswith(_SERVED):
         raise value.error(f"'{text}'", f"an existing file, folder or zip ({path} does not exist)")
     return path
 

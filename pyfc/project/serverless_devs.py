@@ -6,12 +6,14 @@ import os
 import re
 from pathlib import Path
 
-from pyfc.errors import ProjectError
+from pyfc.boundary import Boundary
+from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import Domain, Route
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
+from pyfc.project.files import MOST, read_bytes
 from pyfc.project.interface import Project
 from pyfc.project.properties import (
     FUNCTION,
@@ -31,7 +33,8 @@ _LATER = ("role", "vpcConfig", "nasConfig", "ossMountConfig", "vpcBinding", "tra
 _FC3_SERVICE = ("region", "internetAccess", "logConfig", "triggers", *_LATER)
 _TOOL_ONLY = ("endpoint", "annotations", "supplement", "buildDir")
 _EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
-_CALL = re.compile(r"(\w+)\(\s*(.*?)\s*\)")
+_CALL = re.compile(r"(\w+)\((.*)\)")
+_DEEPEST = 20
 
 
 class _Expressions:
@@ -40,16 +43,35 @@ class _Expressions:
     def __init__(self, document: Field, project: Project) -> None:
         self._vars = document.get("vars")
         self._project = project
+        self._files: dict[Path, Field | str] = {}
+        self._depth = 0
+        """Of expressions that are being resolved for each other."""
 
     def __call__(self, field: Field, text: str) -> Field | str:
-        whole = _EXPRESSION.fullmatch(text.strip())
-        if whole is not None:
-            return self._value(field, whole.group(1).strip())
-        return _EXPRESSION.sub(lambda match: self._text(field, match), text)
+        if self._depth == _DEEPEST:
+            raise field.error("an expression of an expression of itself", f"{_DEEPEST} deep at most")
+        self._depth += 1
+        try:
+            whole = _EXPRESSION.fullmatch(text.strip())
+            if whole is None:
+                return self._replaced(field, text)
+            value = self._value(field, whole.group(1).strip())
+            return value.resolved() if isinstance(value, Field) else value
+        finally:
+            self._depth -= 1
 
-    def _text(self, field: Field, match: re.Match[str]) -> str:
-        value = self._value(field, match.group(1).strip())
-        return value.text() if isinstance(value, Field) else value
+    def _replaced(self, field: Field, text: str) -> str:
+        """Text with each expression in it resolved; variables of variables must not multiply."""
+        found: list[str] = []
+        at = size = 0
+        for match in _EXPRESSION.finditer(text):
+            value = self._value(field, match.group(1).strip())
+            found += [text[at : match.start()], value.text() if isinstance(value, Field) else value]
+            at = match.end()
+            size += len(found[-1])
+            if size > MOST:
+                raise field.error("too long with what it stands for", f"at most {MOST} characters")
+        return "".join([*found, text[at:]])
 
     def _value(self, field: Field, expression: str) -> Field | str:
         if expression.startswith("vars."):
@@ -62,23 +84,36 @@ class _Expressions:
         if call is not None and call.group(1) in {"env", "path"}:
             arguments = [part.strip().strip("'\"") for part in call.group(2).split(",", 1)]
             if call.group(1) == "path":
-                return str(field.file.parent / arguments[0])
+                return self._path(field, arguments[0])
             return self._environment(field, arguments[0], arguments[1] if len(arguments) > 1 else None)
         note = f"${{{expression}}} in {field.name}"
         if note not in self._project.unsupported:
             self._project.unsupported.append(note)
         return f"${{{expression}}}"
 
-    @staticmethod
-    def _file(field: Field, name: str) -> Field | str:
+    def _path(self, field: Field, name: str) -> str:
+        """A place beside the template, which need not be there."""
+        path = field.file.parent / name
+        try:
+            self._project.boundary.check(path)
+        except InvalidArgument as error:
+            raise ProjectError(where=field.where, message=str(error)) from error
+        return str(path)
+
+    def _file(self, field: Field, name: str) -> Field | str:
         """What stands in a file beside the template: YAML as a value, anything else as text."""
         path = field.file.parent / name
+        if path not in self._files:
+            self._files[path] = self._read(field, path)
+        return self._files[path]
+
+    def _read(self, field: Field, path: Path) -> Field | str:
         if path.suffix in {".yml", ".yaml", ".json"}:
-            return read_document(path)
+            return read_document(path, self._project.boundary, field.where)
         try:
-            return path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise field.error(f"'${{file({name})}}'", f"a file of text that can be read ({error})") from error
+            return read_bytes(path, self._project.boundary, field.where).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise field.error(f"'${{file({path.name})}}'", f"a file of text that can be read ({error})") from error
 
     def _variable(self, field: Field, expression: str) -> Field | str:
         value = self._vars
@@ -96,12 +131,14 @@ class _Expressions:
         return value
 
 
-def read(path: Path) -> Project:
+def read(path: Path, boundary: Boundary) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
-    plain = read_document(path)
-    project = Project(root=path.parent, source=path)
+    plain = read_document(path, boundary)
+    project = Project(root=path.parent, boundary=boundary, source=path)
     document = Field(plain.file, plain.name, plain.node, _Expressions(plain, project))
     project.warnings.extend(document.unknown(_ROOT))
+    if document.get("extend") is not None:
+        project.unsupported.append("extend")
     resources = document.get("resources") or document.get("services")
     for name, resource in resources.items() if resources is not None else []:
         component = resource.need("component").text()

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pyfc.boundary import Boundary
 from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError
 from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
@@ -99,8 +100,8 @@ class Deployer:
                 refused.append(self._refusal(declaration.function))
                 functions.append(declaration.function)
             else:
-                function = await self._bundle(declaration, kept, built)
-                opt, missing = await self._layers(function, declaration.layers)
+                function = await self._bundle(declaration, kept, built, project.boundary)
+                opt, missing = await self._layers(function, declaration.layers, project.boundary)
                 refused += missing
                 functions.append(dataclasses.replace(function, opt=opt))
         return functions, refused
@@ -133,24 +134,30 @@ class Deployer:
         return f"runtime {function.runtime} of {function.service}/{function.name} ({reason})"
 
     async def _bundle(
-        self, declaration: Declaration, kept: dict[Path, Code], built: Mapping[Path, Sequence[Path]]
+        self,
+        declaration: Declaration,
+        kept: dict[Path, Code],
+        built: Mapping[Path, Sequence[Path]],
+        boundary: Boundary,
     ) -> Function:
         path = declaration.code
         if path is None:
             return declaration.function
         if path not in kept:
             try:
-                kept[path] = await self._bundles.put(path, built.get(path, ()))
+                kept[path] = await self._bundles.put(path, built.get(path, ()), boundary)
             except ProjectError:
                 raise
             except InvalidArgument as error:
                 raise ProjectError(where=declaration.where, message=str(error)) from error
         return dataclasses.replace(declaration.function, code=kept[path])
 
-    async def _layers(self, function: Function, at_hand: Path | None) -> tuple[Code | None, list[str]]:
+    async def _layers(
+        self, function: Function, at_hand: Path | None, boundary: Boundary
+    ) -> tuple[Code | None, list[str]]:
         """The layers of a function that are here as one folder, and those that are not, with what to do."""
         if at_hand is not None:
-            return await self._bundles.put(at_hand), []
+            return await self._bundles.put(at_hand, (), boundary), []
         found, missing = [], []
         for arn in function.layers:
             try:

@@ -342,7 +342,7 @@ def test_a_file_of_aliases_that_multiply_costs_nothing(tmp_path: Path) -> None:
     found = project(tmp_path, s_yaml="\n".join(lines))
 
     assert found.functions == []
-    assert len(found.warnings) == 40
+    assert len(found.warnings) == 21
 
 
 def test_merged_mappings_give_what_is_not_given_itself(tmp_path: Path) -> None:

@@ -202,16 +202,21 @@ def test_wheels_are_for_the_interpreter_that_runs_the_function(offline: Path, tm
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_modules_that_fcs_runtimes_have_are_installed_when_they_are_used(offline: Path, tmp_path: Path) -> None:
+    from pyfc.boundary import Boundary
     from pyfc.build.builtins import builtins_of
+    from pyfc.build.manifest import Manifest
+
+    def found(name: str) -> list[Manifest]:
+        return builtins_of(folder / name, Boundary(folder))
 
     wheel(offline, "oss2", "2.0", "of the object store")
     source = "import oss2\ndef handler(event, context):\n    return oss2.text()\n"
     folder = write(tmp_path / "app", {"f/index.py": source, "g/index.js": "const raw = require('raw-body');\n"})
     write(folder, {"h/index.js": "require('raw-body')", "h/package.json": '{"dependencies": {"raw-body": "2"}}'})
 
-    assert [(each.tool, each.packages) for each in builtins_of(folder / "f")] == [("pip", ("oss2",))]
-    assert [(each.tool, each.packages) for each in builtins_of(folder / "g")] == [("npm", ("raw-body",))]
-    assert builtins_of(folder / "h") == []
+    assert [(each.tool, each.packages) for each in found("f")] == [("pip", ("oss2",))]
+    assert [(each.tool, each.packages) for each in found("g")] == [("npm", ("raw-body",))]
+    assert found("h") == []
     for name in ("g", "h"):
         (folder / name / "index.js").unlink()
     server = Server(folder, tmp_path / "data")

@@ -212,6 +212,7 @@ def test_a_file_that_is_deleted_and_comes_back_is_followed(loop: Loop) -> None:
 
 
 def test_code_outside_of_the_folder_is_watched_through_a_link(serve: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "index.py").write_text(code("first"))

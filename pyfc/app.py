@@ -44,6 +44,7 @@ from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
 from pyfc.project.interface import Project
 from pyfc.queues.sqlite import SqliteQueue
+from pyfc.queues.usage import Bounds
 from pyfc.registry import stored
 from pyfc.registry.deploy import Deployer, Report
 from pyfc.registry.desk import Desk
@@ -55,6 +56,7 @@ from pyfc.settings import Settings, state_folder
 from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
+from pyfc.supervisor.table import Table
 
 T = TypeVar("T")
 
@@ -106,7 +108,7 @@ class App:
         store = SqliteStore(self.data_folder / stored.STORE)
         self._stack.push_async_callback(store.close)
         registry = self._registry = Registry(store)
-        self.queue = SqliteQueue(self.data_folder / stored.QUEUE)
+        self.queue = SqliteQueue(self.data_folder / stored.QUEUE, _bounds(settings))
         self._stack.push_async_callback(self.queue.close)
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
@@ -172,13 +174,19 @@ class App:
         settings = self.settings
         guard = Guard((settings.host, *settings.allow_host))
         invocations = Invocations(settings, guard, self.journal, self.keys, is_local=self.is_local)
-        self.supervisor.on_table = invocations.use
+        self.supervisor.on_table = self._use
+        self._invocations = invocations
         invocations.accept = Accepting(self.dispatcher)
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         shared = Shared(settings, invocations)
         api = application(self._build_api(registry), guard, recent, self.sandbox)
         self._server = GatewayServer(api, shared, self.descriptors)
+
+    def _use(self, table: Table) -> None:
+        """Serve by another table from now on."""
+        self._invocations.use(table)
+        self.dispatcher.use(table)
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
@@ -279,6 +287,16 @@ class App:
         for each in self._sockets:
             each.close()
         await self._stack.aclose()
+
+
+def _bounds(settings: Settings) -> Bounds:
+    return Bounds(
+        events=settings.async_queue_events,
+        size=settings.async_queue_bytes,
+        all_events=settings.async_queue_total_events,
+        all_size=settings.async_queue_total_bytes,
+        records_size=settings.async_record_bytes,
+    )
 
 
 def data_folder_of(root: Path, settings: Settings) -> Path:

@@ -342,6 +342,22 @@ class ResourceExhausted(PyfcError):
     retry_after = 1
 
 
+class QueueFull(ResourceExhausted):
+    """function '{function}' of service '{service}' can be promised no more calls: {reason}"""
+
+
+class InvocationNotEnded(Conflict):
+    """the call '{invocation}' has not ended, it is {status}: it can be {what} when it has"""
+
+    code = "StatefulAsyncInvocationNotEnded"
+
+
+class InvocationEnded(Conflict):
+    """the call '{invocation}' has ended already: it is {status}"""
+
+    code = "StatefulAsyncInvocationEnded"
+
+
 class Unavailable(PyfcError):
     """{message}"""
 

@@ -92,6 +92,13 @@ class Settings:
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 
     async_retry_delay: float = _setting(1.0, "Seconds before a failed asynchronous call is tried again; then doubling.")
+    async_queue_events: int = _setting(1_000_000, "Most asynchronous calls of one function that wait; more get 429.")
+    async_queue_bytes: int = _setting(1024 * MEBIBYTE, "Most bytes of them.")
+    async_queue_total_events: int = _setting(4_000_000, "Most asynchronous calls of all functions that wait.")
+    async_queue_total_bytes: int = _setting(4096 * MEBIBYTE, "Most bytes of them.")
+    async_record_bytes: int = _setting(
+        2048 * MEBIBYTE, "Most bytes of records of asynchronous calls; the oldest of who has most of them go first."
+    )
     async_retention: float = _setting(604800.0, "Seconds for which records of asynchronous calls are kept (7 days).")
     destination_endpoint: str = _setting(
         "", "Where messages for MNS and EventBridge destinations are posted, by the path of their ARN."

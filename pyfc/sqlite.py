@@ -52,16 +52,20 @@ class Database(Generic[J, R]):
         self,
         path: Path,
         name: str,
-        schema: tuple[int, str],
+        schema: Sequence[str],
         commit: Callable[[sqlite3.Connection, Sequence[J]], Sequence[R | PyfcError]],
         told: Callable[[R], None] = lambda _: None,
+        failed: Callable[[J], None] = lambda _: None,
     ) -> None:
-        """`schema`: its number, and what makes it in an empty file. `told` hears an outcome before who waits for it."""
+        """`schema`: what makes each version of it out of the one before, the first out of an empty file. `told` hears
+        an outcome before who waits for it; `failed` of a job that was not done.
+        """
         self._path = path
         self._name = name
         self._schema = schema
         self._commit = commit
         self._told = told
+        self._failed = failed
         self._waiting: list[tuple[J, asyncio.Future[R]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._writer = ThreadPoolExecutor(1, f"pyfc-{name}-writer")
@@ -70,7 +74,7 @@ class Database(Generic[J, R]):
         """`connection` is the reader's: for others only before the first `read`."""
 
     def _open(self) -> sqlite3.Connection:
-        number, tables = self._schema
+        number = len(self._schema)
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
         )
@@ -81,7 +85,8 @@ class Database(Generic[J, R]):
         if found > number:
             raise InvalidArgument(message=f"the {self._name} {self._path} was written by a newer pyfc: use that one")
         if found < number:
-            connection.executescript(f"BEGIN; {tables} PRAGMA user_version={number}; COMMIT;")
+            steps = " ".join(self._schema[found:])
+            connection.executescript(f"BEGIN; {steps} PRAGMA user_version={number}; COMMIT;")
         return connection
 
     async def read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -119,17 +124,25 @@ class Database(Generic[J, R]):
             except Exception:
                 _log.exception("a commit of the %s has failed", self._name)
                 outcomes = [Internal(detail="see the server's log")] * len(jobs)
-            for (_, done), outcome in zip(waiting, outcomes, strict=True):
-                self._tell(done, outcome)
+            for (job, done), outcome in zip(waiting, outcomes, strict=True):
+                self._tell(job, done, outcome)
         self._flushing = None
 
-    def _tell(self, done: asyncio.Future[R], outcome: R | PyfcError) -> None:
-        if not isinstance(outcome, PyfcError):
-            self._told(outcome)
-            if not done.cancelled():
-                done.set_result(outcome)
-        elif not done.cancelled():
+    def _tell(self, job: J, done: asyncio.Future[R], outcome: R | PyfcError) -> None:
+        """What became of a job. Those who want to know beside the one who waits must not keep others waiting."""
+        try:
+            if isinstance(outcome, PyfcError):
+                self._failed(job)
+            else:
+                self._told(outcome)
+        except Exception:
+            _log.exception("what was written to the %s could not be told", self._name)
+        if done.cancelled():
+            return
+        if isinstance(outcome, PyfcError):
             done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
 
     async def close(self) -> None:
         """Write what waits, and close the file."""

@@ -9,6 +9,9 @@
    uses up no attempt.
 4. What succeeded is delivered and settled in one step; what was given up keeps its payload, error and log: a dead
    letter, until somebody drops or retries it.
+5. No failure leaves a lane standing. A step of the queue is tried again until it succeeds; an event by which pyfc
+   itself fails rests for a while, and the others of its lane go on.
+6. Calls of a function that is disabled wait until it is enabled.
 """
 
 from __future__ import annotations
@@ -16,22 +19,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 from pyfc.dispatch.lanes import Lane, Ran, request_of
+from pyfc.dispatch.outbox import Outbox
 from pyfc.dispatch.outcomes import message, next_event
-from pyfc.errors import Internal, NotFound, PyfcError, Unavailable
+from pyfc.dispatch.persistence import report, until_done
+from pyfc.errors import FunctionDisabled, Internal, NotFound, PyfcError
 from pyfc.model.asynchronous import Event, Policy, Status, refusal_delay, retry_delay
 from pyfc.model.invocation import Invocation, Kind, Result, Ticket
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC
 from pyfc.model.streams import Stream
 from pyfc.observe.journal import CallRecord, Journal
-from pyfc.queues.interface import Filter, Queue
+from pyfc.queues.interface import Filter, Outcome, Queue
 from pyfc.settings import Settings
 from pyfc.supervisor.supervisor import Supervisor
-from pyfc.supervisor.table import Entry, alias_of, version_of
+from pyfc.supervisor.table import Entry, Table, alias_of, version_of
+from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _WINDOW = 64
@@ -43,6 +49,10 @@ _SWEEP = 3600.0
 _KEPT = 10_000
 _LOG = 64 * 1024
 """Bytes of a log that a record keeps."""
+_RESULT = 1024 * 1024
+"""Bytes of a result that a record keeps."""
+_LONGEST = 60.0
+"""Seconds after which one looks again what is due: a machine that slept has timers that know nothing of it."""
 _ACCEPTED = 202
 
 
@@ -74,11 +84,17 @@ class _Reply:
 
     def result(self, result: Result) -> None:
         """See Reply."""
-        self._dispatcher.answered(self._event, self._call, self._entry, result)
+        try:
+            self._dispatcher.answered(self._event, self._call, self._entry, result)
+        except Exception as failure:
+            self._dispatcher.broken(self._event, failure)
 
     def refuse(self, error: PyfcError) -> None:
         """See Reply."""
-        self._dispatcher.refused(self._event, error)
+        try:
+            self._dispatcher.refused(self._event, error)
+        except Exception as failure:
+            self._dispatcher.broken(self._event, failure)
 
 
 class Dispatcher:
@@ -94,45 +110,50 @@ class Dispatcher:
         self._deliver = deliver
         self.lanes: dict[Target, Lane] = {}
         self.tickets: dict[int, Ticket] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._timer: asyncio.TimerHandle | None = None
         self._due = float("inf")
         self._stopping = False
         self._idle = asyncio.Event()
-        self._outbox: tuple[list[Event], list[Event]] = ([], [])
-        """Outcomes that are to be written: those that leave a record, and those that do not."""
-        self._followers: list[Event] = []
-        self._is_writing = False
+        self._outbox = Outbox(queue, self._tasks, self._settled, self.arrived)
         self.kept_codes: set[str] = set()
         """Digests of the code of events that were given up: it stays, so that they can be replayed."""
 
     async def start(self) -> None:
         """Take up what the queue holds. What the table leads to is served already."""
-        for lane in await self.queue.lanes():
-            self._fetch(lane)
         for event in await self.queue.list(Filter(only_kept=True, limit=_KEPT)):
             self._keep_code(event)
         self._look_for_due()
-        self._spawn(self._sweep())
+        self._tasks.begin("forgetting old records of asynchronous calls", self._sweep())
 
     def _keep_code(self, event: Event) -> None:
-        self.kept_codes.update(Ran.read(event.version).digests)
+        try:
+            self.kept_codes.update(Ran.read(event.version).digests)
+        except TypeError as error:
+            report(f"what has run {event.request_id} can not be told from its record", error)
 
-    def submit(self, event: Event) -> asyncio.Future[None]:
-        """Promise to call: done when the event is durable. Raises AlreadyExists, Unavailable."""
+    def submit(self, event: Event, delay: float = 0.0) -> asyncio.Future[bool]:
+        """Promise to call, not before `delay` seconds from now: done when the event is durable. Raises QueueFull, at
+        once; AlreadyExists, Unavailable.
+        """
         event.enqueued = now = time.time()
+        event.due = self.queue.now() + delay if delay else 0.0
         event.note(Status.ENQUEUED, now)
         return self.queue.put([event])
 
     def arrived(self, event: Event) -> None:
         """An event is in the queue now: to be told by who has put it there."""
-        if event.due > time.time():
+        if event.due > self.queue.now():
             self._wake_at(event.due)
             return
         lane = self.lanes.setdefault(event.lane, Lane())
         if lane.is_whole and not lane.is_fetching and len(lane.ready) < _MOST_READY:
-            self.queue.claim(event)
-            lane.ready.append(event)
+            try:
+                if self.queue.claim(event):
+                    lane.ready.append(event)
+            except Exception as error:
+                report("an asynchronous call can not be taken at once", error)
+                lane.is_whole = False
         else:
             lane.is_whole = False
         self._pump(event.lane)
@@ -145,41 +166,45 @@ class Dispatcher:
         if self._stopping or lane.pause is not None:
             return
         while lane.ready and len(lane.running) < _WINDOW and lane.pause is None:
-            self._run(name, lane, lane.ready.popleft())
+            self._run(lane, lane.ready.popleft())
         if len(lane.ready) < _WINDOW and not lane.is_whole and not lane.is_fetching:
             self._fetch(name)
 
     def _fetch(self, name: Target) -> None:
         lane = self.lanes.setdefault(name, Lane())
         lane.is_fetching = lane.is_whole = True
-        self._spawn(self._take(name, lane))
+        self._tasks.begin(f"the queue of {'/'.join(name)}", self._take(name, lane))
 
     async def _take(self, name: Target, lane: Lane) -> None:
-        try:
-            events = await self.queue.take(name, _BATCH)
-        except Unavailable as error:
-            _log.warning("%s", error)
-            await asyncio.sleep(1.0)
-            events, lane.is_whole = [], False
+        what = f"what waits for {'/'.join(name)} can not be read"
+        events = await until_done(what, partial(self.queue.take, name, _BATCH))
         lane.ready.extend(events)
         lane.is_fetching = False
         if len(events) == _BATCH:
             lane.is_whole = False
         self._pump(name)
 
-    def _run(self, name: Target, lane: Lane, event: Event) -> None:
+    def _run(self, lane: Lane, event: Event) -> None:
         lane.running[event.number] = event
-        now = time.time()
+        try:
+            self._begin(event)
+        except Exception as error:
+            self.broken(event, error)
+
+    def _begin(self, event: Event) -> None:
         policy = self.policy(event.target)
         if event.status is Status.STOPPING:
             self.finish(event, Status.STOPPED, policy)
-        elif policy.maximum_age and now - event.enqueued > policy.maximum_age:
+        elif policy.maximum_age and self.queue.now() - event.born > policy.maximum_age:
             event.condition = "EventAgeExceeded"
             self.finish(event, Status.EXPIRED, policy)
         elif event.address:
-            self._spawn(self._send(event))
+            self._tasks.begin(f"a message for {event.address}", self._send(event))
+        elif event.attempts > policy.retries:  # pyfc failed after the last of them
+            event.condition = event.error
+            self.finish(event, Status.FAILED, policy)
         else:
-            self._call(event, now)
+            self._call(event, time.time())
 
     def _call(self, event: Event, now: float) -> None:
         table = self.supervisor.table
@@ -189,6 +214,9 @@ class Dispatcher:
         if entry is None:
             event.error, event.condition = "FunctionNotFound", "FunctionDeleted"
             self.finish(event, Status.INVALID, Policy())
+            return
+        if entry.function.is_disabled:
+            self.refused(event, FunctionDisabled(function=event.target.function, reason=""))
             return
         http = request_of(event.http)
         kind = Kind.HTTP if http is not None else Kind.EVENT
@@ -209,12 +237,12 @@ class Dispatcher:
         """The function ran, or failed by itself."""
         function, policy = entry.function, self.policy(event.target)
         self._journal.add(CallRecord(time.time(), function, call, _ACCEPTED, result, ""))
-        self.lanes[event.lane].refusals = event.refusals = 0
+        self.lanes[event.lane].refusals = 0
         event.attempts += 1
         event.instance_id = result.usage.instance_id
         event.version = Ran.of(function).text
         event.log = (result.startup + result.log)[-_LOG:]
-        event.result = bytes(result.body)
+        event.result = bytes(result.body[:_RESULT])
         if event.status is Status.STOPPING:
             self.finish(event, Status.STOPPED, policy)
         elif result.fault is None:
@@ -222,10 +250,7 @@ class Dispatcher:
             self.finish(event, Status.SUCCEEDED, policy)
         elif event.attempts <= policy.retries:
             event.error = result.fault.kind.error_type
-            now = time.time()
-            event.due = now + retry_delay(event.attempts, self._settings.async_retry_delay)
-            event.note(Status.RETRYING, now, event.error)
-            self._settle(event)
+            self._retry(event)
         else:
             event.error = event.condition = result.fault.kind.error_type
             self.finish(event, Status.FAILED, policy)
@@ -237,20 +262,67 @@ class Dispatcher:
             self.finish(event, Status.INVALID, Policy())
             return
         lane = self.lanes[event.lane]
-        lane.running.pop(event.number, None)
-        self.tickets.pop(event.number, None)
+        if event.status is Status.STOPPING:
+            self.finish(event, Status.STOPPED, Policy())
+            return
+        self._not_running(event)
         event.error = error.code
         event.note(Status.ENQUEUED, time.time(), error.code)
         del event.history[:-_HISTORY]
         lane.ready.appendleft(event)
+        lane.is_disabled = isinstance(error, FunctionDisabled)
         if lane.pause is None:
             lane.refusals += 1
             delay = refusal_delay(lane.refusals)
             lane.pause = asyncio.get_running_loop().call_later(delay, self._resume, event.lane)
 
     def _resume(self, name: Target) -> None:
-        self.lanes[name].pause = None
+        lane = self.lanes[name]
+        if lane.pause is not None:
+            lane.pause.cancel()
+        lane.pause = None
         self._pump(name)
+
+    def broken(self, event: Event, error: Exception) -> None:
+        """pyfc itself has failed with an event: it rests, out of the way of the others of its lane."""
+        event.refusals += 1
+        delay = refusal_delay(event.refusals)
+        report(f"the asynchronous call {event.request_id} could not be dealt with (again in {delay:.1f} s)", error)
+        self._not_running(event)
+        loop = asyncio.get_running_loop()
+        self.lanes[event.lane].resting[event.number] = (event, loop.call_later(delay, self._rested, event))
+        loop.call_soon(self._pump, event.lane)
+
+    def _rested(self, event: Event) -> None:
+        lane = self.lanes[event.lane]
+        lane.resting.pop(event.number, None)
+        lane.ready.append(event)
+        self._pump(event.lane)
+
+    def use(self, table: Table) -> None:
+        """Something else is served: calls of a function that is enabled again begin, those of one that is disabled
+        wait.
+        """
+        for name, lane in list(self.lanes.items()):
+            if lane.is_disabled and lane.pause is not None:
+                self._resume(name)
+            elif lane.running:
+                self._hold(table, lane)
+
+    def _hold(self, table: Table, lane: Lane) -> None:
+        """Take back what has not begun of a function that is disabled."""
+        for event in list(lane.running.values()):
+            target = version_of(table, event.target)
+            ticket = self.tickets.get(event.number)
+            is_disabled = target is not None and table.entries[target].function.is_disabled
+            if is_disabled and ticket is not None and ticket.cancel():
+                self.refused(event, FunctionDisabled(function=event.target.function, reason=""))
+
+    def _retry(self, event: Event) -> None:
+        """Later, since it failed by itself."""
+        event.due = self.queue.now() + retry_delay(event.attempts, self._settings.async_retry_delay)
+        event.note(Status.RETRYING, time.time(), event.error)
+        self._outbox.add(Outcome(event))
 
     def finish(self, event: Event, status: Status, policy: Policy) -> None:
         """Settle an event for good, with the message to its destination."""
@@ -267,56 +339,34 @@ class Dispatcher:
                 _log.warning("%s: destinations have led to it %s times, it ends there", event.target, event.depth)
             else:
                 also.append(follower)
-        self._settle(event, also, forget=status is Status.SUCCEEDED and not event.is_stateful)
-
-    def _settle(self, event: Event, also: Sequence[Event] = (), *, forget: bool = False) -> None:
-        """Write what has become of an event, with whatever else there is to write. Until then it counts as running."""
-        self._outbox[forget].append(event)
-        self._followers.extend(also)
-        if not self._is_writing:
-            self._is_writing = True
-            self._spawn(self._write())
-
-    async def _write(self) -> None:
-        """Settle what has gathered, until nothing has. One step holds an outcome and what follows from it."""
-        while self._outbox[True] or self._outbox[False]:
-            (kept, forgotten), also = self._outbox, self._followers
-            self._outbox, self._followers = ([], []), []
-            while True:
-                try:
-                    await asyncio.gather(self.queue.settle(kept, also), self.queue.settle(forgotten, forget=True))
-                except PyfcError as error:  # whatever it is, no outcome is lost
-                    _log.warning("%s", error)
-                    await asyncio.sleep(1.0)
-                else:
-                    break
-            for event in (*kept, *forgotten):
-                self._settled(event)
-            for event in also:
-                self.arrived(event)
-        self._is_writing = False
+        self._outbox.add(Outcome(event, also, forget=status is Status.SUCCEEDED and not event.is_stateful))
 
     def _settled(self, event: Event) -> None:
-        lane = self.lanes[event.lane]
-        lane.running.pop(event.number, None)
-        self.tickets.pop(event.number, None)
+        """Its outcome is durable. Until then it counts as running."""
+        self._not_running(event)
         if not event.status.is_final:
             self._wake_at(event.due)
-        if self._stopping and not any(other.running for other in self.lanes.values()):
-            self._idle.set()
         self._pump(event.lane)
+
+    def _not_running(self, event: Event) -> None:
+        self.lanes[event.lane].running.pop(event.number, None)
+        self.tickets.pop(event.number, None)
+        if self._stopping and not any(lane.running for lane in self.lanes.values()):
+            self._idle.set()
 
     async def _send(self, event: Event) -> None:
         """Deliver a message to a destination that is no function."""
         try:
             await self._deliver(event.address, event.payload)
-        except PyfcError as error:
+        except Exception as error:
+            if not isinstance(error, PyfcError):
+                report(f"a message for {event.address}", error)
             event.attempts += 1
-            event.error, now = str(error), time.time()
-            if event.attempts <= self._settings.destination_retries:
-                event.due = now + retry_delay(event.attempts, self._settings.async_retry_delay)
-                event.note(Status.RETRYING, now, event.error)
-                self._settle(event)
+            event.error = str(error)
+            if event.status is Status.STOPPING:
+                self.finish(event, Status.STOPPED, Policy())
+            elif event.attempts <= self._settings.destination_retries:
+                self._retry(event)
             else:
                 event.condition = "DestinationUnreachable"
                 self.finish(event, Status.FAILED, Policy())
@@ -324,6 +374,18 @@ class Dispatcher:
             self.finish(event, Status.SUCCEEDED, Policy())
 
     # what people ask for
+
+    def held(self, event: Event) -> Event | None:
+        """An event as it is in memory, if it is."""
+        lane = self.lanes.get(event.lane)
+        return lane.held(event.number) if lane is not None else None
+
+    def stop(self, event: Event) -> None:
+        """Make an event that is in memory and has not begun an end of."""
+        lane = self.lanes[event.lane]
+        lane.withdraw(event.number)
+        lane.running[event.number] = event
+        self.finish(event, Status.STOPPED, Policy())
 
     def policy(self, target: Target) -> Policy:
         """The asynchronous configuration of a function: of this qualifier, else of the newest version."""
@@ -342,36 +404,32 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        delay = max(0.0, due - time.time())
+        delay = min(max(0.0, due - self.queue.now()), _LONGEST)
         self._timer = asyncio.get_running_loop().call_later(delay, self._look_for_due)
 
     def _look_for_due(self) -> None:
         self._timer, self._due = None, float("inf")
         if not self._stopping:
-            self._spawn(self._awaken())
+            self._tasks.begin("looking for delayed calls", self._awaken())
 
     async def _awaken(self) -> None:
-        try:
-            due = await self.queue.next_due()
-            for name in await self.queue.lanes():
-                self.lanes.setdefault(name, Lane()).is_whole = False
-                self._pump(name)
-        except Unavailable as error:
-            _log.warning("%s", error)
-            due = time.time() + 1.0
+        due = await until_done("delayed calls can not be looked for", self._look)
         if due is not None:
             self._wake_at(due)
+
+    async def _look(self) -> float | None:
+        due = await self.queue.next_due()
+        for name in await self.queue.lanes():
+            self.lanes.setdefault(name, Lane()).is_whole = False
+            self._pump(name)
+        return due
 
     async def _sweep(self) -> None:
         """Forget old records, now and every hour."""
         while True:
-            await self.queue.sweep(time.time() - self._settings.async_retention)
+            before = self.queue.now() - self._settings.async_retention
+            await until_done("old records can not be forgotten", partial(self.queue.sweep, before))
             await asyncio.sleep(_SWEEP)
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Take nothing more, and wait for what runs, for at most `drain_timeout`: the rest runs again after the next
@@ -381,17 +439,16 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         for lane in self.lanes.values():
-            if lane.pause is not None:
-                lane.pause.cancel()
+            for timer in (lane.pause, *(timer for _, timer in lane.resting.values())):
+                if timer is not None:
+                    timer.cancel()
         if any(lane.running for lane in self.lanes.values()):
             try:
                 async with asyncio.timeout(self._settings.drain_timeout):
                     await self._idle.wait()
             except TimeoutError:
                 _log.warning("asynchronous calls still run; they are called again after the next start")
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
 
 _HISTORY = 50

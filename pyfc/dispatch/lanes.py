@@ -22,8 +22,24 @@ class Lane:
         self.is_whole = False
         """Whether no others of it wait in the queue."""
         self.is_fetching = False
+        self.resting: dict[int, tuple[Event, asyncio.TimerHandle]] = {}
+        """Those by which pyfc has failed, until they are tried again."""
         self.refusals = 0
+        self.is_disabled = False
+        """Whether it pauses since its function may not be called."""
         self.pause: asyncio.TimerHandle | None = None
+
+    def held(self, number: int) -> Event | None:
+        """An event, wherever it is in here."""
+        if number in self.resting:
+            return self.resting[number][0]
+        return self.running.get(number) or next((each for each in self.ready if each.number == number), None)
+
+    def withdraw(self, number: int) -> None:
+        """Of an event that does not run: it is not to be tried by itself any more."""
+        if number in self.resting:
+            self.resting.pop(number)[1].cancel()
+        self.ready = deque(each for each in self.ready if each.number != number)
 
 
 def request_of(kept: tuple[Any, ...] | None) -> HttpRequest | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
 
 from pyfc.dispatch.dispatcher import Dispatcher
-from pyfc.dispatch.lanes import Lane, end_call
+from pyfc.dispatch.lanes import end_call
+from pyfc.errors import InvocationEnded, InvocationNotEnded
 from pyfc.model.asynchronous import Event, Policy, Status
-from pyfc.queues.interface import Depth, Filter
+from pyfc.queues.interface import Depth, Filter, Outcome
 from pyfc.supervisor.pool import Pool
 
 
@@ -29,40 +31,63 @@ class Records:
     async def find(self, service: str, function: str, name: str) -> Event | None:
         """The record of a call as it is now, by its id or its request id; '' as names for any function's."""
         found = await self._dispatcher.queue.get(service, function, name)
-        lane = self._dispatcher.lanes.get(found.lane) if found is not None else None
-        running = lane.running.get(found.number) if found is not None and lane is not None else None
-        return running or found
+        return (self._dispatcher.held(found) or found) if found is not None else None
 
     async def stop(self, event: Event) -> None:
-        """Do not call it any more; if it runs, end the instance that runs it."""
-        lane = self._dispatcher.lanes.setdefault(event.lane, Lane())
-        running = lane.running.get(event.number)
-        if running is None:
-            waiting = next((each for each in lane.ready if each.number == event.number), None)
-            if waiting is not None:
-                lane.ready.remove(waiting)
-            event = waiting or event
-            event.ended = time.time()
-            event.note(Status.STOPPED, event.ended)
-            await self._dispatcher.queue.settle([event])
-            return
-        running.note(Status.STOPPING, time.time())
+        """Do not call it any more; if it runs, end the instance that runs it. Raises InvocationEnded."""
+        held = self._dispatcher.held(event)
+        if (held or event).status.is_final:
+            raise InvocationEnded(invocation=event.id, status=(held or event).status)
+        if held is None:
+            await self._stop_waiting(event)
+        elif held.number not in self._dispatcher.lanes[event.lane].running:
+            self._dispatcher.stop(held)
+        else:
+            self._stop_running(held)
+
+    async def _stop_waiting(self, event: Event) -> None:
+        """One that nobody has taken yet."""
+        stopped, expected = _copy(event), event.status
+        stopped.ended = time.time()
+        stopped.note(Status.STOPPED, stopped.ended)
+        if not await self._dispatcher.queue.replace(Outcome(stopped), expected):
+            raise InvocationEnded(invocation=event.id, status="something else by now")
+
+    def _stop_running(self, event: Event) -> None:
+        event.note(Status.STOPPING, time.time())
         ticket = self._dispatcher.tickets.get(event.number)
         if ticket is not None and ticket.cancel():
-            self._dispatcher.finish(running, Status.STOPPED, Policy())
+            self._dispatcher.finish(event, Status.STOPPED, Policy())
             return
         for entry in list(self._dispatcher.supervisor.table.entries.values()):
-            if isinstance(entry.route, Pool) and entry.function.target[:2] == running.target[:2]:
-                end_call(entry.route, running.request_id)
+            if isinstance(entry.route, Pool) and entry.function.target[:2] == event.target[:2]:
+                end_call(entry.route, event.request_id)
 
     async def retry(self, event: Event) -> None:
-        """Call it again from the beginning: a dead letter that somebody believes in."""
-        again = dataclasses.replace(event, attempts=0, error="", condition="", due=0.0, ended=0.0)
+        """Call it again from the beginning: a dead letter that somebody believes in. Raises InvocationNotEnded,
+        QueueFull.
+        """
+        self._check_ended(event, "retried")
+        again = dataclasses.replace(_copy(event), attempts=0, error="", condition="", due=0.0, ended=0.0)
         again.note(Status.ENQUEUED, time.time(), "retried by hand")
-        await self._dispatcher.queue.settle([again])
+        if not await self._dispatcher.queue.replace(Outcome(again), event.status):
+            raise InvocationNotEnded(invocation=event.id, status="something else by now", what="retried")
         self._dispatcher.arrived(again)
 
     async def drop(self, event: Event) -> None:
-        """Forget the record of an event that has ended."""
-        event.status = Status.SUCCEEDED
-        await self._dispatcher.queue.settle([event], forget=True)
+        """Forget the record of an event that has ended. Raises InvocationNotEnded."""
+        self._check_ended(event, "dropped")
+        if not await self._dispatcher.queue.replace(Outcome(event, forget=True), event.status):
+            raise InvocationNotEnded(invocation=event.id, status="something else by now", what="dropped")
+
+    def _check_ended(self, event: Event, what: str) -> None:
+        held = self._dispatcher.held(event)
+        if held is not None or not event.status.is_final:
+            raise InvocationNotEnded(invocation=event.id, status=(held or event).status, what=what)
+
+
+def _copy(event: Event) -> Event:
+    """To be changed without a change of what others hold."""
+    made = copy.copy(event)
+    made.history = list(event.history)
+    return made

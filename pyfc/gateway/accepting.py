@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ class Accepting:
         self._dispatcher = dispatcher
 
     def __call__(self, reply: EventReply | HttpReply, place: Place, http: HttpRequest | None = None) -> None:
-        """Accept a call. Raises InvalidArgument, EntityTooLarge."""
+        """Accept a call. Raises InvalidArgument, EntityTooLarge, QueueFull."""
         exchange = reply.exchange
         if len(exchange.body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
             raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
@@ -63,12 +62,11 @@ class Accepting:
             target=place.target,
             payload=body,
             http=tuple(http) if http is not None else None,
-            due=_due(fields),
             is_stateful=self._dispatcher.policy(place.target).is_stateful or bool(_id(fields)),
         )
-        self._dispatcher.submit(event).add_done_callback(partial(self._promised, reply, event))
+        self._dispatcher.submit(event, _delay(fields)).add_done_callback(partial(self._promised, reply, event))
 
-    def _promised(self, reply: EventReply | HttpReply, event: Event, done: asyncio.Future[None]) -> None:
+    def _promised(self, reply: EventReply | HttpReply, event: Event, done: asyncio.Future[bool]) -> None:
         """The event is durable, or could not be made so."""
         error = Unavailable(message="the server stops") if done.cancelled() else done.exception()
         if error is None:
@@ -106,8 +104,8 @@ def _id(fields: dict[bytes, bytes]) -> str:
     return given.decode("ascii")
 
 
-def _due(fields: dict[bytes, bytes]) -> float:
-    """When a delayed call is due; 0 for at once."""
+def _delay(fields: dict[bytes, bytes]) -> float:
+    """Seconds before which a call is not to be made."""
     text = fields.get(b"x-fc-async-delay", b"").decode("latin-1")
     if not text:
         return 0.0
@@ -117,4 +115,4 @@ def _due(fields: dict[bytes, bytes]) -> float:
         delay = -1.0
     if not 0 <= delay <= _LONGEST_DELAY:
         raise InvalidArgument(message=f"X-Fc-Async-Delay is '{text[:50]}'; it must be seconds from 0 to 3600")
-    return time.time() + delay if delay else 0.0
+    return delay

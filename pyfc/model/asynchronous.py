@@ -45,7 +45,7 @@ _FINAL = {Status.SUCCEEDED, Status.FAILED, Status.STOPPED, Status.EXPIRED, Statu
 
 @dataclass(slots=True, kw_only=True)
 class Event:
-    """One call in the queue. Times are seconds since the epoch."""
+    """One call in the queue. Times are seconds since the epoch, unless they are said to be the queue's own."""
 
     id: str
     """The caller's, or the request's."""
@@ -55,8 +55,10 @@ class Event:
     http: tuple[Any, ...] | None = None
     """The request of an HTTP function, as HttpRequest."""
     enqueued: float = 0.0
+    born: float = 0.0
+    """When it was put into the queue, in the queue's own time: its age counts from there."""
     due: float = 0.0
-    """Not before."""
+    """Not before, in the queue's own time."""
     is_stateful: bool = False
     """Whether its record is kept when it succeeds."""
     address: str = ""
@@ -65,6 +67,8 @@ class Event:
     """How many destinations led to it."""
     number: int = 0
     """The queue's own, in order of arrival."""
+    size: int = 0
+    """Bytes that the queue counts it for."""
     status: Status = Status.ENQUEUED
     attempts: int = 0
     """Executions that the function has ended, or that ended it."""

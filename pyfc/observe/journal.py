@@ -7,6 +7,7 @@ The call path does nothing but `if not inbox: wake(); inbox.append(record)`; eve
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 from pyfc.model.function import Function
 from pyfc.model.invocation import Invocation, Result
 
+_log = logging.getLogger(__name__)
 _BATCH_DELAY = 0.004
 """Seconds between the first record of a batch and its reading: long enough to gather some, too short to stall."""
 
@@ -68,4 +70,7 @@ class Journal:
         batch, self.inbox = self.inbox, []
         if batch:
             for listener in self.listeners:
-                listener(batch)
+                try:
+                    listener(batch)
+                except Exception:  # of one that fails the others must not suffer
+                    _log.exception("what has happened could not be told to %r", listener)

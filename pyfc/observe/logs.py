@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import stat
 from collections import defaultdict
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from pyfc.errors import Unavailable
 from pyfc.observe.journal import Record
 from pyfc.observe.lines import line
 
@@ -26,7 +30,7 @@ class FunctionLogs:
         self.lost = 0
         self._file_size = file_size
         self._file_count = file_count
-        self._files: dict[tuple[str, str], TextIO] = {}
+        self._files: dict[tuple[str, str], FileIO] = {}
         """Open files, the one used longest ago first."""
 
     def listen(self, batch: list[Record]) -> None:
@@ -49,22 +53,29 @@ class FunctionLogs:
 
     def _append(self, name: tuple[str, str], text: str) -> None:
         file = self._files.pop(name, None) or self._open(name)
-        self._files[name] = file
-        file.write(text)
-        file.flush()
-        if os.fstat(file.fileno()).st_size > self._file_size:
-            self._files.pop(name).close()
+        try:
+            _write(file, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            file.close()
+            raise
+        if os.fstat(file.fileno()).st_size <= self._file_size:
+            self._files[name] = file
+        else:
+            file.close()
             self._rotate(self._path(name))
 
     def _path(self, name: tuple[str, str]) -> Path:
         return self.folder / name[0] / f"{name[1]}.jsonl"
 
-    def _open(self, name: tuple[str, str]) -> TextIO:
+    def _open(self, name: tuple[str, str]) -> FileIO:
         if len(self._files) >= _OPEN_FILES:
             self._files.pop(next(iter(self._files))).close()
         path = self._path(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")
+        file = _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+            file.write(b"\n")  # what was torn there costs its own line
+        return file
 
     def _rotate(self, path: Path) -> None:
         """PATH becomes PATH.1, PATH.1 becomes PATH.2; the oldest is overwritten."""
@@ -77,10 +88,10 @@ class FunctionLogs:
 
 def tail(path: Path, offset: int | None, lines: int) -> tuple[list[dict[str, Any]], int]:
     """Records of a log file: its newest `lines`, or those after `offset`; and the offset of their end. A file that was
-    rotated meanwhile is read from its beginning.
+    rotated meanwhile is read from its beginning. What is no record costs its own line. Raises Unavailable.
     """
     try:
-        with path.open("rb") as file:
+        with _opened(path, os.O_RDONLY) as file:
             size = file.seek(0, os.SEEK_END)
             is_whole = offset is not None
             start = (offset if offset <= size else 0) if offset is not None else max(0, size - _TAIL)
@@ -88,9 +99,35 @@ def tail(path: Path, offset: int | None, lines: int) -> tuple[list[dict[str, Any
             data = file.read(_TAIL)
     except FileNotFoundError:
         return [], 0
+    except OSError as error:
+        raise Unavailable(message=f"the log {path} can not be read: {error.strerror}") from error
     end = data.rfind(b"\n") + 1
-    texts = data[:end].splitlines()
+    if not end and len(data) == _TAIL:
+        end = len(data)  # in the middle of a line that is too long: what follows is none of its own either
+    texts = data[:end].split(b"\n")
     if not is_whole and start:
         texts = texts[1:]  # it begins in the middle of a line
-    found = texts if is_whole else texts[-lines:] if lines else []
-    return [json.loads(text) for text in found], start + end
+    found = [record for text in texts if (record := _record(text)) is not None]
+    return found if is_whole else found[-lines:] if lines else [], start + end
+
+
+def _record(text: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _opened(path: Path, flags: int) -> FileIO:
+    """A file, if it is one: nothing else is waited for. Raises OSError."""
+    file = FileIO(os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666), "r+" if flags & os.O_RDWR else "r")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return file

@@ -3,7 +3,8 @@
 Promises of every engine: when `put` returns the event survives the end of the process and a loss of power; what
 `settle` and `put` are given in one call happens as a whole; `take` gives the events of a lane in order of arrival,
 those that are due, and never one that it has given before and that was not settled; after a start everything unsettled
-is there to be taken.
+is there to be taken. What can not be read is passed over. When records take more room than they may, the oldest of who
+has most of them are forgotten.
 """
 
 from __future__ import annotations
@@ -44,24 +45,44 @@ class Depth(NamedTuple):
     given_up: int
 
 
+class Outcome(NamedTuple):
+    """What has become of an event."""
+
+    event: Event
+    followers: Sequence[Event] = ()
+    """New ones that it leads to."""
+    forget: bool = False
+    """Leave no record of it, if its status is final."""
+
+
 class Queue(Protocol):
     """One queue."""
 
-    def put(self, events: Sequence[Event]) -> asyncio.Future[None]:
-        """Keep new events; their `number` is set. Done when they are durable. Raises AlreadyExists for an id that the
-        function has had, Unavailable when the engine fails; then none is kept.
+    def now(self) -> float:
+        """The queue's own time, in seconds that go on evenly whatever is done to the machine's clock."""
+
+    def put(self, events: Sequence[Event]) -> asyncio.Future[bool]:
+        """Keep new events; their `number`, `size` and `born` are set. Done when they are durable. Raises QueueFull, at
+        once; AlreadyExists for an id that the function has had, Unavailable when the engine fails; then none is kept.
         """
 
-    async def settle(self, events: Sequence[Event], also: Sequence[Event] = (), *, forget: bool = False) -> None:
-        """Write what has become of events, and with it new ones. An event whose status is final is never taken again;
-        another one is taken when it is due. With `forget` final ones leave no record.
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write what has become of events that were taken, and with it new ones, all in one step. An event whose status
+        is final is never taken again; another one is taken when it is due.
+        """
+
+    async def replace(self, outcome: Outcome, expected: Status) -> bool:
+        """Write another state of an event that nobody has taken. False, and nothing is written, unless what is kept of
+        it has the status that is expected.
         """
 
     async def take(self, lane: Target, limit: int) -> list[Event]:
         """The next due events of a lane."""
 
-    def claim(self, event: Event) -> None:
-        """Take an event that was just put, while nobody is taking from its lane."""
+    def claim(self, event: Event) -> bool:
+        """Take an event that was just put, while nobody is taking from its lane. False if it was taken already: it may
+        be read before who has put it hears that it is there.
+        """
 
     async def lanes(self) -> list[Target]:
         """Those that have events which are due."""
@@ -76,7 +97,7 @@ class Queue(Protocol):
         """Records, in the wanted order."""
 
     async def sweep(self, before: float) -> int:
-        """Forget the records of what had ended before; dead letters stay. How many."""
+        """Forget the records of what had ended before that time of the queue's; dead letters stay. How many."""
 
     async def depth(self) -> Depth:
         """How many events there are."""

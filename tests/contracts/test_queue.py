@@ -15,7 +15,7 @@ import pytest
 from pyfc.errors import AlreadyExists, InvalidArgument
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
-from pyfc.queues.interface import Filter, Queue
+from pyfc.queues.interface import Filter, Outcome, Queue
 from pyfc.queues.sqlite import SqliteQueue
 from support import run_with
 
@@ -32,7 +32,7 @@ def make(tmp_path: Path) -> MakeQueue:
 def test_every_engine_file_is_tested() -> None:
     folder = Path(__file__).parents[2] / "pyfc" / "queues"
 
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "interface"} == {"sqlite"}
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "interface", "steady", "usage"} == {"sqlite"}
 
 
 def event(name: str, target: Target = LANE, **fields: object) -> Event:
@@ -63,11 +63,24 @@ def test_events_are_taken_in_order_lane_by_lane_and_once(make: MakeQueue) -> Non
     run_with(make, scenario)
 
 
+def test_an_event_is_taken_or_claimed_and_never_both(make: MakeQueue) -> None:
+    async def scenario(queue: Queue) -> None:
+        events = [event("a"), event("b")]
+        await queue.put(events)
+
+        assert queue.claim(events[0])
+        assert not queue.claim(events[0])
+        assert [each.id for each in await queue.take(LANE, 5)] == ["b"]
+        assert not queue.claim(events[1])
+
+    run_with(make, scenario)
+
+
 def test_what_was_not_settled_is_there_again_after_a_start_and_what_was_is_not(make: MakeQueue) -> None:
     async def before(queue: Queue) -> None:
         await queue.put([event("a", http=("GET", "/", "/", "::1", [("a", "b")])), event("b"), event("c")])
         taken = await queue.take(LANE, 3)
-        await queue.settle([ended(taken[1], Status.SUCCEEDED)], forget=True)
+        await queue.settle([Outcome(ended(taken[1], Status.SUCCEEDED), forget=True)])
 
     async def after(queue: Queue) -> None:
         taken = await queue.take(LANE, 3)
@@ -90,8 +103,8 @@ def test_what_is_settled_while_somebody_takes_is_not_given_again(
 
         async def read_before(*query: Any) -> list[tuple[Any, ...]]:
             rows = await read(*query)
-            first.due = time.time() + 60 if status is Status.RETRYING else 0.0
-            await queue.settle([ended(first, status)], forget=True)
+            first.due = queue.now() + 60 if status is Status.RETRYING else 0.0
+            await queue.settle([Outcome(ended(first, status), forget=True)])
             return rows
 
         with monkeypatch.context() as patch:
@@ -100,7 +113,7 @@ def test_what_is_settled_while_somebody_takes_is_not_given_again(
         assert await queue.take(LANE, 5) == []
         if status is Status.RETRYING:
             first.due = 0.0
-            await queue.settle([first])
+            await queue.settle([Outcome(first)])
             assert [each.id for each in await queue.take(LANE, 5)] == ["a"]
 
     run_with(make, scenario)
@@ -108,13 +121,13 @@ def test_what_is_settled_while_somebody_takes_is_not_given_again(
 
 def test_a_delayed_event_is_taken_when_it_is_due(make: MakeQueue) -> None:
     async def scenario(queue: Queue) -> None:
-        due = time.time() + 0.2
+        due = queue.now() + 0.2
         await queue.put([event("later", due=due), event("now")])
         assert [each.id for each in await queue.take(LANE, 5)] == ["now"]
         assert await queue.next_due() == due
         while await queue.next_due() is not None:
             await asyncio.sleep(0.02)
-        assert time.time() >= due
+        assert queue.now() >= due
         assert [each.id for each in await queue.take(LANE, 5)] == ["later"]
 
     run_with(make, scenario)
@@ -126,7 +139,7 @@ def test_an_event_that_is_tried_again_keeps_its_place_and_what_was_learned(make:
         first = (await queue.take(LANE, 1))[0]
         first.attempts, first.error = 2, "Unhandled"
         first.note(Status.RETRYING, 1.0, "why")
-        await queue.settle([first])
+        await queue.settle([Outcome(first)])
         again = await queue.take(LANE, 5)
         assert [(each.id, each.attempts) for each in again] == [("a", 2), ("b", 0)]
         assert again[0].history[-1] == ("Retrying", 1.0, "why")
@@ -150,11 +163,11 @@ def test_an_outcome_and_what_follows_from_it_are_written_together(make: MakeQueu
         await queue.put([event("a"), event("taken", OTHER)])
         first = (await queue.take(LANE, 1))[0]
         with pytest.raises(AlreadyExists):
-            await queue.settle([ended(first, Status.FAILED)], [event("taken", OTHER)])
+            await queue.settle([Outcome(ended(first, Status.FAILED), [event("taken", OTHER)])])
         kept = await queue.get("s", "f", "a")
         assert kept is not None
         assert kept.status is Status.ENQUEUED
-        await queue.settle([first], [event("follows", OTHER)])
+        await queue.settle([Outcome(first, [event("follows", OTHER)])])
         assert [each.id for each in await queue.take(OTHER, 5)] == ["taken", "follows"]
 
     run_with(make, scenario)
@@ -165,7 +178,7 @@ def test_records_are_found_by_what_people_ask_for(make: MakeQueue) -> None:
         await queue.put([event(f"n{number}", enqueued=100.0 + number) for number in range(6)])
         taken = await queue.take(LANE, 6)
         for each, status in zip(taken, [Status.SUCCEEDED, Status.FAILED, Status.EXPIRED, Status.FAILED], strict=False):
-            await queue.settle([ended(each, status)])
+            await queue.settle([Outcome(ended(each, status))])
 
         async def ids(**wanted: object) -> list[str]:
             return [each.id for each in await queue.list(Filter(**wanted))]  # type: ignore[arg-type]
@@ -178,7 +191,7 @@ def test_records_are_found_by_what_people_ask_for(make: MakeQueue) -> None:
         assert await ids(prefix="n2") == ["n2"]
         assert await ids(after=taken[2].number) == ["n1", "n0"]
         assert (await queue.depth())._asdict() == {"waiting": 2, "delayed": 0, "given_up": 3}
-        assert await queue.sweep(time.time() + 1) == 1
+        assert await queue.sweep(queue.now() + 1) == 1
         assert await ids(only_kept=True, newest_first=False) == ["n1", "n2", "n3"]
 
     run_with(make, scenario)

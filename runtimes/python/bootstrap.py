@@ -219,10 +219,16 @@ class _Worker:
             if frame is None or frame[0] == wire.STOP:
                 return
             action = actions.get(frame[0])
-            if action is not None and action(*frame[1:]):
-                return
+            try:
+                if action is not None and action(*frame[1:]):
+                    return
+            except SystemExit:
+                raise
+            except BaseException as error:
+                faults.tell(error)
+                self.end(1)
 
-    def end(self) -> NoReturn:
+    def end(self, status: int = 0) -> NoReturn:
         """End the process as Python does, but for taking itself apart, which takes longer than a birth."""
         wait_for_threads: Callable[[], None] = getattr(threading, "_shutdown", lambda: None)
         try:
@@ -230,8 +236,8 @@ class _Worker:
             atexit._run_exitfuncs()
             self._output.flush()
         finally:
-            ctypes.PyDLL(None).exit(0)  # so that libraries in C end as well, while no thread runs Python
-        os._exit(0)
+            ctypes.PyDLL(None).exit(status)  # so that libraries in C end as well, while no thread runs Python
+        os._exit(status)
 
     def _hook(self, call: int, header: list[Any], payload: bytes) -> None:
         self._run_hook(call, header, payload)

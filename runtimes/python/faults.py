@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
+import sys
 import traceback
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+import hiding
+
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
 
@@ -53,4 +54,14 @@ def document(error: BaseException) -> bytes:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith((_HERE, "<frozen importlib")) or filename == importlib.__file__
+    return hiding.is_ours(filename) or filename.startswith("<frozen importlib") or filename == importlib.__file__
+
+
+def tell(error: BaseException) -> None:
+    """What ends the process is told as Python tells it: by the hook that the function has set, if it has set one."""
+    error.__traceback__ = hiding.user_part(error)
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException as broken:  # as Python does with a hook that fails
+        broken.__traceback__ = hiding.user_part(broken)
+        sys.__excepthook__(type(broken), broken, broken.__traceback__)

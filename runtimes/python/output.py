@@ -26,10 +26,11 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
+import hiding
+
 _FLUSH_AFTER = 0.05
 _BUFFER = 65536
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
 _OWN_DESCRIPTOR = 5
 
 current = {"request_id": ""}
@@ -213,7 +214,7 @@ def stacks(frames: dict[int, FrameType]) -> str:
     """Where each thread is, in the user's code."""
     lines = ["Dumping stack trace after function timeout"]
     for number, frame in frames.items():
-        stack = [entry for entry in traceback.extract_stack(frame) if not entry.filename.startswith(_HERE)]
+        stack = [entry for entry in traceback.extract_stack(frame) if not hiding.is_ours(entry.filename)]
         lines.append("Thread %d:\n%s" % (number, "".join(traceback.format_list(stack)).rstrip()))
     return "\n".join(lines) + "\n"
 

@@ -16,12 +16,12 @@ import queue
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import calls
+import faults
 import output
 import wire
 
@@ -94,8 +94,9 @@ class Threads:
                 self._idle.append(True)
         except BaseException as error:  # sys.exit, or the channel is broken: it ends the process, as without threads
             if not isinstance(error, SystemExit):
-                traceback.print_exc()
+                faults.tell(error)
             sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(1)
 
     def _call(self, call: calls.Call, header: list[Any]) -> None:

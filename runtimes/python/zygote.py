@@ -30,6 +30,7 @@ import bootstrap  # noqa: E402
 import context  # noqa: E402
 import control  # noqa: E402
 import enter  # noqa: E402
+import hiding  # noqa: E402
 import keep  # noqa: E402
 import output  # noqa: E402
 import wire  # noqa: E402
@@ -38,9 +39,8 @@ _REHEARSALS = 20
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = (
-    "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "imports", "keep",
-    "keeper", "kernel", "mounts", "output", "root", "threads", "window", "wire",
-    "wsgi",
+    "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "hiding", "imports",
+    "keep", "keeper", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
 )  # fmt: skip
 
 
@@ -59,13 +59,6 @@ def _serve(zygote: control.Control, cage: enter.Cage) -> tuple[dict[str, int], b
             control.become_program(descriptors, cage, *header[:4])
         if kind == wire.FURNISH:
             zygote.furnish(token, descriptors, cage, header[0])
-
-
-def _forget_ourselves() -> None:
-    """User code finds no module of ours, neither loaded nor on the path."""
-    sys.path[:] = [folder for folder in sys.path if folder not in {_HERE, _HOST}]
-    for name in _OURS:
-        del sys.modules[name]
 
 
 def _rehearse() -> None:
@@ -96,7 +89,7 @@ def main() -> None:
     zygote = control.Control(descriptor)
     zygote.send(wire.NESTED, 0, (cage.mode, cage.missing))  # the server goes on with its own start meanwhile
     _rehearse()
-    _forget_ourselves()
+    hiding.hide([_HERE, _HOST], _OURS)
     gc.collect()
     gc.freeze()
     limits, copies = _serve(zygote, cage)

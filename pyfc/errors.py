@@ -9,8 +9,14 @@ Codes, statuses and message forms are those of FC's "Error codes" page; `Retry-A
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+from collections.abc import Iterator
 from typing import ClassVar
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the kernel says of a disk that is full, for this user or this file."""
 
 
 class PyfcError(Exception):
@@ -366,12 +372,27 @@ class Unavailable(PyfcError):
     retry_after = 1
 
 
+class StorageFull(Unavailable):
+    """what was sent can not be kept: {reason} on the disk of the data folder. Make room; nothing of it was kept"""
+
+
 class HostRefused(Unavailable):
     """this host refused a new instance: {reason}"""
 
 
 class Internal(PyfcError):
     """an internal error has occurred. Please retry. ({detail})"""
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Inside, files are written into the data folder. Raises StorageFull if its disk has no room for them."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise StorageFull(reason=error.strerror or str(error)) from error
 
 
 class AddressInUse(Conflict):

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from pyfc.errors import NotFound
+from pyfc.errors import NotFound, keeping
 
 _CHUNK = 1024 * 1024
 
@@ -28,6 +28,10 @@ class DiskBlobs:
         return await asyncio.to_thread(self._put, stream)
 
     def _put(self, stream: BinaryIO) -> str:
+        with keeping():
+            return self._write(stream)
+
+    def _write(self, stream: BinaryIO) -> str:
         digest = hashlib.sha256()
         handle, name = tempfile.mkstemp(prefix=".new-", dir=self._folder)
         try:

@@ -9,7 +9,7 @@ class Blobs(Protocol):
     """One place for blobs. A digest is SHA-256 in hexadecimal; the same bytes are kept once."""
 
     async def put(self, stream: BinaryIO) -> str:
-        """Keep what is left of `stream`; its digest. A blob is whole or not there."""
+        """Keep what is left of `stream`; its digest. A blob is whole or not there. Raises StorageFull."""
 
     async def open(self, digest: str) -> BinaryIO:
         """The blob for reading; the caller closes it. Raises NotFound."""

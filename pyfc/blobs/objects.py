@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from pyfc.errors import AccessDenied, EntityTooLarge, ObjectNotFound
+from pyfc.errors import AccessDenied, EntityTooLarge, ObjectNotFound, keeping
 
 TEMPORARY = "fc-temp"
 """The bucket."""
@@ -50,7 +50,11 @@ class Objects:
             raise AccessDenied(message=f"'{name[:200]}' is no name that GetTempBucketToken has given out")
 
     async def put(self, bucket: str, name: str, chunks: AsyncIterator[bytes]) -> str:
-        """Keep an object; the MD5 of its content in hexadecimal. Raises EntityTooLarge."""
+        """Keep an object; the MD5 of its content in hexadecimal. Raises EntityTooLarge, StorageFull."""
+        with keeping():
+            return await self._write(bucket, name, chunks)
+
+    async def _write(self, bucket: str, name: str, chunks: AsyncIterator[bytes]) -> str:
         digest, size = hashlib.md5(usedforsecurity=False), 0
         handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)
         try:

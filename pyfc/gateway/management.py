@@ -8,6 +8,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ from pyfc.registry.desk import Desk, Wanted, etag_of
 from pyfc.registry.extras import Extras
 from pyfc.registry.functions import Functions
 from pyfc.registry.registry import Record
+from pyfc.registry.shapes import Shape, check
 from pyfc.registry.versions import Versions
 from pyfc.registry.vocabulary import canonical
 from pyfc.settings import Settings
@@ -35,6 +38,7 @@ from pyfc.supervisor.table import Table
 
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 Document = dict[str, Any]
 
 
@@ -120,6 +124,8 @@ class Endpoint(NamedTuple):
     handler: Callable[[Call], Awaitable[Answer]]
     query: tuple[str, ...] = ()
     """Parameters that it knows."""
+    body: type[Shape] | None = None
+    """What may be sent."""
 
 
 LIST = ("limit", "nextToken", "prefix", "startKey")
@@ -145,8 +151,10 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
         try:
             body = await read_body(request, _MAXIMUM_DOCUMENT)
             authenticate(api, request, body)
-            call = Call(api, request, _document(body), body)
-            answer = await methods[method].handler(call)
+            endpoint, document = methods[method], _document(body)
+            if endpoint.body is not None:
+                check(document, endpoint.body)
+            answer = await endpoint.handler(Call(api, request, document, body))
         except PyfcError as error:
             return error_response(error, number, is_newer=is_newer)
         return _response(answer, number)
@@ -186,12 +194,26 @@ def _document(body: bytes) -> Document:
     if not body.strip():
         return {}
     try:
-        value = canonical(json.loads(body))
+        parsed = json.loads(body, parse_constant=_no_number, parse_float=_number)
+        if _SURROGATE.search(body):
+            json.dumps(parsed, ensure_ascii=False).encode()
+        value = canonical(parsed)
+    except UnicodeEncodeError:
+        raise InvalidArgument(message="the body has half a character (a lone surrogate) in it") from None
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(message=f"the body is no JSON, or nested too deeply: {error}") from None
     if not isinstance(value, dict):
         raise InvalidArgument(message="the body must be a JSON object")
     return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text[:100]} is no number")
 
 
 def _response(answer: Answer, number: str) -> Response:

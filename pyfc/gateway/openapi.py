@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from pyfc import __version__
 from pyfc.gateway.management import Endpoint
 
+_SCHEMA = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
 _ERRORS = {
     "/2023-03-30": {"RequestId": {"type": "string"}, "Code": {"type": "string"}, "Message": {"type": "string"}},
@@ -21,6 +24,8 @@ _HEADERS = {"X-Fc-Request-Id": {"schema": {"type": "string"}, "required": True}}
 def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
     """The whole document. `apis`: endpoints by the beginning of their paths."""
     paths: dict[str, Any] = {}
+    every = [endpoint for endpoints in apis.values() for endpoint in endpoints]
+    bodies = list(dict.fromkeys(endpoint.body for endpoint in every if endpoint.body is not None))
     for prefix, endpoints in apis.items():
         for endpoint in endpoints:
             path = prefix + _NAME.sub(r"{\1}", endpoint.path)
@@ -36,6 +41,7 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
+            "schemas": msgspec.json.schema_components(bodies, ref_template=_SCHEMA)[1],
             "securitySchemes": {
                 "signature": {
                     "type": "apiKey",
@@ -43,7 +49,7 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
                     "name": "Authorization",
                     "description": "FC's signature, or ACS3-HMAC-SHA256",
                 }
-            }
+            },
         },
     }
 
@@ -71,7 +77,8 @@ def _operation(prefix: str, endpoint: Endpoint) -> dict[str, Any]:
         },
     }
     if endpoint.method in {"POST", "PUT"} or (endpoint.method == "DELETE" and "tag" in endpoint.path):
-        schema = {"type": "object", "description": "Names are matched without regard to case; null means absent."}
+        schema: dict[str, Any] = {"description": "Names are matched without regard to case; null means absent."}
+        schema |= {"$ref": _SCHEMA.format(name=endpoint.body.__name__)} if endpoint.body else {"type": "object"}
         found["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}
     if endpoint.method in {"PUT", "DELETE"}:
         found["parameters"].append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})

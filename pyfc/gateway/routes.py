@@ -34,7 +34,7 @@ from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
 from pyfc.gateway.shell import Shells
 from pyfc.host.sandbox import Sandbox
-from pyfc.model.names import LATEST, Target, request_id
+from pyfc.model.names import LATEST, Target, request_id, whole
 from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent
 from pyfc.queues.interface import Filter
@@ -149,12 +149,12 @@ class _Own:
         """A function's log: its newest records, or what came after an offset."""
         names, query = request.path_params, request.query_params
         await self._api.functions.function(names["service"], names["function"])
-        offset, lines = query.get("offset", ""), query.get("lines", "")
+        offset, lines = query.get("offset", ""), whole(query.get("lines", ""))
         found, end = await run_in_threadpool(
             tail,
             self._api.logs / names["service"] / f"{names['function']}.jsonl",
-            _number(offset, None),
-            _number(lines, _LINES) or 0,
+            whole(offset, _DIGITS),
+            _LINES if lines is None else lines,
         )
         return _json({"records": found, "offset": end})
 
@@ -162,13 +162,12 @@ class _Own:
         """Asynchronous calls: those that were given up, or all there are a record of."""
         query = request.query_params
         service, _, function = query.get("function", "").partition("/")
-        after = query.get("after", "")
         found = await self._api.records.list(
             Filter(
                 service=service,
                 function=function,
                 only_kept=query.get("all", "") != "true",
-                after=_number(after, 0) or 0,
+                after=whole(query.get("after", ""), _DIGITS) or 0,
             )
         )
         depth = await self._api.records.depth()
@@ -333,11 +332,6 @@ def describe(entry: Entry) -> dict[str, Any]:
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
         **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
     }
-
-
-def _number(text: str, otherwise: int | None) -> int | None:
-    """A number of a query, or what stands for none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < _DIGITS else otherwise
 
 
 def _json(document: Any) -> Response:

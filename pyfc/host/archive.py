@@ -7,6 +7,7 @@ unpacked before a failure is the caller's to remove.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -20,6 +21,11 @@ from typing import BinaryIO
 from pyfc.boundary import Boundary, Found
 from pyfc.errors import InvalidArgument
 
+_SHOWN = 300
+"""Characters of a name in a message."""
+_LONGEST_NAME, _LONGEST_PATH, _DEEPEST = 255, 3000, 180
+_UNNAMEABLE = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
+"""What other file systems say of names."""
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a device",
@@ -41,6 +47,10 @@ def unpack(stream: BinaryIO, name: str, folder: Path, maximum_size: int, maximum
         raise InvalidArgument(message=f"{name} is not a zip file that can be read: {error}") from error
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise InvalidArgument(message=f"{name}: an entry is both a file and a folder: {error.filename}") from error
+    except OSError as error:
+        if error.errno not in _UNNAMEABLE:
+            raise
+        raise InvalidArgument(message=f"{name}: an entry can not be unpacked here: {error.strerror}") from error
 
 
 def _check(entries: list[zipfile.ZipInfo], name: str, maximum_size: int, maximum_files: int) -> None:
@@ -56,7 +66,7 @@ def _check(entries: list[zipfile.ZipInfo], name: str, maximum_size: int, maximum
         if problem is None and path in seen:
             problem = "is there twice"
         if problem is not None:
-            raise InvalidArgument(message=f"{name}: entry '{entry.filename}' {problem}")
+            raise InvalidArgument(message=f"{name}: entry '{entry.filename[:_SHOWN]}' {problem}")
         seen.add(path)
 
 
@@ -69,7 +79,17 @@ def _problem(entry: zipfile.ZipInfo) -> str | None:
         return f"is {kind}; only files and folders are allowed"
     if entry.flag_bits & 0x1:
         return "is encrypted"
-    return None
+    return _length_problem(entry.filename)
+
+
+def _length_problem(name: str) -> str | None:
+    """What no disk could hold."""
+    parts = name.split("/")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts):
+        return f"has a name of more than {_LONGEST_NAME} bytes in it"
+    if len(os.fsencode(name)) > _LONGEST_PATH:
+        return f"has a path of more than {_LONGEST_PATH} bytes"
+    return f"lies in more than {_DEEPEST} folders" if len(parts) > _DEEPEST else None
 
 
 def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:

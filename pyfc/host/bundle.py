@@ -29,7 +29,7 @@ from fastcrc import crc64
 from pyfc.blobs.interface import Blobs
 from pyfc.boundary import Boundary
 from pyfc.build.packages import installed
-from pyfc.errors import InvalidArgument, NotFound
+from pyfc.errors import InvalidArgument, NotFound, keeping
 from pyfc.host.archive import pack, unpack
 from pyfc.host.copying import Copy, readable
 from pyfc.model.function import Code
@@ -132,8 +132,20 @@ class Bundles:
         return True
 
     async def put_archive(self, stream: BinaryIO, name: str) -> Code:
-        """Keep the code in a zip file that messages call `name`. Raises InvalidArgument."""
+        """Keep the code in a zip file that messages call `name`. Raises InvalidArgument, StorageFull; then nothing is
+        kept.
+        """
+        before = await asyncio.to_thread(lambda: set(self._blobs.digests()))
         digest = await self._blobs.put(stream)
+        try:
+            return await self._unpacked(digest, name)
+        except BaseException:
+            if digest not in before and self._busy <= 1:  # else somebody else may have put the same meanwhile
+                await self._blobs.delete(digest)
+            raise
+
+    async def _unpacked(self, digest: str, name: str) -> Code:
+        """The folder of an archive that is kept as a blob."""
         with await self._blobs.open(digest) as archive:
             checksum = await asyncio.to_thread(lambda: str(crc64.xz(archive.read())))
             size = archive.tell()
@@ -293,6 +305,10 @@ class Bundles:
 
     def _build(self, fill: Callable[[Path], str], place: Path) -> str:
         """Let `fill` fill a new folder in `place`, and give it the digest it returns as its name."""
+        with keeping():
+            return self._built_at(fill, place)
+
+    def _built_at(self, fill: Callable[[Path], str], place: Path) -> str:
         new = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
         try:
             digest = fill(new)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyfc.boundary import Boundary
-from pyfc.errors import InvalidArgument
+from pyfc.errors import NO_ROOM, InvalidArgument
 
 
 class Copy:
@@ -73,4 +73,6 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in NO_ROOM:  # it is the copy that can not be written
+            raise
         raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error

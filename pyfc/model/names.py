@@ -30,6 +30,11 @@ def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
+def whole(text: str, digits: int = 9) -> int | None:
+    """The whole number that a text is; None if it is none, or has more digits."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None
+
+
 def request_id() -> str:
     """A new request id: UUID text, 36 characters. It begins with the time (version 7), so that an index of many has the
     newest side by side: a hundred that are written together are then few pages of a disk.

@@ -8,17 +8,21 @@ long (unpacking code) comes before. The revisions that a write expects guard aga
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from pyfc.errors import Conflict, NotFound, PreconditionFailed
 from pyfc.host.bundle import Bundles
+from pyfc.model.names import whole
 from pyfc.registry.registry import Declared, Record, Registry, key_of
 from pyfc.settings import Settings
 from pyfc.tasks import Tasks
 
 T = TypeVar("T", bound=Declared)
 Served = Callable[[int], Awaitable[None]]
+_SURROGATES = range(0xD800, 0xE000)
+"""What is no character by itself."""
 _DEFAULT_LIMIT, _MAXIMUM_LIMIT = 20, 100
 
 
@@ -42,8 +46,7 @@ class Wanted(NamedTuple):
     @classmethod
     def read(cls, query: Mapping[str, str], prefix: str = "prefix") -> Wanted:
         """From the parameters of FC's lists."""
-        limit = query.get("limit", "")
-        number = int(limit) if limit.isdigit() and int(limit) > 0 else _DEFAULT_LIMIT
+        number = whole(query.get("limit", "")) or _DEFAULT_LIMIT
         start, token = query.get("startKey", ""), query.get("nextToken", "")
         return cls(min(number, _MAXIMUM_LIMIT), query.get(prefix, ""), start, token)
 
@@ -52,7 +55,11 @@ class Wanted(NamedTuple):
         """The name after which it begins."""
         if self.token or not self.start:
             return self.token
-        return self.start[:-1] + chr(ord(self.start[-1]) - 1) + "\U0010ffff"
+        last = ord(self.start[-1])
+        if not last:
+            return self.start[:-1]
+        before = last - 1 if not _SURROGATES.start < last <= _SURROGATES.stop else _SURROGATES.start - 1
+        return self.start[:-1] + chr(before) + "\U0010ffff"
 
 
 def etag_of(record: Record[Any]) -> str:
@@ -121,6 +128,16 @@ class Desk:
             raise PreconditionFailed
         name = key_of(record.value)
         await self._served(await self.registry.write((), deleted=[name, *also], expect={name: record.revision}))
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Code is being kept that nobody declares yet. If nothing comes of it, it is removed again a moment later."""
+        try:
+            with self.bundles.busy():
+                yield
+        except BaseException:
+            self.collect()
+            raise
 
     def collect(self) -> None:
         """A moment from now remove code that nothing needs any more."""

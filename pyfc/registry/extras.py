@@ -21,7 +21,7 @@ from pyfc.errors import (
     ScalingConfigNotFound,
 )
 from pyfc.model.function import Provision
-from pyfc.model.names import LATEST, is_name
+from pyfc.model.names import LATEST, is_name, whole
 from pyfc.model.resources import ASYNC, BINDINGS, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Config, Domain, Layer
 from pyfc.registry.desk import Desk, Page, Wanted, part_of
 from pyfc.registry.documents import Document, domain_of, limit_of, mapping_of, provision_of, reading, text_of, told
@@ -79,7 +79,7 @@ class Extras:
         if not isinstance(runtimes, list) or len(runtimes) > _RUNTIMES:
             raise InvalidArgument(message=f"compatibleRuntime must be a list of at most {_RUNTIMES} runtimes")
         desk = self._desk
-        with desk.bundles.busy():
+        with desk.keeping():
             code = await self._functions.layer_code(mapping_of(document, "code"))
             async with desk.turn:
                 before = await desk.registry.all(Layer, name)
@@ -99,9 +99,10 @@ class Extras:
         if not await self._desk.registry.page(Layer, name, limit=1):
             raise LayerNotFound(layer=name)
         missing = LayerVersionNotFound(layer=name, version=version)
-        if not version.isdigit() or len(version) > 9:
+        numbered = whole(version)
+        if numbered is None:
             raise missing
-        return await self._desk.need(missing, Layer, name, number(int(version)))
+        return await self._desk.need(missing, Layer, name, number(numbered))
 
     async def layers(self, wanted: Wanted, *, public: bool = False) -> Page:
         """The newest version of each layer."""

@@ -90,7 +90,7 @@ class Functions:
         function = function_of(service, document)
         self._check_runtime(function)
         exists = FunctionAlreadyExists(function=function.name, service=service)
-        with desk.bundles.busy():
+        with desk.keeping():
             if service != DEFAULT_SERVICE or convention == "handler":
                 await desk.need(ServiceNotFound(service=service), Service, service)
             if await desk.registry.get(Function, service, function.name) is not None:
@@ -139,7 +139,7 @@ class Functions:
     async def update(self, service: str, name: str, document: Document, etag: str) -> Record[Function]:
         """Change what `document` names, the code too if it has some."""
         desk = self._desk
-        with desk.bundles.busy():
+        with desk.keeping():
             await self.function(service, name)
             code = await self._code(mapping_of(document, "code"))
             async with desk.turn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyfc.errors import InvalidArgument
-from pyfc.model.names import is_name
+from pyfc.model.names import is_name, whole
 from pyfc.model.resources import Layer
 from pyfc.registry.documents import Document, time_text
 from pyfc.registry.registry import Record
@@ -42,8 +42,9 @@ def layer_of_arn(arn: str) -> tuple[str, int]:
         _, name, version = arn.split("#")
     else:
         name, _, version = arn.rpartition(":layers/")[2].partition("/versions/")
-    if not is_name(name) or not version.isdigit():
+    numbered = whole(version)
+    if not is_name(name) or numbered is None:
         raise InvalidArgument(
             message=f"'{arn}' is no layer; it must be like acs:fc:REGION:ACCOUNT:layers/NAME/versions/1"
         )
-    return name, int(version)
+    return name, numbered

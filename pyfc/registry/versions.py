@@ -11,7 +11,7 @@ from pyfc.errors import (
     VersionNotFound,
 )
 from pyfc.model.function import Function, Service
-from pyfc.model.names import DEFAULT_SERVICE, LATEST
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, whole
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Config, Version
 from pyfc.registry.desk import Desk, Page, Wanted, etag_of
 from pyfc.registry.documents import Document, alias_of
@@ -33,7 +33,7 @@ class Versions:
         """
         if qualifier in {"", LATEST}:
             return None
-        if qualifier.isdigit():
+        if whole(qualifier) is not None:
             return await self.version(service, [function, SERVICE_SCOPE], qualifier)
         for scope in (function, SERVICE_SCOPE):
             alias = await self._desk.registry.get(Alias, service, scope, qualifier) if scope else None
@@ -43,9 +43,10 @@ class Versions:
 
     async def version(self, service: str, scopes: list[str], text: str) -> Record[Version]:
         """A version in the first of `scopes` that has it. Raises VersionNotFound."""
-        if text.isdigit() and len(text) < 10:
+        numbered = whole(text)
+        if numbered is not None:
             for scope in scopes:
-                found = await self._desk.registry.get(Version, service, scope, number(int(text))) if scope else None
+                found = await self._desk.registry.get(Version, service, scope, number(numbered)) if scope else None
                 if found is not None:
                     return found
         raise VersionNotFound(version=text, service=service)
@@ -87,9 +88,8 @@ class Versions:
         records = await self._desk.registry.all(Version, service, scope)
         if not forward:
             records.reverse()
-        start = wanted.token or wanted.start
-        if start.isdigit():
-            first = int(start)
+        first = whole(wanted.token or wanted.start)
+        if first is not None:
             records = [
                 each for each in records if (each.value.number >= first if forward else each.value.number <= first)
             ]

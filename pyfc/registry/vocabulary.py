@@ -39,7 +39,7 @@ _NAMES = (
     "destination", "maxAsyncEventAgeInSeconds", "maxAsyncRetryAttempts", "statefulInvocation", "asyncTask",
     "reservedConcurrency", "minInstances", "resourceArn", "tags", "tagKeys", "all", "resourceType", "resourceId", "tag",
     "tagKey", "reason", "triggerEnable", "asyncInvocationType", "subscriptionObjects", "retry", "concurrency",
-    "eventFormat",
+    "eventFormat", "acrInstanceId", "gpuType", "timeZone", "arn", "size", "checksum",
 )  # fmt: skip
 _SPELLINGS = {name.lower(): name for name in _NAMES}
 

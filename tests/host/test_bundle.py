@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import stat
 import struct
 import zipfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from fastcrc import crc64
 
 from pyfc.blobs.disk import DiskBlobs
-from pyfc.errors import InvalidArgument
+from pyfc.errors import InvalidArgument, StorageFull
 from pyfc.host import bundle
 from pyfc.host.bundle import Bundles
 from pyfc.model.function import Code
@@ -314,3 +315,61 @@ def test_packages_that_were_swept_are_kept_again_when_they_are_needed(bundles: B
         assert (kept / "package" / "module.py").read_text() == "X = 1"
         asyncio.run(bundles.sweep(needing()))
         assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["n" * 256, "é" * 128, "folder/" + "n" * 256, "/".join(["folder"] * 500), "/".join("d" * 181) + "/f", "a/" * 200],
+)
+def test_an_entry_that_no_disk_can_hold_is_refused_by_its_name(bundles: Bundles, tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "long.zip", "w") as archive:
+        archive.writestr(name, "x")
+
+    with pytest.raises(InvalidArgument, match=f"entry '{name[:200]}"):
+        put(bundles, tmp_path / "long.zip")
+
+    assert left(tmp_path) == []
+    assert list((tmp_path / "data" / "blobs").iterdir()) == []
+
+
+def test_names_may_be_as_long_as_a_disk_can_hold(bundles: Bundles, tmp_path: Path) -> None:
+    names = ["n" * 255, "é" * 127, "/".join("d" * 170) + "/f"]
+    with zipfile.ZipFile(tmp_path / "long.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+
+    folder = bundles.artefact(put(bundles, tmp_path / "long.zip")).folder
+
+    assert all((folder / name).read_text() == "x" for name in names)
+
+
+@contextlib.contextmanager
+def quota(size: int) -> Iterator[None]:
+    """No file may become larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "zip of little that unpacks to much"])
+def test_what_does_not_fit_the_disk_is_refused_and_nothing_of_it_is_kept(
+    bundles: Bundles, tmp_path: Path, kind: str
+) -> None:
+    source, content = tmp_path / "source", bytes(200_000) if "little" in kind else os.urandom(200_000)
+    if kind == "folder":
+        source.mkdir()
+        (source / "large").write_bytes(content)
+    else:
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("large", content)
+
+    with quota(100_000), pytest.raises(StorageFull):
+        put(bundles, source)
+
+    assert left(tmp_path) == []
+    assert list((tmp_path / "data" / "blobs").iterdir()) == []
+    put(bundles, source)
+    assert len(left(tmp_path)) == 1

@@ -8,13 +8,16 @@ in the middle of writes and commits.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import io
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +28,7 @@ import pytest
 from pyfc.model.names import Target
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.stores.sqlite import SqliteStore
-from support import Server, wait_until
+from support import Server, wait_until, zipped
 
 CUTS = 8
 START = """
@@ -182,3 +185,42 @@ def test_a_queue_that_somebody_else_has_locked_is_waited_for_and_then_refused(se
         other.execute("ROLLBACK")
     assert _later(server) == 202
     wait_until(lambda: [each.get("status") for each in server.records].count(202) == 2, "both calls, and no other")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        pytest.skip("needs root and Linux")
+    place = tmp_path / "disk"
+    place.mkdir()
+    _run("mount", "-t", "tmpfs", "-o", "size=4m", "none", place)
+    yield place
+    _run("umount", "--lazy", place)
+
+
+def test_a_deployment_to_a_full_disk_is_refused_and_leaves_nothing(tmp_path: Path, small_disk: Path) -> None:
+    (tmp_path / "project").mkdir()
+    server = Server(tmp_path / "project", small_disk / "data")
+    functions = "/2016-08-15/services/s/functions"
+    assert server.manage("POST", "/2016-08-15/services", {"serviceName": "s"}).status == 200
+    echo = "def handler(event, context):\n    return event\n"
+    function = {"functionName": "f", "runtime": "python3", "handler": "index.handler"}
+    large = zipped({"index.py": echo, "large.txt": "x" * 5_000_000})
+    with zipfile.ZipFile(packed := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("flat.txt", bytes(30_000_000))
+
+    for text in (large, base64.b64encode(packed.getvalue()).decode()) * 2:
+        answer = server.manage("POST", functions, {**function, "code": {"zipFile": text}})
+        assert (answer.status, answer.json["ErrorCode"]) == (503, "ResourceThrottled"), answer.body
+        layer = server.manage("POST", "/2016-08-15/layers/l/versions", {"code": {"zipFile": text}})
+        assert (layer.status, layer.json["ErrorCode"]) == (503, "ResourceThrottled"), layer.body
+        assert list((small_disk / "data" / "blobs").iterdir()) == []
+        assert list((small_disk / "data" / "code").iterdir()) == []
+
+    made = server.manage("POST", functions, {**function, "code": {"zipFile": zipped({"index.py": echo})}})
+    assert made.status == 200, made.body
+    assert server.invoke("s/f", b"x").body == b"x"
+    status, errors = server.stop()
+    assert status == 0
+    assert "Traceback" not in errors

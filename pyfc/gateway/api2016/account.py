@@ -8,7 +8,9 @@ from urllib.parse import quote
 from pyfc.auth.signature import sign_url
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, unquoted
+from pyfc.model.names import whole
 from pyfc.model.resources import Domain, Layer
+from pyfc.registry import shapes
 from pyfc.registry.documents import domain_document
 from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
@@ -75,9 +77,8 @@ async def list_layers(call: Call) -> Answer:
 async def list_layer_versions(call: Call) -> Answer:
     """List the versions of a layer, the newest first."""
     records = await call.api.extras.layer_versions(call.names["layer"])
-    start = call.query.get("startVersion", "")
-    if start.isdigit() and int(start) > 0:
-        records = [record for record in records if record.value.number <= int(start)]
+    if start := whole(call.query.get("startVersion", "")):
+        records = [record for record in records if record.value.number <= start]
     limit = call.wanted.limit
     more = {"nextVersion": records[limit].value.number} if len(records) > limit else {}
     return Answer({"layers": [layer_of(call, record) for record in records[:limit]], **more})
@@ -142,13 +143,13 @@ async def bucket_token(call: Call) -> Answer:
 
 _DOMAIN, _LAYER = "/custom-domains/{domain}", "/layers/{layer}/versions"
 ENDPOINTS = (
-    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain),
+    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain, body=shapes.Domain),
     Endpoint("GET", "/custom-domains", "ListCustomDomains", list_domains, LIST),
     Endpoint("GET", _DOMAIN, "GetCustomDomain", get_domain),
-    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain),
+    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain, body=shapes.Domain),
     Endpoint("DELETE", _DOMAIN, "DeleteCustomDomain", delete_domain),
     Endpoint("GET", "/layers", "ListLayers", list_layers, (*LIST, "public", "official")),
-    Endpoint("POST", _LAYER, "CreateLayerVersion", publish_layer),
+    Endpoint("POST", _LAYER, "CreateLayerVersion", publish_layer, body=shapes.Layer),
     Endpoint("GET", _LAYER, "ListLayerVersions", list_layer_versions, ("startVersion", "limit")),
     Endpoint("GET", _LAYER + "/{version}", "GetLayerVersion", get_layer),
     Endpoint("DELETE", _LAYER + "/{version}", "DeleteLayerVersion", delete_layer),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pyfc.errors import InvalidArgument, InvocationNotFound
 from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
 from pyfc.model.asynchronous import Event, Status
+from pyfc.model.names import whole
 from pyfc.queues.interface import Filter
 
 _MILLISECONDS = 1000
+_DIGITS = 18
 
 
 def wanted(call: Call, service: str, function: str) -> Filter:
@@ -17,11 +19,11 @@ def wanted(call: Call, service: str, function: str) -> Filter:
     try:
         statuses = tuple(Status(name) for name in names)
         begin, end = (float(query.get(name, "0") or 0) for name in ("startedTimeBegin", "startedTimeEnd"))
-        after = int(query.get("nextToken", "") or 0)
     except ValueError as error:
-        raise InvalidArgument(
-            message=f"status, startedTimeBegin, startedTimeEnd or nextToken is wrong: {error}"
-        ) from None
+        raise InvalidArgument(message=f"status, startedTimeBegin or startedTimeEnd is wrong: {error}") from None
+    after = whole(query.get("nextToken", "") or "0", _DIGITS)
+    if after is None:
+        raise InvalidArgument(message="nextToken is none that a list before has told")
     return Filter(
         service=service,
         function=function,

@@ -10,6 +10,7 @@ from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint
 from pyfc.model.function import Function
 from pyfc.model.names import LATEST, Target
 from pyfc.model.trigger import Trigger
+from pyfc.registry import shapes
 from pyfc.registry.documents import function_document, trigger_document
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
@@ -140,16 +141,16 @@ async def list_triggers(call: Call) -> Answer:
 
 _ONE = "/services/{service}/functions/{function}"
 ENDPOINTS = (
-    Endpoint("POST", "/services/{service}/functions", "CreateFunction", create),
+    Endpoint("POST", "/services/{service}/functions", "CreateFunction", create, body=shapes.Function),
     Endpoint("GET", "/services/{service}/functions", "ListFunctions", list_, (*LIST, "qualifier")),
     Endpoint("GET", _ONE, "GetFunction", get, ("qualifier",)),
-    Endpoint("PUT", _ONE, "UpdateFunction", update),
+    Endpoint("PUT", _ONE, "UpdateFunction", update, body=shapes.Function),
     Endpoint("DELETE", _ONE, "DeleteFunction", delete),
     Endpoint("GET", _ONE + "/code", "GetFunctionCode", code, ("qualifier",)),
     Endpoint("GET", _ONE + "/instances", "ListInstances", instances, ("qualifier", "limit", "instanceIds")),
-    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger),
+    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=shapes.Trigger),
     Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, LIST),
     Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
-    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger),
+    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=shapes.Trigger),
     Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
 )

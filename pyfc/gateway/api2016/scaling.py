@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
 from pyfc.model.names import Target
 from pyfc.model.resources import ASYNC, ON_DEMAND, PROVISION, Config
+from pyfc.registry import shapes
 from pyfc.registry.desk import Page
 from pyfc.registry.documents import times
 from pyfc.registry.registry import Record
@@ -125,16 +126,23 @@ async def list_async(call: Call) -> Answer:
 _ONE = "/services/{service}/functions/{function}"
 _QUALIFIER = ("qualifier",)
 ENDPOINTS = (
-    Endpoint("PUT", _ONE + "/provision-config", "PutProvisionConfig", put_provision, _QUALIFIER),
+    Endpoint("PUT", _ONE + "/provision-config", "PutProvisionConfig", put_provision, _QUALIFIER, body=shapes.Provision),
     Endpoint("GET", _ONE + "/provision-config", "GetProvisionConfig", get_provision, _QUALIFIER),
     Endpoint(
         "GET", "/provision-configs", "ListProvisionConfigs", list_provisions, ("serviceName", "qualifier", *_LIST)
     ),
-    Endpoint("PUT", _ONE + "/on-demand-config", "PutOnDemandConfig", put_on_demand, _QUALIFIER),
+    Endpoint("PUT", _ONE + "/on-demand-config", "PutOnDemandConfig", put_on_demand, _QUALIFIER, body=shapes.OnDemand),
     Endpoint("GET", _ONE + "/on-demand-config", "GetOnDemandConfig", get_on_demand, _QUALIFIER),
     Endpoint("DELETE", _ONE + "/on-demand-config", "DeleteOnDemandConfig", delete_on_demand, _QUALIFIER),
     Endpoint("GET", "/on-demand-configs", "ListOnDemandConfigs", list_on_demand, _LIST),
-    Endpoint("PUT", _ONE + "/async-invoke-config", "PutFunctionAsyncInvokeConfig", put_async, _QUALIFIER),
+    Endpoint(
+        "PUT",
+        _ONE + "/async-invoke-config",
+        "PutFunctionAsyncInvokeConfig",
+        put_async,
+        _QUALIFIER,
+        body=shapes.Asynchronous,
+    ),
     Endpoint("GET", _ONE + "/async-invoke-config", "GetFunctionAsyncInvokeConfig", get_async, _QUALIFIER),
     Endpoint("DELETE", _ONE + "/async-invoke-config", "DeleteFunctionAsyncInvokeConfig", delete_async, _QUALIFIER),
     Endpoint("GET", _ONE + "/async-invoke-configs", "ListFunctionAsyncInvokeConfigs", list_async, _LIST),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page
 from pyfc.model.function import Service
+from pyfc.registry import shapes
 from pyfc.registry.documents import mapping_of, service_document, text_of
 
 _TAGS = 20
@@ -104,17 +105,17 @@ async def tags(call: Call) -> Answer:
 
 
 ENDPOINTS = (
-    Endpoint("POST", "/services", "CreateService", create),
+    Endpoint("POST", "/services", "CreateService", create, body=shapes.Service),
     Endpoint("GET", "/services", "ListServices", list_, LIST),
     Endpoint("GET", "/services/{service}", "GetService", get, ("qualifier",)),
-    Endpoint("PUT", "/services/{service}", "UpdateService", update),
+    Endpoint("PUT", "/services/{service}", "UpdateService", update, body=shapes.Service),
     Endpoint("DELETE", "/services/{service}", "DeleteService", delete),
-    Endpoint("POST", "/services/{service}/binding", "CreateVpcBindingOld", bind),
-    Endpoint("POST", "/services/{service}/bindings", "CreateVpcBinding", bind),
+    Endpoint("POST", "/services/{service}/binding", "CreateVpcBindingOld", bind, body=shapes.Binding),
+    Endpoint("POST", "/services/{service}/bindings", "CreateVpcBinding", bind, body=shapes.Binding),
     Endpoint("GET", "/services/{service}/bindings", "ListVpcBindings", bindings),
     Endpoint("DELETE", "/services/{service}/bindings/{vpc}", "DeleteVpcBinding", unbind),
-    Endpoint("POST", "/tag", "TagResource", tag),
+    Endpoint("POST", "/tag", "TagResource", tag, body=shapes.Tags),
     Endpoint("GET", "/tag", "GetResourceTags", tags, ("resourceArn",)),
-    Endpoint("DELETE", "/tag", "UntagResource", untag),
-    Endpoint("PUT", "/tag", "UntagResourceByPut", untag),
+    Endpoint("DELETE", "/tag", "UntagResource", untag, body=shapes.Tags),
+    Endpoint("PUT", "/tag", "UntagResourceByPut", untag, body=shapes.Tags),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Version
+from pyfc.registry import shapes
 from pyfc.registry.documents import alias_document, text_of, times
 from pyfc.registry.registry import Record
 
@@ -76,7 +77,7 @@ async def list_aliases(call: Call) -> Answer:
 
 _ALIAS = "/services/{service}/aliases/{alias}"
 ENDPOINTS = (
-    Endpoint("POST", "/services/{service}/versions", "PublishServiceVersion", publish),
+    Endpoint("POST", "/services/{service}/versions", "PublishServiceVersion", publish, body=shapes.Description),
     Endpoint(
         "GET",
         "/services/{service}/versions",
@@ -85,9 +86,9 @@ ENDPOINTS = (
         ("limit", "nextToken", "startKey", "direction"),
     ),
     Endpoint("DELETE", "/services/{service}/versions/{version}", "DeleteServiceVersion", delete_version),
-    Endpoint("POST", "/services/{service}/aliases", "CreateAlias", create_alias),
+    Endpoint("POST", "/services/{service}/aliases", "CreateAlias", create_alias, body=shapes.Alias),
     Endpoint("GET", "/services/{service}/aliases", "ListAliases", list_aliases, LIST),
     Endpoint("GET", _ALIAS, "GetAlias", get_alias),
-    Endpoint("PUT", _ALIAS, "UpdateAlias", update_alias),
+    Endpoint("PUT", _ALIAS, "UpdateAlias", update_alias, body=shapes.Alias),
     Endpoint("DELETE", _ALIAS, "DeleteAlias", delete_alias),
 )

@@ -11,6 +11,7 @@ from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.resources import Domain
+from pyfc.registry import shapes
 from pyfc.registry.registry import Record
 
 _VERSION = "2023-03-30"
@@ -54,8 +55,15 @@ def _names(call: Call) -> list[str]:
     given = [*call.lists("ResourceId"), *(text for name, text in call.query.items() if name.startswith("ResourceId."))]
     found: list[str] = []
     for text in given:
-        found += map(str, json.loads(text)) if text.startswith("[") else [text]
+        found += _listed(text) if text.startswith("[") else [text]
     return found
+
+
+def _listed(text: str) -> list[str]:
+    try:
+        return [str(each) for each in json.loads(text)]
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(message=f"ResourceId is no JSON list: {error}") from None
 
 
 def _function(text: str) -> str:
@@ -136,15 +144,15 @@ async def delete_domain(call: Call) -> Answer:
 
 _DOMAIN, _TAGS = "/custom-domains/{domain}", ("ResourceType", "ResourceId", "nextToken", "limit")
 ENDPOINTS = (
-    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain),
+    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain, body=shapes.Domain),
     Endpoint("GET", "/custom-domains", "ListCustomDomains", list_domains, LIST),
     Endpoint("GET", _DOMAIN, "GetCustomDomain", get_domain),
-    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain),
+    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain, body=shapes.Domain),
     Endpoint("DELETE", _DOMAIN, "DeleteCustomDomain", delete_domain),
     *(each for each in older.ENDPOINTS if "layer" in each.path),
-    Endpoint("POST", "/tags-v2", "TagResources", tag),
+    Endpoint("POST", "/tags-v2", "TagResources", tag, body=shapes.NewerTags),
     Endpoint("GET", "/tags-v2", "ListTagResources", tags, _TAGS),
-    Endpoint("DELETE", "/tags-v2", "UntagResources", untag, (*_TAGS, "TagKey", "All")),
+    Endpoint("DELETE", "/tags-v2", "UntagResources", untag, (*_TAGS, "TagKey", "All"), body=shapes.NewerTags),
     Endpoint("GET", "/regions", "DescribeRegions", regions),
     Endpoint("GET", "/resource-groups", "DescribeResourceGroups", resource_groups),
 )

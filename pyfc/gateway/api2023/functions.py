@@ -10,6 +10,7 @@ from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import Alias
 from pyfc.model.trigger import Trigger
+from pyfc.registry import shapes
 from pyfc.registry.documents import alias_document, text_of
 
 _EVENT = "event"
@@ -205,31 +206,31 @@ _ONE, _PART = "/functions/{function}", ("limit", "nextToken", "prefix")
 _LISTED = ("prefix", "nextToken", "limit", "fcVersion", "description", "tags", "functionName", "runtime")
 _VERSIONS = ("direction", "limit", "nextToken", "startVersion")
 ENDPOINTS = (
-    Endpoint("POST", "/functions", "CreateFunction", create),
+    Endpoint("POST", "/functions", "CreateFunction", create, body=shapes.NewerFunction),
     Endpoint("GET", "/functions", "ListFunctions", list_, _LISTED),
     Endpoint("GET", _ONE, "GetFunction", get, ("qualifier",)),
-    Endpoint("PUT", _ONE, "UpdateFunction", update),
+    Endpoint("PUT", _ONE, "UpdateFunction", update, body=shapes.NewerFunction),
     Endpoint("DELETE", _ONE, "DeleteFunction", delete),
     Endpoint("GET", _ONE + "/code", "GetFunctionCode", code, ("qualifier",)),
     Endpoint("GET", _ONE + "/instances", "ListInstances", instances, ("qualifier", "instanceIds", "limit")),
-    Endpoint("PUT", _ONE + "/invoke/disable", "DisableFunctionInvocation", disable),
-    Endpoint("POST", _ONE + "/invoke/disable", "DisableFunctionInvocationByPost", disable),
-    Endpoint("PUT", _ONE + "/invoke/enable", "EnableFunctionInvocation", enable),
-    Endpoint("POST", _ONE + "/invoke/enable", "EnableFunctionInvocationByPost", enable),
-    Endpoint("POST", _ONE + "/vpc-bindings", "CreateVpcBinding", bind),
+    Endpoint("PUT", _ONE + "/invoke/disable", "DisableFunctionInvocation", disable, body=shapes.Reason),
+    Endpoint("POST", _ONE + "/invoke/disable", "DisableFunctionInvocationByPost", disable, body=shapes.Reason),
+    Endpoint("PUT", _ONE + "/invoke/enable", "EnableFunctionInvocation", enable, body=shapes.Reason),
+    Endpoint("POST", _ONE + "/invoke/enable", "EnableFunctionInvocationByPost", enable, body=shapes.Reason),
+    Endpoint("POST", _ONE + "/vpc-bindings", "CreateVpcBinding", bind, body=shapes.Binding),
     Endpoint("GET", _ONE + "/vpc-bindings", "ListVpcBindings", bindings),
     Endpoint("DELETE", _ONE + "/vpc-bindings/{vpc}", "DeleteVpcBinding", unbind),
-    Endpoint("POST", _ONE + "/versions", "PublishFunctionVersion", publish),
+    Endpoint("POST", _ONE + "/versions", "PublishFunctionVersion", publish, body=shapes.Description),
     Endpoint("GET", _ONE + "/versions", "ListFunctionVersions", list_versions, _VERSIONS),
     Endpoint("DELETE", _ONE + "/versions/{version}", "DeleteFunctionVersion", delete_version),
-    Endpoint("POST", _ONE + "/aliases", "CreateAlias", create_alias),
+    Endpoint("POST", _ONE + "/aliases", "CreateAlias", create_alias, body=shapes.Alias),
     Endpoint("GET", _ONE + "/aliases", "ListAliases", list_aliases, _PART),
     Endpoint("GET", _ONE + "/aliases/{alias}", "GetAlias", get_alias),
-    Endpoint("PUT", _ONE + "/aliases/{alias}", "UpdateAlias", update_alias),
+    Endpoint("PUT", _ONE + "/aliases/{alias}", "UpdateAlias", update_alias, body=shapes.Alias),
     Endpoint("DELETE", _ONE + "/aliases/{alias}", "DeleteAlias", delete_alias),
-    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger),
+    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=shapes.NewerTrigger),
     Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, _PART),
     Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
-    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger),
+    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=shapes.NewerTrigger),
     Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
 )

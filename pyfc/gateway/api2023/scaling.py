@@ -7,6 +7,7 @@ from pyfc.gateway.api2023.documents import arn
 from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import ASYNC, CONCURRENCY, PROVISION, SCALING, Config
+from pyfc.registry import shapes
 from pyfc.registry.documents import config_document
 from pyfc.registry.registry import Record
 
@@ -27,9 +28,10 @@ def _document(call: Call, record: Record[Config]) -> Document:
 class _Kind:
     """The operations on one kind of configuration."""
 
-    def __init__(self, kind: str, key: str) -> None:
+    def __init__(self, kind: str, key: str, body: type[shapes.Shape]) -> None:
         self.kind = kind
         self.key = key
+        self.body = body
 
     async def put(self, call: Call) -> Answer:
         """Set it."""
@@ -63,7 +65,7 @@ class _Kind:
         """Of this kind. `name`: what FC's operations call it."""
         one, many = f"/functions/{{function}}/{path}", f"/{path}-configs".replace("-config-configs", "-configs")
         return (
-            Endpoint("PUT", one, f"Put{name}", self.put, ("qualifier",)),
+            Endpoint("PUT", one, f"Put{name}", self.put, ("qualifier",), self.body),
             Endpoint("GET", one, f"Get{name}", self.get, ("qualifier",)),
             Endpoint("DELETE", one, f"Delete{name}", self.delete, ("qualifier",)),
             Endpoint("GET", many, f"List{name}s", self.list, ("functionName", "qualifier", "limit", "nextToken")),
@@ -71,8 +73,8 @@ class _Kind:
 
 
 ENDPOINTS = (
-    *_Kind(ASYNC, "configs").endpoints(ASYNC, "AsyncInvokeConfig"),
-    *_Kind(PROVISION, "provisionConfigs").endpoints(PROVISION, "ProvisionConfig"),
-    *_Kind(CONCURRENCY, "configs").endpoints(CONCURRENCY, "ConcurrencyConfig"),
-    *_Kind(SCALING, "scalingConfigs").endpoints(SCALING, "ScalingConfig"),
+    *_Kind(ASYNC, "configs", shapes.Asynchronous).endpoints(ASYNC, "AsyncInvokeConfig"),
+    *_Kind(PROVISION, "provisionConfigs", shapes.Provision).endpoints(PROVISION, "ProvisionConfig"),
+    *_Kind(CONCURRENCY, "configs", shapes.Concurrency).endpoints(CONCURRENCY, "ConcurrencyConfig"),
+    *_Kind(SCALING, "scalingConfigs", shapes.Scaling).endpoints(SCALING, "ScalingConfig"),
 )

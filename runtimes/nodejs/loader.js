@@ -9,6 +9,7 @@ const { HandlerError } = require('./errors');
 
 const SUFFIXES = ['.js', '.mjs', '.cjs'];
 const loaded = new Map();
+let requireAs = null; // requires a module for the main one
 
 async function find(code, name) {
   const dot = name.lastIndexOf('.');
@@ -36,12 +37,12 @@ async function loadFile(base) {
   const file = SUFFIXES.map((suffix) => base + suffix).find((each) => fs.existsSync(each));
   if (file === undefined) throw new HandlerError(`Module '${base}.js' is missing.`, 'ImportModuleError');
   try {
-    if (file.endsWith('.mjs')) return [await import(pathToFileURL(file))];
+    if (file.endsWith('.mjs')) return [await importModule(pathToFileURL(file))];
     try {
-      return [require(file)];
+      return [requireAs(file)];
     } catch (error) {
       if (!isModuleSyntax(error)) throw error;
-      return [await import(pathToFileURL(file))];
+      return [await importModule(pathToFileURL(file))];
     }
   } catch (error) {
     throw explained(error);
@@ -61,10 +62,21 @@ function explained(error) {
   return new HandlerError(`${first}${hint}`, 'ImportModuleError', error);
 }
 
+// The main module, as far as a function asks for it: one of its own folder, which is not the function's file.
+function becomeMain(code) {
+  const main = new Module('.', null);
+  main.filename = path.join(code, 'index.js');
+  main.paths = Module._nodeModulePaths(code);
+  main.loaded = true;
+  process.mainModule = main;
+  for (const name of Object.keys(Module._cache)) delete Module._cache[name];
+  requireAs = main.require.bind(main);
+}
+
 // Where `require` looks beside the folders of the code itself.
 function lookIn(folders) {
   process.env.NODE_PATH = folders.join(path.delimiter);
   Module._initPaths();
 }
 
-module.exports = { find, lookIn };
+module.exports = { find, lookIn, becomeMain };

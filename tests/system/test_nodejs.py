@@ -36,6 +36,29 @@ exports.thrown = () => { throw new TypeError('thrown'); };
 exports.circular = async () => { const found = {}; found.self = found; return found; };
 exports.later = () => { setTimeout(() => { throw new Error('thrown later'); }, 5); };
 exports.rejected = () => { Promise.reject(new Error('rejected later')); };
+exports.listens = (event, context, callback) => {
+  process.once('uncaughtException', (error, origin) => callback(null, `mine: ${error.message}, ${origin}`));
+  if (String(event) === 'thrown') setTimeout(() => { throw new Error('later'); }, 5);
+  else Promise.reject(new Error('later'));
+};
+exports.listensToRejections = (event, context, callback) => {
+  process.once('unhandledRejection', (error) => callback(null, `mine: ${error.message}`));
+  Promise.reject(new Error('later'));
+};
+exports.captures = (event, context, callback) => {
+  process.setUncaughtExceptionCaptureCallback((error) => {
+    process.setUncaughtExceptionCaptureCallback(null);
+    callback(null, `captured: ${error.message}`);
+  });
+  if (String(event) === 'thrown') setTimeout(() => { throw new Error('later'); }, 5);
+  else Promise.reject(new Error('later'));
+};
+exports.looks = async () => JSON.stringify({
+  stack: new Error('here').stack, argv: process.argv, main: require.main.filename, isMain: require.main === module,
+  cache: Object.keys(require.cache), parent: module.parent && module.parent.filename, id: module.id,
+  viaMain: typeof require.main.require('fs').readFileSync, children: require.main.children.map((each) => each.id),
+  env: process.env,
+});
 exports.exits = () => process.exit(3);
 exports.forgets = () => {};
 exports.hangs = () => { for (;;); };
@@ -86,6 +109,7 @@ exports.breaks = (req, resp) => resp.send(Readable.from((async function* () {
 EVENTS = [
     "text", "object", "nothing", "number", "twice", "returns", "kind", "handled", "plain", "thrown", "circular",
     "later", "rejected", "exits", "forgets", "hangs", "heap", "buffers", "levels", "seen", "together",
+    "listens", "listensToRejections", "captures", "looks",
 ]  # fmt: skip
 WEB = ["web", "wrong", "upload", "download", "breaks"]
 MODULES = {
@@ -169,6 +193,34 @@ def test_each_way_to_fail_has_its_error(node: Server, name: str, kind: str, erro
     assert answer.headers["X-Fc-Error-Type"] == f"{kind}InvocationError"
     assert answer.json["errorMessage"].startswith(message)
     assert answer.json.get("errorType") == error
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "answer"),
+    [
+        ("listens", "thrown", "mine: later, uncaughtException"),
+        ("listens", "rejected", "mine: later, unhandledRejection"),
+        ("listensToRejections", "", "mine: later"),
+        ("captures", "thrown", "captured: later"),
+        ("captures", "rejected", "captured: later"),
+    ],
+)
+def test_what_nobody_catches_goes_to_the_functions_own_listener(
+    node: Server, name: str, event: str, answer: str
+) -> None:
+    for _ in range(2):
+        assert node.invoke(f"node/{name}", event.encode()).body.decode() == answer
+
+
+def test_nothing_of_pyfcs_stands_in_the_process(node: Server) -> None:
+    seen = node.invoke("node/looks").json
+
+    assert len(seen["argv"]) == 1
+    assert (seen["main"], seen["isMain"], seen["viaMain"]) == ("/code/index.js", False, "function")
+    assert seen["cache"] == ["/code/index.js"]
+    assert "/var/fc/runtime/nodejs/worker.js" in seen["stack"]
+    root = str(Path(__file__).resolve().parents[2])
+    assert not [text for text in (f"{root}/runtimes", f"{root}/pyfc", "bootstrap.js") if text in json.dumps(seen)]
 
 
 def test_the_stack_is_the_users_alone(node: Server) -> None:

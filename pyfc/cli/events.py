@@ -10,9 +10,11 @@ from urllib.parse import quote, urlencode
 
 from pyfc.cli.shared import add_endpoint, client_of, show, show_one
 from pyfc.client import Client
+from pyfc.client.client import ApiError
 from pyfc.dev.output import say, tell
-from pyfc.errors import InvalidArgument
+from pyfc.errors import InvalidArgument, NotUnderstood
 
+_CONFLICT = 409
 _COLUMNS = ("requestId", "serviceName", "functionName", "status", "alreadyRetriedTimes", "invocationErrorMessage")
 
 
@@ -51,11 +53,22 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "show":
         show_one(client.event(options.id))
         return 0
+    _change(client, options)
+    return 0
+
+
+def _change(client: Client, options: argparse.Namespace) -> None:
+    """Call events again, or forget them."""
     ids = [each["requestId"] for each in _events(client, options)] if options.id == "all" else [options.id]
     for name in ids:
-        client.api("POST" if options.action == "retry" else "DELETE", f"/pyfc/events/{quote(name, safe='')}")
-        say(f"{name}: {'is called again' if options.action == 'retry' else 'dropped'}")
-    return 0
+        try:
+            client.api("POST" if options.action == "retry" else "DELETE", f"/pyfc/events/{quote(name, safe='')}")
+        except ApiError as error:
+            if options.id != "all" or error.status != _CONFLICT:
+                raise
+            tell(f"{name}: {error}")  # it has moved on since it was listed
+        else:
+            say(f"{name}: {'is called again' if options.action == 'retry' else 'dropped'}")
 
 
 def _events(client: Client, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -68,4 +81,6 @@ def _events(client: Client, options: argparse.Namespace) -> list[dict[str, Any]]
         if not page:
             return found
         found += page
+        if page[-1]["number"] == after:
+            raise NotUnderstood(endpoint=client.endpoint, reason="it gives the same page again")
         after = page[-1]["number"]

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from pyfc.errors import AlreadyExists, InvalidArgument
+from pyfc.errors import AlreadyExists, InvalidArgument, PyfcError, QueueFull
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
+from pyfc.queues import sqlite, steady
 from pyfc.queues.interface import Filter, Outcome, Queue
 from pyfc.queues.sqlite import SqliteQueue
+from pyfc.queues.steady import Steady
+from pyfc.queues.usage import Bounds
 from support import run_with
 
 LANE, OTHER = Target("s", "f"), Target("s", "g")
@@ -203,6 +207,225 @@ def test_many_at_once_share_commits_and_none_is_lost(make: MakeQueue) -> None:
         assert len(await queue.take(LANE, 1000)) == 500
 
     run_with(make, scenario)
+
+
+async def refusal(queue: Queue, *events: Event) -> str:
+    with pytest.raises(QueueFull) as caught:
+        await queue.put(events)
+    assert (caught.value.status, caught.value.code) == (429, "ResourceExhausted")
+    return str(caught.value)
+
+
+def test_what_waits_has_a_bound_in_number_per_function_and_in_all(tmp_path: Path) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a"), event("b", due=queue.now() + 60)])
+        assert "2 calls of it wait already" in await refusal(queue, event("c"))
+        await queue.put([event("d", OTHER)])
+        assert "3 calls in all wait already" in await refusal(queue, event("e", OTHER))
+        assert "function 'h'" in await refusal(queue, event("f", Target("s", "h")))
+        [first] = await queue.take(LANE, 5)
+        assert await refusal(queue, event("g"))
+        first.due = queue.now() + 60
+        await queue.settle([Outcome(ended(first, Status.RETRYING))])
+        assert await refusal(queue, event("h"))
+        first.due = 0.0
+        await queue.settle([Outcome(ended(first, Status.SUCCEEDED), forget=True)])
+        await queue.put([event("i")])
+        assert await refusal(queue, event("j"))
+
+    bounds = Bounds(events=2, all_events=3)
+    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", bounds), scenario)
+
+    async def again(queue: Queue) -> None:
+        assert "2 calls of it wait already" in await refusal(queue, event("k"))
+
+    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(events=2)), again)
+
+
+def test_what_waits_has_a_bound_in_bytes(tmp_path: Path) -> None:
+    large = b"x" * 10_000
+
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a", payload=large), event("b", payload=large)])
+        assert await refusal(queue, event("c", payload=large))
+        assert await refusal(queue, event("d", http=("GET", "/", "/", "::1", [("a", "x" * 10_000)])))
+        await queue.put([event("e")])
+        await queue.put([event("f", OTHER, payload=large)])
+        assert "in all" in await refusal(queue, event("g", OTHER, payload=large))
+
+    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(size=25_000, all_size=40_000)), scenario)
+
+
+def test_what_is_refused_or_follows_from_others_or_is_taken_up_again_is_counted_right(tmp_path: Path) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("mine")])
+        for _ in range(5):
+            with pytest.raises(AlreadyExists):
+                await queue.put([event("mine")])
+        assert await refusal(queue, event("a"), event("b"), event("c"))
+        await queue.put([event("d")])
+        taken = await queue.take(LANE, 5)
+        await queue.settle([Outcome(ended(each, Status.FAILED), [event(f"{each.id}-", OTHER)]) for each in taken])
+        assert await refusal(queue, event("e", OTHER))
+        await queue.put([event("f"), event("g")])
+        assert not await queue.replace(Outcome(taken[0]), Status.EXPIRED)
+        again = await queue.get("s", "f", "mine")
+        assert again is not None
+        again.note(Status.ENQUEUED, 0.0)
+        with pytest.raises(QueueFull):
+            await queue.replace(Outcome(again), Status.FAILED)
+        for each in await queue.take(LANE, 5):
+            await queue.settle([Outcome(ended(each, Status.STOPPED))])
+        assert await queue.replace(Outcome(again), Status.FAILED)
+        await queue.put([event("h")])
+        assert await refusal(queue, event("i"))
+
+    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(events=2)), scenario)
+
+
+def test_records_that_take_too_much_room_are_forgotten_the_oldest_of_who_has_most(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event(f"other{number}", OTHER) for number in range(3)])
+        await queue.put([event(f"a{number}", payload=b"x" * 5000) for number in range(40)])
+        for lane in (OTHER, LANE):
+            for number, each in enumerate(await queue.take(lane, 100)):
+                status = Status.SUCCEEDED if number % 10 == 5 else Status.FAILED
+                await queue.settle([Outcome(ended(each, status))])
+
+        async def kept(function: str) -> list[str]:
+            return [each.id for each in await queue.list(Filter(service="s", function=function, newest_first=False))]
+
+        end = time.monotonic() + 10
+        while len(await kept("f")) > 16:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.005)
+        assert len(await kept("g")) == 3
+        left = await kept("f")
+        assert left == [f"a{number}" for number in range(40) if f"a{number}" in left]
+        assert left[-1] == "a39"
+        assert "a5" not in left
+
+    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(records_size=100_000)), scenario)
+    assert "records of calls of s/f are gone" in caplog.text
+
+
+def test_a_state_is_replaced_only_where_it_is_the_one_that_was_expected(make: MakeQueue) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a"), event("b")])
+        first = await queue.get("s", "f", "a")
+        assert first is not None
+        stopped = ended(first, Status.STOPPED)
+        assert not await queue.replace(Outcome(stopped), Status.RETRYING)
+        assert await queue.replace(Outcome(stopped), Status.ENQUEUED)
+        assert not await queue.replace(Outcome(stopped), Status.ENQUEUED)
+        assert [each.id for each in await queue.take(LANE, 5)] == ["b"]
+        assert not await queue.replace(Outcome(stopped, forget=True), Status.FAILED)
+        assert await queue.replace(Outcome(stopped, forget=True), Status.STOPPED)
+        assert await queue.get("s", "f", "a") is None
+
+    run_with(make, scenario)
+
+
+def test_one_write_that_can_not_be_is_no_other_s_failure(make: MakeQueue) -> None:
+    async def scenario(queue: Queue) -> None:
+        wrong = event("wrong", address="acs:\ud800")
+        done = await asyncio.gather(
+            *(queue.put([each]) for each in (event("a"), wrong, event("b"))), return_exceptions=True
+        )
+
+        assert [isinstance(each, PyfcError) for each in done] == [False, True, False]
+        assert [each.id for each in await queue.take(LANE, 5)] == ["a", "b"]
+
+    run_with(make, scenario)
+
+
+def test_a_record_that_can_not_be_read_is_named_and_passed_over(
+    tmp_path: Path, make: MakeQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def before(queue: Queue) -> None:
+        await queue.put([event("a"), event("b"), event("c")])
+
+    async def after(queue: Queue) -> None:
+        assert [each.id for each in await queue.take(LANE, 2)] == ["a"]
+        assert [each.id for each in await queue.take(LANE, 2)] == ["c"]
+        assert [each.id for each in await queue.list(Filter())] == ["c", "a"]
+        assert await queue.get("s", "f", "b") is None
+
+    run_with(make, before)
+    with contextlib.closing(sqlite3.connect(tmp_path / "queue.sqlite")) as connection:
+        connection.execute("UPDATE events SET event = x'c1ff' WHERE id = 'b'")
+        connection.commit()
+    run_with(make, after)
+    assert "can not be read and is left alone" in caplog.text
+
+
+def test_a_queue_of_the_first_schema_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
+    kept = (
+        "a", "r-a", ("s", "f", "LATEST"), None, 100.0, 0.0, False, "", 0, "Enqueued", 0, 0.0, 0.0, "", b"", "", "",
+        b"", "", [("Enqueued", 100.0, "")],
+    )  # fmt: skip
+    with contextlib.closing(sqlite3.connect(tmp_path / "queue.sqlite")) as connection:
+        connection.executescript(f"{sqlite._TABLES} PRAGMA user_version=1;")
+        row = (
+            7,
+            "a",
+            "r-a",
+            "s",
+            "f",
+            "LATEST",
+            0,
+            0.0,
+            100.0,
+            0.0,
+            "Enqueued",
+            msgspec.msgpack.encode(kept),
+            b"x" * 50,
+        )
+        connection.execute(f"INSERT INTO events VALUES ({', '.join('?' * 13)})", row)
+        connection.commit()
+
+    async def scenario(queue: Queue) -> None:
+        assert await refusal(queue, event("b"))
+        [found] = await queue.take(LANE, 5)
+        assert (found.id, found.number, found.born, found.payload) == ("a", 7, 100.0, b"x" * 50)
+        assert found.size > 1024 + 50
+
+    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(events=1)), scenario)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0, 1e9, -1e9])
+def test_the_queue_s_time_goes_on_whatever_is_done_to_the_clock(
+    make: MakeQueue, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    seen: list[float] = []
+
+    async def look(queue: Queue) -> None:
+        seen.append(queue.now())
+
+    async def step(queue: Queue) -> None:
+        await look(queue)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + seconds)
+        await look(queue)
+
+    run_with(make, step)
+    run_with(make, look)
+    assert 0 <= seen[1] - seen[0] < 60
+    assert 0 <= seen[2] - seen[1] < 60
+
+
+def test_after_a_start_of_the_machine_time_goes_on_by_the_wall_clock_but_never_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = Steady(None).mark
+    now = time.time()
+    monkeypatch.setattr(steady, "_boot", lambda: "another")
+
+    for wall, expected in ((now + 3600, now + 3600), (now - 3600, before.latest), (0.0, before.latest)):
+        monkeypatch.setattr(time, "time", lambda wall=wall: wall)
+        assert 0 <= Steady(before).now() - expected < 60
 
 
 def test_a_damaged_or_newer_file_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from typing import Any
 import psutil
 import pytest
 
-from support import SHARES_FILES, Server, template, wait_until
+from pyfc.auth.keys import Keys
+from support import SHARES_FILES, Server, pyfc, template, wait_until
 
 FAST = {"PYFC_ASYNC_RETRY_DELAY": "0.02"}
 API = "/2016-08-15/services/demo/functions"
@@ -219,6 +220,59 @@ def test_what_is_too_large_or_too_old_or_has_no_function_any_more_is_told(server
     server.manage("DELETE", f"{API}/second")
     wait_until(lambda: server.manage("GET", f"/pyfc/events/{gone}").json["status"] == "Invalid", "its end")
     assert server.manage("GET", f"/pyfc/events/{gone}").json["condition"] == "FunctionDeleted"
+
+
+def test_a_function_s_queue_has_a_bound_and_a_live_call_is_left_alone(
+    serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"index.py": CODE, "template.yml": template(FUNCTIONS)}
+    server = serve(files, PYFC_ASYNC_QUEUE_EVENTS="2", **FAST)
+    monkeypatch.setenv("PYFC_ENDPOINT", server.endpoint)
+    monkeypatch.setenv("PYFC_ACCESS_KEY_ID", Keys(server.data_dir).first()[0].id)
+    monkeypatch.setenv("PYFC_ACCESS_KEY_SECRET", Keys(server.data_dir).first()[0].secret)
+    running = later(server, "slow", b"30")
+    wait_until(lambda: record(server, "slow", running).get("status") == "Running", "its run")
+    delayed = later(server, "slow", b"0", X_Fc_Async_Delay="600", X_Fc_Stateful_Async_Invocation_Id="mine")
+
+    refused = server.invoke("demo/slow", b"0", X_Fc_Invocation_Type="Async")
+
+    assert (refused.status, refused.json["ErrorCode"]) == (429, "ResourceExhausted")
+    assert refused.headers["Retry-After"] == "1"
+    assert "2 calls of it wait already" in refused.json["ErrorMessage"]
+    later(server, "ok")
+    for number in (running, delayed):
+        for action in ("retry", "drop"):
+            status, _, errors = pyfc("events", action, number)
+            assert (status, "has not ended" in errors) == (2, True)
+    status, out, errors = pyfc("events", "--all", "retry", "all")
+    assert (status, running in errors, delayed in errors, out.count("called again")) == (0, True, True, 0)
+    stop = f"{API}/slow/stateful-async-invocations"
+    assert server.manage("PUT", f"{stop}/mine").status < 300
+    again = server.manage("PUT", f"{stop}/mine")
+    assert (again.status, again.json["ErrorCode"]) == (409, "StatefulAsyncInvocationEnded")
+    assert record(server, "slow", "mine")["status"] == "Stopped"
+    later(server, "slow", X_Fc_Async_Delay="600")
+    server.manage("PUT", f"{stop}/{running}")
+    assert ended(server, "slow", running)["status"] == "Stopped"
+
+
+def test_calls_of_a_disabled_function_wait_and_new_ones_are_refused(serve: Callable[..., Server]) -> None:
+    server = serve({"ok.py": "def handler(event, context):\n    return event\n"}, **FAST)
+    path = "/2023-03-30/functions/ok/invoke"
+    number = str(
+        server.invoke("default/ok", X_Fc_Invocation_Type="Async", X_Fc_Async_Delay="0.5").headers["X-Fc-Request-Id"]
+    )
+    assert server.manage("PUT", f"{path}/disable", {}).status < 300
+
+    def is_held() -> bool:
+        found = server.manage("GET", f"/pyfc/events/{number}").json
+        return any("FunctionDisabled" in each["eventDetail"] for each in found["events"])
+
+    wait_until(is_held, "a refusal")
+    assert server.invoke("default/ok", X_Fc_Invocation_Type="Async").json["ErrorCode"] == "FunctionDisabled"
+    assert not runs(server, number)
+    assert server.manage("PUT", f"{path}/enable", {}).status < 300
+    wait_until(lambda: runs(server, number), "its run")
 
 
 def test_destinations_that_lead_back_end_at_last(server: Server) -> None:

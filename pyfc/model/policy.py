@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 
 from croniter import croniter
@@ -12,6 +13,10 @@ from pyfc.model.function import Provision, ScheduledAction
 _BACK_OFF, _LONGEST = 1.0, 60.0
 _DOUBLINGS = 32
 """More are no number any more, after some hours of failures."""
+_LONGEST_EXPRESSION = 256
+"""Characters; a longer one costs more each second than it can be worth."""
+_CHANCE = re.compile(r"[hr]($|\(|/)", re.IGNORECASE)
+"""Croniter's fields that are something else each time."""
 _MOMENT = 0.001
 """Seconds, so that what happens now has happened."""
 
@@ -44,27 +49,39 @@ def reserved(provision: Provision, now: float, busy: int, concurrency: int) -> i
 
 
 def _last_time(action: ScheduledAction, now: float) -> float | None:
-    """When the action has fired last; None if it has not, or is not in force."""
+    """When the action has fired last; None if it has not, or is not in force.
+
+    It is told by the clock alone and not by what was done before: however the clock is set, at every moment the action
+    counts that the clock says has fired last.
+    """
     if not action.is_in_force(now):
         return None
     kind, _, text = action.expression.partition("(")
-    if kind == "at":
-        time = datetime.fromisoformat(text.rstrip(")")).timestamp()
-    else:
-        start = datetime.fromtimestamp(now + _MOMENT, UTC)
-        time = croniter(text.rstrip(")"), start, second_at_beginning=True).get_prev(float)
+    try:
+        if kind == "at":
+            time = datetime.fromisoformat(text.rstrip(")")).timestamp()
+        else:
+            start = datetime.fromtimestamp(now + _MOMENT, UTC)
+            time = croniter(text.rstrip(")"), start, second_at_beginning=True).get_prev(float)
+    except (ValueError, OverflowError, OSError):  # 30 February, or a clock in the year 300,000: it has never fired
+        return None
     return time if action.start <= time <= now else None
 
 
 def check_expression(text: str) -> bool:
-    """Whether a schedule expression is `at(TIME)` or `cron(SECOND MINUTE HOUR DAY MONTH WEEKDAY)`, in UTC."""
+    """Whether a schedule expression is `at(TIME)` or `cron(SECOND MINUTE HOUR DAY MONTH WEEKDAY)`, in UTC, and its time
+    ever comes.
+    """
     kind, _, rest = text.partition("(")
     inside = rest.removesuffix(")")
-    if not rest.endswith(")"):
+    if not rest.endswith(")") or len(rest) > _LONGEST_EXPRESSION:
         return False
     try:
         if kind == "at":
             return datetime.fromisoformat(inside).tzinfo is not None
-        return kind == "cron" and len(inside.split()) == 6 and bool(croniter(inside, second_at_beginning=True))
-    except ValueError:
+        fields = inside.split()
+        if kind != "cron" or len(fields) != 6 or any(_CHANCE.match(field) for field in fields):
+            return False
+        return croniter(inside, second_at_beginning=True).get_next(float) > 0
+    except (ValueError, OverflowError):
         return False

@@ -59,13 +59,13 @@ class Reserve:
             self._timer.cancel()
         if pool.draining:
             return
+        if self._provision.is_needed:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
         busy = sum(len(instance.link.in_flight) for instance in pool.instances if instance.link is not None)
         pool.reserved = min(pool.limit, reserved(self._provision, time.time(), busy, pool.concurrency))
         if time.monotonic() >= self._next_try:
             for _ in range(pool.reserved - len(pool.instances)):
                 pool.start_reserved()
-        if self._provision.is_needed:
-            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
 
     async def prove(self) -> Result | None:
         """Start an instance for no call. What its start ended with by the user's fault; None if it went well, or if

@@ -44,6 +44,31 @@ def test_the_scheduled_action_that_fired_last_decides_while_it_is_in_force(now: 
     assert reserved(provision, at(now), 0, 1) == target
 
 
+@pytest.mark.parametrize("expression", ["cron(0 0 0 30 2 *)", "cron(0 0 0 31 4 *)", "cron(what)", "at(soon)", "at()"])
+def test_an_action_whose_time_never_comes_changes_nothing(expression: str) -> None:
+    action = ScheduledAction(name="never", expression=expression, target=5)
+
+    assert reserved(Provision(target=2, scheduled_actions=(action,)), at("2026-11-01T00:00:00Z"), 0, 1) == 2
+
+
+@pytest.mark.parametrize("now", [-1e18, -1e9, 0.0, 1e9, 253402300799.0, 1e18])
+def test_whatever_the_clock_says_there_is_a_number_of_reserved_instances(now: float) -> None:
+    action = ScheduledAction(name="morning", expression="cron(0 0 8 * * *)", target=5)
+
+    assert reserved(Provision(target=2, scheduled_actions=(action,)), now, 0, 1) in {2, 5}
+
+
+def test_a_clock_that_is_set_back_and_forward_changes_no_more_than_what_counts_meanwhile() -> None:
+    actions = (
+        ScheduledAction(name="morning", expression="cron(0 0 8 * * *)", target=5),
+        ScheduledAction(name="evening", expression="cron(0 0 20 * * *)", target=1),
+    )
+    provision = Provision(scheduled_actions=actions)
+    times = ("2026-11-03T08:30:00Z", "2026-11-03T07:30:00Z", "2026-11-03T08:30:00Z", "2027-01-01T20:00:00Z")
+
+    assert [reserved(provision, at(time), 0, 1) for time in times] == [5, 1, 5, 1]
+
+
 @pytest.mark.parametrize(("busy", "concurrency", "target"), [(0, 1, 2), (3, 1, 6), (30, 1, 10), (30, 10, 6)])
 def test_tracking_keeps_the_part_of_the_slots_in_use_between_its_capacities(
     busy: int, concurrency: int, target: int
@@ -63,6 +88,14 @@ def test_tracking_keeps_the_part_of_the_slots_in_use_between_its_capacities(
         ("at(2026-10-10T10:10:10)", False),
         ("at(soon)", False),
         ("every day", False),
+        ("cron(0 0 0 29 2 *)", True),
+        ("cron(0 0 0 30 2 *)", False),
+        ("cron(0 0 0 31 4,6 *)", False),
+        ("cron(0 0 9 * MAR THU)", True),
+        ("cron(R R R * * *)", False),
+        ("cron(H H H * * *)", False),
+        ("cron(0 0 r(1-5) * * *)", False),
+        (f"cron({'1,' * 10_000}1 * * * * *)", False),
     ],
 )
 def test_a_schedule_expression_is_checked(text: str, right: bool) -> None:

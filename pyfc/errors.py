@@ -380,6 +380,10 @@ class HostRefused(Unavailable):
     """this host refused a new instance: {reason}"""
 
 
+class InstanceLost(HostRefused):
+    """an instance was lost before it had begun: {reason}"""
+
+
 class Internal(PyfcError):
     """an internal error has occurred. Please retry. ({detail})"""
 

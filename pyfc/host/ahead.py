@@ -12,11 +12,15 @@ import os
 import struct
 import sys
 import termios
+from collections.abc import Sequence
 
 from pyfc.wire import frames
 
 PACKET = 4096
 """Most bytes of a frame that is one packet (PIPE_BUF)."""
+_READ = 1 << 20
+_BEFORE_ID = 32
+"""Most bytes of an Invoke that stand before the id of its request."""
 
 
 def open_claims(reading_end: int) -> int:
@@ -59,3 +63,25 @@ def claim(descriptor: int, first: int) -> tuple[list[int], list[bytes]]:
             numbers.append(number)
         else:
             others.append(packet)
+
+
+def unread(descriptor: int, backlog: Sequence[memoryview]) -> bytes:
+    """Everything that a worker which has ended was sent and has not read: in the pipe, or waiting for room there."""
+    pieces: list[bytes | memoryview] = []
+    while descriptor >= 0:
+        try:
+            piece = os.read(descriptor, _READ)
+        except BlockingIOError:
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    return b"".join([*pieces, *backlog])
+
+
+def holds_call(data: bytes, number: int, request_id: str) -> bool:
+    """Whether the beginning of a call is in what was not read. Its frame may have been cut at any place; so it is its
+    number that is looked for, with a length before it and the id of its request not far behind.
+    """
+    at = data.find(struct.pack(">BI", frames.INVOKE, number), 4)
+    return at >= 4 and request_id.encode() in data[at : at + _BEFORE_ID + len(request_id)]

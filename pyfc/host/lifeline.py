@@ -6,7 +6,8 @@
    other calls in flight it is answered at once, the worker says where it is, takes no further call and goes when the
    others have ended.
 3. A worker that holds more memory than it may is killed (watch.py, or the kernel).
-4. Of a worker that dies, the calls it has not begun are given back, the others fail.
+4. Of a worker that dies, the calls it has not begun (it has not read them) are given back, the others fail. If it died
+   because its zygote or keeper did, that is nobody's fault but ours, and they are refused.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from pyfc.errors import Internal
 from pyfc.host import faults
 from pyfc.host.group import CROWD, Group, of_a_crowd
 from pyfc.host.process import Exit
@@ -29,6 +31,10 @@ _STOP_GRACE = 0.25
 """Seconds that the worker of a late call gets before SIGKILL."""
 _ABORTED = {-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL}
 _MEGABYTE = 1024 * 1024
+_MOST_LOSSES = 3
+"""Times that a call is given back because its worker ended before it had begun it: a function whose process always ends
+at once must not be started for ever.
+"""
 
 
 class Lifeline:
@@ -43,6 +49,8 @@ class Lifeline:
         """A call of it took longer than it may."""
         self.is_exhausted = False
         """It held more memory than it may."""
+        self.is_lost = self._is_meant = False
+        """It ended with the zygote or keeper that had started it."""
         self._link = link
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -131,8 +139,9 @@ class Lifeline:
         link.send(frames.CANCEL, frames.Cancel("timeout"), number)
         link.fail(number, flight, faults.timed_out(flight.timeout, link.measure()))
 
-    def kill(self) -> None:
-        """End the worker at once."""
+    def kill(self, *, is_meant: bool = True) -> None:
+        """End the worker at once. `is_meant`: it is to end; else it most likely has."""
+        self._is_meant = self._is_meant or is_meant
         self._link.worker.process.send_signal(signal.SIGKILL)
 
     def _exited(self, how: Exit) -> None:
@@ -150,6 +159,7 @@ class Lifeline:
             or (group is not None and group.is_out_of_memory())
             or (how.status in _ABORTED and link.output.holds(link.worker.exhausted))
         )
+        self.is_lost = how.is_lost and not self._is_meant
         link.expectation.fail(how)
         self.fail_flights()
         if self._timer is not None:
@@ -164,11 +174,26 @@ class Lifeline:
         link = self._link
         now = time.monotonic()
         begun = link.begun()
-        if returned := link.take_back(dead=True):
+        unread = link.take_back(dead=True)
+        for flight in unread:
+            flight.losses += 1
+            flight.started = flight.started or now
+        if returned := [flight for flight in unread if flight.losses <= _MOST_LOSSES]:
             link.on_returned(link, returned)
+        for flight in unread:
+            if flight.losses > _MOST_LOSSES:
+                link.on_answer(link, flight, link.failed(flight, self._fault(flight, now)))
         for number, flight in begun:
             if number in link.in_flight:
-                link.fail(number, flight, self._fault(flight, now))
+                self._fail(number, flight, now)
+
+    def _fail(self, number: int, flight: Flight, now: float) -> None:
+        """Answer a call that its worker has begun."""
+        has_answer = flight.late or (flight.download is not None and flight.download.passed_on)
+        if self.is_lost and not has_answer:
+            self._link.refuse(number, flight, Internal(detail="the instance was lost while it ran the call"))
+        else:
+            self._link.fail(number, flight, self._fault(flight, now))
 
     def _fault(self, flight: Flight, now: float) -> Fault:
         if flight.late:

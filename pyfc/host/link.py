@@ -26,6 +26,7 @@ from typing import Any
 
 import msgpack
 
+from pyfc.errors import PyfcError
 from pyfc.host import ahead, faults, longframe
 from pyfc.host.backlog import Backlog
 from pyfc.host.bodies import Download, Streams, Upload
@@ -68,6 +69,8 @@ class Flight:
     start: Start | None = None
     upload: Upload | None = None
     download: Download | None = None
+    losses = 0
+    """Workers that had been given it and ended before they had begun it."""
 
     def __init__(self, call: Invocation, reply: Reply) -> None:
         self.call = call
@@ -96,6 +99,7 @@ class Link:
         self.on_answer: Callable[[Link, Flight, Result], None] = lambda *_: None
         self.on_returned: Callable[[Link, list[Flight]], None] = lambda *_: None
         """Calls that were sent ahead and not begun: they are for somebody else."""
+        self.on_refused: Callable[[Flight, PyfcError], None] = lambda *_: None
         self.on_retired: Callable[[Link], None] = lambda *_: None
         """It gets no further call and is to be ended after those in flight."""
         self.on_doomed: Callable[[Link], None] = lambda *_: None
@@ -323,14 +327,27 @@ class Link:
 
     def take_back(self, *, dead: bool) -> list[Flight]:
         """The calls that were sent ahead and not begun, in order. They are in flight here no more."""
-        first = 0 if dead else next(iter(self.in_flight), 0)  # if it has not begun, it had no processor for it
-        numbers, others = ahead.claim(self.worker.claims, first) if self._packets else ([], [])
-        for frame in others:
-            self.write(frame)
-        if dead and not self.is_concurrent:  # it has come to none but the first, whatever it has read
-            unanswered = list(self.in_flight)
-            numbers = unanswered if unanswered[:1] == numbers[:1] else unanswered[1:]
+        if dead:
+            numbers = self._unread()
+        else:
+            first = next(iter(self.in_flight), 0)  # if it has not begun, it had no processor for it
+            numbers, others = ahead.claim(self.worker.claims, first) if self._packets else ([], [])
+            for frame in others:
+                self.write(frame)
         return [flight for number in numbers if (flight := self.in_flight.pop(number, None)) is not None]
+
+    def _unread(self) -> list[int]:
+        """The calls that a worker which is gone has not begun, in order. Those that are late are none of them: it had
+        all the time that it may have.
+        """
+        left = ahead.unread(self.worker.claims, self._backlog.pieces)
+        unanswered = [(number, flight) for number, flight in self.in_flight.items() if not flight.late]
+        if self.is_concurrent:
+            return [number for number, flight in unanswered if ahead.holds_call(left, number, flight.call.request_id)]
+        begun = 1  # it has come to none but the first, whatever it has read
+        for number, flight in unanswered[:1]:
+            begun = 0 if ahead.holds_call(left, number, flight.call.request_id) else 1
+        return [number for number, _ in unanswered[begun:]]
 
     def send(self, kind: int, header: Sequence[Any], number: int = 0) -> None:
         """A frame without a payload."""
@@ -341,8 +358,19 @@ class Link:
         """Answer a call for its worker."""
         log = flight.log if self.is_concurrent else self._log_of(number, written=True)
         del self.in_flight[number]
-        body = fault.document()
-        self.on_answer(self, flight, Result(fault, body, self._usage(flight), log=log, startup=flight.startup))
+        self.on_answer(self, flight, self.failed(flight, fault, log))
+
+    def failed(self, flight: Flight, fault: Fault, log: bytes = b"") -> Result:
+        """The answer to a call that its worker can not give."""
+        return Result(fault, fault.document(), self._usage(flight), log=log, startup=flight.startup)
+
+    def refuse(self, number: int, flight: Flight, error: PyfcError) -> None:
+        """Refuse a call for its worker, which has ended by nothing that it did."""
+        log = flight.log if self.is_concurrent else self._log_of(number, written=True)
+        del self.in_flight[number]
+        if log:
+            self.on_output(flight.call.request_id, log)
+        self.on_refused(flight, error)
 
     def _usage(self, flight: Flight) -> Usage:
         return Usage(_monotonic() - flight.started, self.peak_memory, flight.cold, self.instance_id, flight.start)
@@ -368,7 +396,7 @@ class Link:
             self.is_broken = True
             self._loop.remove_reader(self.worker.incoming)
             self.on_doomed(self)
-            self.life.kill()
+            self.life.kill(is_meant=False)
 
     def release(self) -> None:
         """Close every descriptor: the worker is gone."""

@@ -47,6 +47,8 @@ class Exit(NamedTuple):
     """Exit status, negative for the signal that killed it, None if nobody could tell."""
     peak_memory: int
     """Largest resident size in bytes, 0 if nobody could tell."""
+    is_lost: bool = False
+    """It ended because the zygote or keeper did that had started it, and not by anything that it did itself."""
 
 
 class Memory:
@@ -115,6 +117,7 @@ class Process:
         self.pidfd = pidfd
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._is_orphan = False
         if pidfd is not None:
             self._loop.add_reader(pidfd, self._died)
 
@@ -153,7 +156,8 @@ class Process:
     def orphaned(self) -> None:
         """The zygote is gone, so nobody will report the end: make sure that there is one."""
         self.send_signal(signal.SIGKILL)
-        if self.pidfd is None:
+        self._is_orphan = True
+        if self.pidfd is None or self._timer is not None:
             self._finish(Exit(None, 0))
 
     def _died(self) -> None:
@@ -164,7 +168,7 @@ class Process:
     def _finish(self, how: Exit) -> None:
         if self.exit is not None:
             return
-        self.exit = how
+        self.exit = how = how._replace(is_lost=self._is_orphan)
         if self._timer is not None:
             self._timer.cancel()
         if self.pidfd is not None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Coroutine
 
-from pyfc.errors import HostRefused
+from pyfc.errors import HostRefused, InstanceLost
 from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker, start
 from pyfc.host.link import Link
@@ -22,6 +23,9 @@ from pyfc.host.zygote import Keeper, NotMade, Zygote
 from pyfc.wire import frames
 
 _MOST_DEATHS = 3
+"""In succession, of templates that did not have a long life."""
+_LONG_LIFE = 60.0
+"""Seconds."""
 _PRELUDE = 65536
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 """Stands for the request in the context of an initializer that runs for no call."""
@@ -50,6 +54,7 @@ class Template:
         """Of templates that have been: their users own namespaces of copies that live on."""
         self._copies = 0
         self._deaths = 0
+        self._made = 0.0
         self._last: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
@@ -157,7 +162,7 @@ class Template:
             raise
         link.life.is_starting = False
         self._wrote("", link.take_output())
-        self._link = link
+        self._link, self._made = link, time.monotonic()
         return link
 
     async def _prepare(self, link: Link) -> None:
@@ -175,6 +180,8 @@ class Template:
         except TimeoutError:
             raise Useless(reason="its import takes too long") from None
         except LinkClosed:
+            if link.life.is_lost:
+                raise InstanceLost(reason="its keeper has ended") from None
             raise Useless(reason="its import ends the process") from None
         except OSError as error:
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
@@ -186,11 +193,14 @@ class Template:
     def _wrote(self, _request_id: str, data: bytes) -> None:
         self._prelude = (self._prelude + data)[-_PRELUDE:]
 
-    def _died(self, link: Link, _how: Exit) -> None:
+    def _died(self, link: Link, how: Exit) -> None:
         if link is not self._link:
             return
         self._link = None
-        self._deaths += 1
+        if how.is_lost:
+            return
+        lived = time.monotonic() - self._made
+        self._deaths = self._deaths + 1 if lived < _LONG_LIFE else 1
         if self._deaths >= _MOST_DEATHS and not self.refusal and not self._closed:
             self.refuse(f"it has died {self._deaths} times")
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgpack
 
-from pyfc.errors import HostRefused
+from pyfc.errors import HostRefused, InstanceLost
 from pyfc.host.process import Process, in_thread
 from pyfc.wire import frames
 
@@ -126,7 +126,7 @@ class Control:
             except BlockingIOError:
                 await self._writable()
             except OSError as error:
-                raise HostRefused(reason=f"{_ENDED} ({error.strerror})") from error
+                raise InstanceLost(reason=f"{_ENDED} ({error.strerror})") from error
 
     async def _writable(self) -> None:
         future: asyncio.Future[None] = self._loop.create_future()
@@ -221,7 +221,7 @@ class Control:
     def _fail(waiting: Sequence[asyncio.Future[Any]]) -> None:
         for future in waiting:
             if not future.done():
-                future.set_exception(HostRefused(reason=_ENDED))
+                future.set_exception(InstanceLost(reason=_ENDED))
                 future.exception()  # nobody may be waiting for it
 
     def _finish(self) -> None:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from pyfc.errors import HostRefused, Internal
+from pyfc.errors import HostRefused, InstanceLost, Internal
 from pyfc.host import faults
 from pyfc.host.expectation import LinkClosed
 from pyfc.host.launch import Launcher
@@ -68,7 +68,8 @@ class Instance:
         self._stopping: asyncio.Task[None] | None = None
 
     async def start(self, request_id: str) -> None:
-        """Bring the instance to READY. Raises StartFailed for a fault of user code, HostRefused for one of the host.
+        """Bring the instance to READY. Raises StartFailed for a fault of user code, HostRefused for one of the host
+        (InstanceLost if its process was ended by nothing that the function did).
 
         `request_id` is that of the call which needs the instance; the initializer sees it.
         """
@@ -147,6 +148,9 @@ class Instance:
                 raise _StepFailed(faults.not_listening(timeout, program["port"])) from None
             raise _StepFailed(faults.start_timed_out(what, timeout, link.measure())) from None
         except LinkClosed as closed:
+            has_run_nothing = self._birth.spec.runtime.start == "fork" and kind == frames.HELLO
+            if (has_run_nothing or link.life.is_lost) and not self._is_unwanted:
+                raise InstanceLost(reason="its process ended") from None
             raise _StepFailed(self._ended(link, closed.how, time.monotonic() - began)) from None
         if kind == frames.HELLO:
             if header[0] != frames.VERSION:
@@ -160,6 +164,8 @@ class Instance:
 
     def _check(self, link: Link) -> None:
         """Whether it still is as well as it was when it said so. Raises _StepFailed if not."""
+        if link.life.is_lost:
+            raise InstanceLost(reason="its process ended")
         if link.is_doomed or self._is_unwanted:
             raise _StepFailed(self._ended(link, None, time.monotonic() - self._times[0]))
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pyfc.errors import HostRefused, Internal, PyfcError, ResourceExhausted
+from pyfc.errors import HostRefused, InstanceLost, Internal, PyfcError, ResourceExhausted, Unavailable
 from pyfc.host.launch import Launcher
 from pyfc.host.link import Flight, Link
 from pyfc.host.process import Exit
@@ -49,6 +49,7 @@ _WEIGHT = 1 / 16
 """Of the newest call in the average run time."""
 _UNKNOWN = math.inf
 _FROZEN = State.FROZEN
+_MOST_LOSSES = 3
 _STALL = 0.01
 """Seconds after which a call that holds others up is no short one."""
 
@@ -78,7 +79,7 @@ class Pool:
         """How many of its instances died before their time, by the cause: `outOfMemory`, `timedOut`, `exited`."""
         self.waiting = Line()
         self._starting: set[Instance] = set()
-        self.draining = False
+        self.draining = self._is_over = False
         self.drained = asyncio.Event()
         self.drained.set()
         limit = function.maximum_instance_count
@@ -89,6 +90,8 @@ class Pool:
         self._sends_ahead = bool(birth.init.mark)
         self._is_short = False
         self._run_time = _UNKNOWN
+        self._losses = 0
+        """Instances in succession that were lost while they were started."""
         self.cold_start = 0.0
         self.birth = birth
         self._settings = settings
@@ -176,6 +179,8 @@ class Pool:
     # the cold path
 
     def _wait(self, call: Invocation, reply: Reply) -> Waiter:
+        if self._is_over:
+            raise _over()
         most = self._settings.maximum_waiting_calls
         if len(self.waiting) >= most and self.waiting.purge() >= most:
             raise self._exhausted(f"{len(self.waiting)} calls wait already")
@@ -191,10 +196,13 @@ class Pool:
 
     def grow(self) -> None:
         """Start instances for those who wait, as far as the limits allow and as it is quicker than waiting."""
-        while len(self.waiting) > self.starting * self.concurrency and len(self.instances) < self.limit:
+        while len(self.waiting) > self.starting * self.concurrency and len(self.instances) < self._most():
             if self.reserve.must_wait or self._predicted_wait() <= self.cold_start or not self._room.take(self):
                 return
             self._start(self.waiting[self.starting].call.request_id)
+
+    def _most(self) -> int:
+        return 0 if self._is_over else self.limit
 
     def _predicted_wait(self) -> float:
         """Seconds that the last of those who wait will wait for the instances there are."""
@@ -235,8 +243,13 @@ class Pool:
             if flight.startup:
                 self._on_output(self.function, instance.id, "", flight.startup)
             now, patience = self._loop.time(), self._settings.maximum_wait
-            self.waiting.appendleft(Waiter(flight.call, flight.reply, now, patience, "the call before it took long"))
+            reason = "its instance had ended" if flight.losses else "the call before it took long"
+            waiter = Waiter(flight.call, flight.reply, now, patience, reason)
+            waiter.losses = flight.losses
+            self.waiting.appendleft(waiter)
         self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
+        if self._is_over:
+            self._refuse_all(_over())
         while self.waiting and self.idle:
             self.serve_waiting(self._idleness.woken(self.idle.pop()))
         self.grow()
@@ -255,6 +268,7 @@ class Pool:
         try:
             await instance.start(request_id)
             self._starting.discard(instance)
+            self._losses = 0
             self.cold_start = time.monotonic() - began
             self.reserve.succeeded()
             self._serve(instance)
@@ -274,7 +288,9 @@ class Pool:
             if isinstance(error, Exception) and not isinstance(error, HostRefused):
                 _log.error("starting an instance failed", exc_info=error, extra={"request_id": request_id})
             self.reserve.failed(refusal)
-            self._refuse_all(refusal)
+            self._losses = self._losses + 1 if isinstance(error, InstanceLost) else 0
+            if not 0 < self._losses <= _MOST_LOSSES:  # else another one is started for those who wait
+                self._refuse_all(refusal)
         instance.abandon()
         self.grow()
 
@@ -288,6 +304,7 @@ class Pool:
         link.on_output = Flood(partial(self._on_output, self.function, instance.id), self._settings.log_rate)
         self._idleness.arm()
         link.on_returned = self._returned
+        link.on_refused = self._lost
         link.on_retired = self._retired
         link.is_quiet = self._is_short
         waiter = self.waiting.next()
@@ -340,18 +357,21 @@ class Pool:
 
     def _refuse_all(self, error: PyfcError) -> None:
         """Unless another instance lives or is being started, nobody is left to serve those who wait."""
-        if self.starting or any(instance.state is State.READY for instance in self.instances):
+        if not self._is_over and (self.starting or any(each.state is State.READY for each in self.instances)):
             return
         while (waiter := self.waiting.next()) is not None:
             self._tell(waiter, partial(waiter.reply.refuse, error))
 
     @staticmethod
-    def _tell(waiter: Waiter, answer: Callable[[], None]) -> None:
+    def _tell(asked: Waiter | Flight, answer: Callable[[], None]) -> None:
         """A bug of ours in one answer must not keep the others from theirs."""
         try:
             answer()
         except Exception:
-            _log.exception("an answer could not be given", extra={"request_id": waiter.call.request_id})
+            _log.exception("an answer could not be given", extra={"request_id": asked.call.request_id})
+
+    def _lost(self, flight: Flight, error: PyfcError) -> None:
+        self._tell(flight, partial(flight.reply.refuse, error))
 
     def _doomed(self, link: Link) -> None:
         instance = self._by_link[link]
@@ -379,7 +399,7 @@ class Pool:
 
     def start_reserved(self) -> bool:
         """One more instance, for no call; False if there is no room."""
-        has_room = len(self.instances) < self.limit and self._room.take(self)
+        has_room = len(self.instances) < self._most() and self._room.take(self)
         if has_room:
             self._start(request_id())
         return has_room
@@ -426,7 +446,9 @@ class Pool:
         }
 
     def kill(self) -> None:
-        """End every instance now; calls in flight fail."""
+        """End every instance now, and start no other; calls in flight fail, and those that wait are refused."""
+        self._is_over = True
+        self._refuse_all(_over())
         for instance in list(self.instances):
             self.end(instance)
 
@@ -434,3 +456,7 @@ class Pool:
         """End one instance now: it gets no further call, and those in flight fail."""
         instance.kill()
         self._take_out(instance)
+
+
+def _over() -> Unavailable:
+    return Unavailable(message="the server is stopping")

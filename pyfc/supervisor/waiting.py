@@ -15,7 +15,7 @@ _monotonic = time.monotonic
 class Waiter:
     """A call that waits for an instance, and its ticket."""
 
-    __slots__ = ("call", "expires", "gone", "reply", "served", "since", "why")
+    __slots__ = ("call", "expires", "gone", "losses", "reply", "served", "since", "why")
 
     def __init__(self, call: Invocation, reply: Reply, now: float, patience: float, why: str) -> None:
         self.since = now
@@ -24,11 +24,14 @@ class Waiter:
         self.reply = reply
         self.expires = now + patience
         self.gone = False
+        self.losses = 0
+        """Instances that had been given it and ended before they had begun it."""
         self.served = False
 
     def flight(self, phases: Phases | None = None) -> Flight:
         """It is handed to a worker now; `phases` if it is the first call there."""
         flight = Flight(self.call, self.reply)
+        flight.losses = self.losses
         flight.start = Start(_monotonic() - self.since, self.why, phases)
         return flight
 

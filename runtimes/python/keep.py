@@ -86,7 +86,7 @@ class Keeper(control.Control):
     def _look_at_template(self) -> None:
         """Before its first copy: what its import has left behind."""
         if self._socket is None or self._template not in self._children:
-            raise keeper.Refused("the template has ended")
+            raise OSError(errno.ESRCH, "the template has ended")  # which another one can replace
         if not self._is_quiet:
             self._expect(self._socket, b"i", "has not imported the function")
             keeper.is_quiet(self._template, control.KEPT)

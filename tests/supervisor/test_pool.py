@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
@@ -11,14 +12,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pyfc.errors import HostRefused, Internal, PyfcError
+from pyfc.errors import HostRefused, Internal, PyfcError, Unavailable
 from pyfc.host.expectation import Expectation
 from pyfc.host.launch import LaunchSpec, Worker
 from pyfc.host.runtimes import Runtimes
 from pyfc.host.spares import Spares
 from pyfc.model.function import Function
 from pyfc.model.instance import Event, State, advance
-from pyfc.model.invocation import Invocation, Kind, Result
+from pyfc.model.invocation import FaultKind, Invocation, Kind, Result
 from pyfc.model.names import LATEST, Target
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
@@ -54,7 +55,7 @@ class Launcher:
         await asyncio.sleep(0)
         if self.failure is not None:
             raise self.failure()
-        self.workers.append(Pipes())
+        self.workers.append(Pipes(claims=True))
         return self.workers[-1].worker
 
     def status(self, spec: LaunchSpec) -> str:
@@ -82,10 +83,10 @@ class Answer:
         self.done.set()
 
 
-def pool_of(launcher: Launcher, scaler: Scaler, initializer: str = "") -> Pool:
+def pool_of(launcher: Launcher, scaler: Scaler, initializer: str = "", concurrency: int = 1) -> Pool:
     told = {"service": {"qualifier": LATEST}}
     hooks = {"preFreeze": "index.freeze"}
-    init = frames.Init("index.handler", initializer, "/", {}, told, [], "", "", 1, "", {}, {}, hooks)
+    init = frames.Init("index.handler", initializer, "/", {}, told, [], "", "", concurrency, "", {}, {}, hooks)
     spec = LaunchSpec(runtime=Runtimes().base, interpreter="", limits={})
     birth = Birth(
         spec=spec, init=init, load_timeout=1.0, initialization_timeout=1.0, maximum_result=1, confine=lambda _: {}
@@ -244,6 +245,110 @@ def test_a_worker_that_dies_when_it_has_just_said_ready_is_a_process_that_exited
     asyncio.run(scenario())
 
 
+async def started(pool: Pool, launcher: Launcher, number: int) -> Pipes:
+    """The worker of this number, ready."""
+    await come_to(launcher, number, "Ready")
+    worker = launcher.workers[number]
+    worker.say(frames.READY, (None,))
+    return worker
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_call_that_its_worker_never_read_goes_to_another_instance(concurrency: int) -> None:
+    async def scenario() -> None:
+        launcher = Launcher()
+        pool = pool_of(launcher, Scaler(9), concurrency=concurrency)
+        answer = Answer()
+        pool.submit(call(0), answer)
+        first = await started(pool, launcher, 0)
+        while not any(each.link and each.link.in_flight for each in pool.instances):
+            await asyncio.sleep(0)
+
+        first.process.reported(0, 0)
+        second = await started(pool, launcher, 1)
+        await second.heard(frames.INVOKE)
+        second.say(frames.REPLY, (False, 2, None, 200, None, False), b"ok", call=1)
+        await answered(answer)
+
+        assert [result.body for result in answer.results] == [b"ok"]
+        pool.drain()
+
+    asyncio.run(scenario())
+
+
+def test_a_call_whose_instances_always_end_before_they_read_it_fails_in_the_end() -> None:
+    async def scenario() -> None:
+        launcher = Launcher()
+        pool = pool_of(launcher, Scaler(9))
+        answer = Answer()
+        pool.submit(call(0), answer)
+        for number in range(4):
+            worker = await started(pool, launcher, number)
+            while not any(each.link and each.link.in_flight for each in pool.instances):
+                await asyncio.sleep(0)
+            worker.process.reported(0, 0)
+        await answered(answer)
+
+        [result] = answer.results
+        assert result.fault is not None
+        assert "Process exited unexpectedly before completing request (duration: 0ms" in result.fault.message
+        assert len(launcher.workers) == 4
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_call_that_had_begun_fails_by_its_process_or_is_refused_if_that_was_lost(lost: bool) -> None:
+    async def scenario() -> None:
+        launcher = Launcher()
+        pool = pool_of(launcher, Scaler(9))
+        answer = Answer()
+        pool.submit(call(0), answer)
+        worker = await started(pool, launcher, 0)
+        await worker.heard(frames.INVOKE)
+
+        if lost:
+            worker.process.orphaned()
+        else:
+            worker.process.reported(0, 0)
+        await answered(answer)
+
+        if lost:
+            assert answer.error is not None
+            assert answer.error.status == 500
+        else:
+            [result] = answer.results
+            assert result.fault is not None
+            assert result.fault.kind is FaultKind.EXITED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("step", ["Hello", "Ready", "initializer"])
+def test_an_instance_that_is_lost_while_it_starts_is_replaced_and_nobody_hears_of_it(step: str) -> None:
+    async def scenario() -> None:
+        launcher = Launcher()
+        pool = pool_of(launcher, Scaler(9), initializer="index.initialize")
+        answer = Answer()
+        pool.submit(call(0), answer)
+        for number in range(3):
+            await come_to(launcher, number, step)
+            while not all(each.link for each in pool.instances):
+                await asyncio.sleep(0)
+            launcher.workers[number].process.orphaned()
+        last = await started(pool, launcher, 3)
+        await last.heard(frames.HOOK)
+        last.say(frames.HOOK_DONE, (None,))
+        await last.heard(frames.INVOKE)
+        last.say(frames.REPLY, (False, 2, None, 200, None, False), b"ok", call=1)
+        await answered(answer)
+
+        assert [result.body for result in answer.results] == [b"ok"]
+        pool.drain()
+
+    asyncio.run(scenario())
+
+
 def test_a_spare_that_can_not_be_made_is_made_later() -> None:
     async def scenario() -> None:
         launcher = Launcher(FAILURES["RuntimeError"])
@@ -299,14 +404,15 @@ def test_nothing_that_happens_to_an_instance_in_any_order_is_impossible(steps: i
         life = Life(pool, launcher.workers[0])
         for number, each in enumerate(happens, 1):
             if each == "call":
-                answers.append(Answer())
-                pool.submit(call(number), answers[-1])
+                answer = Answer()
+                with contextlib.suppress(Unavailable):
+                    pool.submit(call(number), answer)
+                    answers.append(answer)
             else:
                 getattr(life, each)()
             await asyncio.sleep(0)
+        pool.kill()
         while pool.instances:
-            for instance in list(pool.instances):
-                instance.kill()
             await asyncio.sleep(0)
         await answered(*answers)
         assert instance.state is State.DEAD

@@ -34,7 +34,6 @@ _FC3_SERVICE = ("region", "internetAccess", "logConfig", "triggers", *_LATER)
 _TOOL_ONLY = ("endpoint", "annotations", "supplement", "buildDir")
 _EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
 _CALL = re.compile(r"(\w+)\((.*)\)")
-_DEEPEST = 20
 
 
 class _Expressions:
@@ -44,24 +43,13 @@ class _Expressions:
         self._vars = document.get("vars")
         self._project = project
         self._files: dict[Path, Field | str] = {}
-        self._depth = 0
-        """Of expressions that are being resolved for each other."""
 
     def __call__(self, field: Field, text: str) -> Field | str:
-        if self._depth == _DEEPEST:
-            raise field.error("an expression of an expression of itself", f"{_DEEPEST} deep at most")
-        self._depth += 1
-        try:
-            whole = _EXPRESSION.fullmatch(text.strip())
-            if whole is None:
-                return self._replaced(field, text)
-            value = self._value(field, whole.group(1).strip())
-            return value.resolved() if isinstance(value, Field) else value
-        finally:
-            self._depth -= 1
+        whole = _EXPRESSION.fullmatch(text.strip())
+        return self._value(field, whole.group(1).strip()) if whole is not None else self._replaced(field, text)
 
     def _replaced(self, field: Field, text: str) -> str:
-        """Text with each expression in it resolved; variables of variables must not multiply."""
+        """Text with each expression in it resolved. Variables are not resolved again, so they can not multiply."""
         found: list[str] = []
         at = size = 0
         for match in _EXPRESSION.finditer(text):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -399,3 +401,166 @@ def test_an_empty_folder_is_valid_and_a_missing_one_is_not(tmp_path: Path) -> No
 def test_a_file_and_a_folder_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="a file and a folder called 'a'"):
         project(tmp_path, a_py="def handler(e, c): pass", a__index_py="def handler(e, c): pass")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("template.yml", FUNCRAFT.replace("CodeUri: ./", "CodeUri: ../secret"), 18),
+        ("s.yaml", "resources:\n  d:\n    component: fc3\n    props:\n      functionName: f\n      runtime: python3\n"
+         "      handler: i.h\n      code: ../secret\n", 8),
+        ("s.yaml", "resources:\n  d:\n    component: fc3\n    props:\n      functionName: f\n      runtime: python3\n"
+         "      handler: ${file(../secret/key)}\n", 7),
+        ("s.yaml", "resources:\n  d:\n    component: fc3\n    props:\n      functionName: f\n      runtime: python3\n"
+         "      handler: i.h\n      code: ${path(../secret)}\n", 8),
+        ("s.yaml", "resources: ${file(link.yml)}\n", 1),
+    ],
+)  # fmt: skip
+def test_what_a_template_names_outside_of_the_project_is_refused_with_its_line(
+    tmp_path: Path, name: str, text: str, line: int
+) -> None:
+    (tmp_path / "secret").mkdir()
+    for key in ("key", "key.yml"):
+        (tmp_path / "secret" / key).write_text("i.h: {component: x}")
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "link.yml").symlink_to("../secret/key.yml")
+    (folder / name).write_text(text)
+
+    with pytest.raises(ProjectError) as caught:
+        load(folder)
+
+    assert str(caught.value).startswith(f"{folder / name}:{line}: ")
+    assert f"leads out of the project {folder}" in str(caught.value)
+    load(folder, allows_outside=True)
+    (tmp_path / ".git").mkdir()
+    load(folder)
+
+
+@pytest.mark.parametrize("name", ["template.yml", "s.yaml", "pyfc.yml", ".env", "index.py"])
+def test_files_that_are_read_lie_in_the_project(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_text("resources: {}\n")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / name).symlink_to("../secret")
+
+    with pytest.raises(ProjectError) as caught:
+        load(tmp_path / "project", reads_variables=True)
+
+    assert caught.value.fields["where"] == str(tmp_path / "project" / name)
+    assert "leads out of the project" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["template.yml", "s.yaml", "pyfc.yml", ".env"])
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "is a named pipe"),
+        (Path.mkdir, "is a folder"),
+        (lambda path: path.symlink_to("nowhere"), "No such file"),
+        (lambda path: path.symlink_to(path.name), "Too many levels of symbolic links"),
+        (lambda path: path.write_bytes(b"x" * 1_100_000), "has more than"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_named(
+    tmp_path: Path, name: str, make: Callable[[Path], object], why: str
+) -> None:
+    make(tmp_path / name)
+    if name == ".env" and why == "is a folder":  # it is the name of many a virtual environment
+        assert load(tmp_path, reads_variables=True).functions == []
+        return
+
+    with pytest.raises(ProjectError) as caught:
+        load(tmp_path, reads_variables=True)
+
+    assert caught.value.fields["where"] == str(tmp_path / name)
+    assert why in str(caught.value)
+
+
+_REWRITE = """
+resources:
+  d:
+    component: fc
+    props:
+      service: {name: s}
+      customDomains:
+        - {domainName: a.b, routeConfigs: [{path: /a, functionName: f, rewriteConfig: *last}]}
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vars:\n  r0: &r0 [x]\n"
+        + "".join(f"  r{n}: &r{n} [{', '.join([f'*r{n - 1}'] * 9)}]\n" for n in range(1, 20))
+        + "  last: &last [*r19]"
+        + _REWRITE,
+        "vars: &last {again: *last}" + _REWRITE,
+        "vars: &last [*last]" + _REWRITE,
+    ],
+)
+def test_values_that_hold_themselves_or_multiply_are_refused_with_their_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ProjectError, match=r"s\.yaml:\d+: .* is too large; it must be at most 20000 values, 50 deep"):
+        project(tmp_path, s_yaml=text)
+
+
+def test_merges_that_multiply_cost_nothing_and_the_first_of_several_counts(tmp_path: Path) -> None:
+    merges = "".join(f"  m{n}: &m{n}\n    <<: [{', '.join([f'*m{n - 1}'] * 9)}]\n" for n in range(1, 40))
+    text = f"""vars:
+  m0: &m0 {{timeout: 9, memorySize: 256}}
+{merges}
+  other: &other {{timeout: 8, diskSize: 512}}
+  self: &self
+    <<: *self
+resources:
+  d:
+    component: fc3
+    props:
+      <<: [*m39, *other, *self]
+      memorySize: 512
+      functionName: f
+      runtime: go1
+      handler: h
+"""
+
+    limits = project(tmp_path, s_yaml=text).functions[0].function.limits
+
+    assert (limits.timeout, limits.memory_size) == (9, 512)
+
+
+def test_variables_that_multiply_are_refused(tmp_path: Path) -> None:
+    text = f"vars: {{v: '{'x' * 10_000}'}}\nresources: {{d: {{component: '{'${vars.v}' * 1000}'}}}}\n"
+    with pytest.raises(ProjectError, match=r"s\.yaml:2: .* too long with what it stands for"):
+        project(tmp_path, s_yaml=text)
+
+    lines = "A0=xxxxxxxxxx\n" + "".join(f"A{n}=${{A{n - 1}}}${{A{n - 1}}}\n" for n in range(1, 60))
+    (tmp_path / "s.yaml").write_text("resources: {}")
+    (tmp_path / ".env").write_text(lines)
+    with pytest.raises(ProjectError, match=r"\.env: 'A9' has more than 4096 characters"):
+        load(tmp_path, reads_variables=True)
+
+
+@pytest.mark.parametrize("value", ['"\\0"', '"\\ud800"'])
+def test_text_that_no_program_can_be_given_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ProjectError, match=r"template\.yml:19: .*Description is no text"):
+        project(tmp_path, template_yml=FUNCRAFT.replace("takes money", value))
+
+
+def test_a_template_of_thousands_of_functions_and_names_is_read_in_one_go(tmp_path: Path) -> None:
+    properties = "{Handler: i.h, Runtime: go1, CodeUri: ./}"
+    functions = "".join(
+        f"    f{n}: {{Type: 'Aliyun::Serverless::Function', Properties: {properties}}}\n" for n in range(1000)
+    )
+    unknown = "".join(f"Handlr{n}: x\n" for n in range(1000))
+    head = FUNCRAFT.partition("Resources:")[0]
+
+    found = project(
+        tmp_path, template_yml=f"{head}{unknown}Resources:\n  s:\n    Type: Aliyun::Serverless::Service\n{functions}"
+    )
+
+    assert len(found.functions) == 1000
+    assert len(found.warnings) == 21
+    assert found.warnings[-1].endswith("and 980 more are ignored")
+
+
+def test_what_extends_another_file_says_that_it_is_not_supported(tmp_path: Path) -> None:
+    assert project(tmp_path, s_yaml="extend: ../base.yaml\nresources: {}\n").unsupported == ["extend"]

@@ -85,9 +85,12 @@ class Found(NamedTuple):
 
 
 class Boundary:
-    """The one folder that what is read must lie in; None for no bounds (--allow-outside)."""
+    """The one folder that what is read must lie in; None for no bounds (--allow-outside). `refuses`: whether a link
+    that leads out of it is an error; else it is left out.
+    """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, *, refuses: bool = True) -> None:
+        self.refuses = refuses
         self.root = Path(os.path.realpath(root)) if root is not None else None
         self.followed: dict[Path, Path] = {}
         """Links that were followed, and where they led."""
@@ -110,12 +113,16 @@ class Boundary:
         self._left_out[f"{_shown(path)} {why}: it is left out"] = None
 
     def check(self, path: Path) -> Path:
-        """The path without links. Raises OutsideProject, InvalidArgument for what can be no path."""
+        """The path without links, which are known to be followed from then on. Raises OutsideProject, InvalidArgument
+        for what can be no path.
+        """
         try:
             real = Path(os.path.realpath(path))
         except ValueError as error:
             raise InvalidArgument(message=f"{_shown(path)} can be no path: {error}") from error
         self._check(path, real)
+        if real != Path(os.path.normpath(path)):
+            self.followed[path] = real
         return real
 
     def _check(self, path: Path, real: Path) -> None:
@@ -258,7 +265,9 @@ class _Walk:
         try:
             return self._open(parent, name, path)
         except OutsideProject:
-            raise
+            if self._boundary.refuses:
+                raise
+            self._boundary.leave_out(self._folder / path, "leads out of the project")
         except InvalidArgument:  # it has become something else since it was looked at
             self._boundary.leave_out(self._folder / path, "is no plain file")
         except OSError as error:

@@ -58,6 +58,17 @@ class Console:
         ]
         self._write([*shown, *([f"        {one_line(line)}"] if line else [])])
 
+    def away(self, path: str) -> None:
+        """Something that was read is not there now, so that what was there before goes on until it is back."""
+        if self._as_json:
+            self._write([json.dumps({"away": path})])
+        else:
+            self._write([f"{_now()}  {one_line(path)} is not there now: what was served goes on until it is back"])
+
+    def warned(self, text: str) -> None:
+        """What a change has brought and can not be honoured."""
+        self._write([json.dumps({"warning": text}) if self._as_json else f"{_now()}  warning: {one_line(text)}"])
+
     def _write(self, lines: list[str]) -> None:
         try:
             self._stream.write("\n".join(lines) + "\n")

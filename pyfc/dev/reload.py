@@ -4,12 +4,17 @@
 2. The whole folder is read again, but only what is different is deployed (registry/deploy.py), and a new version takes
    over when an instance of it has started (supervisor.py). What can not be read or does not start changes nothing; what
    has not started when the next change comes is given up for that.
+3. What was read and is away, if only for a moment, is not taken for a change: what was served goes on until it is back.
+4. When folders or links come or go, other folders are watched (watched.py), and all is read once more, since nobody
+   has seen what happened in between.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import os
 import time
 from pathlib import Path
 
@@ -17,19 +22,24 @@ import watchfiles
 from watchfiles import Change
 
 from pyfc.app import App
+from pyfc.boundary import Boundary
 from pyfc.dev.console import Console
 from pyfc.dev.output import first_line
-from pyfc.errors import PyfcError
+from pyfc.dev.watched import SKIPPED, Watched, look
+from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.invocation import Result
+from pyfc.project.files import MOST, is_folder, is_there
 from pyfc.project.interface import Project
-from pyfc.project.load import load
+from pyfc.project.load import load, templates
 
 _STEP, _DEBOUNCE = 2, 30
 """Milliseconds: without a change for so long a batch is whole; at most so long is it gathered."""
 _AGAIN = 0.05
 """Seconds after which one looks again whether a change waits for versions to start."""
-_SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".idea", ".vscode"}
+_ANCHORS = 500
+"""Milliseconds after which one looks whether a watched folder has been exchanged for another one."""
 _ENDINGS = ("~", ".swp", ".swx", ".swo", ".tmp", ".pyc", ".part", ".bak")
+_log = logging.getLogger(__name__)
 
 
 class Reloader:
@@ -39,32 +49,70 @@ class Reloader:
         self._app = app
         self._project = project
         self._console = console
-        self._data_folder = app.data_folder.resolve()
+        self._data_folder = Path(os.path.realpath(app.data_folder))
         self._stopped = False
         self._ended = asyncio.Event()
         """Of the present watch: it goes on with other folders, or not at all."""
+        self._watched = Watched(frozenset(), {}, {})
+        self._polls = False
+        """The machine does not tell of changes in so many folders."""
         self._running: asyncio.Task[None] | None = None
         self._changed: set[Path] = set()
         """Since the last deployment that succeeded."""
+        self._is_unknown = False
+        """Whether anything may have changed since then."""
+        self._is_moved = False
+        """Whether folders or links have come or gone since one has looked for what is to be watched."""
+        self._is_new = False
+        """Whether this watch has begun after another one, and what came in between is not read yet."""
+        self._away: Path | None = None
+        self._told = set(project.notes)
 
     async def run(self) -> None:
         """Reload until the server stops."""
         while not self._stopped:
             self._ended.clear()
-            folders = self._folders()
-            async for changes in watchfiles.awatch(
-                *folders,
-                watch_filter=self._is_of_interest,
-                step=_STEP,
-                debounce=_DEBOUNCE,
-                stop_event=self._ended,
-                ignore_permission_denied=True,
-                recursive=True,
-            ):
-                await self._finish()
-                self._changed.update(Path(path) for _, path in changes)
-                self._running = asyncio.get_running_loop().create_task(self._reload(folders))
+            self._watched = await self._look()
+            try:
+                await self._watch()
+            except FileNotFoundError:  # one of the folders has gone meanwhile
+                self._is_new = True
+            except (OSError, RuntimeError) as error:  # too many folders for this machine
+                if self._polls:
+                    raise
+                self._polls = True
+                self._console.warned(f"{len(self._watched.folders)} folders are looked at again and again: {error}")
             await self._finish()
+
+    async def _look(self) -> Watched:
+        most = self._app.settings.maximum_code_files
+        self._is_moved = False
+        return await asyncio.to_thread(look, self._project, self._data_folder, most)
+
+    async def _watch(self) -> None:
+        """Hear of changes until other folders are to be watched."""
+        async for changes in watchfiles.awatch(
+            *self._watched.folders,
+            watch_filter=self._is_of_interest,
+            step=_STEP,
+            debounce=_DEBOUNCE,
+            stop_event=self._ended,
+            rust_timeout=_ANCHORS,
+            yield_on_timeout=True,
+            force_polling=self._polls,
+            ignore_permission_denied=True,
+            recursive=False,
+        ):
+            is_exchanged = self._watched.is_exchanged()
+            if not changes and not is_exchanged and not self._is_new:
+                continue
+            await self._finish()
+            paths = [Path(path) for _, path in changes]
+            self._changed.update(paths)
+            self._is_unknown |= self._is_new or is_exchanged or any(map(self._watched.leads_to, paths))
+            self._is_moved |= is_exchanged or any(map(self._watched.concerns, paths))
+            self._is_new = False
+            self._running = asyncio.get_running_loop().create_task(self._follow())
 
     async def _finish(self) -> None:
         """Return when the change before this one is served, or given up because it waits for versions to start."""
@@ -80,26 +128,36 @@ class Reloader:
         self._stopped = True
         self._ended.set()
 
-    def _folders(self) -> list[Path]:
-        """The project's folder, and those of code that lies elsewhere."""
-        root = self._project.root.resolve()
-        codes = {each.code.resolve() for each in self._project.functions if each.code is not None}
-        outside = {code if code.is_dir() else code.parent for code in codes if not code.is_relative_to(root)}
-        return [root, *sorted(folder for folder in outside if folder.exists())]
-
     def _is_of_interest(self, _change: Change, text: str) -> bool:
         path = Path(text)
         name = path.name
         if name.endswith(_ENDINGS) or name.startswith((".#", "#", ".goutputstream", ".sb-")) or name == "4913":
             return False  # what editors write beside the file itself
-        return not _SKIPPED.intersection(path.parts) and not path.is_relative_to(self._data_folder)
+        return not SKIPPED.intersection(path.parts) and not path.is_relative_to(self._data_folder)
 
-    async def _reload(self, folders: list[Path]) -> None:
-        """Serve what has changed; `folders` are those that are watched."""
+    async def _follow(self) -> None:
+        """Serve what has changed, and watch what is to be watched then."""
+        codes = {each.code for each in self._project.functions}
+        try:
+            await self._reload()
+        except Exception as error:  # a mistake of ours must not end the watch
+            _log.exception("a change could not be served")
+            self._console.not_reloaded(str(self._project.root), str(self._project.root), repr(error))
+        if not self._is_moved and codes == {each.code for each in self._project.functions}:
+            return
+        watched = await self._look()
+        if watched != self._watched:
+            self._is_new = True
+            self._ended.set()
+
+    async def _reload(self) -> None:
+        """Serve what has changed."""
         began = time.monotonic()
         try:
-            project = load(self._project.root, reads_variables=True, allows_outside=self._app.settings.allow_outside)
-            report = await self._app.deploy(project, frozenset(self._changed))
+            project = await self._load()
+            if project is None:
+                return
+            report = await self._app.deploy(project, None if self._is_unknown else frozenset(self._changed))
         except PyfcError as error:
             where, message = str(error.fields.get("where", "")), str(error.fields.get("message", error))
             self._console.not_reloaded(str(self._project.root), where, message, _source_line(where))
@@ -109,14 +167,51 @@ class Reloader:
             return
         self._project = project
         self._changed.clear()
+        self._is_unknown = False
+        self._warn(project)
         failed = self._failed()
         for name in report.changed:
             if name in failed:
                 self._tell(name, failed[name])
         served = [name for name in report.changed if name not in failed]
         self._console.reloaded(served, time.monotonic() - began)
-        if self._folders() != folders:
-            self._ended.set()
+
+    async def _load(self) -> Project | None:
+        """The project as it is now. None, which is told once, while something is away that it was read from. Raises
+        ProjectError.
+        """
+        away = self._missing()
+        try:
+            project = None if away is not None else await self._read()
+        except PyfcError:
+            away = self._missing()  # it may have gone meanwhile
+            if away is None:
+                raise
+            project = None
+        if away is not None and away != self._away:
+            self._console.away(str(away))
+        self._away = away
+        return project
+
+    async def _read(self) -> Project:
+        allowed = self._app.settings.allow_outside
+        return await asyncio.to_thread(load, self._project.root, reads_variables=True, allows_outside=allowed)
+
+    def _missing(self) -> Path | None:
+        """What the project was read from and is not there now; a template with another name stands in for it."""
+        old = self._project
+        if not is_folder(old.root):
+            return old.root
+        is_replaced = bool(templates(old.root))
+        return next(
+            (path for path in old.files if not is_there(path) and not (path == old.source and is_replaced)), None
+        )
+
+    def _warn(self, project: Project) -> None:
+        for text in project.notes:
+            if text not in self._told:
+                self._console.warned(text)
+        self._told = set(project.notes)
 
     def _failed(self) -> dict[str, Result]:
         """SERVICE/FUNCTION of those whose newest version does not start, and what it ended with."""
@@ -156,6 +251,7 @@ def _source_line(where: str) -> str:
     """The text at `file:line`; '' if there is none."""
     file, _, number = where.rpartition(":")
     try:
-        return Path(file).read_text(encoding="utf-8", errors="replace").splitlines()[int(number) - 1].strip()
-    except (OSError, ValueError, IndexError):
+        data = Boundary(None).read(Path(file), MOST)
+        return data.decode("utf-8", "replace").splitlines()[int(number) - 1].strip()
+    except (OSError, ValueError, IndexError, InvalidArgument):
         return ""

@@ -17,6 +17,11 @@ _FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path, Boundary], Project]], ...
 )
 
 
+def templates(root: Path) -> list[tuple[Path, Callable[[Path, Boundary], Project]]]:
+    """The template files that lie in a folder, the one that counts first, each with what reads it."""
+    return [(root / name, read) for names, read in _FORMATS for name in names if is_there(root / name)]
+
+
 def load(root: Path, *, reads_variables: bool = False, allows_outside: bool = False) -> Project:
     """The project in `root`; only the folder itself is searched. With `reads_variables` the file `.env` adds variables
     to the environment of every function; with `allows_outside` files may lie anywhere. Raises ProjectError.
@@ -24,7 +29,7 @@ def load(root: Path, *, reads_variables: bool = False, allows_outside: bool = Fa
     if not is_folder(root):
         raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
     boundary = Boundary.of(root, allows_outside=allows_outside)
-    candidates = [(root / name, read) for names, read in _FORMATS for name in names if is_there(root / name)]
+    candidates = templates(root)
     if not candidates:
         project = bare.read(root, boundary)
     else:

@@ -14,7 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from support import Server, template, wait_until
+from pyfc.dev.watched import look
+from pyfc.project.load import load
+from support import Server, template, time_passed, wait_until
 
 NAMES = ("one", "two")
 _OF_A_WORKER = 12
@@ -334,3 +336,143 @@ def is_starting(loop: Loop) -> bool:
     """Whether a worker sleeps, as a module that is loaded here does."""
     found = [Path(f"/proc/{each.pid}/wchan") for each in loop.server.workers()]
     return any("nanosleep" in path.read_text() for path in found if path.exists())
+
+
+@pytest.mark.parametrize("name", ["template.yml", "pyfc.yml", ".env"])
+def test_a_file_that_is_away_for_a_while_changes_nothing_and_is_told_once(
+    serve: Callable[..., Server], tmp_path: Path, name: str
+) -> None:
+    files = {
+        "template.yml": declared(),
+        "pyfc.yml": "services: {demo: {one: {maximumInstanceCount: 7}}}",
+        ".env": "VARIABLE=set",
+        **{f"{each}/index.py": code("first") for each in NAMES},
+    }
+    loop = Loop(serve(files, "--reload"), tmp_path / "project0")
+    path = loop.folder / name
+    assert loop.call("one")["variable"] == "set"
+
+    path.rename(tmp_path / "aside")
+    wait_until(lambda: loop.told("away"), "the file to be missed")
+    (loop.folder / "one" / "data").touch()
+    (loop.folder / "two" / "data").touch()
+    loop.save("one", code("second"))
+
+    time_passed(0.5)
+    assert loop.call("one") | {"id": ""} == {"answer": "first", "id": "", "variable": "set"}
+    assert loop.call("two")["answer"] == "first"
+    assert loop.told("away") == [{"away": str(path)}]
+    (tmp_path / "aside").rename(path)
+    loop.is_answered("one", "second")
+    assert loop.call("one")["variable"] == "set"
+
+
+def test_a_template_that_is_given_another_name_is_served(loop: Loop) -> None:
+    (loop.folder / "template.yml").rename(loop.folder / "template.yaml")
+    loop.save("one", code("second"))
+
+    loop.is_answered("one", "second")
+    assert loop.told("away") in ([], [{"away": str(loop.folder / "template.yml")}])
+
+
+def test_what_links_lead_to_is_watched_and_links_are_followed_where_they_are_pointed_to(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / ".git").mkdir()
+    for number in range(1, 4):
+        (tmp_path / f"shared{number}" / "deep").mkdir(parents=True)
+        (tmp_path / f"shared{number}" / "deep" / "module.py").write_text(f"TEXT = 'shared {number}'\n")
+    (tmp_path / "chain").symlink_to("shared1")
+    (tmp_path / "common.py").write_text("TEXT = 'common 1'\n")
+    (tmp_path / "project0" / "one").mkdir(parents=True)
+    (tmp_path / "project0" / "one" / "shared").symlink_to("../../chain")
+    (tmp_path / "project0" / "one" / "common.py").symlink_to("../../common.py")
+    source = (
+        "import common\nfrom shared.deep import module\n"
+        "def handler(event, context):\n    return {'answer': common.TEXT + ', ' + module.TEXT}\n"
+    )
+    server = serve({"template.yml": template({"one": {"CodeUri": "./one"}}), "one/index.py": source}, "--reload")
+    loop = Loop(server, tmp_path / "project0")
+    assert loop.call("one")["answer"] == "common 1, shared 1"
+
+    (tmp_path / "shared1" / "deep" / "module.py").write_text("TEXT = 'shared 1 again'\n")
+    loop.is_answered("one", "common 1, shared 1 again")
+    (tmp_path / "new").write_text("TEXT = 'common 2'\n")
+    (tmp_path / "new").rename(tmp_path / "common.py")
+    loop.is_answered("one", "common 2, shared 1 again")
+    repoint(tmp_path / "chain", "shared2")
+    loop.is_answered("one", "common 2, shared 2")
+    repoint(tmp_path / "project0" / "one" / "shared", "../../shared3")
+    loop.is_answered("one", "common 2, shared 3")
+    (tmp_path / "shared3" / "deep" / "module.py").write_text("TEXT = 'shared 3 again'\n")
+    loop.is_answered("one", "common 2, shared 3 again")
+
+
+def repoint(link: Path, target: str) -> None:
+    (link.parent / "aside").symlink_to(target)
+    (link.parent / "aside").rename(link)
+
+
+def test_a_folder_that_vanishes_and_comes_back_as_another_one_is_served_and_watched(loop: Loop, tmp_path: Path) -> None:
+    loop.folder.rename(tmp_path / "old")
+    wait_until(lambda: loop.told("away"), "the folder to be missed")
+    assert loop.call("one")["answer"] == "first"
+
+    shutil.copytree(tmp_path / "old", tmp_path / "next")
+    (tmp_path / "next" / "one" / "index.py").write_text(code("second"))
+    (tmp_path / "next").rename(loop.folder)
+    loop.is_answered("one", "second")
+
+    loop.save("one", code("third"))
+    loop.is_answered("one", "third")
+    assert loop.told("away") == [{"away": str(loop.folder)}]
+
+
+def test_folders_that_come_with_what_is_in_them_are_watched(loop: Loop, tmp_path: Path) -> None:
+    (tmp_path / "package" / "deep").mkdir(parents=True)
+    (tmp_path / "package" / "deep" / "module.py").write_text("TEXT = 'first'\n")
+    shutil.copytree(tmp_path / "package", loop.folder / "one" / "package")
+    loop.save(
+        "one", "from package.deep import module\ndef handler(event, context):\n    return {'answer': module.TEXT}\n"
+    )
+    wait_until(lambda: loop.call("one").get("id") is None, "the new code")
+
+    (loop.folder / "one" / "package" / "deep" / "module.py").write_text("TEXT = 'second'\n")
+
+    loop.is_answered("one", "second")
+
+
+def test_a_link_out_of_the_project_is_refused_and_told_and_what_can_be_no_code_is_warned_of(loop: Loop) -> None:
+    os.mkfifo(loop.folder / "one" / "pipe")
+    loop.save("one", code("second"))
+    loop.is_answered("one", "second")
+    wait_until(lambda: loop.told("warning"), "the warning")
+
+    (loop.folder / "one" / "keys").symlink_to("/etc")
+    told = wait_until(lambda: loop.told("notReloaded"), "the refusal")[-1]
+    loop.save("two", code("never"))
+
+    assert [each["warning"] for each in loop.told("warning")] == [
+        f"{loop.folder}/one/pipe is a named pipe: it is left out"
+    ]
+    assert f"{loop.folder}/one/keys leads out of the project {loop.folder}" in told["message"]
+    assert loop.call("one")["answer"] == "second"
+    (loop.folder / "one" / "keys").unlink()
+    loop.is_answered("two", "never")
+
+
+def test_only_what_is_copied_is_watched_whatever_else_links_lead_to(tmp_path: Path) -> None:
+    for name in ("one/lib", "docs/deep", ".git/objects", "one/node_modules/x", "one/venv"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "one" / "venv" / "pyvenv.cfg").touch()
+    (tmp_path / "docs" / "all").symlink_to("/")
+    (tmp_path / "one" / "up").symlink_to("..")
+    (tmp_path / "one" / "index.py").write_text(code("first"))
+    (tmp_path / "template.yml").write_text(template({"one": {"CodeUri": "./one"}}))
+
+    watched = look(load(tmp_path), tmp_path / "data", 1000)
+
+    names = {str(path.relative_to(tmp_path)) for path in watched.folders}
+    assert {".", "one", "one/lib", "one/node_modules", "one/node_modules/x"} <= names
+    assert not {"one/venv", ".git", ".git/objects"} & names
+    assert all(path.is_relative_to(tmp_path) for path in watched.folders)

@@ -21,7 +21,7 @@ from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard
 from pyfc.gateway.places import NEWER, Place, event_place, find
 from pyfc.gateway.sites import Sites, answers_preflight, cors_lines
-from pyfc.gateway.streams import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, open_answer
+from pyfc.gateway.streams import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
 from pyfc.model.names import request_ids
@@ -387,7 +387,7 @@ class HttpReply(_Reply):
         lines = self.owner.disposition + lines + self._platform_lines(head.usage, place, has_ended=False)
         self.stream = stream
         self.status, self.has_begun = head.status, True
-        self.outgoing = open_answer(exchange, head.status, lines, head.size, stream)
+        self.outgoing = open_answer(exchange, head, lines, stream)
 
     def piece(self, data: bytes | memoryview) -> bool:
         """See Reply."""
@@ -408,14 +408,10 @@ class HttpReply(_Reply):
             self.stream.cancel()
 
     def _respond(self, answer: Response, lines: str, usage: Usage, place: Place) -> None:
-        lines += self.owner.disposition
-        if answer.status not in NO_BODY:
-            lines += f"Content-Length: {len(answer.body)}\r\n"
-        head = (
-            f"HTTP/1.1 {answer.status} {PHRASES.get(answer.status, '')}\r\n{lines}{self._platform_lines(usage, place)}"
-        )
-        has_body = answer.status not in NO_BODY and self.exchange.method != b"HEAD"
-        self.exchange.respond(head, answer.body if has_body else b"")
+        size, has_body = len(answer.body), answer.status not in NO_BODY and self.exchange.method != b"HEAD"
+        length = f"Content-Length: {size}\r\n" if has_body else length_of_nothing(answer.status, answer.headers, size)
+        head = f"HTTP/1.1 {answer.status} {PHRASES.get(answer.status, '')}\r\n{lines}{self.owner.disposition}{length}"
+        self.exchange.respond(head + self._platform_lines(usage, place), answer.body if has_body else b"")
 
 
 def _header_lines(answer: Response, cors: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from pyfc.errors import PyfcError
+from pyfc.model.invocation import Result
 from pyfc.model.streams import ENDLESS, Incoming, Stream
 from pyfc.wire.frames import MAXIMUM_UNARY
 
@@ -15,20 +17,35 @@ if TYPE_CHECKING:
     from pyfc.gateway.server import Exchange
 
 NO_BODY = {204, 304}
+NO_LENGTH = {101, 204}
+_LENGTH = re.compile(r"[0-9]{1,18}", re.ASCII)
 SWITCHING = 101
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-def open_answer(exchange: Call, status: int, lines: str, size: int | None, stream: Stream) -> Outgoing | Tunnel | None:
+def length_of_nothing(status: int, headers: Sequence[tuple[str, str]], size: int | None) -> str:
+    """The line that tells the length of a body that is not sent (HEAD, 304): what the function states, or else what it
+    gave; none is invented, and there is none where it may not be (RFC 9110, 8.6). `size`: of what it gave, if known.
+    """
+    if status in NO_LENGTH:
+        return ""
+    for name, value in headers:
+        if name.lower() == "content-length" and _LENGTH.fullmatch(value.strip()):
+            return f"Content-Length: {value.strip()}\r\n"
+    return f"Content-Length: {size}\r\n" if size and status not in NO_BODY else ""
+
+
+def open_answer(exchange: Call, head: Result, lines: str, stream: Stream) -> Outgoing | Tunnel | None:
     """Begin an answer whose body comes piece by piece; None if nobody takes the pieces."""
+    status = head.status
     if status == SWITCHING:
         return exchange.tunnel(f"HTTP/1.1 101 Switching Protocols\r\n{lines}", stream.resume)
-    head = f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n{lines}"
+    first = f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n{lines}"
     if status in NO_BODY or exchange.method == b"HEAD":
-        exchange.respond(head, b"")
+        exchange.respond(first + length_of_nothing(status, head.headers or (), head.size), b"")
         stream.cancel()
         return None
-    return exchange.stream(head, size, stream.resume)
+    return exchange.stream(first, head.size, stream.resume)
 
 
 def declared_stream(path: bytes, fields: dict[bytes, bytes]) -> int:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, Self, TypeVar
 
 from pyfc.auth.keys import Keys
+from pyfc.auth.once import Once
+from pyfc.auth.signature import Verifier
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
@@ -122,6 +124,7 @@ class App:
         self.sandbox.open()
         self.keys = Keys(self.data_folder)
         self.key, self.has_new_key = self.keys.first()
+        self.verifier = Verifier(self.keys.find, None if self.is_local else Once())
         self.supervisor = Supervisor(
             settings, registry, bundles, runtimes, self.journal, self.sandbox, self.keys.role.as_context()
         )
@@ -154,6 +157,7 @@ class App:
             extras=Extras(desk, functions),
             objects=objects,
             keys=self.keys,
+            verifier=self.verifier,
             records=Records(self.dispatcher),
             table=lambda: self.supervisor.table,
             logs=self.data_folder / "logs",
@@ -173,7 +177,7 @@ class App:
     def _build_gateway(self, registry: Registry) -> None:
         settings = self.settings
         guard = Guard((settings.host, *settings.allow_host))
-        invocations = Invocations(settings, guard, self.journal, self.keys, is_local=self.is_local)
+        invocations = Invocations(settings, guard, self.journal, self.verifier, is_local=self.is_local)
         self.supervisor.on_table = self._use
         self._invocations = invocations
         invocations.accept = Accepting(self.dispatcher)

@@ -117,6 +117,12 @@ class RequestTimeTooSkewed(AccessDenied):
     code = "RequestTimeTooSkewed"
 
 
+class SignatureUsed(AccessDenied):
+    """this signature was used before: sign each request anew, with a time and a nonce of its own"""
+
+    code = "SignatureNonceUsed"
+
+
 class FunctionDisabled(AccessDenied):
     """calls of function '{function}' are disabled{reason}"""
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from pyfc.auth.keys import Key
+from pyfc.auth.once import Once
 from pyfc.errors import (
     AccessDenied,
     InvalidAccessKeyID,
@@ -30,6 +31,7 @@ from pyfc.errors import (
 _SKEW = 15 * 60.0
 """Seconds that a request's time may be off (FC: 15 minutes)."""
 _ACS3 = "ACS3-HMAC-SHA256"
+_NONCE = "x-acs-signature-nonce"
 _SECONDS = re.compile(r"[0-9]{1,15}")
 _IN_URL = ("x-fc-access-key-id", "x-fc-expires", "x-fc-signature", "x-fc-security-token")
 Find = Callable[[str], Key | None]
@@ -59,9 +61,22 @@ class Signed(NamedTuple):
         return self.target.partition("?")[2]
 
 
-def verify(find: Find, request: Signed, now: float | None = None) -> Key:
+class Verifier:
+    """Checks signatures with the keys of one server."""
+
+    def __init__(self, find: Find, once: Once | None) -> None:
+        """`once`: what was accepted before; None where a signature may be used again."""
+        self._find = find
+        self._once = once
+
+    def verify(self, request: Signed) -> Key:
+        """The key that the request is signed with. Raises what `verify` does, and SignatureUsed."""
+        return verify(self._find, request, once=self._once)
+
+
+def verify(find: Find, request: Signed, now: float | None = None, once: Once | None = None) -> Key:
     """The key that the request is signed with. Raises MissingRequiredHeader, InvalidAccessKeyID, SignatureNotMatch,
-    RequestTimeTooSkewed.
+    RequestTimeTooSkewed, SignatureUsed.
     """
     now = time.time() if now is None else now
     given = request.fields.get("authorization", "")
@@ -71,7 +86,7 @@ def verify(find: Find, request: Signed, now: float | None = None) -> Key:
         raise MissingRequiredHeader(header="Authorization")
     scheme, _, rest = given.partition(" ")
     if scheme == _ACS3:
-        return _verify_acs3(find, request, rest, now)
+        return _verify_acs3(find, request, rest, now, once)
     if scheme != "FC" or ":" not in rest:
         raise SignatureNotMatch
     name, _, signature = rest.strip().partition(":")
@@ -84,6 +99,8 @@ def verify(find: Find, request: Signed, now: float | None = None) -> Key:
     texts = [string_to_sign(request, date, variant) for variant in _variants(request, pairs)]
     if not any(_is_same(sign(key.secret, text), signature) for text in texts):
         raise SignatureNotMatch
+    if once is not None:
+        once.check(signature, now, has_nonce=False)
     return key
 
 
@@ -142,7 +159,7 @@ def _verify_url(find: Find, request: Signed, now: float) -> Key:
     return key
 
 
-def _verify_acs3(find: Find, request: Signed, rest: str, now: float) -> Key:
+def _verify_acs3(find: Find, request: Signed, rest: str, now: float, once: Once | None) -> Key:
     parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     names, signature = parts.get("SignedHeaders", "").split(";"), parts.get("Signature", "")
     fields = request.fields
@@ -170,6 +187,8 @@ def _verify_acs3(find: Find, request: Signed, rest: str, now: float) -> Key:
         raise SignatureNotMatch
     if request.body is not None and not _is_same(hashlib.sha256(request.body).hexdigest(), digest):
         raise SignatureNotMatch
+    if once is not None:
+        once.check(signature, now, has_nonce=bool(fields.get(_NONCE)) and _NONCE in names)
     return key
 
 

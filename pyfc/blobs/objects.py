@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
+from pyfc.auth.digest import BodyDigest
 from pyfc.errors import AccessDenied, EntityTooLarge, ObjectNotFound, keeping
 
 TEMPORARY = "fc-temp"
@@ -49,12 +50,14 @@ class Objects:
         if name not in self._promised:
             raise AccessDenied(message=f"'{name[:200]}' is no name that GetTempBucketToken has given out")
 
-    async def put(self, bucket: str, name: str, chunks: AsyncIterator[bytes]) -> str:
-        """Keep an object; the MD5 of its content in hexadecimal. Raises EntityTooLarge, StorageFull."""
+    async def put(self, bucket: str, name: str, chunks: AsyncIterator[bytes], stated: BodyDigest) -> str:
+        """Keep an object; the MD5 of its content in hexadecimal. Raises EntityTooLarge, StorageFull, InvalidArgument
+        for another content than `stated`.
+        """
         with keeping():
-            return await self._write(bucket, name, chunks)
+            return await self._write(bucket, name, chunks, stated)
 
-    async def _write(self, bucket: str, name: str, chunks: AsyncIterator[bytes]) -> str:
+    async def _write(self, bucket: str, name: str, chunks: AsyncIterator[bytes], stated: BodyDigest) -> str:
         digest, size = hashlib.md5(usedforsecurity=False), 0
         handle, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)
         try:
@@ -63,7 +66,9 @@ class Objects:
                     size += len(chunk)
                     self._check_size(size)
                     digest.update(chunk)
+                    stated.add(chunk)
                     file.write(chunk)
+            stated.check()
             Path(temporary).replace(self._path(bucket, name))
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

@@ -6,8 +6,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from pyfc.auth.keys import Keys
-from pyfc.auth.signature import Signed, verify
+from pyfc.auth.signature import Signed, Verifier
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 
@@ -30,12 +29,12 @@ def wants_log(value: bytes) -> bool:
     return value == b"Tail"
 
 
-def check_signature(keys: Keys, exchange: Exchange, *, is_trigger: bool = False) -> None:
+def check_signature(verifier: Verifier, exchange: Exchange, *, is_trigger: bool = False) -> None:
     """Raises what is wrong with the signature of a call."""
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.fields.items()}
     method, url = exchange.method.decode("latin-1"), (exchange.sent or exchange.url).decode("latin-1")
     body = exchange.body if exchange.incoming is None else None
-    verify(keys.find, Signed(method, url, fields, is_trigger, body))
+    verifier.verify(Signed(method, url, fields, is_trigger, body))
 
 
 def is_asynchronous(value: bytes) -> bool:

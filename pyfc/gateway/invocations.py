@@ -12,7 +12,8 @@ import base64
 import time
 from urllib.parse import unquote
 
-from pyfc.auth.keys import Keys
+from pyfc.auth.digest import BodyDigest
+from pyfc.auth.signature import Verifier
 from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
 from pyfc.gateway.accepting import Accept, refuse_all
 from pyfc.gateway.checks import check_signature, is_asynchronous, trace_of, wants_log
@@ -42,9 +43,11 @@ _wall = time.time
 class Invocations:
     """The call paths of one server."""
 
-    def __init__(self, settings: Settings, guard: Guard, journal: Journal, keys: Keys, *, is_local: bool) -> None:
+    def __init__(
+        self, settings: Settings, guard: Guard, journal: Journal, verifier: Verifier, *, is_local: bool
+    ) -> None:
         self.settings = settings
-        self._keys = keys
+        self._verifier = verifier
         self._guard = guard
         self._journal = journal
         self._table = Table({}, {}, {}, {})
@@ -115,7 +118,7 @@ class Invocations:
             if len(self._hosts) < _KNOWN:
                 self._hosts.add(host)
         if self._signs:
-            check_signature(self._keys, exchange)
+            check_signature(self._verifier, exchange)
 
     def check_trigger(self, config: Config, method: str, exchange: Exchange) -> None:
         """Raises AccessDenied for what the trigger does not allow."""
@@ -123,7 +126,7 @@ class Invocations:
             allowed = ", ".join(sorted(config.methods))
             raise AccessDenied(message=f"method {method} is not among the trigger's methods: {allowed}")
         if not config.anonymous and self.settings.auth != "off":
-            check_signature(self._keys, exchange, is_trigger=True)
+            check_signature(self._verifier, exchange, is_trigger=True)
 
     def record(self, function: Function, call: Invocation, status: int, result: Result | None, error: str) -> None:
         """Leave a record of a finished call."""
@@ -216,6 +219,8 @@ class _Reply:
         """What both kinds read of the headers: refuses what can not be served, returns the trace."""
         if b"x-fc-invocation-type" in fields:
             self.is_async = is_asynchronous(fields[b"x-fc-invocation-type"])
+        if b"content-md5" in fields and self.exchange.incoming is None:
+            BodyDigest(fields[b"content-md5"]).add(self.exchange.body).check()
         return trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
 
     def _platform_lines(self, usage: Usage, place: Place, *, has_ended: bool = True) -> str:

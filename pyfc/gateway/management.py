@@ -20,8 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from pyfc.auth.digest import BodyDigest
 from pyfc.auth.keys import Key, Keys
-from pyfc.auth.signature import Signed, verify
+from pyfc.auth.signature import Signed, Verifier
 from pyfc.blobs.objects import Objects
 from pyfc.dispatch.records import Records
 from pyfc.errors import AccessDenied, EntityTooLarge, InvalidArgument, PyfcError
@@ -53,6 +54,7 @@ class Api:
     extras: Extras
     objects: Objects
     keys: Keys
+    verifier: Verifier
     records: Records
     table: Callable[[], Table]
     logs: Path
@@ -151,6 +153,8 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
         try:
             body = await read_body(request, _MAXIMUM_DOCUMENT)
             authenticate(api, request, body)
+            if "content-md5" in request.headers:
+                BodyDigest(request.headers["content-md5"].encode("latin-1")).add(body).check()
             endpoint, document = methods[method], _document(body)
             if endpoint.body is not None:
                 check(document, endpoint.body)
@@ -184,7 +188,7 @@ def authenticate(api: Api, request: Request, body: bytes | None, *, is_trigger: 
     """Whose request it is, None if that is not asked. Raises AccessDenied and its like for who may not manage."""
     if api.settings.auth == "off":
         return None
-    key = verify(api.keys.find, signed(request, body, is_trigger=is_trigger))
+    key = api.verifier.verify(signed(request, body, is_trigger=is_trigger))
     if not key.may_manage:
         raise AccessDenied(message="the credentials of a function may only be used for calling functions")
     return key

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from pyfc import __version__
+from pyfc.auth.digest import BodyDigest
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.dispatch.lanes import Ran
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
@@ -242,7 +243,8 @@ class _Own:
         """
         name = unquote(request.scope["raw_path"].decode("latin-1")).lstrip("/").removeprefix(f"{TEMPORARY}/")
         self._api.objects.check(name)
-        digest = await self._api.objects.put(TEMPORARY, name, request.stream())
+        stated = BodyDigest(request.headers.get("content-md5", "").encode("latin-1"))
+        digest = await self._api.objects.put(TEMPORARY, name, request.stream(), stated)
         return Response(b"", headers={"ETag": f'"{digest.upper()}"', "x-oss-request-id": request_id()})
 
     async def unknown(self, request: Request, _: Exception | None = None) -> Response:

@@ -28,6 +28,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from pyfc.auth.digest import BodyDigest
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.gateway.checks import MAXIMUM_HEAD, TOO_MUCH_HEAD, is_shell, plain_line, problem_of, refusal
 from pyfc.gateway.exchange import Head
@@ -80,6 +81,8 @@ class Exchange:
     ticket: Ticket | None = None
     on_gone: Callable[[], None] | None = None
     incoming: Incoming | None = None
+    digest: BodyDigest | None = None
+    """Of a body that is passed on while it arrives, if its MD5 is stated."""
     upgrades = False
     declared = 0
     """Bytes of a body that may be passed on while it arrives (streams.py)."""
@@ -228,17 +231,17 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserCallbackError as error:
             self._fail(error.__context__ or error)
         except httptools.HttpParserError as error:
-            self._refuse(InvalidArgument(message=f"this is not a valid HTTP request: {error}"))
+            self.refuse(InvalidArgument(message=f"this is not a valid HTTP request: {error}"))
         if self._in_head:
             self._head_size += len(data)
             if self._head_size > MAXIMUM_HEAD:
-                self._refuse(InvalidArgument(message=TOO_MUCH_HEAD))
+                self.refuse(InvalidArgument(message=TOO_MUCH_HEAD))
 
     def _upgrade(self, *, is_longer: bool) -> None:
         """Go on as a WebSocket, if this is one that is taken here. `is_longer`: something else follows the head."""
         if not is_shell(self, self._turn):
             if is_longer or not isinstance(self.cycle, Exchange):
-                self._refuse(InvalidArgument(message="this connection can not be upgraded"))
+                self.refuse(InvalidArgument(message="this connection can not be upgraded"))
             return
         try:
             self.handle_websocket_upgrade()
@@ -250,7 +253,7 @@ class Protocol(HttpToolsProtocol):
         """An error of ours in a request that is not whole yet."""
         number, method = request_id(), self.parser.get_method() if self.parser is not None else b""
         wrong = failed(number, f"{method.decode('latin-1')} {self.url.decode('latin-1')}", error)
-        self._refuse(wrong, number)
+        self.refuse(wrong, number)
 
     def on_message_begin(self) -> None:
         """A new request: nothing is known of it yet."""
@@ -275,7 +278,7 @@ class Protocol(HttpToolsProtocol):
         fields = dict(self.headers)
         problem = problem_of(self, fields, is_large=self._large)
         if problem is not None:
-            self._refuse(problem)
+            self.refuse(problem)
         elif (sites := self.shared.invocations.sites).takes(fields.get(b"host", b""), self.url):
             sent, (path, self.url, error) = self.url, sites.resolve(self.parser.get_method(), self.url, fields)
             self._begin(path, fields)
@@ -322,7 +325,7 @@ class Protocol(HttpToolsProtocol):
         try:
             super().on_headers_complete()
         except httptools.HttpParserInvalidURLError:
-            self._refuse(InvalidArgument(message="the request's target is no valid path"))
+            self.refuse(InvalidArgument(message="the request's target is no valid path"))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """uvicorn calls this when it is a cycle's turn."""
@@ -355,7 +358,7 @@ class Protocol(HttpToolsProtocol):
             else:
                 cycle.chunks.append(body)
             if cycle.size > self.shared.settings.maximum_body:
-                self._refuse(EntityTooLarge(limit=self.shared.settings.maximum_body))
+                self.refuse(EntityTooLarge(limit=self.shared.settings.maximum_body))
 
     def on_message_complete(self) -> None:
         """A request is whole."""
@@ -403,7 +406,7 @@ class Protocol(HttpToolsProtocol):
         self.pipeline.clear()
         self.transport.close()
 
-    def _refuse(self, error: PyfcError, number: str = "") -> None:
+    def refuse(self, error: PyfcError, number: str = "") -> None:
         """Take nothing more from this client. If no answer is owed to it, say why; else end with the last one owed."""
         if self._deaf:
             return

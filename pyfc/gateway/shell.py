@@ -18,7 +18,7 @@ from pathlib import Path
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pyfc import host
-from pyfc.auth.signature import Signed, verify
+from pyfc.auth.signature import Signed
 from pyfc.errors import AccessDenied, InstanceNotFound, InvalidArgument, PyfcError
 from pyfc.gateway.management import Api
 from pyfc.host.sandbox import Sandbox
@@ -29,6 +29,7 @@ from pyfc.supervisor.pool import Pool
 _STDIN, _STDOUT, _STDERR, _ERROR = (bytes([number]) for number in range(4))
 _CHUNK = 65536
 _IDLE = 120
+_LONGEST_IDLE = 86_400
 _REFUSED = 4000
 """A close code of our own; the reason is FC's error JSON."""
 
@@ -49,6 +50,8 @@ class Shells:
             if not command:
                 raise InvalidArgument(message="command is empty")
             idle = float(socket.query_params.get("idleTimeout", _IDLE))
+            if not 0 < idle <= _LONGEST_IDLE:
+                raise InvalidArgument(message=f"idleTimeout must be more than 0 and at most {_LONGEST_IDLE} seconds")
         except (PyfcError, ValueError) as error:
             with contextlib.suppress(WebSocketDisconnect):
                 await socket.accept()
@@ -63,7 +66,7 @@ class Shells:
             return
         query = socket.scope["query_string"].decode("latin-1")
         target = socket.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
-        key = verify(self._api.keys.find, Signed("GET", target, socket.headers))
+        key = self._api.verifier.verify(Signed("GET", target, socket.headers))
         if not key.may_manage:
             raise AccessDenied(message="the credentials of a function may only be used for calling functions")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from pyfc.auth.digest import BodyDigest
 from pyfc.errors import PyfcError
 from pyfc.model.invocation import Result
 from pyfc.model.streams import ENDLESS, Incoming, Stream
@@ -71,6 +72,8 @@ def pass_on(exchange: Exchange, body: bytes) -> bool:
     """Take a piece of a large body; False while it is to be gathered still."""
     flow = exchange.protocol.flow
     if exchange.incoming is not None:
+        if _differs(exchange, body):
+            return True
         if not exchange.incoming.write(body):
             flow.pause_reading()
         return True
@@ -78,10 +81,30 @@ def pass_on(exchange: Exchange, body: bytes) -> bool:
         return False
     exchange.body = b"".join([*(exchange.chunks or ()), body])
     exchange.chunks = None
+    if b"content-md5" in exchange.fields:
+        exchange.digest = BodyDigest(exchange.fields[b"content-md5"])
+        if _differs(exchange, exchange.body):
+            return True
     exchange.incoming = Incoming(exchange.declared)
     exchange.incoming.on_room = flow.resume_reading
     exchange.protocol.shared.invocations.handle(exchange)
     return True
+
+
+def _differs(exchange: Exchange, piece: bytes) -> bool:
+    """Whether the last piece of a body shows that it is not the one that was stated: then it is not passed on, and
+    the request is refused.
+    """
+    if exchange.digest is None:
+        return False
+    exchange.digest.add(piece)
+    try:
+        if exchange.size >= exchange.declared:
+            exchange.digest.check()
+    except PyfcError as error:
+        exchange.protocol.refuse(error)
+        return True
+    return False
 
 
 def upgrade(exchange: Exchange) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -9,7 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 
+from pyfc.auth.digest import BodyDigest
 from pyfc.auth.keys import Key, Keys
+from pyfc.auth.once import Once
 from pyfc.auth.signature import Signed, authorization, sign, sign_url, string_to_sign, verify
 from pyfc.errors import (
     AccessDenied,
@@ -19,6 +24,7 @@ from pyfc.errors import (
     MissingRequiredHeader,
     RequestTimeTooSkewed,
     SignatureNotMatch,
+    SignatureUsed,
 )
 
 KEY = Key(id="AKID", secret="SECRET")
@@ -195,3 +201,80 @@ def test_the_end_of_a_signed_url_is_a_number() -> None:
         query = {"x-fc-access-key-id": "AKID", "x-fc-expires": expires, "x-fc-signature": sign("SECRET", text)}
         with pytest.raises(RequestTimeTooSkewed):
             verify(find, Signed("GET", f"/x?{urlencode(query)}", {}, is_trigger=True), NOW)
+
+
+def acs3(nonce: str, names: str = "x-acs-content-sha256;x-acs-date;x-acs-signature-nonce") -> Signed:
+    fields = {
+        "x-acs-date": "2026-11-23T14:08:42Z",
+        "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+        "x-acs-signature-nonce": nonce,
+    }
+    headers = "".join(f"{name}:{fields[name]}\n" for name in names.split(";"))
+    canonical = f"POST\n/2023-03-30/functions\n\n{headers}\n{names}\n{fields['x-acs-content-sha256']}"
+    text = f"ACS3-HMAC-SHA256\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    made = hmac.new(b"SECRET", text.encode(), hashlib.sha256).hexdigest()
+    given = f"ACS3-HMAC-SHA256 Credential=AKID,SignedHeaders={names},Signature={made}"
+    return Signed("POST", "/2023-03-30/functions", {**fields, "authorization": given}, body=b"")
+
+
+def test_a_signature_with_a_nonce_is_good_once() -> None:
+    once = Once()
+    for nonce in ("a", "b"):
+        assert verify(find, acs3(nonce), NOW, once) is KEY
+        for later in (0, 1, 800):
+            with pytest.raises(SignatureUsed):
+                verify(find, acs3(nonce), NOW + later, once)
+
+
+@pytest.mark.parametrize(
+    "request_", [signed(VECTORS[0][1], VECTORS[0][0]), acs3("", "x-acs-content-sha256;x-acs-date")], ids=["FC", "ACS3"]
+)
+def test_a_signature_without_a_nonce_is_good_for_a_minute(request_: Signed) -> None:
+    once = Once()
+
+    for later in (0, 0, 1, 59):  # equal calls of one second, and what an HTTP library sends again
+        verify(find, request_, NOW + later, once)
+    with pytest.raises(SignatureUsed):
+        verify(find, request_, NOW + 61, once)
+    with pytest.raises(SignatureUsed):
+        verify(find, request_, NOW + 800, once)
+
+
+def test_a_wrong_signature_uses_up_nothing() -> None:
+    once = Once()
+    with pytest.raises(SignatureNotMatch):
+        verify(find, acs3("a")._replace(body=b"another"), NOW, once)
+
+    verify(find, acs3("a"), NOW, once)
+
+
+def test_what_was_used_is_forgotten_when_its_time_is_over_or_too_much_came_since() -> None:
+    once = Once(most=10)
+    for number in range(1000):
+        once.check(str(number), NOW, has_nonce=True)
+
+    assert len(once._seen) == 10
+    with pytest.raises(SignatureUsed):
+        once.check("999", NOW, has_nonce=True)
+    once.check("x", NOW + 1801, has_nonce=True)
+    assert len(once._seen) == 1
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        base64.b64encode(hashlib.md5(b"body").digest()),
+        base64.b64encode(hashlib.md5(b"body").hexdigest().encode()),
+        hashlib.md5(b"body").hexdigest().encode(),
+        hashlib.md5(b"body").hexdigest().upper().encode(),
+    ],
+)
+def test_a_body_is_compared_with_its_digest_in_each_form_that_clients_write(stated: bytes) -> None:
+    BodyDigest(stated).add(b"bo").add(b"dy").check()
+    with pytest.raises(InvalidArgument, match="Content-MD5"):
+        BodyDigest(stated).add(b"bodY").check()
+
+
+@pytest.mark.parametrize("stated", [b"", b"opaque", b"\xff", base64.b64encode(b"short")])
+def test_a_digest_of_no_known_form_tells_nothing(stated: bytes) -> None:
+    BodyDigest(stated).add(b"body").check()

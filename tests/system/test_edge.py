@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import http.client
 import json
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -11,6 +15,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from pyfc.auth.keys import Keys
 from support import Server, read_all, send_raw, wait_until
 
 INVOKE = b"POST /2016-08-15/services/events/functions/%s/invocations HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -382,3 +387,60 @@ def test_a_connection_whose_heads_all_differ_is_served_all_the_same(cases: Serve
         for number in range(60):
             connection.sendall(post(b"echo", b"%d" % number, b"X-Number: %d\r\n" % (number % 40)))
             assert answer(connection) == b"%d" % number
+
+
+MD5 = b"Content-MD5: %s\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize("size", [5, 100_000, 3_000_000])
+def test_a_body_that_is_not_the_one_of_its_digest_is_refused(cases: Server, size: int) -> None:
+    body = b"x" * size
+    right = base64.b64encode(hashlib.md5(body).digest())
+    paths = [b"/2016-08-15/services/events/functions/echo/invocations", b"/2016-08-15/proxy/web/environ/"]
+    for path in paths:
+        for sent, status in ((body, b"200"), (b"y" + body[1:], b"400")):
+            head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % (path, size)
+            raw = send_raw(cases, head + MD5 % right + b"\r\n" + sent)
+
+            assert raw.startswith(b"HTTP/1.1 " + status)
+            assert (b"Content-MD5" in raw) == (status == b"400")
+
+
+def test_the_api_compares_bodies_with_their_digests_too(cases: Server) -> None:
+    path, body = "/2016-08-15/services", b'{"serviceName": "digest"}'
+    wrong = {"Content-MD5": hashlib.md5(b"another").hexdigest()}
+    answer = cases.request("POST", path, body, cases.signed_headers("POST", path, wrong))
+
+    assert answer.status == 400
+    assert "Content-MD5" in answer.json["ErrorMessage"]
+    assert cases.manage("GET", "/2016-08-15/services/digest").status == 404
+
+
+def test_a_signature_is_good_once_where_others_can_overhear_it(serve: Callable[..., Server]) -> None:
+    files = {"echo.py": "def handler(event, context):\n    return event\n"}
+    near, far = serve(files), serve(files, "--host", "0.0.0.0")
+    for server, again in ((near, 200), (far, 403)):
+        headers = acs3_headers(server, "GET", "/2023-03-30/functions")
+        answers = [server.request("GET", "/2023-03-30/functions", None, headers) for _ in range(2)]
+
+        assert [each.status for each in answers] == [200, again]
+    assert answers[1].json["Code"] == "SignatureNonceUsed"
+    path = "/2016-08-15/services/default/functions/echo/invocations"
+    headers = far.signed_headers("POST", path, {})
+    assert [far.request("POST", path, b"x", headers).status for _ in range(3)] == [200] * 3  # equal calls of a second
+
+
+def acs3_headers(server: Server, method: str, path: str) -> dict[str, str]:
+    """Headers that sign a request without a body as FC 3's clients do."""
+    key = Keys(server.data_dir).first()[0]
+    fields = {
+        "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+        "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "x-acs-signature-nonce": secrets.token_hex(8),
+    }
+    names = ";".join(fields)
+    headers = "".join(f"{name}:{value}\n" for name, value in fields.items())
+    canonical = f"{method}\n{path}\n\n{headers}\n{names}\n{fields['x-acs-content-sha256']}"
+    text = f"ACS3-HMAC-SHA256\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    made = hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return {**fields, "authorization": f"ACS3-HMAC-SHA256 Credential={key.id},SignedHeaders={names},Signature={made}"}

@@ -135,8 +135,8 @@ class App:
         self._stack.push_async_callback(self.dispatcher.close)
         self._bundles = bundles
         self.runtimes = runtimes
-        consents = Consents(consents_file())
-        self.builder = Builder(cache_folder(), Cage(), consents, lambda source, line: self.on_progress(source, line))
+        cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
+        self.builder = Builder(cache_folder(), cage, consents, lambda source, line: self.on_progress(source, line))
         self._deployer = Deployer(registry, bundles, runtimes)
         self._build_gateway(registry)
 

@@ -34,14 +34,13 @@ async def opened(serve: Callable[[Request], Awaitable[int]]) -> AsyncIterator[in
     mine.setblocking(False)
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGEST)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
-    serving = asyncio.ensure_future(_serve(mine, serve))
-    try:
-        yield theirs.fileno()
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
-        mine.close()
-        theirs.close()
+    with mine, theirs:
+        async with asyncio.TaskGroup() as group:  # what `serve` raises ends whoever uses the door
+            serving = group.create_task(_serve(mine, serve))
+            try:
+                yield theirs.fileno()
+            finally:
+                serving.cancel()
 
 
 async def _serve(door: socket.socket, serve: Callable[[Request], Awaitable[int]]) -> None:
@@ -50,12 +49,19 @@ async def _serve(door: socket.socket, serve: Callable[[Request], Awaitable[int]]
         with contextlib.suppress(BlockingIOError):
             data, descriptors, _, _ = socket.recv_fds(door, _LARGEST, 2)
             try:
-                if len(descriptors) == 2:
-                    status = await serve(Request(output=descriptors[0], **json.loads(data)))
-                    os.write(descriptors[1], b"%d" % status)
+                output, answer = descriptors
+                os.write(answer, b"%d" % await _served(data, output, serve))
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
+
+
+async def _served(data: bytes, output: int, serve: Callable[[Request], Awaitable[int]]) -> int:
+    try:
+        request = Request(output=output, **json.loads(data))
+    except (ValueError, TypeError):
+        return 1
+    return await serve(request)
 
 
 async def _readable(door: socket.socket) -> None:

@@ -27,6 +27,8 @@ class Job:
     private: Mapping[str, Path] = field(default_factory=dict)
     """Settings with registries' secrets: the name below HOME, or the path itself, where each is found."""
     network: bool = False
+    is_trusted: bool = False
+    """Whether it runs no code of packages, as far as anybody knows."""
     doors: Sequence[int] = ()
     """Descriptors that it inherits."""
     output: int | None = None

@@ -20,6 +20,7 @@ from pyfc.build.workshop import Workshop
 from pyfc.errors import InvalidArgument, ProjectError
 
 _NPM = ("--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http", "--fetch-retries=1")
+_IGNORES = "npm_config_ignore_scripts"
 _RUNS_NOTHING = {
     "npm_config_ignore_scripts": "true",
     "npm_config_git": "git",
@@ -96,6 +97,7 @@ class Npm:
         texts = [text_in(self._place, str(self._place), ".npmrc")]
         own = Path.home() / ".npmrc"
         texts += [own.read_text(encoding="utf-8", errors="replace")] if own.is_file() else []
+        texts += [f"ignore-scripts={value}" for name, value in os.environ.items() if name.lower() == _IGNORES]
         return any(re.search(r"^\s*ignore-scripts\s*=\s*true\s*$", text, re.MULTILINE) for text in texts)
 
     def _scripts(self, modules: Path) -> Iterator[Script]:

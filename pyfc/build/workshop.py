@@ -83,7 +83,7 @@ class Workshop:
             command=command, folder=folder, environment={**environment, "HOME": str(self.home)},
             writable=(self.tree, self.result, self.tmp, self.home, self.downloads(tool)), temporary=self.tmp,
             programs=programs, readable=(*readable, *(path for path in named if path.is_dir())),
-            private={**certificates, **private}, network=True, doors=doors,
+            private={**certificates, **private}, network=True, is_trusted=True, doors=doors,
         )  # fmt: skip
         return await self.cage.run(job, hear)
 

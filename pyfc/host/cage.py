@@ -59,19 +59,21 @@ _WEAKNESSES = {
 
 
 class Cage:
-    """See build/job.py. `modes`: what is tried, in this order; `seconds`, `memory`, `disk`: limits of one command, the
-    last two in bytes.
+    """See build/job.py. `modes`: what is tried, in this order, instead of what is usual; `is_required`: nothing weaker
+    than namespaces will do; `seconds`, `memory`, `disk`: limits of one command, the last two in bytes.
     """
 
     def __init__(
         self,
         modes: tuple[str, ...] = (),
+        *,
+        is_required: bool = False,
         seconds: float = _SECONDS,
         memory: int = 0,
         disk: int = _DISK,
     ) -> None:
         usual = ("root" if os.geteuid() == 0 else "user", "plain", "off")
-        self._modes = (modes or usual) if LINUX else ("off",)
+        self._modes = (modes or (usual[:1] if is_required else usual)) if LINUX else ("off",)
         self._mode = ""
         self._seconds = seconds
         self._memory = memory or min(_MEMORY, psutil.virtual_memory().total * 3 // 4)
@@ -91,6 +93,8 @@ class Cage:
         """See build/job.py."""
         if not self._mode:
             self._mode = await self._found(job)
+        if self._mode == "off" and os.geteuid() == 0 and not job.is_trusted:
+            raise NoCage(reason="there are neither namespaces nor Landlock, and code of packages is not run as root")
         return await self._run(job, self._mode, hear)
 
     async def _found(self, job: Job) -> str:

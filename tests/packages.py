@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import tarfile
 import textwrap
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PROBE = """
@@ -125,3 +128,63 @@ def node_package(name: str, given: dict[str, object], script: str = "node probe.
         "probe.js": NODE_PROBE % json.dumps(given),
         "main.js": "exports.told = () => require('./told.json');\n",
     }
+
+
+class Registry:
+    """An index of Python packages and a registry of npm in one, on loopback, for whoever knows the secret."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[str] = []
+        """Paths that were asked for with the right secret."""
+        registry = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                given = self.headers.get("Authorization", "")
+                if given not in {"Bearer npm-secret", "Basic " + base64.b64encode(b"me:pip-secret").decode()}:
+                    self.send_error(401)
+                    return
+                registry.asked.append(self.path)
+                body = registry.answer(folder, self.path)
+                self.send_response(200 if body else 404)
+                self.send_header("Content-Type", "text/html" if self.path.startswith("/simple") else "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Nobody reads it."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def answer(self, folder: Path, path: str) -> bytes:
+        """The body for a path; b"" for none."""
+        name = path.rstrip("/").rpartition("/")[2]
+        if path.startswith("/simple/"):
+            files = sorted(each.name for each in folder.glob(f"{name}-*"))
+            return "".join(f'<a href="/files/{each}">{each}</a>' for each in files).encode()
+        if path.startswith("/files/"):
+            return (folder / name).read_bytes() if (folder / name).exists() else b""
+        if not (folder / f"{name}-1.0.0.tgz").exists():
+            return b""
+        package = {"name": name, "version": "1.0.0", "dist": {"tarball": f"http://{self.host}/files/{name}-1.0.0.tgz"}}
+        return json.dumps({"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": package}}).encode()
+
+    def close(self) -> None:
+        """The port is free again."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def node_archive(folder: Path, name: str, files: dict[str, str]) -> None:
+    """A `.tgz` of version 1.0.0, as npm's registry has it."""
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(folder / f"{name}-1.0.0.tgz", "w:gz") as archive:
+        for inner, text in files.items():
+            entry = tarfile.TarInfo(f"package/{inner}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))

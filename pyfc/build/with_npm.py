@@ -111,6 +111,7 @@ class Npm:
             yield from _scripts_of(self._place, self._place)
 
     async def _run_scripts(self, *, network: bool) -> None:
+        nofollow.remove(self._place / "node_modules/.package-lock.json")  # npm would believe it, not the packages
         own = _document(text_in(self._place, str(self._place), "package.json")).get("scripts")
         steps = [["rebuild", "--foreground-scripts"]]
         steps += [["run", name] for name in SCRIPTS if isinstance(own, dict) and own.get(name)]

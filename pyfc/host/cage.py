@@ -266,8 +266,8 @@ def _mount_point(job: Job) -> Path:
 
 def _link(place: Path, target: str) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        place.symlink_to(target)
+    place.unlink(missing_ok=True)  # of a mode that was tried before
+    place.symlink_to(target)
 
 
 def _is_ours(process: psutil.Process) -> bool:

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -60,11 +59,7 @@ class Bench:
     @property
     def left(self) -> list[psutil.Process]:
         """Processes that are still there."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            if self.mark in (process.info["cmdline"] or []):
-                found.append(process)
-        return found
+        return [each for each in psutil.process_iter(["cmdline"]) if self.mark in (each.info["cmdline"] or [])]
 
 
 @pytest.fixture(params=MODES)
@@ -125,7 +120,17 @@ def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> N
     )
     tests = Path(__file__).parents[1]
     server = subprocess.Popen(
-        [sys.executable, "-c", program, str(tests), str(tests.parent), bench.mode, str(bench.folder), bench.mark, str(there)]
+        [
+            sys.executable,
+            "-c",
+            program,
+            str(tests),
+            str(tests.parent),
+            bench.mode,
+            str(bench.folder),
+            bench.mark,
+            str(there),
+        ]
     )
     wait_until(there.exists, "the command")
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfc import nofollow
-from pyfc.boundary import Boundary, root_of
+from pyfc.boundary import Boundary
 from pyfc.build import workshop
 from pyfc.build.builtins import builtins_of
 from pyfc.build.consent import Ask, Consents, refuse
@@ -160,7 +160,7 @@ def _all_of(folder: Path, boundary: Boundary) -> list[Manifest]:
     """What the code in `folder` needs. Raises ProjectError."""
     try:
         return [
-            *manifests(folder, boundary.root or root_of(folder)),
+            *manifests(folder, boundary.root or Path("/")),  # --allow-outside
             *(builtins_of(folder, boundary) if folder.is_dir() else []),
         ]
     except OSError as error:

@@ -191,7 +191,7 @@ def registry(bench: Bench) -> Iterator[Registry]:
     """A registry for those who read the user's settings, of what is in `packages`."""
     registry = Registry(bench.folder.parent / "packages")
     address = f"http://me:pip-secret@{registry.host}/simple/"
-    (bench.home / ".config/pip/pip.conf").write_text(f"[global]\nindex-url = {address}\n")
+    (bench.home / ".config/pip/pip.conf").write_text(f"[global]\nindex_url = {address}\n")
     (bench.home / ".npmrc").write_text(f"registry=http://{registry.host}/\n//{registry.host}/:_authToken=npm-secret\n")
     yield registry
     registry.close()

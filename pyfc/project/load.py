@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
+from pyfc.host import script
 from pyfc.project import bare, funcraft, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import Project
@@ -15,6 +16,10 @@ _FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path, Boundary], Project]], ...
     (funcraft.NAMES, funcraft.read),
     (serverless_devs.NAMES, serverless_devs.read),
 )
+
+
+BOOTSTRAP = "bootstrap"
+"""What a custom runtime starts that declares no command."""
 
 
 def templates(root: Path) -> list[tuple[Path, Callable[[Path, Boundary], Project]]]:
@@ -45,4 +50,26 @@ def load(root: Path, *, reads_variables: bool = False, allows_outside: bool = Fa
     if reads_variables and is_there(root / variables.NAME) and not is_folder(root / variables.NAME):
         variables.apply(root / variables.NAME, project)
         project.files.append(root / variables.NAME)
+    project.warnings.extend(_unstartable(project))
     return project
+
+
+def _unstartable(project: Project) -> list[str]:
+    """A warning for each program of a custom runtime whose first bytes tell that no machine will start it."""
+    found = []
+    for declaration in project.functions:
+        function, code = declaration.function, declaration.code
+        if code is None or not function.runtime.startswith("custom") or not is_folder(code):
+            continue
+        command = function.program.command[:1] or (BOOTSTRAP,)
+        name = command[0].removeprefix("./")
+        path = code / name
+        if name.startswith("/") or (command != (BOOTSTRAP,) and "/" not in command[0]) or path.is_symlink():
+            continue
+        try:
+            flaw = script.flaw(name, script.beginning(str(path)))
+        except (OSError, ValueError):
+            continue  # it may be made by a build, and the call will tell
+        if flaw:
+            found.append(f"{function.service}/{function.name} can not be started: {flaw}")
+    return found

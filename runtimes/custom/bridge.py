@@ -17,12 +17,14 @@ import enter
 import loopback
 import program
 import pull
+import script
 import server
 import wire
 
 NAME = "custom"
 _POLL = 0.003
 _STOP_GRACE = 0.8
+_NOT_STARTED = (126, 127)
 _HOOKS = {"initializer": ("POST", "/initialize"), "preFreeze": ("GET", "/pre-freeze"), "preStop": ("GET", "/pre-stop")}
 
 
@@ -132,10 +134,18 @@ class Bridge:
             fault = ("PLATFORM", "the custom runtime %s" % how, "CAExited")
             if not self._is_ready:
                 before = " before it asked for a call" if self._wanted["pulls"] else " before it listened"
-                self.send(wire.READY, 0, ((fault[0], fault[1] + before, fault[2]),))
+                self.send(wire.READY, 0, ((fault[0], fault[1] + before + self._reason(status), fault[2]),))
             for call in list(self._calls.values()):
                 call.fail(fault)
         os._exit(1)
+
+    def _reason(self, status: int) -> str:
+        """Why it could not be started, where that is what happened."""
+        if status not in _NOT_STARTED:
+            return ""
+        path = self._init[3].get("PATH", os.defpath)
+        why = script.why_not(self._wanted["command"][0], self._init[2], path)
+        return ": " + why if why else ""
 
     # frames
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pyfc.project.load import load
 from support import MODES, Server, impossible, server_in_mode, template, wait_until
 
 PYTHON = """#!/usr/bin/env python3
@@ -99,13 +100,33 @@ FILES = {
     "gone/bootstrap": "#!/bin/sh\necho leaving\nexit 3\n",
     "deaf/bootstrap": "#!/bin/sh\nexec sleep 100\n",
     "none/readme": "nothing to start\n",
+    "windows/bootstrap": "#!/bin/sh\r\nexec sleep 100\r\n",
+    "environment/bootstrap": "#!/usr/bin/env python3\r\nprint()\r\n",
+    "marked/bootstrap": "\ufeff#!/bin/sh\nexec sleep 100\n",
+    "bare/bootstrap": "exec sleep 100\n",
+    "nowhere/bootstrap": "#!/opt/nowhere/sh\nexec sleep 100\n",
+    "unfound/bootstrap": "#!/usr/bin/env no-such-interpreter\n",
+    "command/bootstrap": "#!/bin/sh\nno-such-command\n",
+}
+UNSTARTABLE = {
+    "windows": "bootstrap has Windows line ends, so that its interpreter is taken to be '/bin/sh\\r'",
+    "environment": "bootstrap has Windows line ends, so that its interpreter is taken to be 'python3\\r'",
+    "marked": "bootstrap begins with a byte order mark",
+    "bare": "bootstrap has no interpreter line",
+}
+"""Also told at start."""
+NOT_HERE = {
+    "nowhere": "the interpreter of bootstrap, /opt/nowhere/sh, is not on this machine",
+    "unfound": "the interpreter of bootstrap, no-such-interpreter, is not on PATH",
+    "none": "there is no file bootstrap in the code",
 }
 
 
 def project() -> dict[str, str]:
     custom = {"Runtime": "custom", "Handler": "index.handler", "Timeout": 10}
     functions: dict[str, dict[str, Any]] = {
-        name: {**custom, "CodeUri": f"./{name}"} for name in ("python", "gone", "deaf", "none")
+        name: {**custom, "CodeUri": f"./{name}"}
+        for name in ("python", "gone", "deaf", "command", *UNSTARTABLE, *NOT_HERE)
     }
     functions["second"] = {**custom, "CodeUri": "./python"}
     functions["web"] = {**custom, "CodeUri": "./python", "http": ["GET", "POST"], "InstanceConcurrency": 5}
@@ -177,7 +198,7 @@ def test_a_request_of_a_client_comes_as_it_was_sent(own: Server) -> None:
     ("name", "code", "message"),
     [
         ("gone", "CAExited", "the custom runtime exited with status 3 before it listened"),
-        ("none", "CAExited", "the custom runtime exited with status 127 before it listened"),
+        ("command", "CAExited", "the custom runtime exited with status 127 before it listened"),
         ("deaf", "FunctionNotStarted", "the custom runtime does not listen on port 9000 after 5 seconds"),
     ],
 )
@@ -185,6 +206,29 @@ def test_a_program_that_does_not_serve_has_fcs_error(own: Server, name: str, cod
     answer = own.invoke(f"own/{name}")
 
     assert (answer.status, answer.json) == (412, {"ErrorCode": code, "ErrorMessage": message})
+
+
+@pytest.mark.parametrize(("name", "why"), [*UNSTARTABLE.items(), *NOT_HERE.items()])
+def test_a_program_that_can_not_be_started_says_why(own: Server, name: str, why: str) -> None:
+    answer = own.invoke(f"own/{name}")
+
+    assert (answer.status, answer.json["ErrorCode"]) == (412, "CAExited")
+    beginning = f"the custom runtime exited with status 127 before it listened: {why}"
+    assert answer.json["ErrorMessage"].startswith(beginning), answer.json
+
+
+def test_what_can_not_be_started_anywhere_is_told_at_start(tmp_path: Path) -> None:
+    for name, text in project().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    os.mkfifo(tmp_path / "command" / "fifo")
+
+    warnings = [text for text in load(tmp_path).warnings if "can not be started" in text]
+
+    assert [text.partition(" can not be started: ")[0] for text in warnings] == [f"own/{name}" for name in UNSTARTABLE]
+    for text, why in zip(warnings, UNSTARTABLE.values(), strict=True):
+        assert why in text
 
 
 def test_a_program_that_ends_fails_its_call_and_the_next_one_gets_another(own: Server) -> None:

@@ -8,16 +8,15 @@ way for both.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import host_name
 from pyfc.model.names import LATEST
 from pyfc.model.resources import Domain, Route
+from pyfc.model.rewriting import rewrite
 from pyfc.supervisor.table import Table
 from pyfc.triggers.http import Config
 
@@ -120,48 +119,6 @@ def _route(domain: Domain, path: str) -> Route:
     if not fitting:
         raise NoSuchRoute(domain=domain.name, path=path)
     return max(fitting, key=lambda route: len(route.path))
-
-
-def rewrite(rules: Mapping[str, Any], path: str) -> str:
-    """The path that FC's rewriteConfig makes of a percent-encoded path: the first rule that fits counts, equal ones
-    before those with `*` and those before regular expressions.
-    """
-    plain = unquote(path)
-    for rule in rules.get("equalRules") or []:
-        if plain == rule.get("match"):
-            return _encoded(str(rule.get("replacement", "")))
-    for rule in rules.get("wildcardRules") or []:
-        pattern = "(.*)".join(map(re.escape, str(rule.get("match", "")).split("*")))
-        found = re.fullmatch(pattern, plain)
-        if found:
-            return _encoded(_filled(str(rule.get("replacement", "")), found))
-    for rule in rules.get("regexRules") or []:
-        try:
-            found = re.search(str(rule.get("match", "")), plain)
-        except re.error:
-            continue
-        if found:
-            replaced = plain[: found.start()] + _filled(str(rule.get("replacement", "")), found) + plain[found.end() :]
-            return _encoded(replaced)
-    return path
-
-
-def _filled(text: str, found: re.Match[str]) -> str:
-    """`$1`, `${1}` and, in turn, `*` stand for what was found."""
-    groups = found.groups()
-
-    def group(match: re.Match[str]) -> str:
-        number = int(match.group(1) or match.group(2))
-        return (found.group(number) or "") if number <= len(groups) else ""
-
-    filled = re.sub(r"\$(?:(\d+)|\{(\d+)\})", group, text)
-    for each in groups:
-        filled = filled.replace("*", each or "", 1)
-    return filled
-
-
-def _encoded(path: str) -> str:
-    return quote(path if path.startswith("/") else f"/{path}", safe="/-_.~!$&'()*+,;=:@")
 
 
 def cors_lines(fields: Mapping[bytes, bytes]) -> str:

@@ -30,6 +30,11 @@ def is_name(text: str) -> bool:
     return NAME.fullmatch(text) is not None
 
 
+def numbered(qualifier: str) -> str:
+    """A qualifier as it is kept where '' stands for the newest version."""
+    return "" if qualifier == LATEST else qualifier
+
+
 def whole(text: str, digits: int = 9) -> int | None:
     """The whole number that a text is; None if it is none, or has more digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else None

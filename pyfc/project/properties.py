@@ -6,13 +6,15 @@ Ranges are FC's own (limits page and function API); a property that pyfc can not
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Function, Hook, Limits, Program
-from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name, numbered
 from pyfc.model.resources import ASYNC, Config, Route
+from pyfc.model.rewriting import check as check_rewriting
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.files import is_there
@@ -202,15 +204,27 @@ def read_route(path: Field, text: str, values: Field) -> Route:
     if not text.startswith("/") or "*" in text.removesuffix("/*").removesuffix("*"):
         raise path.error(f"the route '{text}'", "a path that begins with / and has * only as its end, like /api/*")
     service, qualifier, methods = values.get("serviceName"), values.get("qualifier"), values.get("methods")
-    rewrite = values.get("rewriteConfig")
+    rewrite = _rewriting(values.get("rewriteConfig"))
     return Route(
         path=text,
         service=service.text() if service is not None else DEFAULT_SERVICE,
         function=values.need("functionName").text(),
-        qualifier=qualifier.text().replace(LATEST, "") if qualifier is not None else "",
+        qualifier=numbered(qualifier.text()) if qualifier is not None else "",
         methods=tuple(each.choice(METHODS) for each in methods.elements()) if methods is not None else (),
-        rewrite=rewrite.plain() if rewrite is not None else {},
+        rewrite=rewrite,
     )
+
+
+def _rewriting(field: Field | None) -> Mapping[str, Any]:
+    """FC's rewriteConfig, after it has been looked at."""
+    if field is None:
+        return {}
+    rules = field.plain() if field.is_mapping() else {"equalRules": field.plain()}
+    try:
+        check_rewriting(rules)
+    except InvalidArgument as error:
+        raise ProjectError(where=field.where, message=str(error)) from None
+    return rules
 
 
 def _words(config: Field | None, name: str) -> list[str]:

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Function, Hook, Provision, Service
-from pyfc.model.names import LATEST, is_name
+from pyfc.model.names import LATEST, is_name, numbered
 from pyfc.model.resources import Alias, Config, Domain, Route
+from pyfc.model.rewriting import check as check_rewriting
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field, from_values
 from pyfc.project.interface import Project
@@ -199,6 +200,10 @@ def trigger_of(service: str, function: str, document: Document, convention: str,
     if not isinstance(config, Mapping):
         raise InvalidArgument(message="triggerConfig must be an object")
     if kind == "http":
+        config = {
+            **(old.config if old is not None else {}),
+            **config,
+        }  # what is not named stays: who may call, above all
         field = reading(config, "triggerConfig")
         read = told(lambda: http_trigger(field, (service, function), name, field, convention=convention))
         config = {**config, **read.config}
@@ -215,7 +220,7 @@ def trigger_of(service: str, function: str, document: Document, convention: str,
         description=chosen("description", old.description if old is not None else ""),
         source_arn=old.source_arn if old is not None else text_of(document, "sourceArn"),
         invocation_role=chosen("invocationRole", old.invocation_role if old is not None else ""),
-        qualifier=chosen("qualifier", old.qualifier if old is not None else "").replace(LATEST, ""),
+        qualifier=numbered(chosen("qualifier", old.qualifier if old is not None else "")),
     )
 
 
@@ -308,16 +313,17 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
 
 
 def _route(document: Document, service: str) -> Route:
-    path = text_of(document, "path")
+    path, rewriting = text_of(document, "path"), mapping_of(document, "rewriteConfig")
+    check_rewriting(rewriting)
     if not path.startswith("/") or "*" in path.removesuffix("/*").removesuffix("*"):
         raise InvalidArgument(message=f"the route {path!r} must begin with / and have * only as its end, like /api/*")
     return Route(
         path=path,
         service=text_of(document, "serviceName", service),
         function=need_name(document, "functionName"),
-        qualifier=text_of(document, "qualifier").replace(LATEST, ""),
+        qualifier=numbered(text_of(document, "qualifier")),
         methods=tuple(str(method).upper() for method in document.get("methods") or []),
-        rewrite=mapping_of(document, "rewriteConfig"),
+        rewrite=rewriting,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,8 @@ _MISSING: dict[str, type[NotFound]] = {
     CONCURRENCY: ConcurrencyConfigNotFound,
     SCALING: ScalingConfigNotFound,
 }
+_COUNTER = "last-layer"
+"""The kind of configuration that holds the newest number of a layer, which is never used again."""
 _RETRIES, _AGE = (0, 8), (1, 2_592_000)
 _RUNTIMES, _LAYERS = 20, 5
 
@@ -83,16 +86,25 @@ class Extras:
             code = await self._functions.layer_code(mapping_of(document, "code"))
             async with desk.turn:
                 before = await desk.registry.all(Layer, name)
+                last = await self._last(name, before)
                 layer = Layer(
                     name=name,
-                    number=before[-1].value.number + 1 if before else 1,
+                    number=last + 1,
                     code=code,
                     description=text_of(document, "description"),
                     compatible_runtime=tuple(map(str, runtimes)),
                     license=text_of(document, "license"),
                     is_public=before[-1].value.is_public if before else False,
                 )
-                return await desk.create(layer, Conflict(message=f"layer '{name}' was published by somebody else"))
+                exists = Conflict(message=f"layer '{name}' was published by somebody else")
+                newest = Config(kind=_COUNTER, service=name, function="", document={"number": last + 1})
+                return await desk.create(layer, exists, [newest])
+
+    async def _last(self, name: str, before: Sequence[Record[Layer]]) -> int:
+        """The newest number that a layer has had, those that were deleted among them."""
+        counter = await self._desk.registry.get(Config, _COUNTER, name, "", LATEST)
+        counted = int(counter.value.document["number"]) if counter is not None else 0
+        return max(counted, before[-1].value.number if before else 0)
 
     async def layer(self, name: str, version: str) -> Record[Layer]:
         """A version of a layer. Raises LayerNotFound, LayerVersionNotFound."""

@@ -24,13 +24,13 @@ from pyfc.errors import (
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Code, Function, Service
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
-from pyfc.model.resources import Config, Version
+from pyfc.model.resources import BINDINGS, Config, Version
 from pyfc.model.trigger import Trigger
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.desk import Desk
 from pyfc.registry.documents import Document, function_of, mapping_of, service_of, text_of, trigger_of
 from pyfc.registry.registry import Record, key
-from pyfc.registry.versions import Versions
+from pyfc.registry.versions import COUNTER, Versions
 
 _UPLOAD = 100 * 1024 * 1024
 """Bytes of a package that is sent with the request (FC: 100 MB)."""
@@ -73,7 +73,10 @@ class Functions:
             for kind, what in ((Function, "functions"), (Version, "versions")):
                 if await desk.registry.page(kind, name, limit=1):
                     raise ServiceNotEmpty(service=name, what=what)
-            await desk.delete(old, etag, await self._versions.leftovers(name))
+            also = await self._versions.leftovers(name)
+            if await desk.registry.get(Config, BINDINGS, name, "", LATEST) is not None:
+                also.append(key(Config, BINDINGS, name, "", LATEST))
+            await desk.delete(old, etag, also)
 
     async def tag_service(self, name: str, tags: dict[str, str], removed: list[str] | None) -> Record[Service]:
         """Set tags, and remove those named in `removed` (all of them if that is None)."""
@@ -169,7 +172,9 @@ class Functions:
             if triggers and not with_triggers:
                 raise FunctionNotEmpty(function=name)
             configs = [record.value for record in await desk.registry.all(Config)]
-            mine = [each for each in configs if (each.service, each.function) == (service, name)]
+            mine = [
+                each for each in configs if (each.service, each.function) == (service, name) and each.kind != COUNTER
+            ]
             also = [key(Config, each.kind, each.service, each.function, each.qualifier) for each in mine]
             also += [key(Trigger, service, name, record.value.name) for record in triggers]
             also += await self._versions.leftovers(service, name)

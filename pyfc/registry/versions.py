@@ -17,7 +17,7 @@ from pyfc.registry.desk import Desk, Page, Wanted, etag_of
 from pyfc.registry.documents import Document, alias_of
 from pyfc.registry.registry import Record, key_of, number
 
-_COUNTER = "last-version"
+COUNTER = "last-version"
 """The kind of configuration that holds the newest number, which is never used again."""
 
 
@@ -69,7 +69,7 @@ class Versions:
             if before and (before[-1].value.of, list(before[-1].value.functions)) == (home.value, functions):
                 raise NothingToPublish
             last = 0
-            for each in await desk.registry.all(Config, _COUNTER, service):
+            for each in await desk.registry.all(Config, COUNTER, service):
                 if SERVICE_SCOPE in {scope, each.value.function} or each.value.function == scope:
                     last = max(last, int(each.value.document["number"]))
             version = Version(
@@ -80,7 +80,7 @@ class Versions:
                 of=home.value,
                 functions=tuple(functions),
             )
-            counter = Config(kind=_COUNTER, service=service, function=scope, document={"number": last + 1})
+            counter = Config(kind=COUNTER, service=service, function=scope, document={"number": last + 1})
             return await desk.create(version, VersionInUse(version=last + 1, service=service, alias=""), [counter])
 
     async def page(self, service: str, scope: str, wanted: Wanted, *, forward: bool) -> Page:
@@ -137,10 +137,9 @@ class Versions:
             await self._desk.delete(await self.alias(service, scope, name), etag)
 
     async def leftovers(self, service: str, scope: str = "") -> list[str]:
-        """Keys of what goes with a service, or a function."""
+        """Keys of what goes with a service, or a function. The newest number stays: a domain may lead to an older."""
         registry = self._desk.registry
         scopes = (service, scope) if scope else (service,)
         aliases = [key_of(record.value) for record in await registry.all(Alias, *scopes)]
         versions = [key_of(record.value) for record in await registry.all(Version, *scopes)]
-        counters = await registry.all(Config, _COUNTER, *scopes)
-        return [*aliases, *versions, *(key_of(record.value) for record in counters)]
+        return [*aliases, *versions]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pyfc.gateway.sites import rewrite
+from pyfc.model.rewriting import rewrite
 from support import Response, Server, send_raw, template, wait_until
 
 API = "/2016-08-15"

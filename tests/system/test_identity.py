@@ -1,0 +1,93 @@
+"""A number or a name of FC's API means one thing, for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support import Server, zipped
+
+API, NEWER = "/2016-08-15", "/2023-03-30"
+CODE = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return event\n"})}
+FUNCTION = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": CODE}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    place = tmp_path_factory.mktemp("identity")
+    (place / "project").mkdir()
+    server = Server(place / "project", place / "data")
+    yield server
+    assert server.stop()[0] == 0
+
+
+def make(server: Server, service: str) -> str:
+    """A service with a function and a version; the path of the service."""
+    made = [
+        server.manage("POST", f"{API}/services", {"serviceName": service}),
+        server.manage("POST", f"{API}/services/{service}/functions", FUNCTION),
+        server.manage("POST", f"{API}/services/{service}/versions", {}),
+    ]
+    assert [answer.status for answer in made] == [200, 200, 200]
+    return f"{API}/services/{service}"
+
+
+def test_the_numbers_of_a_layer_are_never_used_again(server: Server) -> None:
+    path = f"{API}/layers/common/versions"
+    for number in (1, 2):
+        assert server.manage("POST", path, {"code": CODE}).json["version"] == number
+    for number in (2, 1):
+        assert server.manage("DELETE", f"{path}/{number}").status == 204
+
+    assert server.manage("POST", path, {"code": CODE}).json["version"] == 3
+    assert server.manage("GET", f"{path}/1").status == 404
+
+
+def test_the_numbers_of_a_service_and_of_a_function_are_never_used_again(server: Server) -> None:
+    path = make(server, "numbered")
+    assert server.manage("DELETE", f"{path}/versions/1").status == 204
+    assert server.manage("DELETE", f"{path}/functions/f").status == 204
+    assert server.manage("DELETE", path).status == 204
+    make(server, "numbered")
+    listed = server.manage("GET", f"{path}/versions").json["versions"]
+    assert [each["versionId"] for each in listed] == ["2"]
+
+    for number in ("1", "2"):
+        assert server.manage("POST", f"{NEWER}/functions", {**FUNCTION, "functionName": "g"}).status == 200
+        assert server.manage("POST", f"{NEWER}/functions/g/versions", {}).json["versionId"] == number
+        assert server.manage("DELETE", f"{NEWER}/functions/g/versions/{number}").status == 204
+        assert server.manage("DELETE", f"{NEWER}/functions/g").status == 204
+
+
+def test_a_qualifier_keeps_its_name_when_that_has_latest_in_it(server: Server) -> None:
+    path = make(server, "named")
+    assert server.manage("POST", f"{path}/aliases", {"aliasName": "preLATEST", "versionId": "1"}).status == 200
+    trigger = {"triggerName": "t", "triggerType": "http", "qualifier": "preLATEST"}
+    trigger["triggerConfig"] = {"authType": "anonymous", "methods": ["GET"]}  # type: ignore[assignment]
+    route = {"path": "/*", "serviceName": "named", "functionName": "f", "qualifier": "preLATEST"}
+    domain = {"domainName": "named.example.com", "routeConfig": {"routes": [route]}}
+
+    assert server.manage("POST", f"{path}/functions/f/triggers", trigger).json["qualifier"] == "preLATEST"
+    [told] = server.manage("POST", f"{API}/custom-domains", domain).json["routeConfig"]["routes"]
+    assert told["qualifier"] == "preLATEST"
+
+
+def test_a_changed_trigger_lets_nobody_in_who_was_not_let_in_before(server: Server) -> None:
+    path = make(server, "guarded") + "/functions/f/triggers"
+    config = {"authType": "function", "methods": ["GET", "POST"]}
+    made = server.manage("POST", path, {"triggerName": "t", "triggerType": "http", "triggerConfig": config})
+    assert made.status == 200
+
+    changed = server.manage("PUT", f"{path}/t", {"triggerConfig": {"methods": ["GET"]}})
+
+    assert changed.json["triggerConfig"] == {"authType": "function", "methods": ["GET"]}
+    assert server.request("GET", f"{API}/proxy/guarded/f/").status in {400, 403}
+
+
+def test_the_networks_of_a_service_go_with_it(server: Server) -> None:
+    for _ in range(2):
+        assert server.manage("POST", f"{API}/services", {"serviceName": "bound"}).status == 200
+        assert server.manage("GET", f"{API}/services/bound/bindings").json == {"vpcIds": []}
+        assert server.manage("POST", f"{API}/services/bound/bindings", {"vpcId": "vpc-1"}).status == 200
+        assert server.manage("DELETE", f"{API}/services/bound").status == 204

@@ -1,6 +1,8 @@
 """The hostile suite: every handler of tests/functions/hostile against a live server, beside a healthy function.
 
-    python tests/hostile.py        runs it in every mode possible here and prints the table of pyfc/host/README.md
+    python tests/hostile.py [MODE ...] [HANDLER ...]
+
+runs it, in every mode that is possible here if none is named, and prints the table of pyfc/host/README.md.
 
 Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one who may not.
 With ` copies` after it every instance is a copy of a template; with ` import` each attack runs when its module is
@@ -19,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -27,6 +29,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from pyfc.host.sandbox import group_name
 from support import FUNCTIONS, MODES, UID, Server, impossible, is_keeper, server_in_mode, template, wait_until
 
 AT_ONCE = 4
@@ -49,7 +52,15 @@ RUNTIMES = {"node": "nodejs", "custom": "custom"}
 KEY = 0x50594643
 _SOURCE = FUNCTIONS / "hostile"
 
-SLOW = ("disk_bomb", "inode_bomb", "zombie_flood", "become_root")
+SLOW = (
+    "disk_bomb",
+    "inode_bomb",
+    "zombie_flood",
+    "become_root",
+    "memory_shared_bomb",
+    "memory_file_bomb",
+    "memory_segment_bomb",
+)
 """Handlers that come to their end by themselves, if they are given more than a second."""
 OF_ALL = ["/tmp", "/var/tmp", "/dev/shm"]
 """Folders where everybody may write: nothing of a function may appear in the host's."""
@@ -58,6 +69,9 @@ WEAKENED = {
     ("sockets_of_others", "plain"): "Landlock does not judge path sockets; file rights do",
     ("disk_bomb", "plain"): "each file is limited, not their sum",
     ("inode_bomb", "plain"): "files are not counted; they go with the instance",
+    ("paths_of_the_server", "root"): "the kernel shows of a mount where it comes from",
+    ("paths_of_the_server", "user"): "the kernel shows of a mount where it comes from",
+    ("paths_of_the_server", "plain"): "functions run where their files lie, and are told so",
 }
 """What a mode does not contain, and why; the server, its data and the healthy function are safe all the same."""
 
@@ -65,11 +79,11 @@ LAYERS = {
     "processor": ("loop_in_python", "loop_in_c", "loop_in_every_process", "sleep_for_ever", "timer_storm", "deaf"),
     "memory": (
         "memory_bomb", "memory_bomb_of_children", "memory_mapped_bomb", "memory_bomb_in_the_background", "giant_result",
-        "deep_recursion",
+        "deep_recursion", "memory_shared_bomb", "memory_file_bomb", "memory_segment_bomb",
     ),
     "processes": ("fork_bomb", "zombie_flood", "thread_bomb"),
-    "limits": ("descriptor_bomb", "pipe_bomb", "raise_limits"),
-    "tmp": ("disk_bomb", "inode_bomb"),
+    "limits": ("descriptor_bomb", "pipe_bomb", "raise_limits", "pools_of_the_user"),
+    "tmp": ("disk_bomb", "inode_bomb", "small_files"),
     "output limit": ("endless_output", "endless_output_of_a_child"),
     "wire": (
         "segfault", "exit_at_once", "abort", "garbage_frames", "giant_frame", "long_header", "half_a_frame",
@@ -77,7 +91,10 @@ LAYERS = {
     ),
     "orphans": ("daemon", "many_daemons", "outlive_the_server"),
     "namespaces, signals": ("kill_everybody", "kill_the_server", "change_the_servers_limits", "sockets_of_others"),
-    "proc, files": ("read_the_server", "find_the_servers_environment", "proc_files", "descriptors_of_the_server"),
+    "proc, files": (
+        "read_the_server", "find_the_servers_environment", "proc_files", "descriptors_of_the_server",
+        "paths_of_the_server",
+    ),
     "files": (
         "read_secrets", "read_the_data_folder", "read_other_code", "import_the_servers_modules", "write_outside",
         "links", "shared_memory", "devices", "control_groups",
@@ -124,16 +141,16 @@ def handlers() -> list[str]:
     ]
 
 
-def run(mode: str) -> Report:
-    """Every handler in one mode."""
+def run(mode: str, names: Sequence[str] = ()) -> Report:
+    """Every handler in one mode, or those that are named."""
     base, _, way = mode.partition(" ")
     with ExitStack() as stack:
         scratch = Path(tempfile.mkdtemp(prefix="pyfc-hostile-"))
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
         server = _server(base, scratch, way)
         stack.callback(server.stop)
-        there = stack.enter_context(_surroundings(server, scratch))
-        outcomes, failures, calls = _attack(server, json.dumps(there).encode())
+        there = stack.enter_context(_surroundings(server, scratch, base))
+        outcomes, failures, calls = _attack(server, base, json.dumps(there).encode(), names or handlers())
         left = _left(server, base) + [f"{path}/escaped" for path in OF_ALL if Path(path, "escaped").exists()]
         errors = server.stop()[1]
     if way in RUNTIMES:  # the parent of what attacks is the worker of its own instance
@@ -160,7 +177,7 @@ def _server(mode: str, scratch: Path, way: str) -> Server:
         **({"index.py": AT_IMPORT, "attacks.py": source} if way == "import" else {"index.py": source}),
         **{name: (_SOURCE / name).read_text() for name in ("index.js", "bootstrap")},
         "healthy/index.py": "def handler(event, context):\n    return event\n",
-        "template.yml": _template(scratch if way == "import" else None, RUNTIMES.get(way, "python3")),
+        "template.yml": _template(scratch if way == "import" else None, RUNTIMES.get(way, "python3"), mode),
     }
     way_settings = {
         "PYFC_TEMPLATES": "first" if way in {"copies", "import"} else "off",
@@ -173,7 +190,7 @@ def _server(mode: str, scratch: Path, way: str) -> Server:
     return server
 
 
-def _template(scratch: Path | None, runtime: str) -> str:
+def _template(scratch: Path | None, runtime: str, mode: str) -> str:
     """The functions; with `scratch` they attack when they are imported, what can be known before there is a server."""
     functions: dict[str, dict[str, Any]] = {}
     for name in handlers():
@@ -181,26 +198,28 @@ def _template(scratch: Path | None, runtime: str) -> str:
             timeout = 10 if name in SLOW else 1
             functions[name] = {"Handler": f"index.{name}", "Timeout": timeout, "Runtime": runtime}
             if scratch is not None:
-                variables = {"ATTACK": name, "THERE": json.dumps(_known(scratch))}
+                variables = {"ATTACK": name, "THERE": json.dumps(_known(scratch, mode))}
                 functions[name] |= {"Handler": "index.handler", "EnvironmentVariables": variables}
     document = json.loads(template(functions, "hostile"))
     healthy = {"echo": {"CodeUri": "./healthy", "Timeout": 60}}
     document["Resources"] |= json.loads(template(healthy, "healthy"))["Resources"]
     network: dict[str, Any] = {"Handler": "index.network", "Runtime": runtime}
     if scratch is not None:
-        variables = {"ATTACK": "network", "THERE": json.dumps(_known(scratch))}
+        variables = {"ATTACK": "network", "THERE": json.dumps(_known(scratch, mode))}
         network = {"Handler": "index.handler", "EnvironmentVariables": variables}
     document["Resources"] |= json.loads(template({"network": network}, "offline"))["Resources"]
     document["Resources"]["offline"]["Properties"] = {"InternetAccess": False}
     return json.dumps(document)
 
 
-def _known(scratch: Path) -> dict[str, Any]:
+def _known(scratch: Path, mode: str) -> dict[str, Any]:
     """Those of `_surroundings` that have nothing to do with a running server."""
     name = f"pyfc-hostile-{os.getpid()}"
     data = scratch / "home" / "data"
     return {
         "data": str(data),
+        "home": str(scratch / "home"),
+        "own_user": mode == "root",
         "code": [],
         "secrets": [str(scratch / "home" / "secret"), str(scratch / "project" / "template.yml")],
         "writable": [str(scratch / "home"), str(scratch / "project"), str(data)],
@@ -215,7 +234,7 @@ def _known(scratch: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _surroundings(server: Server, scratch: Path) -> Iterator[dict[str, Any]]:
+def _surroundings(server: Server, scratch: Path, mode: str) -> Iterator[dict[str, Any]]:
     """What there is to attack, made by the host: sockets, shared memory, files."""
     name = f"pyfc-hostile-{os.getpid()}"
     shared = Path("/dev/shm") / name
@@ -233,7 +252,7 @@ def _surroundings(server: Server, scratch: Path) -> Iterator[dict[str, Any]]:
     try:
         code = (server.data_dir / "code").iterdir()
         yield {
-            **_known(scratch),
+            **_known(scratch, mode),
             "pids": {"server": own.pid, **{f"zygote {number}": each.pid for number, each in enumerate(zygotes)}},
             "data": str(server.data_dir),
             "code": [str(path) for path in code if not (path / "template.yml").exists()],
@@ -246,7 +265,7 @@ def _surroundings(server: Server, scratch: Path) -> Iterator[dict[str, Any]]:
         path.close()
 
 
-def _attack(server: Server, event: bytes) -> tuple[list[Outcome], list[str], int]:
+def _attack(server: Server, mode: str, event: bytes, names: Sequence[str]) -> tuple[list[Outcome], list[str], int]:
     """Run every handler, several at a time, while a healthy function is called all the time."""
     failures: list[str] = []
     calls = 0
@@ -269,9 +288,11 @@ def _attack(server: Server, event: bytes) -> tuple[list[Outcome], list[str], int
     healthy.start()
     try:
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            alone = LAYERS["processes"]  # two of these at once keep two processors busy with ending them for a minute
-            outcomes = [_alone(server, name, event) for name in alone]
-            others = [name for name in handlers() if name not in alone]
+            alone = [
+                name for name in LAYERS["processes"] if name in names
+            ]  # two of these at once keep two processors busy with ending them for a minute
+            outcomes = [_alone(server, mode, name, event) for name in alone]
+            others = [name for name in names if name not in alone]
             outcomes += pool.map(lambda name: _one(server, name, event), others)
     finally:
         ended.set()
@@ -279,10 +300,10 @@ def _attack(server: Server, event: bytes) -> tuple[list[Outcome], list[str], int
     return outcomes, failures, calls
 
 
-def _alone(server: Server, name: str, event: bytes) -> Outcome:
+def _alone(server: Server, mode: str, name: str, event: bytes) -> Outcome:
     """Where a user's processes are counted together, those that have been killed count until they are gone."""
     outcome = _one(server, name, event)
-    wait_until(lambda: len(_of([UID], 0)) < 50, "the end of a bomb's processes", 60)
+    wait_until(lambda: len(_of(server, mode)) < 50, "the end of a bomb's processes", 60)
     return outcome
 
 
@@ -332,9 +353,7 @@ def _left(server: Server, mode: str) -> list[str]:
         known |= {each.ppid() for each in server.workers()}
         known |= {each.pid for each in psutil.Process(server.process.pid).children()}
         known |= {each.pid for each in server.processes() if is_keeper(each.pid)}
-        uids = range(70000, 71024) if mode == "root" else [UID]
-        since = psutil.Process(server.process.pid).create_time()
-        mine = _of(uids, since) if os.geteuid() == 0 else []  # an ordinary user has other processes too
+        mine = _of(server, mode) if os.geteuid() == 0 else []  # an ordinary user has other processes too
         everything = {each.pid: each for each in [*server.processes(), *mine]}
         found = [f"{pid} {' '.join(each.cmdline())[:80]}" for pid, each in everything.items() if pid not in known]
         functions = server.functions()
@@ -357,10 +376,21 @@ def _safely(find: Any) -> list[str]:
     return found
 
 
-def _of(uids: Any, since: float) -> list[psutil.Process]:
-    processes = psutil.process_iter(["uids", "create_time"])
-    found = [each for each in processes if each.info["uids"] is not None and each.info["uids"].real in uids]
-    return [each for each in found if each.info["create_time"] >= since]
+def _of(server: Server, mode: str) -> list[psutil.Process]:
+    """Processes of this server's functions, also those that it has lost: root's by the name of its control groups, a
+    user's by the user, who has no other servers.
+    """
+    if mode != "root":
+        found = psutil.process_iter(["uids"])
+        return [each for each in found if each.info["uids"] is not None and each.info["uids"].real == UID]
+    return [each for each in psutil.process_iter() if group_name(server.data_dir) in _groups_of(each.pid)]
+
+
+def _groups_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii")
+    except OSError:
+        return ""
 
 
 def table(reports: dict[str, Report]) -> str:
@@ -368,7 +398,7 @@ def table(reports: dict[str, Report]) -> str:
     layer_of = {name: layer for layer, names in LAYERS.items() for name in names}
     lines = [f"| handler | layer | {' | '.join(reports)} |", f"|---|---|{'---|' * len(reports)}"]
     outcomes = {mode: {each.name: each for each in report.outcomes} for mode, report in reports.items()}
-    for name in handlers():
+    for name in next(iter(outcomes.values())):
         cells = []
         for mode in reports:
             outcome = outcomes[mode][name]
@@ -380,8 +410,9 @@ def table(reports: dict[str, Report]) -> str:
 
 def main() -> int:
     """See module."""
-    wanted = sys.argv[1:] or ALL_MODES
-    reports = {mode: run(mode) for mode in wanted if not impossible(mode.partition(" ")[0])}
+    names = [name for name in sys.argv[1:] if name in handlers()]
+    wanted = [mode for mode in sys.argv[1:] if mode not in names] or ALL_MODES
+    reports = {mode: run(mode, names) for mode in wanted if not impossible(mode.partition(" ")[0])}
     sys.stdout.write(table(reports) + "\n")
     for mode, report in reports.items():
         sys.stderr.write(f"{mode}: {report.calls} healthy calls, failed: {report.failures[:5]}; left: {report.left}\n")

@@ -239,7 +239,8 @@ class Server:
         return self._ended
 
 
-UID = 4001
+UID = 20000 + os.getpid() % 40000
+"""The ordinary user for whom root's tests start servers: each run's own, since the kernel counts by user."""
 MODES = ("root", "user", "plain")
 """How a server's functions are locked in: it is root's; an ordinary user's, who may make user namespaces; one who may
 not.

@@ -29,9 +29,12 @@ _NAMESPACES = kernel.NEWNS | kernel.NEWIPC | kernel.NEWUTS | kernel.NEWCGROUP | 
 _OWN = kernel.NEWNS | kernel.NEWIPC | kernel.NEWCGROUP
 SHARED_MEMORY = 64
 """MB of /dev/shm."""
-_SHM = "mode=1777,size=%dm" % SHARED_MEMORY
 _DISK = 512
 _INODES = 65536
+_OF_ALL, _OF_ONE = 4, 16
+"""Which part of the user's watches of files the instances of one zygote may take together; how many of them each."""
+_WATCHES = {"max_inotify_instances": 1, "max_inotify_watches": 512}
+"""In /proc/sys/user; how many belong to one of the kind above."""
 
 
 class Cage:
@@ -52,7 +55,12 @@ class Cage:
     def isolate(self) -> None:
         """In the zygote: new namespaces. Its next child, and no other, is the first process in them."""
         if self.mode == "user":
+            most = {name: _number("/proc/sys/user/" + name) // _OF_ALL for name in _WATCHES}
+            _, signals = resource.getrlimit(resource.RLIMIT_SIGPENDING)
+            if signals != resource.RLIM_INFINITY:
+                limit("SIGPENDING", signals // _OF_ALL)
             kernel.unshare_user(_NAMESPACES, self.inside)
+            _limit_user(most)
         elif self.mode == "root":
             kernel.unshare(_NAMESPACES)
 
@@ -104,11 +112,11 @@ class Cage:
             flags = kernel.MS_NOSUID | kernel.MS_NODEV
             kernel.mount("tmpfs", "/tmp", "tmpfs", flags, _temporary(_DISK))
             root.show_again(self.covered)
-            kernel.mount("tmpfs", "/dev/shm", "tmpfs", flags | kernel.MS_NOEXEC, _SHM)
+            kernel.mount("tmpfs", "/dev/shm", "tmpfs", flags | kernel.MS_NOEXEC, _temporary(SHARED_MEMORY))
             if "proc" not in self.missing:
-                read_only = kernel.MS_RDONLY if self.mode == "root" else 0  # `settle` writes a user map
-                hidden = "hidepid=2" if self._is_keeper else ""  # of a template: its keeper and its copies
-                kernel.mount("proc", "/proc", "proc", flags | kernel.MS_NOEXEC | read_only, hidden)
+                self._mount_proc(kernel.MS_RDONLY if self.mode == "root" else 0)  # `prepare` writes a user map
+        if kernel.LINUX and "proc" not in self.missing and self.mode != "off":
+            kernel.hide_command_line()
         self._die_with_the_zygote()
         os.umask(0o022)
 
@@ -123,10 +131,28 @@ class Cage:
             return
         if self.has_namespaces:
             self._furnish_for(wish)
-        is_template = wish.get("template", False)
-        if self.mode == "user" and "NPROC" in wish["limits"] and "proc" not in self.missing and not is_template:
-            # In which nobody else's processes count; outside, the limit of now goes on, so the new one is set after.
-            kernel.unshare_user(0, self.inside)
+        if self.mode == "user" and "proc" not in self.missing:
+            self._take_own_user(is_template=wish.get("template", False))
+
+    def _mount_proc(self, further: int) -> None:
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+        hidden = "hidepid=2" if self._is_keeper else ""  # of a template: its keeper and its copies
+        kernel.mount("proc", "/proc", "proc", flags | further, hidden)
+
+    def _take_own_user(self, *, is_template: bool) -> None:
+        """A user namespace in which nobody else's processes, signals and watches count; outside, the limits of now go
+        on, so new ones are set after. /proc becomes read-only: a worker could make itself the last one that the kernel
+        takes when memory is short.
+        """
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            kernel.unmount("/proc")
+            self._mount_proc(kernel.MS_RDONLY)
+            if not is_template:
+                kernel.unshare_user(0, self.inside, proc)
+                _limit_user({name: _OF_ONE * each for name, each in _WATCHES.items()}, proc)
+        finally:
+            os.close(proc)
 
     def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
         """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker. A bridge
@@ -215,6 +241,25 @@ class Cage:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         if not self.has_namespaces and (os.getppid() != parent or parent == 1):
             os._exit(0)  # it died before the signal was asked for
+
+
+def _number(path: str) -> int:
+    """A number that the kernel tells; 0 if it tells none."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def _limit_user(most: dict[str, int], proc: int | None = None) -> None:
+    """What all processes of this user namespace may have together, by the name in /proc/sys/user."""
+    for name, value in most.items():
+        if value:
+            try:
+                kernel.write_proc("sys/user/" + name, str(value), proc)
+            except OSError:
+                continue  # a container shows it read-only, or the kernel does not know it
 
 
 def inodes(disk: int) -> int:

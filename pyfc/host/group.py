@@ -162,6 +162,11 @@ class Group:
                 return False
         return True
 
+    @property
+    def counts_memory(self) -> bool:
+        """Whether the kernel counts what its processes hold."""
+        return "memory" in self.folders
+
     def usage(self) -> int:
         """Bytes in use now, files in memory included."""
         return int(self._read("usage") or 0)

@@ -55,7 +55,9 @@ class Furniture:
         self._mounts: dict[str, int] = {}
         try:
             self._mounts["/tmp"] = mounts.tmpfs(disk, enter.inodes(disk), executable=True)
-            self._mounts["/dev/shm"] = mounts.tmpfs(enter.SHARED_MEMORY, enter.inodes(512), executable=False)
+            self._mounts["/dev/shm"] = mounts.tmpfs(
+                enter.SHARED_MEMORY, enter.inodes(enter.SHARED_MEMORY), executable=False
+            )
         except OSError:
             self.close()
             raise

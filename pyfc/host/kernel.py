@@ -34,6 +34,8 @@ _SCOPES = 3
 """Landlock: no abstract UNIX socket of, and no signal to, a process outside."""
 SCOPES_SINCE = 6
 
+_NEUTRAL = b"function"
+
 READ = 1 | 4 | 8
 """Landlock: execute, read files, list folders."""
 WRITE = 2 | 16 | 32 | 128 | 256 | 512 | 1024 | 4096
@@ -67,14 +69,34 @@ def unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
-def unshare_user(flags: int, inside: int) -> None:
-    """Leave the user namespace, and those in `flags`, for new ones, in which this user has the number `inside`."""
+def unshare_user(flags: int, inside: int, proc: int | None = None) -> None:
+    """Leave the user namespace, and those in `flags`, for new ones, in which this user has the number `inside`. `proc`:
+    a descriptor of a /proc that can be written to; /proc itself without it.
+    """
     uid, gid = os.geteuid(), os.getegid()
     unshare(flags | NEWUSER)
     maps = (("setgroups", "deny"), ("uid_map", "%d %d 1" % (inside, uid)), ("gid_map", "%d %d 1" % (inside, gid)))
     for name, text in maps:
-        with open("/proc/self/" + name, "w", encoding="ascii") as file:
-            file.write(text)
+        write_proc("self/" + name, text, proc)
+
+
+def write_proc(name: str, text: str, proc: int | None = None) -> None:
+    """Write a file below /proc, or the one with the descriptor `proc`."""
+    descriptor = os.open(name if proc is not None else "/proc/" + name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        os.write(descriptor, text.encode("ascii"))
+    finally:
+        os.close(descriptor)
+
+
+def hide_command_line() -> None:
+    """Nobody who looks at this process or its forks in /proc is told by which path the server's programs are run."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    start, end = int(fields[45]), int(fields[46])
+    if 0 < start < end:
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, _NEUTRAL[: end - start - 1], min(len(_NEUTRAL), end - start - 1))
 
 
 def setns(descriptor: int, kind: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyfc.errors import SandboxIncomplete
-from pyfc.host.metadata import ADDRESSES
+from pyfc.host.metadata import ADDRESSES, OF_IPV6
 from pyfc.host.sandbox import Sandbox
 
 ON, WEAKER, MISSING, OFF = "on", "weaker", "missing", "off"
@@ -47,6 +47,8 @@ def layers(sandbox: Sandbox) -> list[Layer]:
         ("privileges", "everything that needs root", "none", _privileges),
         ("system calls", "the kernel", "0.1 us a call", _calls),
         ("signals", "processes and abstract sockets outside", "0.05 ms a start", _signals),
+        ("sockets", "UNIX sockets of your user: session bus, ssh and gpg agents", "none", _sockets),
+        ("limits", "what the kernel counts for a user, from one instance that takes all", "0.1 ms a start", _limits),
         ("memory", "this machine's memory", "0.2 ms a start", _memory),
         ("processes", "this machine from fork bombs", "with memory", _processes),
         ("processor", "other functions' time", "with memory", _processor),
@@ -75,7 +77,9 @@ def summary(found: list[Layer]) -> str:
         names = [layer.name for layer in found if layer.state == state]
         if names:
             texts.append(f"{state}: {', '.join(names)}")
-    return "; ".join(texts) + ("" if len(texts) == 1 else " (`pyfc doctor` says why)")
+    told = "; ".join(texts) + ("" if len(texts) == 1 else " (`pyfc doctor` says why)")
+    exposed = next(layer for layer in found if layer.name == "sockets")
+    return told if exposed.state == ON else f"{told}\nWARNING: {exposed.protects}: {exposed.detail}"
 
 
 def require(sandbox: Sandbox) -> None:
@@ -154,6 +158,31 @@ def _signals(sandbox: Sandbox) -> tuple[str, str, str]:
     return ON, "Landlock scopes", ""
 
 
+def _sockets(sandbox: Sandbox) -> tuple[str, str, str]:
+    if sandbox.has_namespaces:
+        return ON, "a root of their own, in which they are not", ""
+    if "seccomp" in sandbox.refused:
+        return MISSING, f"any function can use them: {_why_plain(sandbox)}", _NAMESPACES
+    return WEAKER, "kept from functions with internetAccess: false; others can use them", _NAMESPACES
+
+
+def _limits(sandbox: Sandbox) -> tuple[str, str, str]:
+    if sandbox.mode == "root":
+        return ON, "a user of its own for each instance", ""
+    shared = "descriptors under way, pages of pipes and epoll's entries are one pool of your user"
+    if sandbox.mode == "user":
+        return (
+            WEAKER,
+            f"watches of files, signals and timers are limited for each instance; {shared}",
+            "run pyfc as root",
+        )
+    return (
+        WEAKER,
+        f"no watches of files, few signals and timers for all instances together; {shared}",
+        "run pyfc as root",
+    )
+
+
 def _memory(sandbox: Sandbox) -> tuple[str, str, str]:
     if "memory" in sandbox.groups.controllers:
         return ON, f"control groups, version {sandbox.groups.version}", ""
@@ -179,7 +208,7 @@ def _no_network(sandbox: Sandbox) -> tuple[str, str, str]:
     if sandbox.has_namespaces:
         return ON, "a network of its own with nothing but lo", ""
     if "seccomp" not in sandbox.refused:
-        return ON, "seccomp: no sockets but UNIX ones", ""
+        return ON, "seccomp: no sockets but pairs", ""
     return MISSING, _why_plain(sandbox), _NAMESPACES
 
 
@@ -190,7 +219,7 @@ def _metadata(sandbox: Sandbox) -> tuple[str, str, str]:
             sandbox.metadata,
             "run pyfc as root, with control groups of version 2 mounted (Linux 4.17)",
         )
-    return ON, f"{' and '.join(ADDRESSES)} are blocked", ""
+    return ON, f"{', '.join([*ADDRESSES, *OF_IPV6])} are blocked", ""
 
 
 def _orphans(sandbox: Sandbox) -> tuple[str, str, str]:

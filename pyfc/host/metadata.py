@@ -1,5 +1,5 @@
 """Keeps functions from the addresses at which clouds hand credentials to whoever asks: 169.254.169.254 and Alibaba
-Cloud's 100.100.100.200, over IPv4 and as IPv4 addresses in IPv6, connected or not.
+Cloud's 100.100.100.200, over IPv4 and as IPv4 addresses in IPv6, and those of IPv6; connected or not.
 
 Four programs of a few instructions, attached to a control group of version 2 (whether or not it limits anything): the
 kernel asks them at connect and sendmsg. Only root may attach them.
@@ -12,9 +12,12 @@ import ipaddress
 import os
 import platform
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 ADDRESSES = ("169.254.169.254", "100.100.100.200")
+OF_IPV6 = ("fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "fe80::a9fe:a9fe")
+"""Amazon's, Google's, Scaleway's and OpenStack's."""
 _BPF = {"x86_64": 321, "aarch64": 280}
 _LOAD, _ATTACH = 5, 8
 _SOCK_ADDR = 18
@@ -22,8 +25,8 @@ _CONNECT4, _CONNECT6, _SENDMSG4, _SENDMSG6 = 10, 11, 14, 15
 _MULTI = 2
 _IP4, _IP6 = 4, 8
 """Offsets in the address that a program is asked about."""
-_MAPPED = (0, 0, 0xFFFF0000)
-"""What stands before an IPv4 address in an IPv6 one, as a little-endian machine reads it."""
+_PREFIXES = ("::ffff:0:0", "64:ff9b::")
+"""What stands before an IPv4 address in an IPv6 one: of the same machine, and of a network that translates."""
 _SET, _EXIT, _LOAD_WORD, _UNEQUAL, _EQUAL = 0xB7, 0x95, 0x61, 0x56, 0x16
 
 
@@ -53,8 +56,11 @@ def block(group: Path) -> str:
 
 def _numbers() -> list[int]:
     """The addresses as a little-endian machine reads them from the wire."""
-    found = [int.from_bytes(ipaddress.IPv4Address(each).packed, "little") for each in ADDRESSES]
-    return [number - (1 << 32) if number >> 31 else number for number in found]
+    return [_words(ipaddress.IPv4Address(each).packed)[0] for each in ADDRESSES]
+
+
+def _words(packed: bytes) -> tuple[int, ...]:
+    return struct.unpack(f"<{len(packed) // 4}i", packed)
 
 
 def _instruction(code: int, target: int = 0, source: int = 0, offset: int = 0, value: int = 0) -> bytes:
@@ -80,12 +86,19 @@ def _ipv4() -> bytes:
 
 
 def _ipv6() -> bytes:
+    whole = [_words(ipaddress.IPv6Address(each).packed) for each in OF_IPV6]
+    prefixes = [_words(ipaddress.IPv6Address(each).packed)[:3] for each in _PREFIXES]
+    code = b"".join(_if_begins(words, _DENY) for words in whole)
+    return code + b"".join(_if_begins(words, _judge(_IP6 + 12)) for words in prefixes) + _ALLOW
+
+
+def _if_begins(words: Sequence[int], then: bytes) -> bytes:
+    """`then`, which ends, for an IPv6 address that begins with `words`; what follows for others."""
     code = b""
-    for position, word in enumerate(_MAPPED):
-        code += _instruction(_LOAD_WORD, 2, 1, _IP6 + 4 * position)
-        value = word - (1 << 32) if word >> 31 else word
-        code += _instruction(_EQUAL, 2, offset=2, value=value) + _ALLOW
-    return code + _judge(_IP6 + 12)
+    for position, word in enumerate(words):
+        left = 2 * (len(words) - position - 1) + len(then) // len(_instruction(0))
+        code += _instruction(_LOAD_WORD, 2, 1, _IP6 + 4 * position) + _instruction(_UNEQUAL, 2, offset=left, value=word)
+    return code + then
 
 
 def _load(program: bytes, kind: int) -> int:

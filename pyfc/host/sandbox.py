@@ -38,6 +38,10 @@ _COPIES = 8
 LIMITS = {"CORE": 0, "NOFILE": 1024}
 """Resource limits of every worker, by the name after RLIMIT_ (descriptors: FC's limit)."""
 FURTHER = {"MEMLOCK": 64 * 1024, "MSGQUEUE": 0, "RTPRIO": 0, "NICE": 0, "SIGPENDING": 1024}
+_OWN_SIGNALS = 256
+"""Signals and timers of an instance that may be pending where they count in a user namespace of its own: all of them
+together may have but a part of the user's.
+"""
 _FIRST_UID = 70000
 _USERS = 1024
 """Of which each worker gets one, where root serves."""
@@ -60,6 +64,11 @@ _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
 """MB that a process may map beyond twice its function's memory where no control group counts: thread stacks and the
 like are mapped and not used. The watch, not this limit, keeps to memorySize."""
+
+
+def group_name(data_folder: Path) -> str:
+    """The name of the control groups of the server with this data folder."""
+    return "pyfc-" + hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12]
 
 
 class Cell:
@@ -97,7 +106,7 @@ class Sandbox:
         """What a zygote has entered (enter.py); '' until one has told."""
         self.refused: dict[str, str] = {}
         """Layers that this host refuses, with its words."""
-        self.groups = Groups("pyfc-" + hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12])
+        self.groups = Groups(group_name(data_folder))
         self.metadata = ""
         """Why functions can reach the addresses of cloud metadata; '' if they can not."""
         self._data_folder = data_folder.resolve()
@@ -149,6 +158,7 @@ class Sandbox:
     def profile(self, interpreter: str) -> dict[str, Any]:
         """What a zygote that is run by `interpreter` needs to know before it enters: see enter.py and root.py."""
         installations = _installations([interpreter, *self._programs])
+        program = functools.partial(seccomp.program, counted="memory" in self.groups.controllers)
         modes = ["user", "plain"] if os.geteuid() else ["root", "user", "plain"]
         return {
             "modes": ["off"] if self.choice == "off" or not LINUX else modes,
@@ -162,11 +172,11 @@ class Sandbox:
             "first_uid": _FIRST_UID,
             "inside": INSIDE,
             "filters": {
-                "own": _text(seccomp.program(shared_processes=False)),
-                "shared": _text(seccomp.program(shared_processes=True)),
-                "offline": _text(seccomp.program(shared_processes=True, network=False)),
-                "template": _text(seccomp.program(shared_processes=False, bears=clone.FLAGS)),
-                "bridge": _text(seccomp.program(shared_processes=False, bridges=True)),
+                "own": _text(program(shared_processes=False)),
+                "shared": _text(program(shared_processes=True)),
+                "offline": _text(program(shared_processes=True, network=False)),
+                "template": _text(program(shared_processes=False, bears=clone.FLAGS)),
+                "bridge": _text(program(shared_processes=False, bridges=True)),
                 "copy": _text(seccomp.program_of_copy()),
             },
         }

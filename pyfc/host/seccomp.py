@@ -81,8 +81,8 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 _NEW_NAMESPACES = 0x7E020000
 _CLONE_PARENT = 0x8000
-_UNIX = 1
-_PLAIN_FAMILIES = (_UNIX, 2, 10)
+_BY_KEY = ("shmget", "semget", "msgget")
+_PLAIN_FAMILIES = (1, 2, 10)
 """AF_UNIX, AF_INET, AF_INET6."""
 _NETLINK, _RAW, _KIND = 16, 3, 0xF
 _TERMINAL_REQUESTS = (0x5412, 0x541C, 0x5423)
@@ -123,18 +123,20 @@ def program(
     *,
     shared_processes: bool,
     network: bool = True,
-    sockets: bool = True,
+    counted: bool = True,
     bears: int = 0,
     bridges: bool = False,
 ) -> bytes:
-    """The filter as the kernel takes it; b"" for a processor that it is not written for. Without `network` no socket
-    can be made but UNIX ones, without `sockets` none but pairs. `bears`: the flags of a clone that a template may make
-    although they name namespaces (clone.py); 0 for none. `bridges`: it may read the memory of the program that it has
-    started, and take its sockets.
+    """The filter as the kernel takes it; b"" for a processor that it is not written for. `bears`: the flags of a clone
+    that a template may make although they name namespaces (clone.py); 0 for none. `bridges`: it may read the memory of
+    the program that it has started, and take its sockets.
+
+    Without `network` no socket can be made but pairs: a UNIX one would reach whatever listens for this user. Unless the
+    kernel counts its memory (`counted`) it gets none that no process shows: in files without a name, or shared by key.
 
     With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
-    them, share memory by key, or leave its process group, by which what it starts is found and ended. Leaving seems to
-    succeed, because many programs do it for no reason but tidiness.
+    them, share memory by key, take of the user's few watches of files, or leave its process group, by which what it
+    starts is found and ended. Leaving seems to succeed, because many programs do it for no reason but tidiness.
     """
     if machine not in ARCHITECTURES:
         return b""
@@ -147,7 +149,9 @@ def program(
         (_RETURN, 0, 0, _MISSING),
         (_LOAD, 0, 0, _NUMBER),
     ]
-    special = {**_arguments(network=network, sockets=sockets), **(_among_others() if shared_processes else {})}
+    special = {**_arguments(network=network), **({} if counted else _uncounted())}
+    if shared_processes:
+        special.update(_among_others())
     if bears:  # the keeper may have the same user
         special.update(_of_itself())
         special["clone"] = [*_if_one_of(0, (bears,), _ALLOW), *special["clone"]]
@@ -172,22 +176,30 @@ def program_of_copy(machine: str = platform.machine()) -> bytes:
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def _arguments(*, network: bool, sockets: bool) -> dict[str, list[Instruction]]:
+def _arguments(*, network: bool) -> dict[str, list[Instruction]]:
     """Calls whose arguments decide."""
     return {
         "clone": [*_if_any_bit(0, _NEW_NAMESPACES | _CLONE_PARENT, _DENY), _return(_ALLOW)],
         "clone3": [_return(_MISSING)],
         "ioctl": [*_if_one_of(1, _TERMINAL_REQUESTS, _DENY), _return(_ALLOW)],
         "prctl": [*_if_one_of(0, _PROCESS_OPTIONS, _DENY), _return(_ALLOW)],
-        "socket": _socket() if network else [*_if_one_of(0, (_UNIX,) if sockets else (), _ALLOW), _return(_DENY)],
+        "socket": _socket() if network else [_return(_DENY)],
+        "io_setup": [_return(_MISSING)],  # all users of the machine share a few thousand of these
     }
+
+
+def _uncounted() -> dict[str, list[Instruction]]:
+    """Memory that belongs to no process, where only what processes hold is added up (watch.py)."""
+    by_key = {name: [_return(_DENY)] for name in _BY_KEY}
+    return {"memfd_create": [_return(_MISSING)], **by_key}
 
 
 def _among_others() -> dict[str, list[Instruction]]:
     """Further ones, of a worker without a process namespace of its own."""
     return {
         **_of_itself(),
-        **{name: [_return(_DENY)] for name in ("shmget", "semget", "msgget")},  # its memory is everybody's
+        **{name: [_return(_DENY)] for name in _BY_KEY},  # its memory is everybody's
+        **{name: [_return(_ERRNO | errno.EMFILE)] for name in ("inotify_init", "inotify_init1")},
         "kill": [*_if_one_of(0, (_EVERYBODY,), _DENY), _return(_ALLOW)],
         "setpgid": [_return(_PRETEND)],
         "setsid": [_return(_PRETEND)],

@@ -3,7 +3,8 @@
 1. What counts is what the processes of an instance hold together: not files, not what lies in /tmp.
 2. With control groups the kernel counts, and has a harder limit of its own (cgroup.py); without them the trees of
    processes are added up here. What several processes share is found out by a thread: the kernel answers that question
-   only when the process lets it, so it may never.
+   only when the process lets it, so it may never. Memory without a name that is mapped to be shared counts as it is
+   mapped, once: the kernel shows nobody which of it is in use.
 3. Without control groups this is also how the largest memory of several processes together becomes known.
 4. An instance is looked at while it starts or has calls: the first call after a pause starts the watch (lifeline.py),
    so no call pays for it.
@@ -18,7 +19,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pyfc.host.group import Group
 from pyfc.host.process import tree
@@ -39,7 +40,11 @@ _ANSWER = 0.5
 """Seconds in which the kernel says what processes share; who does not let it has taken too much."""
 _GROWTH = 1024 * 1024
 """Bytes by which several processes have grown when it is asked again what they share."""
+_REREAD = 1.0
+"""Seconds after which it is read again what a process maps, also if it looks the same."""
 _PAGE = os.sysconf("SC_PAGESIZE")
+_NAMELESS = (b"/dev/zero (deleted)", b"[anon_shmem:", b"/memfd:", b"/SYSV")
+"""How /proc/PID/maps shows shared memory that is no file of a file system."""
 
 
 class Watched(Protocol):
@@ -83,6 +88,7 @@ class Watch:
         """Whose shared memory a thread finds out, since when."""
         self._largest: dict[Watched, int] = {}
         """What several processes held, each by itself, when it was asked last."""
+        self._mapped: dict[Watched, Mapped] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, worker: Watched) -> None:
@@ -100,6 +106,7 @@ class Watch:
         self._watched.clear()
         self._asked.clear()
         self._largest.clear()
+        self._mapped.clear()
 
     def _arm(self, took: float = 0.0) -> None:
         interval = max(_SCAN_INTERVAL if self.by_group else INTERVAL, took * _SHARE)
@@ -111,12 +118,13 @@ class Watch:
         self._watched = {worker for worker in self._watched if worker.is_active}
         self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
         self._largest = {worker: held for worker, held in self._largest.items() if worker in self._watched}
-        counted = [worker for worker in self._watched if worker.group is None]
+        self._mapped = {worker: mapped for worker, mapped in self._mapped.items() if worker in self._watched}
+        counted = [worker for worker in self._watched if worker.group is None or not worker.group.counts_memory]
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
-            if worker.group is not None:
-                if worker.group.restrain():
-                    worker.crowded()
+            if worker.group is not None and worker.group.restrain():
+                worker.crowded()
+            if worker.group is not None and worker.group.counts_memory:
                 held = _held(worker.group)
                 if held > worker.memory_size or worker.group.is_out_of_memory():
                     worker.exhaust(held)
@@ -130,7 +138,8 @@ class Watch:
         and when they hold more than before.
         """
         found = {pid: size for pid in pids if (size := anonymous(pid))}
-        held = sum(found.values())
+        mapped = self._mapped.setdefault(worker, Mapped()).together(found, now)
+        held = sum(found.values()) + mapped
         is_much = held > worker.memory_size
         if len(found) < 2:
             self._asked.pop(worker, None)
@@ -142,11 +151,11 @@ class Watch:
         elif is_much or held > self._largest.get(worker, 0) + _GROWTH:
             self._asked[worker], self._largest[worker] = now, held
             loop = asyncio.get_running_loop()
-            threading.Thread(target=self._ask, args=(worker, found, loop), daemon=True).start()
+            threading.Thread(target=self._ask, args=(worker, found, mapped, loop), daemon=True).start()
 
-    def _ask(self, worker: Watched, found: dict[int, int], loop: asyncio.AbstractEventLoop) -> None:
+    def _ask(self, worker: Watched, found: dict[int, int], mapped: int, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread."""
-        held = shared(found)
+        held = shared(found) + mapped
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(self._answered, worker, held)
 
@@ -161,6 +170,66 @@ def _held(group: Group) -> int:
     """Asking for everything together is cheap, and mostly says enough."""
     usage = group.usage()
     return group.anonymous() if usage > group.memory_size else usage
+
+
+class _Mapping(NamedTuple):
+    """What a process was seen to map."""
+
+    outline: int
+    when: float
+    nameless: dict[int, int]
+
+
+class Mapped:
+    """The nameless shared memory of one instance, read anew when a process looks changed or after a while."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Mapping] = {}
+
+    def together(self, pids: Iterable[int], now: float) -> int:
+        """Bytes of it that these processes map, each piece once. `now`: seconds of a clock that goes on."""
+        largest: dict[int, int] = {}
+        self._known = {pid: self._seen(pid, now) for pid in pids}
+        for seen in self._known.values():
+            for inode, size in seen.nameless.items():
+                largest[inode] = max(size, largest.get(inode, 0))
+        return sum(largest.values())
+
+    def _seen(self, pid: int, now: float) -> _Mapping:
+        outline = _not_private(pid)
+        known = self._known.get(pid)
+        if known is None or abs(outline - known.outline) >= _GROWTH or now - known.when > _REREAD:
+            return _Mapping(outline, now, nameless(pid, outline))
+        return known
+
+
+def nameless(pid: int, otherwise: int) -> dict[int, int]:
+    """Bytes of shared memory without a name that a process maps, by its number. Of a process that lets nobody look, all
+    that it may be: `otherwise`.
+    """
+    found: defaultdict[int, int] = defaultdict(int)
+    try:
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            for line in file:
+                area, rights, _, _, inode, *name = line.split(None, 5)
+                if rights.endswith(b"s") and name and name[0].startswith(_NAMELESS):
+                    start, _, end = area.partition(b"-")
+                    found[int(inode)] += int(end, 16) - int(start, 16)
+    except PermissionError:
+        return {-pid: otherwise}
+    except OSError:
+        return {}  # it is gone
+    return dict(found)
+
+
+def _not_private(pid: int) -> int:
+    """Bytes that a process maps and that are not its own to write; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            fields = file.read().split()
+    except OSError:
+        return 0
+    return (int(fields[0]) - int(fields[5])) * _PAGE
 
 
 def anonymous(pid: int) -> int:

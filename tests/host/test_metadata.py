@@ -22,8 +22,10 @@ group = Path(sys.argv[1])
 why = metadata.block(group.parent)
 (group / "cgroup.procs").write_text("0")
 found = {}
+names = [(socket.AF_INET6, name) for name in (*metadata.OF_IPV6, "fd00:ec2::253", "fd00:ec2:1::254")]
 for address in (*metadata.ADDRESSES, "169.254.169.253"):
-    for family, name in ((socket.AF_INET, address), (socket.AF_INET6, "::ffff:" + address)):
+    names += [(socket.AF_INET, address), *((socket.AF_INET6, before + address) for before in ("::ffff:", "64:ff9b::"))]
+for family, name in names:
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
             with socket.socket(family, kind) as one:
                 try:
@@ -48,7 +50,7 @@ def test_the_addresses_are_blocked_and_their_neighbours_are_not() -> None:
     why, found = json.loads(done.stdout)
 
     assert why == ""
-    assert len(found) == 12
+    assert len(found) == 30
     for name, text in found.items():
-        blocked = "169.254.169.253" not in name
+        blocked = not name.split()[0].endswith(("169.254.169.253", "fd00:ec2::253", "fd00:ec2:1::254"))
         assert text == ("Operation not permitted" if blocked else "Network is unreachable"), name

@@ -66,7 +66,7 @@ def test_what_is_allowed_is_what_the_list_names(machine: str, *, shared: bool) -
     named = {number: name for name, number in seccomp.numbers(machine).items()}
     special = {"clone", "clone3", "ioctl", "prctl", "socket", "kill", "prlimit64", "setpgid", "setsid"} | {
         *("ioprio_set", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "setpriority"),
-        *("shmget", "semget", "msgget"),
+        *("shmget", "semget", "msgget", "io_setup", "inotify_init", "inotify_init1"),
     }
 
     for number in range(600):
@@ -102,6 +102,10 @@ def call(name: str, *arguments: int, shared: bool = False, network: bool = True)
         ("socket", (17, 3, 0), "EPERM"),
         ("socket", (38, 5, 0), "EPERM"),
         ("kill", (0xFFFFFFFF,), "allow"),
+        ("io_setup", (128,), "ENOSYS"),
+        ("inotify_init1", (), "allow"),
+        ("memfd_create", (), "allow"),
+        ("shmget", (), "allow"),
     ],
 )
 def test_arguments_decide(name: str, arguments: tuple[int, ...], expected: str) -> None:
@@ -120,16 +124,26 @@ def test_arguments_decide(name: str, arguments: tuple[int, ...], expected: str) 
         ("setsid", (), "pretended"),
         ("setpgid", (), "pretended"),
         ("shmget", (), "EPERM"),
+        ("inotify_init1", (), "EMFILE"),
     ],
 )
 def test_who_sees_others_may_do_less(name: str, arguments: tuple[int, ...], expected: str) -> None:
     assert call(name, *arguments, shared=True) == expected
 
 
-def test_without_a_network_there_are_unix_sockets_alone() -> None:
-    assert call("socket", 1, 1, network=False) == "allow"
-    assert call("socket", 2, 1, network=False) == "EPERM"
-    assert call("socket", 16, 3, network=False) == "EPERM"
+def test_without_a_network_there_are_pairs_of_sockets_alone() -> None:
+    for family in (1, 2, 10, 16):
+        assert call("socket", family, 1, network=False) == "EPERM"
+    assert call("socketpair", 1, 1, network=False) == "allow"
+
+
+def test_memory_that_no_process_shows_is_refused_where_the_kernel_does_not_count_it() -> None:
+    program = seccomp.program("x86_64", shared_processes=False, counted=False)
+
+    found = {
+        name: judge(program, AUDIT["x86_64"], seccomp.numbers("x86_64")[name]) for name in ("memfd_create", "shmget")
+    }
+    assert found == {"memfd_create": "ENOSYS", "shmget": "EPERM"}
 
 
 def test_another_architecture_and_its_other_half_find_nothing() -> None:

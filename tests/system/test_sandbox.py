@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from support import DEADLINE, MODES, Response, Server, impossible, server_in_mode, template, wait_until
+from support import DEADLINE, MODES, UID, Response, Server, impossible, server_in_mode, template, wait_until
 
 UNHANDLED = "UnhandledInvocationError"
 CODE = """
@@ -371,7 +371,7 @@ def test_a_sandbox_that_does_not_exist_is_a_wrong_setting(text: str, tmp_path: P
 def test_doctor_tells_each_layer_what_it_protects_and_how_to_get_it(mode: str) -> None:
     if why := impossible(mode):
         pytest.skip(why)
-    uid = "4001" if os.geteuid() == 0 else str(os.geteuid())
+    uid = str(UID) if os.geteuid() == 0 else str(os.geteuid())
     wrapper = [sys.executable, str(Path(__file__).parents[1] / "as_user.py"), uid, "no" if mode == "plain" else "yes"]
     command = [*([] if mode == "root" else wrapper), sys.executable, "-m", "pyfc", "doctor"]
 
@@ -380,7 +380,7 @@ def test_doctor_tells_each_layer_what_it_protects_and_how_to_get_it(mode: str) -
 
     assert not shown.stderr
     states = {layer["name"]: layer["state"] for layer in told["layers"]}
-    assert len(states) == 14
+    assert len(states) == 16
     assert states["namespaces"] == ("missing" if mode == "plain" else "on")
     assert states["system calls"] == states["privileges"] == states["no network"] == states["orphans"] == "on"
     for layer in told["layers"]:

@@ -142,6 +142,42 @@ def memory_mapped_bomb(event, context):
         kept.append(area)
 
 
+MOST = 1500 << 20  # far above all memory sizes here; no reason to take the machine's last
+
+
+def held(escaped="%d MB" % (MOST >> 20)):
+    return json.dumps({"escaped": [escaped], "denied": {}})
+
+
+def memory_shared_bomb(event, context):
+    kept = []
+    while len(kept) << 23 < MOST:
+        kept.append(mmap.mmap(-1, 8 << 20))
+        kept[-1].write(b"x" * (8 << 20))
+        kept[-1].madvise(mmap.MADV_DONTNEED)  # it stays in memory, and no process shows it
+    return held()
+
+
+def memory_file_bomb(event, context):
+    kept = []
+    while len(kept) << 23 < MOST:
+        kept.append(os.memfd_create("x"))
+        os.write(kept[-1], b"x" * (8 << 20))
+    return held()
+
+
+def memory_segment_bomb(event, context):
+    LIBC.shmat.restype = ctypes.c_void_p
+    for _ in range(MOST >> 23):
+        segment = LIBC.shmget(0, 8 << 20, 0o1600)
+        if segment < 0:
+            raise OSError(ctypes.get_errno(), "shmget")
+        area = LIBC.shmat(segment, None, 0)
+        ctypes.memset(area, 1, 8 << 20)
+        LIBC.shmdt(ctypes.c_void_p(area))
+    return held()
+
+
 def memory_bomb_in_the_background(event, context):
     if os.fork() == 0:
         memory_bomb(event, context)
@@ -211,6 +247,36 @@ def inode_bomb(found, there):
         return True
 
     found.attempt("500000 files", make)
+
+
+@tries
+def small_files(found, there):
+    def make():
+        for number in range(20000):
+            os.close(os.open("/dev/shm/i%d" % number, os.O_CREAT | os.O_WRONLY))
+        return True
+
+    found.attempt("20000 files in /dev/shm", make)
+
+
+@tries
+def pools_of_the_user(found, there):
+    """What the kernel counts for a user: all instances together, where none has a user of its own."""
+
+    def until_refused(make, most):
+        made = 0
+        while made < most and make() >= 0:
+            made += 1
+        if made < most:
+            raise OSError(ctypes.get_errno(), "refused")
+        return made
+
+    timer = ctypes.c_void_p()
+    if not there["own_user"]:
+        found.attempt("watches of files", lambda: until_refused(lambda: LIBC.inotify_init1(0), 100))
+    found.attempt("timers", lambda: until_refused(lambda: LIBC.timer_create(0, None, ctypes.byref(timer)), 5000))
+    contexts = ctypes.c_ulong()
+    found.attempt("asynchronous requests", lambda: call(0 if ARM else 206, 1024, ctypes.byref(contexts)) == 0)
 
 
 def loop_in_python(event, context):
@@ -622,7 +688,27 @@ def proc_files(found, there):
         "/proc/1/mem", "/proc/kcore", "/sys/kernel/uevent_helper", "/sys/fs/cgroup/memory/tasks",
     ):  # fmt: skip
         found.attempt(path, lambda path=path: write(path))
-    found.attempt("oom_score_adj", lambda: write("/proc/self/oom_score_adj", "-1000"))
+    for value in ("-1000", "0"):
+        found.attempt("oom_score_adj", lambda value=value: write("/proc/self/oom_score_adj", value))
+
+
+@tries
+def paths_of_the_server(found, there):
+    for name in ("cmdline", "environ", "mounts", "mountinfo"):
+        found.attempt(name, lambda name=name: named(there["home"], "/proc/self/" + name))
+    found.attempt("cmdline of the first", lambda: named(there["home"], "/proc/1/cmdline"))
+    found.attempt("cmdline of a child", lambda: named(there["home"], "/proc/self/cmdline", in_child=True))
+
+
+def named(folder, path, in_child=False):
+    """Whether a file names the folder."""
+    if not in_child:
+        with open(path, "rb") as file:
+            return folder.encode() in file.read()
+    child = os.fork()
+    if child == 0:
+        os._exit(1 if named(folder, path) else 0)
+    return os.waitpid(child, 0)[1] != 0
 
 
 @tries
@@ -673,4 +759,10 @@ def network(found, there):
         with socket.create_connection(("127.0.0.1", there["port"]), 2):
             return True
 
+    def connect_by_path():
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(there["socket"])
+        return True
+
     found.attempt("loopback of the host", connect)
+    found.attempt("socket of the user", connect_by_path)

@@ -1,0 +1,77 @@
+"""What instances hold where no control group counts it."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pyfc.host.watch import Mapped, nameless
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+SIZE = 32 * 1024 * 1024
+
+
+@pytest.fixture
+def areas() -> Iterator[list[mmap.mmap]]:
+    """What this process maps to be shared."""
+    found: list[mmap.mmap] = []
+    yield found
+    for area in found:
+        area.close()
+
+
+def test_shared_memory_without_a_name_counts_also_when_no_page_of_it_is_in_the_process(areas: list[mmap.mmap]) -> None:
+    before = sum(nameless(os.getpid(), 0).values())
+
+    areas.append(mmap.mmap(-1, SIZE))
+    areas[0].write(b"x" * SIZE)
+    areas[0].madvise(mmap.MADV_DONTNEED)  # of a file, that it is forgotten here; it stays in memory
+
+    assert sum(nameless(os.getpid(), 0).values()) - before == SIZE
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="needs memfd")
+def test_a_mapped_file_of_memory_counts(areas: list[mmap.mmap]) -> None:
+    before = sum(nameless(os.getpid(), 0).values())
+    descriptor = os.memfd_create("test")
+    os.ftruncate(descriptor, SIZE)
+
+    areas.append(mmap.mmap(descriptor, SIZE))
+    os.close(descriptor)
+
+    assert sum(nameless(os.getpid(), 0).values()) - before == SIZE
+
+
+def test_what_several_processes_share_counts_once_and_what_has_changed_is_seen_at_once(areas: list[mmap.mmap]) -> None:
+    mapped, now = Mapped(), time.monotonic()
+    before = mapped.together([os.getpid()], now)
+
+    areas.append(mmap.mmap(-1, SIZE))
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    try:
+        assert mapped.together([os.getpid(), child], now) - before == SIZE
+    finally:
+        os.close(read)
+        os.close(write)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look at every process")
+def test_who_lets_nobody_look_holds_all_that_it_may() -> None:
+    program = "import ctypes, sys; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hidden:
+        assert hidden.stdout is not None
+        hidden.stdout.readline()
+
+        assert nameless(hidden.pid, SIZE) == {-hidden.pid: SIZE}

@@ -11,7 +11,7 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from email.utils import formatdate
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyfc.auth.keys import Keys
+from pyfc.gateway.routes import APIS
 from support import DEADLINE, Server, template, wait_until
 
 CODE = """
@@ -306,6 +307,34 @@ def test_every_form_on_every_route_is_answered_or_closed_in_time(edge: Server) -
     assert edge.request("GET", "/healthz").status == 200
 
 
+HOSTILE = [b"%00", b"%FF", b"..", b"%ED%A0%80", b"9" * 30, b"x" * 300]
+QUERIES = [b"limit=%00&startKey=%00&prefix=%FF", b"limit=" + b"9" * 5000, b"nextToken=%FF&startVersion=%C2%B2", b"x"]
+DOCUMENTS = [
+    b"null",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"description":"\\ud800","code":1}',
+    b'{"routePolicy":"x","triggerConfig":[]}',
+]
+
+
+@pytest.mark.parametrize("prefix", APIS)
+def test_every_endpoint_of_the_api_answers_whatever_it_is_sent(serve: Callable[..., Server], prefix: str) -> None:
+    """The time limits are those of every day, since a server is busy for some time with so many at once."""
+    server = serve({"index.py": CODE, "template.yml": template(SERVED)}, "--auth", "off")
+    sent = []
+    for number, endpoint in enumerate(APIS[prefix]):
+        names = [b"demo", *HOSTILE]
+        for at, name in enumerate([names[0], names[1 + number % len(HOSTILE)]]):
+            path = re.sub(rb"\{[^}]*\}", name, (prefix + endpoint.path).encode())
+            query = b"?" + QUERIES[(number + at) % len(QUERIES)]
+            body = DOCUMENTS[(number + at) % len(DOCUMENTS)] if endpoint.method in {"POST", "PUT"} else b""
+            framing = b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            sent.append(request(path + query, framing, endpoint.method.encode()))
+    for start in range(0, len(sent), 50):
+        check(server, sent[start : start + 50])
+
+
 fields = st.one_of(
     st.sampled_from(VALUES),
     st.builds(
@@ -349,7 +378,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 @given(st.lists(mutated(), min_size=1, max_size=40))
 @settings(
-    max_examples=max(5, settings.get_profile("chosen").max_examples // 20),
+    max_examples=max(5, settings().max_examples // 20),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

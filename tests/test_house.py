@@ -173,7 +173,7 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
 
 async def _profiled(folder: Path) -> list[set[tuple[str, str]]]:
     """The files of pyfc, and their functions, that a warm call enters: of an event function and of an HTTP function."""
-    async with App(Settings(port=0, spare_workers=0), folder / "data") as app:
+    async with App(Settings(port=0, spare_workers=0, templates="off"), folder / "data") as app:
         await app.deploy(load(folder))
         app.bind()
         serving = asyncio.get_running_loop().create_task(app.serve())

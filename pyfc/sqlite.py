@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -89,11 +89,17 @@ class Database(Generic[J, R]):
             connection.executescript(f"BEGIN; {steps} PRAGMA user_version={number}; COMMIT;")
         return connection
 
-    async def read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query. Raises Unavailable."""
+    async def read(
+        self,
+        query: str,
+        arguments: tuple[Any, ...] = (),
+        pick: Callable[[Iterable[tuple[Any, ...]]], list[tuple[Any, ...]]] | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a query, or what `pick` takes of them in the reader's thread. Raises Unavailable."""
 
         def run() -> list[tuple[Any, ...]]:
-            return self.connection.execute(query, arguments).fetchall()
+            with closing(self.connection.execute(query, arguments)) as rows:
+                return rows.fetchall() if pick is None else pick(rows)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, run)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 import traceback
 
 from pyfc import __version__
-from pyfc.dev.output import flush, give_up_broken, prepare, tell
+from pyfc.dev.output import flush, give_up_broken, log_to_stderr, prepare, tell
 from pyfc.errors import PyfcError
 
 COMMANDS = {
@@ -49,6 +50,7 @@ _TRACEBACK = "PYFC_TRACEBACK"
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit status."""
     prepare()
+    log_to_stderr(logging.WARNING)
     try:
         return _run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:

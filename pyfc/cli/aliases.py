@@ -7,6 +7,7 @@ from typing import Any
 
 from pyfc.cli.shared import add_endpoint, client_of, show
 from pyfc.dev.output import say
+from pyfc.errors import InvalidArgument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,15 +24,16 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     aliases = client_of(options).aliases(options.service)
     columns = ("aliasName", "versionId", "additionalVersionWeight", "description")
-    if options.delete and options.alias:
+    if options.delete and not options.alias:
+        raise InvalidArgument(message="name the alias that is to be removed")
+    if options.delete:
         aliases.delete(options.alias)
         say(f"{options.alias} is gone")
         return 0
     if options.version:
         document: dict[str, Any] = {"versionId": options.version, "additionalVersionWeight": {}}
         if options.weight:
-            version, _, part = options.weight.partition("=")
-            document["additionalVersionWeight"] = {version: float(part)}
+            document["additionalVersionWeight"] = _weight(options.weight)
         if aliases.find(options.alias) is None:
             aliases.create({"aliasName": options.alias, **document})
         else:
@@ -39,3 +41,11 @@ def run(options: argparse.Namespace) -> int:
     shown = [aliases.get(options.alias)] if options.alias else aliases.list()
     show(shown, columns, as_json=options.json)
     return 0
+
+
+def _weight(text: str) -> dict[str, float]:
+    version, _, part = text.partition("=")
+    try:
+        return {version: float(part)}
+    except ValueError:
+        raise InvalidArgument(message=f"--weight is '{text}': it must be like 2=0.1") from None

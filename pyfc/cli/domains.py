@@ -6,6 +6,7 @@ import argparse
 
 from pyfc.cli.shared import add_endpoint, client_of, pair, show
 from pyfc.dev.output import say
+from pyfc.errors import InvalidArgument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """See module."""
     domains = client_of(options).domains()
-    if options.delete and options.domain:
+    if (options.path and not options.function) or (options.delete and not options.domain):
+        raise InvalidArgument(message="name DOMAIN PATH SERVICE/FUNCTION for a route, DOMAIN to remove one")
+    if options.delete:
         domains.delete(options.domain)
         say(f"{options.domain} is gone")
         return 0

@@ -22,8 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("action", nargs="?", choices=("list", "show", "retry", "drop", "export"), default="list")
     parser.add_argument("id", nargs="?", default="", help="a request id, or an id of your own; retry, drop: or `all`")
-    parser.add_argument("--function", default="", metavar="SERVICE/FUNCTION", help="list, export: of one function")
-    parser.add_argument("--all", action="store_true", help="list, export: also those that were not given up")
+    parser.add_argument(
+        "--function", default="", metavar="SERVICE/FUNCTION", help="list, export, `all`: of one function"
+    )
+    parser.add_argument("--all", action="store_true", help="list, export, `all`: also those that were not given up")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="export: where to; default: standard output")
     add_endpoint(parser, as_json=True)
 

@@ -15,6 +15,7 @@ from pyfc.cli.shared import add_endpoint
 from pyfc.client import Answer, Client
 from pyfc.dev.output import answer as print_answer
 from pyfc.dev.output import given, is_typed, say, say_json, tell
+from pyfc.errors import InvalidArgument
 from pyfc.model.names import LATEST
 
 EXIT_FUNCTION = 1
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
     add_endpoint(parser)
     parser.add_argument("--async", dest="later", action="store_true", help="only promise to call; print the request id")
-    parser.add_argument("--wait", action="store_true", help="with --async: wait for the outcome and print it")
+    parser.add_argument("--wait", action="store_true", help="call as --async does, wait for the outcome and print it")
     parser.add_argument("--delay", type=float, default=0.0, metavar="SECONDS", help="with --async: not before")
     parser.add_argument("--id", default="", help="with --async: an id of your own")
     parser.add_argument(
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log", action="store_true", help="print the end of the function's log to standard error")
     parser.add_argument(
-        "--json", action="store_true", help="print result, error type, log and usage as one JSON object"
+        "--json",
+        action="store_true",
+        help="print result, error type, log and usage as one JSON object; not with --async",
     )
 
 
@@ -59,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         tell(f"pyfc: {options.event_file} can not be read: {error.strerror}")
         return 2
     if options.later or options.wait:
+        if options.json or options.log:
+            raise InvalidArgument(message="--json and --log are for calls that are waited for: see pyfc events show")
         return _later(options, event)
     answer = Client(options.endpoint).invoke(
         service, function, event, qualifier=qualifier, tail=options.log or options.json

@@ -22,7 +22,7 @@ from pyfc.auth.keys import Key
 from pyfc.build.consent import refuse
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
-from pyfc.dev.output import end_progress, log_to_stderr, progress, say, say_json
+from pyfc.dev.output import end_progress, progress, say, say_json
 from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
@@ -64,7 +64,6 @@ def run(options: argparse.Namespace, **forced: Any) -> int:
     if chosen["allow_host"] is not None:
         chosen["allow_host"] = tuple(chosen["allow_host"])
     settings = load_settings(os.environ, **{**chosen, **forced})
-    log_to_stderr(logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options.dir, settings))
     return 0

@@ -162,8 +162,8 @@ def given() -> bytes:
 
 def log_to_stderr(level: int) -> None:
     """Let what the server's parts log go to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Visible("pyfc: %(levelname)s: %(message)s"))
+    handler = _Told()
+    handler.setFormatter(logging.Formatter("pyfc: %(levelname)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
 
 
@@ -185,9 +185,12 @@ def give_up_broken() -> None:
     os.close(devnull)
 
 
-class _Visible(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return visible(super().format(record))
+class _Told(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            tell(self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 def _print(stream: TextIO | None, text: str, *, flush: bool) -> None:

@@ -45,6 +45,8 @@ _WINDOW = 64
 _BATCH = 256
 _MOST_READY = 1024
 """Events of a lane that need not be read again."""
+_MOST_HELD, _MOST_TAKEN = 64 * 1024 * 1024, 4 * 1024 * 1024
+"""Bytes of events that are in memory, and that are read at once; a lane with none may always have one."""
 _SWEEP = 3600.0
 _KEPT = 10_000
 _LOG = 64 * 1024
@@ -115,6 +117,10 @@ class Dispatcher:
         self._due = float("inf")
         self._stopping = False
         self._idle = asyncio.Event()
+        self._held = 0
+        """Bytes of events in memory, or for which there must be room since they are being read."""
+        self._starved: set[Target] = set()
+        """Lanes that have more, for which there is no room."""
         self._outbox = Outbox(queue, self._tasks, self._settled, self.arrived)
         self.kept_codes: set[str] = set()
         """Digests of the code of events that were given up: it stays, so that they can be replayed."""
@@ -147,9 +153,10 @@ class Dispatcher:
             self._wake_at(event.due)
             return
         lane = self.lanes.setdefault(event.lane, Lane())
-        if lane.is_whole and not lane.is_fetching and len(lane.ready) < _MOST_READY:
+        if lane.is_whole and not lane.is_fetching and len(lane.ready) < _MOST_READY and self._held < _MOST_HELD:
             try:
                 if self.queue.claim(event):
+                    self._held += _weight(event)
                     lane.ready.append(event)
             except Exception as error:
                 report("an asynchronous call can not be taken at once", error)
@@ -168,7 +175,10 @@ class Dispatcher:
         while lane.ready and len(lane.running) < _WINDOW and lane.pause is None:
             self._run(lane, lane.ready.popleft())
         if len(lane.ready) < _WINDOW and not lane.is_whole and not lane.is_fetching:
-            self._fetch(name)
+            if self._held < _MOST_HELD or lane.is_empty:
+                self._fetch(name)
+            else:
+                self._starved.add(name)
 
     def _fetch(self, name: Target) -> None:
         lane = self.lanes.setdefault(name, Lane())
@@ -177,10 +187,13 @@ class Dispatcher:
 
     async def _take(self, name: Target, lane: Lane) -> None:
         what = f"what waits for {'/'.join(name)} can not be read"
-        events = await until_done(what, partial(self.queue.take, name, _BATCH))
+        size = max(1, min(_MOST_TAKEN, _MOST_HELD - self._held))
+        self._held += size
+        events = await until_done(what, partial(self.queue.take, name, _BATCH, size))
+        self._held += sum(map(_weight, events)) - size
         lane.ready.extend(events)
         lane.is_fetching = False
-        if len(events) == _BATCH:
+        if events:
             lane.is_whole = False
         self._pump(name)
 
@@ -343,10 +356,15 @@ class Dispatcher:
 
     def _settled(self, event: Event) -> None:
         """Its outcome is durable. Until then it counts as running."""
+        self._held -= _weight(event)
         self._not_running(event)
         if not event.status.is_final:
             self._wake_at(event.due)
         self._pump(event.lane)
+        if self._starved and self._held < _MOST_HELD:
+            starved, self._starved = self._starved, set()
+            for name in starved:
+                self._pump(name)
 
     def _not_running(self, event: Event) -> None:
         self.lanes[event.lane].running.pop(event.number, None)
@@ -451,5 +469,11 @@ class Dispatcher:
         await self._tasks.close()
 
 
+def _weight(event: Event) -> int:
+    """Bytes that an event takes in memory."""
+    return _ROW + len(event.payload)
+
+
+_ROW = 1024
 _HISTORY = 50
 """States of an event that are remembered."""

@@ -29,6 +29,11 @@ class Lane:
         """Whether it pauses since its function may not be called."""
         self.pause: asyncio.TimerHandle | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it is in memory."""
+        return not (self.ready or self.running or self.resting)
+
     def held(self, number: int) -> Event | None:
         """An event, wherever it is in here."""
         if number in self.resting:

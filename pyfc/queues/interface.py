@@ -76,8 +76,8 @@ class Queue(Protocol):
         it has the status that is expected.
         """
 
-    async def take(self, lane: Target, limit: int) -> list[Event]:
-        """The next due events of a lane."""
+    async def take(self, lane: Target, limit: int, size: int = ...) -> list[Event]:
+        """The next due events of a lane: at most `limit`, and not many more bytes than `size`. None: there are none."""
 
     def claim(self, event: Event) -> bool:
         """Take an event that was just put, while nobody is taking from its lane. False if it was taken already: it may

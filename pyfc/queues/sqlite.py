@@ -16,9 +16,10 @@ import contextlib
 import itertools
 import logging
 import sqlite3
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -56,8 +57,8 @@ ALTER TABLE events ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
 UPDATE events SET size = 1024 + length(payload) + length(event);
 DROP INDEX waiting;
 DROP INDEX delayed;
-CREATE INDEX waiting ON events (service, function, qualifier, number, size) WHERE state = 0;
-CREATE INDEX delayed ON events (due, service, function, size) WHERE state = 1;
+CREATE INDEX waiting ON events (service, function, qualifier, number, size, state) WHERE state = 0;
+CREATE INDEX delayed ON events (due, service, function, size, state) WHERE state = 1;
 CREATE INDEX records ON events (service, function, state, number, size, ended) WHERE state IN (2, 3);
 CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
 """
@@ -68,13 +69,16 @@ _ROW = f"({', '.join('?' * 14)})"
 _ROWS = 64
 """Most rows of one statement; those of each number are kept prepared."""
 _UPDATE = "UPDATE events SET state = ?, due = ?, ended = ?, status = ?, size = ?, event = ? WHERE number = ?"
+_TAKE = f"""
+SELECT {_COLUMNS} FROM events WHERE state = 0 AND service = ? AND function = ? AND qualifier = ? ORDER BY number
+"""  # noqa: S608
 _PRUNED = 256
 """Records that are forgotten in one go."""
-_COUNTS = (
-    "SELECT service, function, count(*), sum(size) FROM events WHERE state = 0 GROUP BY service, function",
-    "SELECT service, function, count(*), sum(size) FROM events WHERE state = 1 GROUP BY service, function",
-    "SELECT service, function, count(*), sum(size) FROM events WHERE state IN (2, 3) GROUP BY service, function",
-)
+_COUNTS = [
+    "SELECT service, function, count(*), sum(size) FROM events"  # noqa: S608  words of our own
+    f" INDEXED BY {index} WHERE {condition} GROUP BY service, function"
+    for index, condition in (("waiting", "state = 0"), ("delayed", "state = 1"), ("records", "state IN (2, 3)"))
+]
 
 
 class _Job(NamedTuple):
@@ -217,19 +221,26 @@ class SqliteQueue:
         for event in events:
             self._taken[event.lane].discard(event.number)
 
-    async def take(self, lane: Target, limit: int) -> list[Event]:
+    async def take(self, lane: Target, limit: int, size: int = sys.maxsize) -> list[Event]:
         """See Queue."""
-        query = (
-            f"SELECT {_COLUMNS} FROM events WHERE state = 0 AND service = ? AND function = ? AND qualifier = ?"  # noqa: S608
-            " ORDER BY number LIMIT ?"
-        )
         taken = self._taken[lane]
+
+        def pick(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+            """In the reader's thread, so that no more is read than is wanted."""
+            found, left = [], size
+            for row in rows:
+                if row[0] not in taken:
+                    found.append(row)
+                    left -= row[1]
+                    if len(found) == limit or left <= 0:
+                        break
+            return found
+
         while True:
-            wanted = limit + len(taken)
             with self._taking():
-                rows = await self._database.read(query, (*lane, wanted))
-                fresh = [row for row in rows if row[0] not in taken][:limit]
-            if len(fresh) == limit or len(rows) < wanted:  # else more has been taken meanwhile
+                rows = await self._database.read(_TAKE, lane, pick)
+                fresh = [row for row in rows if row[0] not in taken]
+            if fresh or not rows:  # else all has been taken meanwhile
                 break
         taken.update(row[0] for row in fresh)
         return _events(fresh)

@@ -500,6 +500,35 @@ def test_a_call_that_rests_or_waits_for_room_is_stopped_too(
     play(scenario)
 
 
+def test_many_large_events_of_many_functions_are_not_all_in_memory_and_all_run(
+    play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatching, "_MOST_HELD", 50_000)
+    monkeypatch.setattr(dispatching, "_MOST_TAKEN", 20_000)
+    most = 0
+
+    async def scenario(world: World) -> None:
+        def seen(reply: Reply) -> None:
+            nonlocal most
+            held = [[*lane.ready, *lane.running.values()] for lane in world.dispatcher.lanes.values()]
+            most = max(most, sum(len(event.payload) for events in held for event in events))
+            asyncio.get_running_loop().call_soon(reply.result, DONE)
+
+        for route in world.routes.values():
+            route.answers = [seen] * 100
+        for number in range(100):
+            for name, target in (("a", ONE), ("b", OTHER)):
+                event = Event(id=f"{name}{number}", request_id=f"{name}{number}", target=target, payload=b"x" * 9_000)
+                await world.dispatcher.submit(event)
+                world.dispatcher.arrived(event)
+        await until(lambda: len(world.ran()) == len(world.ran(OTHER)) == 100, "all of them")
+        await empty(world)
+        assert world.dispatcher._held == 0
+
+    play(scenario)
+    assert 18_000 <= most <= 120_000
+
+
 def test_an_outcome_leads_to_its_message_in_one_step(play: Callable[..., None]) -> None:
     async def scenario(world: World) -> None:
         world.configs[ONE] = {"destinationConfig": {"onSuccess": {"destination": "acs:mns:::/queues/q"}}}

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import gc
 import hashlib
+import logging
 import os
 import resource
 import socket
@@ -59,7 +60,11 @@ from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.supervisor.table import Table
+from pyfc.tasks import Tasks, end_of
 
+_log = logging.getLogger(__name__)
+_LOOK = 2.0
+"""Seconds between two looks at the data folder."""
 T = TypeVar("T")
 
 
@@ -78,6 +83,8 @@ class App:
         self.findings: list[str] = []
         """What was found wrong with the stored files, for people."""
         self._stack = AsyncExitStack()
+        self._tasks = Tasks()
+        self._folder_lost = ""
         self.on_progress: Callable[[str, str], None] = lambda *_: None
         """Hears what installers say: (manifest, line)."""
         self._sockets: list[socket.socket] = []
@@ -90,6 +97,7 @@ class App:
             self._build()
             self.findings += [stored.told(each) for each in await self._registry.set_aside()]
             self.supervisor.start()
+            self._tasks.begin("watching the data folder", self._watch_folder())
         except BaseException:
             await self._stack.aclose()
             raise
@@ -162,6 +170,7 @@ class App:
             table=lambda: self.supervisor.table,
             logs=self.data_folder / "logs",
             endpoint=lambda: self.endpoint,
+            problems=self.problems,
         )
 
     def _codes(self) -> list[str]:
@@ -191,6 +200,29 @@ class App:
         """Serve by another table from now on."""
         self._invocations.use(table)
         self.dispatcher.use(table)
+
+    def problems(self) -> list[str]:
+        """What keeps the server from doing all that it should, for people."""
+        following = self.supervisor.following
+        found = [self._folder_lost] if self._folder_lost else []
+        if following is not None and following.done():
+            found.append(f"{following.get_name()}: {end_of(following)}; restart the server")
+        return found
+
+    async def _watch_folder(self) -> None:
+        """Say so when the data folder is removed or replaced: what is written to it is lost then."""
+        known = _identity(self.data_folder)
+        while True:
+            lost = _identity(self.data_folder) != known
+            if lost and not self._folder_lost:
+                self._folder_lost = (
+                    f"the data folder {self.data_folder} was removed or replaced under the running server: nothing can "
+                    "be deployed and no asynchronous call is taken. Stop the server, put the folder back, start again"
+                )
+                _log.error("%s", self._folder_lost)
+            elif not lost:
+                self._folder_lost = ""
+            await asyncio.sleep(_LOOK)
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
@@ -290,6 +322,7 @@ class App:
     async def __aexit__(self, *_: object) -> None:
         for each in self._sockets:
             each.close()
+        await self._tasks.close()
         await self._stack.aclose()
 
 
@@ -310,6 +343,15 @@ def data_folder_of(root: Path, settings: Settings) -> Path:
     real = str(root.resolve())
     digest = hashlib.sha256(real.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return state_folder() / f"{root.resolve().name or 'root'}-{digest}"
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder this is; None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _locked(folder: Path) -> IO[str]:

@@ -382,6 +382,10 @@ class StorageFull(Unavailable):
     """what was sent can not be kept: {reason} on the disk of the data folder. Make room; nothing of it was kept"""
 
 
+class CodeLost(Unavailable):
+    """the code in {path} is gone, and what it was made of is not kept: deploy it again (or start `pyfc serve` anew)"""
+
+
 class HostRefused(Unavailable):
     """this host refused a new instance: {reason}"""
 

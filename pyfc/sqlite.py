@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pyfc.errors import Internal, InvalidArgument, PyfcError, Unavailable
+from pyfc.tasks import Tasks
 
 J = TypeVar("J")
 """Part of a commit."""
@@ -68,10 +69,12 @@ class Database(Generic[J, R]):
         self._failed = failed
         self._waiting: list[tuple[J, asyncio.Future[R]]] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._writer = ThreadPoolExecutor(1, f"pyfc-{name}-writer")
         self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
         self._write_connection, self.connection = self._open(), self._open()
         """`connection` is the reader's: for others only before the first `read`."""
+        self._file = _identity(path)
 
     def _open(self) -> sqlite3.Connection:
         number = len(self._schema)
@@ -111,9 +114,19 @@ class Database(Generic[J, R]):
         loop = asyncio.get_running_loop()
         done: asyncio.Future[R] = loop.create_future()
         self._waiting.append((job, done))
-        if self._flushing is None:
-            self._flushing = loop.create_task(self._flush())
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._tasks.begin(f"writing the {self._name}", self._flush())
         return done
+
+    def _commit_now(self, jobs: Sequence[J]) -> Sequence[R | PyfcError]:
+        """In the writer's thread. Raises Unavailable if the file is another one than was opened, or none: what is
+        written to it would be promised and lost.
+        """
+        if _identity(self._path) != self._file:
+            raise Unavailable(
+                message=f"the {self._name} {self._path} was removed or replaced under the running server: restart it"
+            )
+        return self._commit(self._write_connection, jobs)
 
     async def _flush(self) -> None:
         """Commit whatever waits, until nothing does."""
@@ -122,9 +135,9 @@ class Database(Generic[J, R]):
             jobs = [job for job, _ in waiting]
             outcomes: Sequence[R | PyfcError]
             try:
-                outcomes = await asyncio.get_running_loop().run_in_executor(
-                    self._writer, self._commit, self._write_connection, jobs
-                )
+                outcomes = await asyncio.get_running_loop().run_in_executor(self._writer, self._commit_now, jobs)
+            except PyfcError as error:
+                outcomes = [error] * len(jobs)
             except sqlite3.Error as error:
                 outcomes = [Unavailable(message=f"the {self._name} can not be written: {error}")] * len(jobs)
             except Exception:
@@ -132,7 +145,6 @@ class Database(Generic[J, R]):
                 outcomes = [Internal(detail="see the server's log")] * len(jobs)
             for (job, done), outcome in zip(waiting, outcomes, strict=True):
                 self._tell(job, done, outcome)
-        self._flushing = None
 
     def _tell(self, job: J, done: asyncio.Future[R], outcome: R | PyfcError) -> None:
         """What became of a job. Those who want to know beside the one who waits must not keep others waiting."""
@@ -152,9 +164,18 @@ class Database(Generic[J, R]):
 
     async def close(self) -> None:
         """Write what waits, and close the file."""
-        while self._flushing is not None:
-            await self._flushing
+        while self._flushing is not None and not self._flushing.done():
+            await asyncio.wait({self._flushing})
         for executor in (self._writer, self._reader):
             await asyncio.to_thread(executor.shutdown)
         self._write_connection.close()
         self.connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file this is; None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

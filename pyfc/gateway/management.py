@@ -61,6 +61,8 @@ class Api:
     """The folder of the functions' logs."""
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
+    problems: Callable[[], list[str]]
+    """What keeps the server from doing all that it should."""
 
 
 class Answer(NamedTuple):

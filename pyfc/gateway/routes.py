@@ -128,6 +128,8 @@ class _Own:
 
     async def health(self, _: Request) -> Response:
         """For who looks after the server."""
+        if self._api.problems():  # which ones is in the log: anybody may ask here
+            return _json({"status": "failing"}, 503)
         return _json({"status": "ok"})
 
     async def described(self, _: Request) -> Response:
@@ -336,9 +338,9 @@ def describe(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _json(document: Any) -> Response:
+def _json(document: Any, status: int = 200) -> Response:
     body = json.dumps(document).encode() + b"\n"
-    return Response(body, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
+    return Response(body, status, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
 
 
 def _file(stream: BinaryIO) -> Response:

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import stat
@@ -29,11 +30,12 @@ from fastcrc import crc64
 from pyfc.blobs.interface import Blobs
 from pyfc.boundary import Boundary
 from pyfc.build.packages import installed
-from pyfc.errors import InvalidArgument, NotFound, keeping
+from pyfc.errors import CodeLost, InvalidArgument, NotFound, keeping
 from pyfc.host.archive import pack, unpack
 from pyfc.host.copying import Copy, readable
 from pyfc.model.function import Code
 
+_log = logging.getLogger(__name__)
 _NEW = ".new-"
 _BOOTSTRAP = "bootstrap"
 _KEY = 32
@@ -109,7 +111,7 @@ class Bundles:
         parts = (code.digest, code.packages, opt.digest if opt is not None else "", compiler)
         key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
         cache = self._cache / f"{code.digest}-{key[:_KEY]}"
-        cache.mkdir(mode=0o755, exist_ok=True)
+        cache.mkdir(mode=0o755, parents=True, exist_ok=True)
         return Artefact(folder=folder, cache=cache, source=code.source, packages=code.packages, opt=layers)
 
     async def sweep(self, used: Callable[[], Awaitable[Iterable[str]]]) -> bool:
@@ -159,10 +161,32 @@ class Bundles:
                 await asyncio.to_thread(self._build, fill, self._folder)
         return Code(digest=digest, kind="zip", checksum=checksum, size=size)
 
+    def has(self, code: Code) -> bool:
+        """Whether the folder of kept code is there."""
+        return (self._folder / code.digest).is_dir()
+
+    async def restore(self, code: Code) -> None:
+        """Unpack kept code again if its folder is gone. Raises CodeLost if what it was made of is not kept."""
+        if not self._has_packages(code.packages):
+            raise CodeLost(path=self._packages_folder / code.packages)
+        folder = self._folder / code.digest
+        if folder.is_dir():
+            return
+        try:
+            if code.kind == "zip":
+                with self.busy():
+                    await self._unpacked(code.digest, f"blob {code.digest}")
+        except NotFound:
+            raise CodeLost(path=folder) from None
+        if not folder.is_dir():
+            raise CodeLost(path=folder)
+        _log.warning("%s was gone: it has been unpacked again", folder)
+
     async def archive(self, code: Code) -> BinaryIO:
         """Kept code as a zip file: the very one that was put, or one that is made of the folder."""
         if code.kind == "zip":
-            return await self._blobs.open(code.digest)
+            with contextlib.suppress(NotFound):
+                return await self._blobs.open(code.digest)
         return await self.packed(code.digest, code.packages)
 
     async def packed(self, digest: str, packages: str = "") -> BinaryIO:
@@ -177,6 +201,9 @@ class Bundles:
         if len(codes) < 2:
             return codes[0] if codes else None
         digest = hashlib.sha256("\0".join(["merged", *(code.digest for code in codes)]).encode()).hexdigest()
+
+        for code in codes:
+            await self.restore(code)
 
         def fill(folder: Path) -> str:
             for code in reversed(codes):

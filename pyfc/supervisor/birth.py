@@ -13,7 +13,7 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,10 @@ _MARK = 12
 """Bytes that no output contains by chance."""
 
 
+async def nothing_to_do() -> None:
+    """Of what has no code."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
     """All that starting an instance of one function needs; the same for each of its instances."""
@@ -48,6 +52,8 @@ class Birth:
     pre_stop_timeout: float = 0.0
     confine: Callable[[Cell], dict[str, Any]]
     """What a worker settles into, its cell given the function's limits. Raises OSError."""
+    present: Callable[[], Awaitable[None]] = nothing_to_do
+    """Sees to it that the function's code is there. Raises CodeLost."""
 
 
 def compiler_of(function: Function, runtime: Runtime, interpreter: Interpreter) -> str:

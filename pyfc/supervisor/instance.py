@@ -69,11 +69,12 @@ class Instance:
 
     async def start(self, request_id: str) -> None:
         """Bring the instance to READY. Raises StartFailed for a fault of user code, HostRefused for one of the host
-        (InstanceLost if its process was ended by nothing that the function did).
+        (InstanceLost if its process was ended by nothing that the function did), CodeLost.
 
         `request_id` is that of the call which needs the instance; the initializer sees it.
         """
         self._times = [time.monotonic()]
+        await self._birth.present()
         worker = await self._launcher.launch(self._birth.spec)
         with undone(worker):
             link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)

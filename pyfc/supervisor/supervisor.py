@@ -8,12 +8,14 @@ new one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 
-from pyfc.errors import HostRefused, Internal, NotSupportedYet
+from pyfc.errors import HostRefused, Internal, NotFound, NotSupportedYet
 from pyfc.host.bundle import Bundles
 from pyfc.host.launching import Launchers
 from pyfc.host.runtimes import Runtimes
@@ -23,6 +25,7 @@ from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
 from pyfc.model.names import Target
 from pyfc.model.resources import Config
 from pyfc.observe.journal import Journal, OutputRecord
+from pyfc.registry.deploy import opt_of
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import birth, compiler_of, paused
@@ -236,6 +239,7 @@ class Supervisor:
         if function.is_called(self._settings.debug):
             function = paused(function)
         born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
+        born = dataclasses.replace(born, present=partial(self._present, function))
         self._compiler.add(function, artefact, born)
         pool = Pool(
             function,
@@ -249,6 +253,16 @@ class Supervisor:
         self._launcher.hold(born.spec)
         pool.reserve.look()
         return pool
+
+    async def _present(self, function: Function) -> None:
+        """Have the function's code where its workers look for it: what is gone is made again. Raises CodeLost."""
+        if function.code is not None:
+            await self._bundles.restore(function.code)
+        if function.opt is None or self._bundles.has(function.opt):
+            return
+        with contextlib.suppress(NotFound):  # a version of a layer that was deleted
+            await opt_of(self._registry, self._bundles, function.layers)
+        await self._bundles.restore(function.opt)
 
     def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
         self._journal.add(OutputRecord(time.time(), function, instance_id, request_id, data))

@@ -197,3 +197,82 @@ def test_a_start_that_is_stuck_can_be_stopped(
     finally:
         server.kill()
         server.communicate()
+
+
+def layered(server: Server) -> None:
+    """Function `layered/f`, which answers with what its two layers say."""
+    arns = []
+    for name in ("one", "two"):
+        code = {"zipFile": zipped({f"python/{name}.py": f"NAME = '{name}'\n"})}
+        arns.append(server.manage("POST", f"{API}/layers/{name}/versions", {"code": code}).json["arnV2"])
+    assert server.manage("POST", f"{API}/services", {"serviceName": "layered"}).status == 200
+    text = "import one, two\ndef handler(event, context):\n    return one.NAME + two.NAME\n"
+    function = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "layers": arns}
+    function["code"] = {"zipFile": zipped({"index.py": text})}
+    answer = server.manage("POST", f"{API}/services/layered/functions", function)
+    assert answer.status == 200, answer.body
+
+
+def remove(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        if path.is_dir():
+            path.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def test_code_that_is_gone_is_unpacked_again_when_it_is_needed(project: Path, data: Path) -> None:
+    server = Server(project, data)
+    layered(server)
+    for folder in (data / "code").iterdir():
+        remove(folder)
+    assert "it is unpacked again" in examined(data)
+
+    assert server.invoke("kept/f", b"x").body == b"x"
+    assert server.invoke("layered/f").body == b"onetwo"
+
+    status, errors = server.stop()
+    assert status == 0
+    assert "unpacked again" in errors
+    for folder in (data / "code").iterdir():
+        remove(folder)
+    server = Server(project, data)
+    assert server.invoke("layered/f").body == b"onetwo"
+    assert server.invoke("default/own", b"x").body == b"x"
+    assert server.stop()[0] == 0
+
+
+def test_code_that_is_gone_with_what_it_was_made_of_is_named(project: Path, data: Path) -> None:
+    server = Server(project, data)
+    for folder in ("code", "blobs"):
+        for path in (data / folder).iterdir():
+            remove(path) if path.is_dir() else path.unlink()
+
+    answer = server.invoke("kept/f", b"x")
+
+    assert answer.status == 503
+    assert f"{data / 'code'}" in answer.json["ErrorMessage"]
+    assert "deploy it again" in examined(data)
+    update = server.manage("PUT", f"{API}/services/kept/functions/f", {"code": CODE})
+    assert update.status == 200
+    assert server.invoke("kept/f", b"x").body == b"x"
+    assert server.stop()[0] == 0
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_data_folder_that_is_removed_under_a_running_server_is_noticed_and_said(
+    project: Path, data: Path, is_replaced: bool
+) -> None:
+    server = Server(project, data)
+    data.rename(data.with_name("moved"))
+    if is_replaced:
+        shutil.copytree(data.with_name("moved"), data, symlinks=True)
+
+    refused = server.manage("POST", f"{API}/services", {"serviceName": "lost"}) if is_replaced else None
+    wait_until(lambda: server.request("GET", "/healthz").status == 503, "the server to notice")
+    promised = server.invoke("default/own", b"x", X_Fc_Invocation_Type="Async")
+
+    assert refused is None or (refused.status, "removed or replaced" in refused.json["ErrorMessage"]) == (503, True)
+    assert promised.status == 503
+    status, errors = server.stop()
+    assert status == 0
+    assert f"the data folder {data} was removed or replaced" in errors

@@ -81,11 +81,20 @@ def open_plain(name: str | Path, parent: int | None = None, flags: int = os.O_RD
     raise InvalidArgument(message=f"{os.fspath(name)!r} is no plain file")
 
 
+def read_plain(path: Path, most: int) -> bytes:
+    """At most so many bytes of a plain file. Raises InvalidArgument or OSError."""
+    with open(open_plain(path), "rb") as file:
+        return file.read(most)
+
+
 def open_below(root: Path, path: Path) -> int:
     """A descriptor of a plain file somewhere in `root`, whose folders on the way are no links either. Raises
     InvalidArgument or OSError.
     """
-    parts = Path(os.path.normpath(path)).relative_to(root).parts
+    straight = Path(os.path.normpath(path))
+    parts = straight.relative_to(root).parts if straight.is_relative_to(root) else ()
+    if not parts:
+        raise InvalidArgument(message=f"{str(path)[:200]!r} is no file in {root}")
     with contextlib.ExitStack() as stack:
         above = stack.enter_context(opened_folder(root))
         for part in parts[:-1]:

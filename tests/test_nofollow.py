@@ -163,3 +163,88 @@ def test_a_walk_of_a_bottomless_folder_ends_with_an_error(folder: Path) -> None:
     with pytest.raises(InvalidArgument, match="in each other"):
         list(nofollow.walk(folder))
     nofollow.remove(folder)
+
+
+# what an installer leaves
+
+
+def test_a_result_becomes_the_servers_own_without_special_rights(folder: Path) -> None:
+    (folder / "deeper" / "program").write_text("#!/bin/sh\n")
+    (folder / "deeper" / "program").chmod(0o6711)
+    (folder / "deeper" / "again").hardlink_to(folder / "deeper" / "plain")
+    (folder / "link").symlink_to("deeper/program")
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 4001, 4001, follow_symlinks=False)
+
+    nofollow.adopt(folder)
+
+    modes = {path.name: oct(path.lstat().st_mode & 0o7777) for path in folder.rglob("*") if not path.is_symlink()}
+    assert modes == {"deeper": "0o755", "plain": "0o644", "again": "0o644", "program": "0o755"}
+    assert {path.lstat().st_uid for path in (folder, *folder.rglob("*"))} == {os.geteuid()}
+    assert (folder / "link").read_text() == "#!/bin/sh\n"
+
+
+@ODD
+def test_a_result_with_something_odd_is_not_taken_and_nothing_changes(kind: str, folder: Path, outside: Path) -> None:
+    put_odd(kind, folder / "deeper" / "odd", outside)
+    before = folder.stat().st_mode
+
+    with pytest.raises(InvalidArgument):
+        nofollow.adopt(folder)
+
+    assert folder.stat().st_mode == before
+    assert outside.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "deeper/../../x", "way/../../x", "deeper/../.."])
+def test_a_link_may_lead_to_something_in_the_result_alone(target: str, folder: Path) -> None:
+    (folder / "way").symlink_to("deeper/..")
+    (folder / "deeper" / "inside").symlink_to("../deeper/plain")
+    nofollow.adopt(folder)
+
+    (folder / "odd").symlink_to(target)
+
+    with pytest.raises(InvalidArgument, match="'odd' is a link that leads out of it"):
+        nofollow.adopt(folder)
+
+
+def test_a_copy_has_folders_plain_files_and_links_that_stay_in_it(folder: Path, outside: Path, tmp_path: Path) -> None:
+    (folder / "inside").symlink_to("deeper/plain")
+    (folder / "outside").symlink_to(outside)
+    os.mkfifo(folder / "pipe")
+    (folder / "node_modules").mkdir()
+    (tmp_path / "copy").mkdir()
+
+    left_out = nofollow.copy(folder, tmp_path / "copy", {"node_modules"})
+
+    assert sorted(left_out) == ["outside", "pipe"]
+    assert {path.name for path in (tmp_path / "copy").rglob("*")} == {"deeper", "plain", "inside"}
+    assert (tmp_path / "copy/inside").read_text() == "plain"
+
+
+def test_a_file_below_a_link_is_not_opened(folder: Path, outside: Path) -> None:
+    (folder / "way").symlink_to(outside.parent)
+
+    with pytest.raises(OSError, match="way"):
+        nofollow.open_below(folder, folder / "way" / "secret")
+    with pytest.raises(InvalidArgument, match="is no file in"):
+        nofollow.open_below(folder, folder / "deeper/../../outside/secret")
+    os.close(nofollow.open_below(folder, folder / "deeper/plain"))
+
+
+def test_the_size_of_a_folder_is_that_of_what_lies_in_it(folder: Path, outside: Path) -> None:
+    outside.write_bytes(bytes(10 << 20))
+    (folder / "link").symlink_to(outside)
+    (folder / "deeper/large").write_bytes(bytes(3 << 20))
+
+    assert 3 << 20 <= nofollow.size(folder) < 4 << 20
+
+
+def test_emptying_a_folder_keeps_the_folder(folder: Path, outside: Path) -> None:
+    (folder / "way").symlink_to(outside.parent)
+
+    nofollow.empty(folder)
+
+    assert not list(folder.iterdir())
+    assert outside.exists()

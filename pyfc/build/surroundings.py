@@ -6,10 +6,14 @@ anything a registry's secret may stand in.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from pyfc import nofollow
+from pyfc.errors import InvalidArgument
 
 _ALWAYS = re.compile(r"PATH|LANG|TZ")
 _NETWORK = re.compile(r"\w+_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS", re.IGNORECASE)
@@ -18,6 +22,10 @@ _SETTINGS = (".npmrc", ".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.t
 """Below the user's home."""
 _OF_THE_SYSTEM = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "/etc/npmrc", "/etc/uv/uv.toml", "/etc/gitconfig")
 _PATHS = re.compile(r"(?:file://)?(?P<path>~?/[^\s\"',;<>]+)")
+_NAMES = re.compile(r"\$\{([^}?]+)\??\}")
+_SECRET_NAME = re.compile("token|auth|password|secret", re.IGNORECASE)
+_SECRET = re.compile(r"://[^/\s]+@")
+"""Credentials in an address."""
 _LARGEST = 256 * 1024
 
 
@@ -34,6 +42,17 @@ def for_downloads(environment: Mapping[str, str] = os.environ) -> dict[str, str]
     """The variables for what only downloads."""
     kinds = (_ALWAYS, _NETWORK, _TOOLS)
     return {name: value for name, value in environment.items() if any(kind.fullmatch(name) for kind in kinds)}
+
+
+def secrets_named_in(text: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables for what downloads that hold a secret and that a manifest puts into a text of its own: pip and npm fill
+    in `${NAME}`, so it could send them to whom it likes.
+    """
+    given = for_downloads(environment)
+    named = dict.fromkeys(_NAMES.findall(text))
+    return [
+        name for name in named if (_SECRET_NAME.search(name) and name in given) or _SECRET.search(given.get(name, ""))
+    ]
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> dict[str, Path]:
@@ -58,10 +77,8 @@ def named_in(variables: Mapping[str, str], files: Iterable[Path]) -> list[Path]:
     """
     texts = [value for name, value in variables.items() if not _ALWAYS.fullmatch(name)]
     for file in files:
-        try:
-            texts.append(file.read_bytes()[:_LARGEST].decode("utf-8", "replace"))
-        except OSError:
-            continue  # nobody else can read it either
+        with contextlib.suppress(OSError, InvalidArgument):  # nobody else can read it either
+            texts.append(nofollow.read_plain(file.resolve(), _LARGEST).decode("utf-8", "replace"))
     home = os.path.realpath(os.path.expanduser("~"))
     found: dict[Path, None] = {}
     for text in texts:

@@ -22,6 +22,7 @@ from pyfc.build.job import Cage, Hear, Job
 from pyfc.build.manifest import SKIPPED, Manifest
 from pyfc.errors import ProjectError
 
+_LARGEST = 1024 * 1024
 _FOLDERS = ("tree", "result", "tmp", "home", "own-home")
 
 
@@ -49,6 +50,7 @@ class Workshop:
         if not manifest.packages:
             for path in manifest.files:
                 self._copy(path, manifest, owner)
+            _expect_no_secrets(manifest)
         return place
 
     def _copy(self, path: Path, manifest: Manifest, owner: int) -> None:
@@ -100,6 +102,14 @@ class Workshop:
             readable=readable, network=network, output=output,
         )  # fmt: skip
         return await self.cage.run(job, hear)
+
+
+def _expect_no_secrets(manifest: Manifest) -> None:
+    for path in [path for path in (*manifest.files, manifest.folder / ".npmrc") if path.is_file()]:
+        text = nofollow.read_plain(path.resolve(), _LARGEST).decode("utf-8", "replace")
+        if found := surroundings.secrets_named_in(text):
+            message = f"${{{found[0]}}} holds a secret of yours: name the registry in your own settings instead"
+            raise ProjectError(where=str(path), message=message)
 
 
 def _replaced(environment: dict[str, str], variables: dict[str, str]) -> dict[str, str]:

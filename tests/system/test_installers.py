@@ -7,18 +7,22 @@ import contextlib
 import json
 import os
 import pty
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from packages import Registry, node_archive, node_package, source_distribution, source_files
-from support import MODES, UID, Server, impossible
+from support import MODES, UID, Server, impossible, wait_until
 
 HAS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
@@ -258,6 +262,38 @@ def test_a_package_beside_the_code_is_built_in_a_copy_of_it(own: Bench) -> None:
 
     assert not list(own.folder.rglob("*.pyc"))
     expect_nothing_reached(told_by_python(own), own)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", ".npmrc"])
+def test_a_manifest_that_would_send_a_secret_elsewhere_is_refused(own: Bench, name: str) -> None:
+    own.write({"f/requirements.txt": "--find-links http://127.0.0.1:9/${PIP_EXTRA_INDEX_URL}\nsix\n"})
+    if name == ".npmrc":
+        (own.folder / "f/requirements.txt").unlink()
+        own.write({"f/.npmrc": "registry=http://127.0.0.1:9/${npm_config_token}/"})
+        own.write({"f/package.json": '{"dependencies": {"plain": "1"}}'})
+
+    status, _, errors = own.build("--yes", npm_config_token="of npm")
+
+    assert status == 2
+    assert re.search(rf"f/{name}: \$\{{\w+\}} holds a secret of yours", errors), errors
+
+
+def test_an_interrupted_build_leaves_nothing(own: Bench) -> None:
+    mark = uuid.uuid4().hex
+    wait = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
+    source_distribution(own.folder.parent / "packages", "curious", source_files("curious", own.given, wait))
+    own.write({"f/requirements.txt": "curious\n"})
+    process = subprocess.Popen(own.command("--yes"), env=own.environment(), stdin=subprocess.DEVNULL)
+
+    def running() -> list[psutil.Process]:
+        return [each for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or [])]
+
+    wait_until(running, "the build", 60)
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(30) == 130
+    assert not running()
+    assert not own.built
 
 
 @HAS_NPM

@@ -55,6 +55,10 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "pyfc" / "build"
 
 
+_Gain = tuple[int, tuple[float | None, float | None]]
+"""Bytes before, and seconds of importing before and after."""
+
+
 class Builder:
     """`root`: where results are kept. `progress(source, line)` hears what the installers say; `ask` is asked before
     code of packages runs.
@@ -102,14 +106,11 @@ class Builder:
         if place.is_dir():
             return Built(manifest=manifest, folder=place, is_new=False, seconds=0.0, size=size_of(place))
         place.parent.mkdir(parents=True, exist_ok=True)
-        with workshop.opened(self._root, self._cage) as shop:
-            consent = Consent(consents=self._consents, ask=self.ask)
-            hear: Callable[[str], None] = lambda line: self._progress(manifest.source, line)  # noqa: E731
-            await install(manifest, shop, interpreter, consent, hear)
-            await asyncio.to_thread(_examine, shop.result, manifest)
-            before, times = await _stripped(manifest, shop, interpreter) if lean else (0, (None, None))
-            if not place.is_dir():
-                shop.result.rename(place)
+        try:
+            before, times = await self._made(manifest, interpreter, place, lean=lean)
+        except OSError as error:
+            where = str(manifest.folder / manifest.source)
+            raise ProjectError(where=where, message=f"can not be built: {error}") from error
         return Built(
             manifest=manifest,
             folder=place,
@@ -119,6 +120,18 @@ class Builder:
             size_before=before,
             import_seconds=times,
         )
+
+    async def _made(self, manifest: Manifest, interpreter: str, place: Path, *, lean: bool) -> _Gain:
+        """Put what `manifest` needs at `place`; what a lean build gains."""
+        with workshop.opened(self._root, self._cage) as shop:
+            consent = Consent(consents=self._consents, ask=self.ask)
+            hear: Callable[[str], None] = lambda line: self._progress(manifest.source, line)  # noqa: E731
+            await install(manifest, shop, interpreter, consent, hear)
+            await asyncio.to_thread(_examine, shop.result, manifest)
+            gain = await _stripped(manifest, shop, interpreter) if lean else (0, (None, None))
+            if not place.is_dir():
+                shop.result.rename(place)
+        return gain
 
     def _file_of(self, folder: Path) -> Path:
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
@@ -147,9 +160,7 @@ def _examine(result: Path, manifest: Manifest) -> None:
         raise ProjectError(where=str(manifest.folder / manifest.source), message=message) from error
 
 
-async def _stripped(
-    manifest: Manifest, shop: Workshop, interpreter: str
-) -> tuple[int, tuple[float | None, float | None]]:
+async def _stripped(manifest: Manifest, shop: Workshop, interpreter: str) -> _Gain:
     """The size before, and the import times before and after what no function needs is gone."""
     before, first = size_of(shop.result), await import_time(manifest, shop.result, interpreter, shop)
     strip(manifest.tool, shop.result)

@@ -34,13 +34,15 @@ async def opened(serve: Callable[[Request], Awaitable[int]]) -> AsyncIterator[in
     mine.setblocking(False)
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGEST)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
+    serving = asyncio.ensure_future(_serve(mine, serve))
     with mine, theirs:
-        async with asyncio.TaskGroup() as group:  # what `serve` raises ends whoever uses the door
-            serving = group.create_task(_serve(mine, serve))
-            try:
-                yield theirs.fileno()
-            finally:
-                serving.cancel()
+        try:
+            yield theirs.fileno()
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+    if not serving.cancelled():
+        serving.result()  # raises what `serve` has
 
 
 async def _serve(door: socket.socket, serve: Callable[[Request], Awaitable[int]]) -> None:
@@ -48,10 +50,12 @@ async def _serve(door: socket.socket, serve: Callable[[Request], Awaitable[int]]
         await _readable(door)
         with contextlib.suppress(BlockingIOError):
             data, descriptors, _, _ = socket.recv_fds(door, _LARGEST, 2)
+            status = 1
             try:
-                output, answer = descriptors
-                os.write(answer, b"%d" % await _served(data, output, serve))
+                status = await _served(data, descriptors[0], serve)
             finally:
+                with contextlib.suppress(OSError):  # whoever asked has gone
+                    os.write(descriptors[1], b"%d" % status)
                 for descriptor in descriptors:
                     os.close(descriptor)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import json
 import os
@@ -22,6 +23,11 @@ import psutil
 import pytest
 
 from packages import Registry, node_archive, node_package, source_distribution, source_files
+from pyfc.boundary import Boundary
+from pyfc.build.builder import Builder
+from pyfc.build.consent import Answer, Consents, always
+from pyfc.errors import PyfcError
+from pyfc.host.cage import Cage
 from support import MODES, UID, Server, impossible, wait_until
 
 HAS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
@@ -276,6 +282,22 @@ def test_a_manifest_that_would_send_a_secret_elsewhere_is_refused(own: Bench, na
 
     assert status == 2
     assert re.search(rf"f/{name}: \$\{{\w+\}} holds a secret of yours", errors), errors
+
+
+def test_a_build_that_takes_too_long_is_told_as_any_other_failure(
+    own: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source_distribution(tmp_path / "packages", "curious", source_files("curious", own.given, "while True: pass"))
+    own.write({"f/requirements.txt": "curious\n"})
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
+    builder = Builder(tmp_path / "built", Cage(seconds=5), Consents(tmp_path / "consents"))
+    builder.ask = always(Answer.YES)
+
+    with pytest.raises(PyfcError, match="it took more than 5 s"):
+        asyncio.run(builder.build(own.folder / "f", sys.executable, "3", Boundary(own.folder)))
+
+    assert not list((tmp_path / "built/shop").iterdir())
 
 
 def test_an_interrupted_build_leaves_nothing(own: Bench) -> None:

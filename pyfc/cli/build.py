@@ -10,7 +10,7 @@ from pyfc.build.builder import Builder, Built, cache_folder
 from pyfc.build.consent import Answer, Consents, always, consents_file
 from pyfc.build.lean import parts
 from pyfc.cli.shared import add_outside, allows_outside
-from pyfc.dev.output import end_progress, progress, say
+from pyfc.dev.output import end_progress, progress, say, tell
 from pyfc.dev.question import asking
 from pyfc.dev.table import table
 from pyfc.errors import InvalidArgument, OutsideProject, ProjectError
@@ -72,7 +72,7 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
         if not made:
             say(f"{function.service}/{function.name}  needs nothing")
     for text in project.boundary.left_out:
-        say(f"warning: {text}")
+        tell(f"warning: {text}")
 
 
 def _told(built: Built) -> str:

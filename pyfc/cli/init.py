@@ -9,6 +9,7 @@ from pathlib import Path
 from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 from pyfc.host.runtimes import ROOT, found
+from pyfc.project.files import is_folder, is_there
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """See module."""
     folder: Path = options.name
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.is_symlink():
+        raise InvalidArgument(message=f"{folder} is a link, to {folder.readlink()}; name the folder itself")
+    if is_there(folder) and (not is_folder(folder) or any(folder.iterdir())):
         raise InvalidArgument(message=f"{folder} is there already and is not empty; choose another name")
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / options.runtime / "template", folder, ignore=ignored, dirs_exist_ok=True)
+    try:
+        shutil.copytree(ROOT / options.runtime / "template", folder, ignore=ignored, dirs_exist_ok=True)
+    except shutil.Error as error:
+        source, target, reason = error.args[0][0]
+        raise InvalidArgument(message=f"{target} can not be made of {source}: {reason}") from error
     say(f"Made {folder}/ with service demo: event function hello, HTTP function web.")
     say(f"Serve it:  pyfc serve {folder}")
     return 0

@@ -11,12 +11,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pyfc.cli.shared import add_endpoint
+from pyfc.cli.shared import add_endpoint, event_of
 from pyfc.client import Answer, Client
 from pyfc.dev.output import answer as print_answer
-from pyfc.dev.output import given, is_typed, say, say_json, tell
+from pyfc.dev.output import is_typed, say, say_json, tell
 from pyfc.errors import InvalidArgument
 from pyfc.model.names import LATEST
+from pyfc.settings import load as load_settings
 
 EXIT_FUNCTION = 1
 _PAUSE = 0.1
@@ -96,12 +97,13 @@ def _later(options: argparse.Namespace, event: bytes) -> int:
 
 
 def _event(options: argparse.Namespace) -> bytes:
+    most = load_settings().maximum_upload  # what the server takes is its own to say
     if options.event is not None:
         return str(options.event).encode("utf-8", "surrogateescape")
     if options.event_file not in {None, "-"}:
-        return Path(options.event_file).read_bytes()
+        return event_of(Path(options.event_file), most)
     if options.event_file == "-" or not is_typed():
-        return given()
+        return event_of(None, most)
     return b""
 
 

@@ -19,13 +19,14 @@ import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.cli import serve
-from pyfc.cli.shared import add_outside, allows_outside
-from pyfc.dev.output import answer, given, tell
+from pyfc.cli.shared import add_outside, allows_outside, event_of
+from pyfc.dev.output import answer, tell
 from pyfc.errors import FunctionNotFound, InvalidArgument
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
 from pyfc.model.names import Target, request_id
 from pyfc.model.resources import Route
 from pyfc.observe.markers import transcript
+from pyfc.project.files import is_file
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
 from pyfc.settings import Settings
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
-        call = Invocation(request_id(), target, Kind.EVENT, _event(options))
+        call = Invocation(request_id(), target, Kind.EVENT, _event(options, settings.maximum_body))
         return runner.run(run_project(project, call, chosen))
 
 
@@ -121,22 +122,15 @@ def _target(text: str, project: Project) -> Target:
     return found[0]
 
 
-def _event(options: argparse.Namespace) -> bytes:
+def _event(options: argparse.Namespace, most: int) -> bytes:
     if options.event_file is not None:
-        return _file(options.event_file)
+        return event_of(options.event_file, most)
     if options.event_stdin or options.event == "-":
-        return given()
+        return event_of(None, most)
     if options.event is None:
         return b""
     path = Path(options.event)
-    return _file(path) if len(options.event) < 200 and path.is_file() else os.fsencode(options.event)
-
-
-def _file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InvalidArgument(message=f"{path} can not be read: {error.strerror}") from error
+    return event_of(path, most) if is_file(path) else os.fsencode(options.event)
 
 
 def _debugging(options: argparse.Namespace, function: str) -> dict[str, Any]:

@@ -6,11 +6,13 @@ import argparse
 import json
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from pyfc.client import Client
-from pyfc.dev.output import say, say_json
+from pyfc.dev.output import given, say, say_json
 from pyfc.dev.table import table
+from pyfc.errors import InvalidArgument
 from pyfc.settings import load as load_settings
 
 
@@ -35,6 +37,20 @@ def allows_outside(options: argparse.Namespace) -> bool:
 def client_of(options: argparse.Namespace) -> Client:
     """The client of a command."""
     return Client(options.endpoint, timeout=600.0)
+
+
+def event_of(path: Path | None, most: int) -> bytes:
+    """The event that stands in a file (also a pipe of the shell), or on standard input. Raises InvalidArgument for one
+    of more than `most` bytes, OSError.
+    """
+    if path is None:
+        data = given(most + 1)
+    else:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    if len(data) > most:
+        raise InvalidArgument(message=f"the event has more than {most} bytes")
+    return data
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -155,9 +155,9 @@ def is_typed() -> bool:
     return sys.stdin is None or sys.stdin.isatty()
 
 
-def given() -> bytes:
-    """All of standard input."""
-    return sys.stdin.buffer.read() if sys.stdin is not None else b""
+def given(most: int) -> bytes:
+    """All of standard input, but for what comes after `most` bytes."""
+    return sys.stdin.buffer.read(most) if sys.stdin is not None else b""
 
 
 def log_to_stderr(level: int) -> None:

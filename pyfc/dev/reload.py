@@ -180,14 +180,15 @@ class Reloader:
         """The project as it is now. None, which is told once, while something is away that it was read from. Raises
         ProjectError.
         """
-        away = self._missing()
+        away, project = self._missing(), None
         try:
-            project = None if away is not None else await self._read()
+            if away is None:
+                project = await self._read()
+                away = self._missing(project)
         except PyfcError:
             away = self._missing()  # it may have gone meanwhile
             if away is None:
                 raise
-            project = None
         if away is not None and away != self._away:
             self._console.away(str(away))
         self._away = away
@@ -197,15 +198,17 @@ class Reloader:
         allowed = self._app.settings.allow_outside
         return await asyncio.to_thread(load, self._project.root, reads_variables=True, allows_outside=allowed)
 
-    def _missing(self) -> Path | None:
-        """What the project was read from and is not there now; a template with another name stands in for it."""
+    def _missing(self, project: Project | None = None) -> Path | None:
+        """What was read the last time and is not there now, or was not for `project`. A template with another name
+        stands in for the old one.
+        """
         old = self._project
         if not is_folder(old.root):
             return old.root
-        is_replaced = bool(templates(old.root))
-        return next(
-            (path for path in old.files if not is_there(path) and not (path == old.source and is_replaced)), None
-        )
+        there = [path for path in old.files if is_there(path)] if project is None else project.files
+        is_replaced = bool(templates(old.root)) if project is None else project.source is not None
+        lost = [path for path in old.files if path not in there]
+        return next((path for path in lost if path != old.source or not is_replaced), None)
 
     def _warn(self, project: Project) -> None:
         for text in project.notes:

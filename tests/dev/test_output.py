@@ -104,7 +104,7 @@ def test_without_any_stream_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> No
     output.end_progress()
     output.flush()
 
-    assert (output.given(), output.is_typed()) == (b"", True)
+    assert (output.given(10), output.is_typed()) == (b"", True)
 
 
 def test_a_cell_of_a_table_is_one_line() -> None:

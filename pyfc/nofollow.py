@@ -46,11 +46,16 @@ class Entry(NamedTuple):
 @contextlib.contextmanager
 def opened_folder(path: str | Path, parent: int | None = None) -> Iterator[int]:
     """A descriptor of a folder that is no link. Raises OSError."""
-    descriptor = os.open(path, _FOLDER, dir_fd=parent)
+    descriptor = open_folder(path, parent)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def open_folder(path: str | Path, parent: int | None = None) -> int:
+    """A descriptor of a folder that is no link, for the caller to close. Raises OSError."""
+    return os.open(path, _FOLDER, dir_fd=parent)
 
 
 def walk(folder: Path, skipped: Container[str] = ()) -> Iterator[Entry]:
@@ -134,10 +139,10 @@ def seal(folder: Path, folder_mode: int, file_mode: int) -> None:
         _expect_plain(entry)
     for entry in walk(folder):
         if not stat.S_ISDIR(entry.status.st_mode):
-            _set_mode(open_plain(entry.name, entry.parent), file_mode)
+            set_mode(open_plain(entry.name, entry.parent), file_mode)
         else:
-            _set_mode(os.open(entry.name, _FOLDER, dir_fd=entry.parent), folder_mode)
-    _set_mode(os.open(folder, _FOLDER), folder_mode)
+            set_mode(open_folder(entry.name, entry.parent), folder_mode)
+    set_mode(open_folder(folder), folder_mode)
 
 
 def _expect_plain(entry: Entry) -> None:
@@ -296,7 +301,8 @@ def size(folder: Path) -> int:
     return total
 
 
-def _set_mode(descriptor: int, mode: int) -> None:
+def set_mode(descriptor: int, mode: int) -> None:
+    """Give what is open these rights, and close it. Raises OSError."""
     try:
         os.fchmod(descriptor, mode)
     finally:

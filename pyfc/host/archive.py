@@ -8,9 +8,11 @@ unpacked before a failure is the caller's to remove.
 from __future__ import annotations
 
 import errno
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -26,6 +28,11 @@ _SHOWN = 300
 _LONGEST_NAME, _LONGEST_PATH, _DEEPEST = 255, 3000, 180
 _UNNAMEABLE = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ}
 """What other file systems say of names."""
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, ValueError,
+    OverflowError, RuntimeError,
+)  # fmt: skip
+"""What zipfile and the decompressors raise for archives that are damaged."""
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a device",
@@ -43,11 +50,13 @@ def unpack(stream: BinaryIO, name: str, folder: Path, maximum_size: int, maximum
             _check(entries, name, maximum_size, maximum_files)
             for entry in entries:
                 _extract(archive, entry, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         raise InvalidArgument(message=f"{name} is not a zip file that can be read: {error}") from error
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise InvalidArgument(message=f"{name}: an entry is both a file and a folder: {error.filename}") from error
     except OSError as error:
+        if error.errno is None:  # bz2 has no error of its own
+            raise InvalidArgument(message=f"{name} is not a zip file that can be read: {error}") from error
         if error.errno not in _UNNAMEABLE:
             raise
         raise InvalidArgument(message=f"{name}: an entry can not be unpacked here: {error.strerror}") from error

@@ -27,6 +27,7 @@ from typing import BinaryIO
 
 from fastcrc import crc64
 
+from pyfc import nofollow
 from pyfc.blobs.interface import Blobs
 from pyfc.boundary import Boundary
 from pyfc.build.packages import installed
@@ -38,6 +39,8 @@ from pyfc.model.function import Code
 _log = logging.getLogger(__name__)
 _NEW = ".new-"
 _BOOTSTRAP = "bootstrap"
+_READ_ONLY = 0o555
+"""For whatever user the worker runs as."""
 _KEY = 32
 """Digits of the part of a cache's name that no digest of code is."""
 
@@ -354,14 +357,14 @@ def _protect(folder: Path) -> None:
     """FC's /code is read-only; the program of a custom runtime can be run, whatever its archive or editor has left (as
     `fun` and `s` see to when they deploy).
     """
-    if (folder / _BOOTSTRAP).is_file():
-        (folder / _BOOTSTRAP).chmod(0o755)
-    for root, _, files in os.walk(folder):
-        for name in files:
-            path = os.path.join(root, name)
-            if not os.path.islink(path):
-                os.chmod(path, os.stat(path).st_mode & 0o555)
-        os.chmod(root, 0o555)  # noqa: S103  read-only, for whatever user the worker runs as
+    for entry in nofollow.walk(folder):
+        mode = entry.status.st_mode
+        if stat.S_ISREG(mode):
+            rights = 0o555 if entry.path == _BOOTSTRAP else mode & 0o555
+            nofollow.set_mode(nofollow.open_plain(entry.name, entry.parent), rights)
+        elif stat.S_ISDIR(mode):
+            nofollow.set_mode(nofollow.open_folder(entry.name, entry.parent), _READ_ONLY)
+    nofollow.set_mode(nofollow.open_folder(folder), _READ_ONLY)
 
 
 def _put_in_place(new: Path, target: Path) -> None:
@@ -376,23 +379,22 @@ def _put_in_place(new: Path, target: Path) -> None:
 
 def _lay_over(source: Path, target: Path) -> None:
     """Copy a folder over another: of entries with the same name, folders become one and others are replaced."""
-    for entry in os.scandir(source):
-        there = target / entry.name
-        if there.exists() and not (entry.is_dir() and there.is_dir()):
-            _remove(there)
-        if entry.is_dir():
+    for entry in nofollow.walk(source):
+        there, is_folder = target / entry.path, stat.S_ISDIR(entry.status.st_mode)
+        if not (is_folder and there.is_dir()):
+            nofollow.remove(there)
+        if is_folder:
             there.mkdir(exist_ok=True)
-            _lay_over(Path(entry.path), there)
-        else:
-            shutil.copy2(entry.path, there)
+            continue
+        with (
+            open(nofollow.open_plain(entry.name, entry.parent), "rb") as reader,
+            there.open("xb") as writer,
+        ):
+            shutil.copyfileobj(reader, writer)
+        there.chmod(stat.S_IMODE(entry.status.st_mode))
 
 
 def _remove(*paths: Path) -> None:
     """Remove files and folders, read-only ones included; nothing happens if they are not there."""
     for path in paths:
-        if path.is_dir():
-            for root, _, _ in os.walk(path):
-                os.chmod(root, 0o700)
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        nofollow.remove(path)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
+import random
 import resource
 import stat
 import struct
@@ -18,6 +20,7 @@ from fastcrc import crc64
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.errors import InvalidArgument, StorageFull
 from pyfc.host import bundle
+from pyfc.host.archive import unpack
 from pyfc.host.bundle import Bundles
 from pyfc.model.function import Code
 
@@ -212,6 +215,32 @@ def test_a_hostile_or_broken_archive_is_refused_and_leaves_nothing(
     assert left(tmp_path) == []
     assert not (tmp_path / "evil.py").exists()
     assert not (tmp_path / "data" / "evil.py").exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_unpacked_or_refused_and_nothing_else(tmp_path: Path, method: int) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name in ("a/b.py", "c.py", "d/", "\u00fc.py"):
+            archive.writestr(name, "" if name.endswith("/") else "x = 1\n" * 50)
+    chance = random.Random(method)
+    refused = 0
+
+    for number in range(400):
+        data = bytearray(stream.getvalue())
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data))
+            if chance.random() < 0.5:
+                data[at] = chance.randrange(256)
+            else:
+                del data[at : at + chance.randint(1, 8)]
+        (tmp_path / str(number)).mkdir()
+        try:
+            unpack(io.BytesIO(data), "code", tmp_path / str(number), 10_000, 50)
+        except InvalidArgument:
+            refused += 1
+
+    assert refused > 100
 
 
 def test_a_text_file_called_zip_is_refused(bundles: Bundles, tmp_path: Path) -> None:

@@ -60,6 +60,9 @@ SLOW = (
     "memory_shared_bomb",
     "memory_file_bomb",
     "memory_segment_bomb",
+    "small_files",
+    "pools_of_the_user",
+    "paths_of_the_server",
 )
 """Handlers that come to their end by themselves, if they are given more than a second."""
 OF_ALL = ["/tmp", "/var/tmp", "/dev/shm"]
@@ -97,7 +100,7 @@ LAYERS = {
     ),
     "files": (
         "read_secrets", "read_the_data_folder", "read_other_code", "import_the_servers_modules", "write_outside",
-        "links", "shared_memory", "devices", "control_groups",
+        "links", "change_what_is_known_of_files", "shared_memory", "devices", "control_groups",
     ),
     "system calls": (
         "trace_the_server", "mounts", "new_namespaces", "enter_namespaces", "kernel_doors", "keyrings", "host_name",

@@ -254,7 +254,7 @@ def _filter(job: Job, mode: str) -> bytes:
         return b""
     if mode in {"root", "user"}:
         return seccomp.program(shared_processes=False)
-    return seccomp.program(shared_processes=True, network=job.network)
+    return seccomp.program(shared_processes=True, network=job.network, changes_files=True)
 
 
 def _mount_point(job: Job) -> Path:

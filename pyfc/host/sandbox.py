@@ -7,20 +7,21 @@ What is not possible here is left out layer by layer; layers.py tells a person w
 from __future__ import annotations
 
 import base64
-import contextlib
 import functools
 import glob
 import hashlib
 import itertools
+import logging
 import os
-import shutil
 import site
 import sys
 import sysconfig
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from pyfc import nofollow
 from pyfc.errors import HostRefused
 from pyfc.host import clone, metadata, seccomp
 from pyfc.host.bundle import Artefact
@@ -32,6 +33,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.host.watch import Watch, Watched
 from pyfc.model.function import Limits
 
+_log = logging.getLogger(__name__)
 LINUX = sys.platform.startswith("linux")
 _COPIES = 8
 """Instances of a function that may have as many processes at the same time."""
@@ -59,6 +61,8 @@ SYSTEM = (
 _OWN = ("code", "cache", "packages")
 """Of the data folder, each function's part shown to its workers."""
 DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
+_PAUSES = (0.01, 0.1, 0.5, 2.0)
+"""Seconds between tries to remove what a function has left."""
 _RUNTIMES = "/var/fc/runtime"
 _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
@@ -285,16 +289,16 @@ class Sandbox:
 
 
 def _clear(folder: Path) -> None:
-    """Remove a folder of a function's, whatever rights it has left there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    left = [str(folder)]
-    while left:
-        with contextlib.suppress(OSError):
-            path = left.pop()
-            os.chmod(path, 0o700)
-            with os.scandir(path) as entries:
-                left += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a folder of a function's, whatever it has left there. What it has started may take a moment to die."""
+    for pause in _PAUSES:
+        try:
+            nofollow.remove(folder)
+        except OSError as error:
+            failure = error
+            time.sleep(pause)
+        else:
+            return
+    _log.warning("%s can not be removed: %s", folder, failure)
 
 
 def _text(program: bytes) -> str:

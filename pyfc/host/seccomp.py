@@ -81,6 +81,10 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 
 _NEW_NAMESPACES = 0x7E020000
 _CLONE_PARENT = 0x8000
+_BY_PATH = (
+    "chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "futimesat", "setxattr",
+    "lsetxattr", "removexattr", "lremovexattr",
+)  # fmt: skip
 _BY_KEY = ("shmget", "semget", "msgget")
 _PLAIN_FAMILIES = (1, 2, 10)
 """AF_UNIX, AF_INET, AF_INET6."""
@@ -124,6 +128,7 @@ def program(
     shared_processes: bool,
     network: bool = True,
     counted: bool = True,
+    changes_files: bool = False,
     bears: int = 0,
     bridges: bool = False,
 ) -> bytes:
@@ -136,7 +141,9 @@ def program(
 
     With `shared_processes` the worker sees other processes of its user: it may not signal all of them, change one of
     them, share memory by key, take of the user's few watches of files, or leave its process group, by which what it
-    starts is found and ended. Leaving seems to succeed, because many programs do it for no reason but tidiness.
+    starts is found and ended. Leaving seems to succeed, because many programs do it for no reason but tidiness. So does
+    a change of the rights, owner, times and attributes of a file by its path, unless it `changes_files`: Landlock does
+    not judge that, and any file of the user has one. By a descriptor it works.
     """
     if machine not in ARCHITECTURES:
         return b""
@@ -152,6 +159,7 @@ def program(
     special = {**_arguments(network=network), **({} if counted else _uncounted())}
     if shared_processes:
         special.update(_among_others())
+        special.update({} if changes_files else _of_files())
     if bears:  # the keeper may have the same user
         special.update(_of_itself())
         special["clone"] = [*_if_one_of(0, (bears,), _ALLOW), *special["clone"]]
@@ -206,6 +214,13 @@ def _among_others() -> dict[str, list[Instruction]]:
     }
 
 
+def _of_files() -> dict[str, list[Instruction]]:
+    """Calls that change what is known of a file. utimensat without a path is about a descriptor."""
+    by_path: dict[str, list[Instruction]] = {name: [_return(_PRETEND)] for name in _BY_PATH}
+    no_path = [_load(1), (_EQUAL, 0, 3, 0), _load_high(1), (_EQUAL, 0, 1, 0), _return(_ALLOW)]
+    return {**by_path, "utimensat": [*no_path, _return(_PRETEND)]}
+
+
 def _of_itself() -> dict[str, list[Instruction]]:
     """Calls that may change nobody but the caller."""
     return {name: [*_if_one_of(argument, (0,), _ALLOW), _return(_DENY)] for name, argument in _OF_A_PROCESS.items()}
@@ -236,6 +251,10 @@ def _socket() -> list[Instruction]:
 def _load(argument: int) -> Instruction:
     """The low half of an argument; the high half of what is compared here means nothing to the kernel."""
     return (_LOAD, 0, 0, _ARGUMENTS + 8 * argument)
+
+
+def _load_high(argument: int) -> Instruction:
+    return (_LOAD, 0, 0, _ARGUMENTS + 8 * argument + 4)
 
 
 def _return(action: int) -> Instruction:

@@ -66,6 +66,8 @@ def test_what_is_allowed_is_what_the_list_names(machine: str, *, shared: bool) -
     named = {number: name for name, number in seccomp.numbers(machine).items()}
     special = {"clone", "clone3", "ioctl", "prctl", "socket", "kill", "prlimit64", "setpgid", "setsid"} | {
         *("ioprio_set", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler", "setpriority"),
+        *("chmod", "fchmodat", "fchmodat2", "chown", "lchown", "fchownat", "utime", "utimes", "futimesat", "utimensat"),
+        *("setxattr", "lsetxattr", "removexattr", "lremovexattr"),
         *("shmget", "semget", "msgget", "io_setup", "inotify_init", "inotify_init1"),
     }
 
@@ -125,6 +127,11 @@ def test_arguments_decide(name: str, arguments: tuple[int, ...], expected: str) 
         ("setpgid", (), "pretended"),
         ("shmget", (), "EPERM"),
         ("inotify_init1", (), "EMFILE"),
+        ("chmod", (), "pretended"),
+        ("fchmod", (), "allow"),
+        ("utimensat", (0, 0x7F0012345678), "pretended"),
+        ("utimensat", (0, 0x100000000), "pretended"),
+        ("utimensat", (5, 0), "allow"),
     ],
 )
 def test_who_sees_others_may_do_less(name: str, arguments: tuple[int, ...], expected: str) -> None:

@@ -471,7 +471,7 @@ def test_what_a_function_has_locked_away_in_its_folder_does_not_stop_the_next_se
     hides = (
         "import os\ndef handler(event, context):\n    folder = os.environ['TMPDIR'] + '/a/b'\n    os.makedirs(folder)\n"
     )
-    hides += "    os.chmod(folder, 0)\n    os.chmod(os.path.dirname(folder), 0)\n"
+    hides += "    for path in (folder, os.path.dirname(folder)):\n        os.chmod(os.open(path, os.O_RDONLY), 0)\n"
     with tempfile.TemporaryDirectory(prefix="pyfc-hides-") as folder:
         server = server_in_mode("plain", Path(folder), {"hides.py": hides})
         assert server.invoke("default/hides").body == b"null"
@@ -482,6 +482,23 @@ def test_what_a_function_has_locked_away_in_its_folder_does_not_stop_the_next_se
         assert again.invoke("default/hides").body == b"null"
         assert again.stop()[0] == 0
         assert not (server.data_dir / "tmp").exists()
+
+
+def test_a_link_that_a_function_leaves_in_its_folder_is_removed_and_what_it_names_stays(tmp_path: Path) -> None:
+    if why := impossible("plain"):
+        pytest.skip(why)
+    links = "import os\ndef handler(event, context):\n    os.symlink(event.decode(), os.environ['TMPDIR'] + '/link')\n"
+    with tempfile.TemporaryDirectory(prefix="pyfc-links-") as folder:
+        server = server_in_mode("plain", Path(folder), {"links.py": links})
+        kept = server.data_dir.parent / "kept"
+        (kept / "inside").mkdir(parents=True)
+        kept.chmod(0o755)
+        assert server.invoke("default/links", str(kept).encode()).body == b"null"
+        assert server.stop()[0] == 0
+
+        assert not (server.data_dir / "tmp").exists()
+        assert (kept / "inside").exists()
+        assert kept.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("mode", MODES)

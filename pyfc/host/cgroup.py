@@ -8,7 +8,9 @@
 3. A worker joins by itself, through descriptors that were opened before it was forked: a process that moves itself
    needs no lock of the whole machine, one that is moved does. In version 2 the kernel takes the lock all the same
    (6 to 18 ms now and then); spare workers hide it.
-4. What lies in /tmp is memory of the group. So the hard limit is memorySize and diskSize together, and watch.py ends an
+4. A server holds a lock on each of its groups' folders. Empty groups that nobody holds are those of servers whose data
+   folder never had another one: whoever starts removes them.
+5. What lies in /tmp is memory of the group. So the hard limit is memorySize and diskSize together, and watch.py ends an
    instance whose processes alone hold more than memorySize.
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import itertools
 import os
 import signal
@@ -28,6 +31,8 @@ CONTROLLERS = ("memory", "pids", "cpu")
 _SWEEP_TIME = 2.0
 """Seconds in which the kernel lets go of what has been killed."""
 _ZYGOTES = "w0"
+_OURS = "pyfc-*"
+"""What the folders of all servers are called."""
 
 
 class Groups:
@@ -42,6 +47,7 @@ class Groups:
         """A group of version 2 above all workers, whether or not it limits anything; None where there can be none."""
         self._folders: set[Path] = set()
         """Those above the groups of workers, in every tree."""
+        self._locks: list[int] = []
         self._left: list[Group] = []
         self._numbers = itertools.count(1)
 
@@ -67,6 +73,21 @@ class Groups:
             sweep(path, itself=False)
         if unified is not None:
             self._open_fence(unified / self._name)
+        self._locks = [lock for path in self._folders if (lock := _locked(path)) >= 0]
+        self._remove_abandoned()
+
+    def _remove_abandoned(self) -> None:
+        """Groups of servers that were killed and whose data folder has no server any more."""
+        beside = {path.name for own in self._folders for path in own.parent.glob(_OURS)}
+        for name in beside - {self._name}:
+            folders = [own.with_name(name) for own in self._folders]
+            locks = [_locked(folder) for folder in folders if folder.is_dir()]
+            if min(locks, default=-1) >= 0 and not any(map(_is_inhabited, folders)):
+                for folder in folders:
+                    _remove_empty(folder)
+            for lock in locks:
+                if lock >= 0:
+                    os.close(lock)
 
     def _open_fence(self, folder: Path) -> None:
         """The zygotes' group: whatever they fork begins there."""
@@ -138,6 +159,8 @@ class Groups:
         """Every worker is gone."""
         for path in self._folders:
             sweep(path, itself=True)
+        while self._locks:
+            os.close(self._locks.pop())
 
 
 def _own_groups() -> dict[str, Path]:
@@ -199,6 +222,32 @@ def sweep(folder: Path, *, itself: bool) -> None:
         if not busy or time.monotonic() > end:
             return
         time.sleep(0.001)
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the folder of a server's groups, until it is closed; -1 if somebody else does, or nobody
+    may.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return -1
+    return descriptor
+
+
+def _is_inhabited(folder: Path) -> bool:
+    return any(_lines(group / "cgroup.procs") for group in (folder, *folder.glob("*/")))
+
+
+def _remove_empty(folder: Path) -> None:
+    for group in (*folder.glob("w*"), folder):
+        with contextlib.suppress(OSError):  # somebody has come in, or it was never there
+            group.rmdir()
 
 
 def _lines(path: Path) -> list[str]:

@@ -190,3 +190,43 @@ def test_limits_of_version_2_are_written_to_its_files(tmp_path: Path) -> None:
 
     written = {path.name: path.read_text().strip() for path in folder.iterdir()}
     assert written == {"memory.max": str(640 << 20), "memory.swap.max": "0", "pids.max": "1024", "cpu.weight": "50"}
+
+
+def test_empty_groups_of_a_server_that_is_dead_are_removed_and_those_of_a_living_one_stay(groups: Groups) -> None:
+    living, dead = Groups(f"{NAME}-living"), Groups(f"{NAME}-dead")
+    living.open()
+    dead.open()
+    folders = {each: list(each.make().folders.values()) for each in (living, dead)}  # type: ignore[union-attr]
+    while dead._locks:
+        os.close(dead._locks.pop())  # as the kernel does it for a server that is killed
+
+    again = Groups(f"{NAME}-again")
+    again.open()
+    try:
+        assert all(folder.is_dir() for folder in folders[living])
+        assert not any(folder.parent.exists() for folder in folders[dead])
+    finally:
+        for each in (living, dead, again):
+            each.close()
+
+
+def test_groups_with_processes_in_them_stay_whoever_holds_them(groups: Groups) -> None:
+    other = Groups(f"{NAME}-other")
+    other.open()
+    group = other.make()
+    assert group is not None
+    try:
+        with join_and("print(flush=True)\ninput()", group.tickets) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            while other._locks:
+                os.close(other._locks.pop())
+
+            again = Groups(f"{NAME}-again")
+            again.open()
+            again.close()
+
+            assert all(folder.is_dir() for folder in group.folders.values())
+            process.kill()
+    finally:
+        other.close()

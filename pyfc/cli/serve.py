@@ -198,9 +198,27 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
         notes.append(
             "warning: --auth off: whoever reaches this server can manage it, functions with network access among them"
         )
+    notes += _reachable(app, report)
     notes += _debugged(app, report)
     notes.append(summary(layers(app.sandbox)))
     return notes
+
+
+def _reachable(app: App, report: Report) -> list[str]:
+    """Which functions' servers can be reached past this one."""
+    if app.sandbox.has_namespaces:
+        return []
+    names = [
+        f"{each.service}/{each.name}"
+        for each in report.functions
+        if each.code is not None and each.runtime.startswith("custom")
+    ]
+    if not names:
+        return []
+    return [
+        f"warning: without namespaces every process of this machine reaches the servers of {', '.join(names)}, and"
+        " they can not tell its x-fc- headers from pyfc's"
+    ]
 
 
 def _debugged(app: App, report: Report) -> list[str]:

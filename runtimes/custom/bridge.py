@@ -66,7 +66,11 @@ class Bridge:
         environment = {**self._init[3], **self._variables()}
         if self._wanted["pulls"]:
             self._pull = pull.Pull(self, self._started)
-            environment["FC_RUNTIME_API"] = "127.0.0.1:%d" % await self._pull.listen(own=self._child.own)
+            port = await self._pull.listen(own=self._child.own)
+            environment["FC_RUNTIME_API"] = "127.0.0.1:%d" % port
+            if self._loopback is not None:
+                self._loopback.take_in(port)
+                self._pull.is_own = self._loopback.is_own
         self._child.run(self._wanted["command"], environment, self._init[2])
         if not self._wanted["pulls"]:
             self._spawn(self._wait_for_server())

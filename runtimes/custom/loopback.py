@@ -18,6 +18,7 @@ import os
 import platform
 import socket
 import struct
+from collections import deque
 from typing import Any
 
 import kernel
@@ -33,6 +34,7 @@ _RESPONSE = struct.Struct("=QqiI")
 _ADDITION = struct.Struct("=QIIII")
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _MOST_ADDRESS = 128
+_MOST_CALLERS = 1000
 _V6_ONLY = 26
 _KEPT_OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_REUSEADDR),
@@ -78,7 +80,19 @@ class Loopback:
         self.places = {port: port if own else 0 for port in ports}
         """Where a port of the instance really is; 0 while nobody has asked for it."""
         self._own = own
+        self._callers: deque[int] = deque(maxlen=_MOST_CALLERS)
         _, self._bind, self._connect, *_ = _CALLS[platform.machine()]
+
+    def take_in(self, port: int) -> None:
+        """A port of this process is the instance's, too: connections to it are made here, and so their origin known."""
+        if not self._own:
+            self.places[port] = port
+
+    def is_own(self, port: int) -> bool:
+        """Whether a connection from this port is of the instance's own processes: where the loopback is everyone's, no
+        other process can have the port while this connection stands.
+        """
+        return self._own or port in self._callers
 
     def answer(self) -> None:
         """One notification is waiting."""
@@ -126,6 +140,9 @@ class Loopback:
         mapped = family == socket.AF_INET6 and not theirs.getsockopt(socket.IPPROTO_IPV6, _V6_ONLY)
         host = "127.0.0.1" if family == socket.AF_INET else "::ffff:127.0.0.1" if mapped else "::1"
         if call == self._connect:
+            if not theirs.getsockname()[1]:
+                theirs.bind((host, 0))  # known before anybody can hear of the connection
+            self._callers.append(theirs.getsockname()[1])
             theirs.connect((host, self.places[port] or port))
             return 0
         theirs.bind((host, self.places[port]))

@@ -36,6 +36,8 @@ class Pull:
         self._on_first = on_first
         self._waiting: deque[tuple[list[tuple[str, str]], bytes]] = deque()
         self._askers: deque[_Connection] = deque()
+        self.is_own: Callable[[int], bool] = lambda _: True
+        """Whether a connection from this port may ask; until that can be known, every one may."""
         self.open: dict[str, Callable[[str, dict[str, str], bytes], None]] = {}
         """By request id: what to do with the outcome (`response` or `error`), its headers and its body."""
 
@@ -235,6 +237,10 @@ class _Connection(asyncio.Protocol):
         """See asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        peer = transport.get_extra_info("peername")
+        if peer is None or not self._pull.is_own(peer[1]):
+            self.is_open = False
+            transport.abort()  # another function's, where all share one loopback
 
     def connection_lost(self, error: Exception | None) -> None:
         """See asyncio."""

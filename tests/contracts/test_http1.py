@@ -213,6 +213,9 @@ class Transport:
         self.written = b""
         self.is_closed = False
 
+    def get_extra_info(self, _name: str, _default: object = None) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
     def write(self, data: bytes) -> None:
         self.written += data
 

@@ -93,6 +93,18 @@ class Handler(BaseHTTPRequestHandler):
 
 HTTPServer(("", 9000), Handler).serve_forever()
 """
+PULLS = """#!/usr/bin/env python3
+import os, urllib.request
+
+base = "http://%s/2020-11-11/runtime/invocation/" % os.environ["FC_RUNTIME_API"]
+while True:
+    with urllib.request.urlopen(base + "next") as asked:
+        number, event = asked.headers["x-fc-request-id"], asked.read()
+    answer = event * 2
+    if event == b"socket":
+        answer = os.environ["FC_RUNTIME_API"].encode()
+    urllib.request.urlopen(urllib.request.Request(base + number + "/response", answer)).read()
+"""
 FILES = {
     "python/bootstrap": PYTHON,
     "old/start.py": OLD,
@@ -106,6 +118,7 @@ FILES = {
     "bare/bootstrap": "exec sleep 100\n",
     "nowhere/bootstrap": "#!/opt/nowhere/sh\nexec sleep 100\n",
     "unfound/bootstrap": "#!/usr/bin/env no-such-interpreter\n",
+    "pulls/main": PULLS,
     "command/bootstrap": "#!/bin/sh\nno-such-command\n",
 }
 UNSTARTABLE = {
@@ -128,6 +141,7 @@ def project() -> dict[str, str]:
         name: {**custom, "CodeUri": f"./{name}"}
         for name in ("python", "gone", "deaf", "command", *UNSTARTABLE, *NOT_HERE)
     }
+    functions["pulls"] = {**custom, "Runtime": "go1", "Handler": "main", "CodeUri": "./pulls"}
     functions["second"] = {**custom, "CodeUri": "./python"}
     functions["web"] = {**custom, "CodeUri": "./python", "http": ["GET", "POST"], "InstanceConcurrency": 5}
     functions["old"] = {
@@ -236,6 +250,28 @@ def test_a_program_that_ends_fails_its_call_and_the_next_one_gets_another(own: S
 
     assert (answer.status, answer.json["ErrorCode"]) == (412, "CAExited")
     assert own.invoke("own/python", b"hi").status == 200
+
+
+def test_servers_that_everyone_reaches_are_named_at_start(own: Server, request: pytest.FixtureRequest) -> None:
+    named = [note for note in own.ready["notes"] if "x-fc- headers" in note]
+
+    assert bool(named) == (request.node.callspec.params["own"] == "plain")
+    assert all("own/python, " in note and "own/pulls" not in note for note in named)
+
+
+def test_nobody_else_reaches_the_runtime_api_of_an_instance(own: Server) -> None:
+    api = own.invoke("own/pulls", b"socket").body.decode()
+    assert own.invoke("own/pulls", b"again").body == b"againagain"
+
+    with socket.socket() as stranger:
+        stranger.settimeout(5)
+        try:
+            stranger.connect(("127.0.0.1", int(api.rpartition(":")[2])))
+            stranger.sendall(b"GET /2020-11-11/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert stranger.recv(1) == b""
+        except (ConnectionRefusedError, ConnectionResetError, BrokenPipeError):
+            pass
+    assert own.invoke("own/pulls", b"later").body == b"laterlater"
 
 
 def test_a_health_check_is_waited_for(own: Server) -> None:

@@ -16,6 +16,8 @@ import wire
 ENDLESS = 1 << 62
 """The size of a body that goes on until somebody ends it: the client asks for another protocol."""
 _VERSIONS = ("/2016-08-15/proxy/", "/2021-04-06/proxy/")
+MOST_HEADERS = 32768
+"""Bytes of an answer's headers, in every runtime."""
 _ALIAS = 8
 """Where an Invoke header has the alias, if it has one."""
 _OCTETS = ("content-type", "application/octet-stream")
@@ -162,11 +164,13 @@ class Call:
     # the answer
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]], size: int | None) -> None:
-        """See Taker."""
+        """See Taker. Raises BrokenAnswer."""
+        self._status = 200 if self._is_event else status
+        if sum(len(name) + len(value) for name, value in headers) > MOST_HEADERS:
+            raise server.BrokenAnswer("the response headers are larger than %d bytes" % MOST_HEADERS)
         known = {name.lower(): value for name, value in headers}
         told = known.get(b"x-fc-status", b"")
         failed = told == b"404" or (self._is_event and status >= 400)
-        self._status = 200 if self._is_event else status
         if not self._is_event:
             self._headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
         self._fault = ("UNHANDLED", "", "") if failed else None
@@ -231,10 +235,12 @@ class Call:
         self._bridge.done(self.number)
 
     def lost(self, error: server.BrokenAnswer) -> None:
-        """See Taker. A kept connection may have been closed by the server just now: then a new one is tried, once."""
+        """See Taker. A kept connection may have been closed by the server just now: then a new one is tried, once, if
+        all that it was sent is still here.
+        """
         was_kept = self._exchange is not None and not self._exchange.is_fresh and not self._status
         self._exchange = None
-        if was_kept and not self._missing and not self._waiting and not self._is_over:
+        if was_kept and self._header[1] == len(self._first) and not self._is_over:
             self._task = asyncio.get_running_loop().create_task(self._connect())
             return
         self.fail(("UNHANDLED", str(error), "InvalidResponse"))

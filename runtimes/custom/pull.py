@@ -141,8 +141,8 @@ class PulledCall:
             return
         try:
             status, pairs = _told_of_http(headers)
-        except (ValueError, TypeError, AttributeError):
-            self.fail(("UNHANDLED", "the program's x-fc-http-params are no JSON object in base64", "InvalidResponse"))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            self.fail(("UNHANDLED", "the program's x-fc-http-params are of no use: %s" % error, "InvalidResponse"))
             return
         if len(body) <= wire.MAXIMUM_UNARY:
             self._is_over = True
@@ -198,8 +198,15 @@ def _told_of_http(headers: dict[str, str]) -> tuple[int, list[list[str]] | None]
     if "x-fc-http-params" not in headers:
         return 200, None
     params = json.loads(base64.b64decode(headers["x-fc-http-params"]))
-    pairs = [[name, value] for name, values in (params.get("headersMap") or {}).items() for value in values]
-    return int(params.get("status") or 200), pairs
+    pairs = [[str(name), str(value)] for name, values in (params.get("headersMap") or {}).items() for value in values]
+    status = int(params.get("status") or 200)
+    if not 100 <= status <= 599:
+        raise ValueError("the status is not from 100 to 599")
+    if sum(len(name.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for name, value in pairs) > (
+        calls.MOST_HEADERS
+    ):
+        raise ValueError("the response headers are larger than %d bytes" % calls.MOST_HEADERS)
+    return status, pairs
 
 
 def _params(http: list[Any]) -> str:

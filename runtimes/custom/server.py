@@ -122,6 +122,8 @@ class Exchange(asyncio.Protocol):
             if self._body is None and not self._take_head():
                 return
             self._take_body()
+        except BrokenAnswer as error:
+            self._fail(error)
         except http1.Malformed as error:
             self._fail(BrokenAnswer("the server's answer can not be read: %s" % error))
 
@@ -163,13 +165,13 @@ class Exchange(asyncio.Protocol):
             head = http1.take_answer(self._buffer)
             if head is None:
                 return False
-            self.is_fresh = False
             if head.status >= 200 or head.status == _SWITCHING:
                 self._begin(head)
                 return True
 
     def _begin(self, head: http1.Head) -> None:
         assert self._taker is not None
+        self.is_fresh = False
         if head.status == _SWITCHING:
             self._keeps, self._body = False, http1.Body(None)
             self._taker.head(head.status, head.fields, None)

@@ -7,6 +7,7 @@ const http = require('http');
 const { Readable } = require('stream');
 
 const SOCKET = { readable: false, writable: false, encrypted: false, destroy() {}, on() {}, once() {}, removeListener() {} };
+const MOST_HEADERS = 32768;
 const JOINED_BY = { cookie: '; ' };
 const ONCE = new Set([
   'age', 'authorization', 'content-length', 'content-type', 'etag', 'expires', 'from', 'host', 'if-modified-since',
@@ -138,23 +139,27 @@ class Response {
     if (!isStream && !Buffer.isBuffer(body)) {
       throw new TypeError('body should be a `string`, a `Buffer` or a readable stream');
     }
+    const pairs = this._pairs();
     this.isSent = true;
     if (isStream) {
-      this._stream(body);
+      this._stream(pairs, body);
       return;
     }
     this._onEnd(null);
-    this._call.answer(null, this.statusCode, this._pairs(), body);
+    this._call.answer(null, this.statusCode, pairs, body);
   }
 
   _pairs() {
-    return Object.entries(this.headers).flatMap(([name, value]) =>
+    const pairs = Object.entries(this.headers).flatMap(([name, value]) =>
       Array.isArray(value) ? value.map((each) => [name, String(each)]) : [[name, String(value)]]);
+    const size = pairs.reduce((sum, pair) => sum + Buffer.byteLength(pair[0]) + Buffer.byteLength(pair[1]), 0);
+    if (size > MOST_HEADERS) throw new RangeError(`the response headers are larger than ${MOST_HEADERS} bytes`);
+    return pairs;
   }
 
-  async _stream(body) {
+  async _stream(pairs, body) {
     const call = this._call;
-    call.begin(this.statusCode, this._pairs(), null);
+    call.begin(this.statusCode, pairs, null);
     try {
       for await (const piece of body) {
         if (call.isGone) break;

@@ -12,6 +12,7 @@ Context = Struct.new(:request_id, :credentials, :function, :service, :region, :a
 # The worker.
 class Worker
   OURS = __dir__
+  MOST_HEADERS = 32_768
 
   def initialize(channel, init)
     @channel = channel
@@ -21,10 +22,11 @@ class Worker
     ENV.replace(environment)
     Dir.chdir(@code)
     $LOAD_PATH.unshift(@code)
+    $PROGRAM_NAME = 'ruby'
     $stdout = $stderr.dup
     [$stdout, $stderr].each { |stream| stream.sync = true }
     Signal.trap('TERM') do
-      $stderr.write("Function timed out; it was here:\n  #{caller.join("\n  ")}\n")
+      $stderr.write("Function timed out; it was here:\n  #{caller.reject { |line| line.start_with?(OURS) }.join("\n  ")}\n")
       exit!(143)
     end
   end
@@ -106,6 +108,10 @@ class Worker
   def serve_http(call, told, body, context)
     status, headers, pieces = find(@handler_name).call(environment(told, body, context))
     pairs = headers.flat_map { |name, value| value.to_s.split("\n").map { |each| [name.to_s, each] } }
+    if pairs.sum { |pair| pair.sum(&:bytesize) } > MOST_HEADERS
+      raise ArgumentError, "the response headers are larger than #{MOST_HEADERS} bytes"
+    end
+
     stream(call, status.to_i, pairs, nil, pieces)
     pieces.close if pieces.respond_to?(:close)
   end

@@ -22,7 +22,7 @@ RUNTIMES = Runtimes()
 EVENTS = (
     "echo", "fault", "slow", "log", "init", "binary", "big", "context", "hooks", "concurrency",
 )  # fmt: skip
-HTTP = ("http", "stream", "unread", "pieces", "digest")
+HTTP = ("http", "stream", "unread", "pieces", "digest", "heads")
 SPECIAL: dict[str, dict[str, Any]] = {
     "init": {"Initializer": "index.initialize"},
     "slow": {"Timeout": 1},
@@ -57,7 +57,7 @@ def kit(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     functions = {name: {**common, "Handler": f"index.{name}", **SPECIAL.get(name, {})} for name in EVENTS}
     functions |= {name: {**common, "Handler": f"index.{name}", "http": ["GET", "POST", "PUT"]} for name in HTTP}
     (folder / "template.yml").write_text(template(functions, "kit"))
-    alone = {name: {"maximumInstanceCount": 1} for name in ("unread", "pieces", "digest")}
+    alone = {name: {"maximumInstanceCount": 1} for name in ("unread", "pieces", "digest", "heads")}
     (folder / "pyfc.yml").write_text(json.dumps({"services": {"kit": alone}}))
     server = Server(folder, tmp_path_factory.mktemp("data"), PYFC_FREEZE_AFTER="0.2", PYFC_IDLE_TIMEOUT="1")
     yield server
@@ -260,6 +260,20 @@ def test_a_client_that_leaves_in_the_middle_of_an_answer_costs_nobody_else_anyth
         answer = kit.request("GET", f"{PROXY}/pieces?30")
         assert answer.body == b"x" * 65536 * 30
         assert answer.headers["X-Fc-Instance-Id"] == before
+
+
+def test_headers_that_are_too_large_are_an_error_at_once(kit: Server) -> None:
+    assert len(kit.request("GET", f"{PROXY}/heads?30000").headers["X-Large"]) == 30000
+    instance = kit.request("GET", f"{PROXY}/heads?1").headers["X-Fc-Instance-Id"]
+
+    for size in (33_000, 64_500, 65_400, 200_000):
+        answer = kit.request("GET", f"{PROXY}/heads?{size}")
+        assert answer.body != b"heads"
+        assert b"Process exited" not in answer.body
+        assert b"timed out" not in answer.body
+
+    answer = kit.request("GET", f"{PROXY}/heads?1")
+    assert (answer.body, answer.headers["X-Fc-Instance-Id"]) == (b"heads", instance)
 
 
 def test_the_kit_is_whole(runtime: Runtime) -> None:

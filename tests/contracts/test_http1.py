@@ -7,6 +7,7 @@ both take the same message for the same thing or both refuse it.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from runtime_modules import load
 
-HTTP1, SERVER, PULL = load("custom", "http1", "server", "pull")
+HTTP1, SERVER, PULL, CALLS, WIRE = load("custom", "http1", "server", "pull", "calls", "wire")
 Message = tuple[bytes, list[tuple[bytes, bytes]], bytes, bool] | None
 """Status or method and target; the fields; the body as far as it has come; whether it is whole. None: refused."""
 
@@ -252,3 +253,81 @@ def mock_transport(transport: Transport) -> Any:
     found = kind()
     found.__dict__ = transport.__dict__
     return found
+
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+LATER = {
+    "closes": b"",
+    "announces": b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "malformed": b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_a_kept_connection_that_breaks_is_tried_once_more_and_then_an_error(kind: str) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            try:
+                asked.append(await reader.readuntil(b"\r\n\r\n"))
+            except asyncio.IncompleteReadError:
+                break
+            writer.write(ANSWER if len(asked) == 1 else LATER[kind])
+            if len(asked) > 1:
+                break
+        writer.close()
+
+    async def scenario() -> list[Any]:
+        listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+        place = listener.sockets[0].getsockname()[:2]
+        bridge = Talking(SERVER.Server(lambda: place))
+        for number in (1, 2):
+            header = [False, 0, "r", 1, 0, 0, ["GET", "/", "/", "127.0.0.1", []], None]
+            CALLS.Call(bridge, number, header, b"").start()
+            await asyncio.wait_for(bridge.answered.acquire(), 10)
+        listener.close()
+        await listener.wait_closed()
+        return bridge.faults
+
+    faults = asyncio.run(scenario())
+
+    assert faults[0] is None
+    assert faults[1][2] == "InvalidResponse"
+    assert len(asked) == (2 if kind in ("cut", "chunks") else 3), "what has begun is not asked for again"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"status": 10**30}, {"status": "x"}, {"headersMap": {"a": ["x" * 40000]}}, {"headersMap": {"a": 1}}, [], "text"],
+)
+def test_what_a_program_tells_of_its_answer_is_used_or_refused(told: Any) -> None:
+    text = base64.b64encode(json.dumps(told).encode()).decode()
+
+    with pytest.raises((ValueError, TypeError, AttributeError)):
+        PULL._told_of_http({"x-fc-http-params": text})
+
+    text = base64.b64encode(b'{"status": 201, "headersMap": {"A": ["b", 7]}}').decode()
+    assert PULL._told_of_http({"x-fc-http-params": text}) == (201, [["A", "b"], ["A", "7"]])
+
+
+class Talking:
+    """What calls need of their bridge, with a server that is real."""
+
+    fixed = ()
+
+    def __init__(self, server: Any) -> None:
+        self.server = server
+        self.faults: list[Any] = []
+        self.answered = asyncio.Semaphore(0)
+
+    def send(self, kind: int, _number: int, header: tuple[Any, ...], _payload: bytes = b"") -> None:
+        if kind in (WIRE.REPLY, WIRE.END):
+            more = kind == WIRE.REPLY and header[0]
+            if not more:
+                self.faults.append(header[2] if kind == WIRE.REPLY else header[0])
+
+    def done(self, _number: int) -> None:
+        self.answered.release()

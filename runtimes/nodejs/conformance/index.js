@@ -110,3 +110,8 @@ exports.digest = async (req, resp) => {
   }
   resp.send(digest.digest('hex'));
 };
+
+exports.heads = (req, resp) => {
+  resp.setHeader('X-Large', 'x'.repeat(Number(req.url.split('?')[1])));
+  resp.send('heads');
+};

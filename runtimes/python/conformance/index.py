@@ -126,3 +126,8 @@ def digest(environ, start_response):
         time.sleep(0.002)
     start_response("200 OK", [])
     return [digest.hexdigest().encode()]
+
+
+def heads(environ, start_response):
+    start_response("200 OK", [("X-Large", "x" * int(environ["QUERY_STRING"]))])
+    return [b"heads"]

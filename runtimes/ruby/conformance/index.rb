@@ -93,3 +93,7 @@ end
 def digest(env)
   [200, {}, [Digest::SHA256.hexdigest(env['rack.input'].read)]]
 end
+
+def heads(env)
+  [200, { 'X-Large' => 'x' * env['QUERY_STRING'].to_i }, ['heads']]
+end

@@ -21,6 +21,7 @@ import random
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -296,11 +297,24 @@ class Chaos:
         self._found()
         everything = [self._process(), *self._others.values()]
         self.server.process.kill()
-        self.server.stop()
+        self._read(self.server.stop()[1])
         self._gone(everything)
         self.server = self._start()
         self.report.kills["server"] += 1
         self._since = time.monotonic()
+
+    def _stop(self) -> tuple[int, str]:
+        try:
+            return self.server.stop()
+        except subprocess.TimeoutExpired:
+            assert self.server.process.stderr is not None
+            return -1, f"it does not stop; {self.server.process.stderr.read()}"
+
+    def _read(self, errors: str) -> None:
+        """What a server has written to its log."""
+        at = errors.find("Traceback")
+        if at >= 0:
+            self.report.problems.append(errors[max(0, at - 500) : at + 4000])
 
     def _process(self) -> psutil.Process:
         return psutil.Process(self.server.process.pid)
@@ -350,11 +364,10 @@ class Chaos:
         self._found()
         everything = list(self._others.values())
         try:
-            status, errors = self.server.stop()
+            status, errors = self._stop()
             if status:
                 self.report.problems.append(f"the server ended with {status}: {errors[-2000:]}")
-            if "Traceback" in errors:
-                self.report.problems.append(errors[-4000:])
+            self._read(errors)
             self._gone(everything)
         finally:
             self._collector.close()
@@ -402,8 +415,8 @@ def run(mode: str, seconds: float, seed: int) -> Report:
     try:
         try:
             chaos.run(seconds)
-        except AssertionError as error:
-            chaos.report.problems.append(str(error))
+        except Exception as error:
+            chaos.report.problems.append(repr(error))
         finally:
             chaos.close()
     finally:

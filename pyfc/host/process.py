@@ -158,7 +158,7 @@ class Process:
         self.send_signal(signal.SIGKILL)
         self._is_orphan = True
         if self.pidfd is None or self._timer is not None:
-            self._finish(Exit(None, 0))
+            self._loop.call_soon(self._finish, Exit(None, 0))  # what follows from it must not disturb the others' end
 
     def _died(self) -> None:
         assert self.pidfd is not None

@@ -130,7 +130,13 @@ class Template:
             return self._link
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._make())
-        return await asyncio.shield(self._starting)
+        starting = self._starting
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if starting.cancelled():  # by `close`; whoever waits here is to go on without
+                raise Useless(reason="its function is served no more") from None
+            raise
 
     async def _make(self) -> Link:
         """The one start at a time."""

@@ -25,6 +25,7 @@ from typing import Any
 import msgpack
 
 from pyfc.errors import HostRefused, InstanceLost
+from pyfc.host.hearing import Hearing
 from pyfc.host.process import Process, in_thread
 from pyfc.wire import frames
 
@@ -83,8 +84,9 @@ class Control:
         self._workers: dict[int, Process] = {}
         self._last_token = 0
         self._sending = asyncio.Lock()
+        self._has_room: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(ours, self._readable)
+        self._hearing = Hearing(ours, self._readable)
 
     async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
         """A new worker with `descriptors` as frames in, frames out and output. Raises HostRefused."""
@@ -121,6 +123,8 @@ class Control:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         sent = 0
         while not sent:
+            if self.ended:
+                raise InstanceLost(reason=_ENDED)
             try:
                 sent = self._socket.sendmsg([data], rights)  # far below the socket's buffer: whole or not at all
             except BlockingIOError:
@@ -129,12 +133,13 @@ class Control:
                 raise InstanceLost(reason=f"{_ENDED} ({error.strerror})") from error
 
     async def _writable(self) -> None:
-        future: asyncio.Future[None] = self._loop.create_future()
+        future = self._has_room = self._loop.create_future()
         self._loop.add_writer(self._socket, _settle, future)
         try:
             await future
         finally:
-            self._loop.remove_writer(self._socket)
+            if not self.ended:
+                self._loop.remove_writer(self._socket)
 
     def _readable(self) -> None:
         room = socket.CMSG_SPACE(64 * array.array("i").itemsize)
@@ -207,13 +212,16 @@ class Control:
         if self.ended:
             return
         self.ended = True
-        self._loop.remove_reader(self._socket)
+        self._hearing.close()
+        self._loop.remove_writer(self._socket)
         self._socket.close()
+        if self._has_room is not None:
+            _settle(self._has_room)
         while self._descriptors:
             if (descriptor := self._descriptors.popleft()) != _LOST:
                 os.close(descriptor)
         self._fail(list(self._orders.values()))
-        for process in self._workers.values():
+        for process in list(self._workers.values()):
             process.orphaned()
         self._finish()
 

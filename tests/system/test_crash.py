@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support import SHARES_FILES, Server, wait_until
+from support import SHARES_FILES, Server, time_passed, wait_until
 
 SLEEPER = (
     "import subprocess, time\n"
@@ -196,3 +197,35 @@ def test_a_server_whose_reader_has_gone_stops_all_the_same(tmp_path: Path) -> No
         server.wait(20)
     finally:
         server.kill()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+def test_a_zygote_that_is_killed_before_it_has_read_its_orders_is_replaced_and_no_call_hears_of_it(
+    serve: Callable[..., Server],
+) -> None:
+    echo = "def handler(event, context):\n    return event\n"
+    server = serve({"echo.py": echo}, PYFC_SPARE_WORKERS="0", PYFC_TEMPLATES="off")
+    [outside] = psutil.Process(server.process.pid).children()
+    zygotes = [outside, *outside.children()]
+    for each in zygotes:
+        each.suspend()
+    before = pipes(server)
+
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(server.invoke, "default/echo", b"served")
+        wait_until(lambda: pipes(server) > before, "the order to be sent")
+        time_passed(0.05)
+        for each in zygotes:
+            each.kill()
+
+        assert call.result(10).body == b"served"
+
+
+def pipes(server: Server) -> int:
+    """How many ends of pipes the server has: a worker's are made before it is ordered."""
+    folder = f"/proc/{server.process.pid}/fd"
+    found = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found += os.readlink(f"{folder}/{name}").startswith("pipe:")
+    return found

@@ -288,11 +288,6 @@ class Sandbox:
         return found
 
 
-def group_name(data_folder: Path) -> str:
-    """The name of a server's control groups."""
-    return "pyfc-" + hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:12]
-
-
 def _clear(folder: Path) -> None:
     """Remove a folder of a function's, whatever it has left there. What it has started may take a moment to die."""
     for pause in _PAUSES:

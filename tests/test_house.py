@@ -226,3 +226,31 @@ def test_nothing_names_the_place_where_it_was_made() -> None:
             text = path.read_text(encoding="utf-8")
             assert not [word for word in words if word in text], path
     assert json.loads((ROOT / "tests" / "contracts" / "vectors" / "frames.json").read_text(encoding="utf-8"))
+
+
+AWAITED = {
+    "pyfc/app.py": "what serves, until it ends",
+    "pyfc/build/door.py": "in a group that ends with the first that fails",
+    "pyfc/dev/reload.py": "the change before is awaited by the next",
+    "pyfc/gateway/acceptor.py": "a TLS handshake, which ends its connection",
+    "pyfc/gateway/shell.py": "a session, which awaits all of its tasks",
+    "pyfc/host/cage.py": "an installer, which is awaited",
+    "pyfc/host/template.py": "the start of a template, which its copies await",
+    "pyfc/supervisor/supervisor.py": "the next batch of changes",
+    "pyfc/tasks.py": "the one way for all others",
+}
+"""Where tasks are made whose end somebody waits for."""
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "pyfc" in path.parts], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_task_has_an_owner_who_hears_of_its_death(path: Path) -> None:
+    name = path.relative_to(ROOT).as_posix()
+    made = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"create_task", "ensure_future"}
+    ]
+
+    assert bool(made) == (name in AWAITED), f"lines {made}: use pyfc.tasks.Tasks, or say who waits for the end"

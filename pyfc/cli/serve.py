@@ -33,6 +33,7 @@ from pyfc.project.load import load as load_project
 from pyfc.registry.deploy import Report
 from pyfc.settings import Settings, fields
 from pyfc.settings import load as load_settings
+from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _STEPS, _SLACK = 3, 15.0
@@ -108,12 +109,12 @@ async def _reloading(app: App, project: Project, console: Console) -> AsyncItera
         yield
         return
     reloader = Reloader(app, project, console)
-    task = asyncio.get_running_loop().create_task(reloader.run())
+    task = Tasks().begin(f"watching {project.root}: changes are not served any more", reloader.run())
     try:
         yield
     finally:
         reloader.stop()
-        await task
+        await asyncio.wait({task})
 
 
 def _catch_signals(app: App) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 from pyfc.errors import HostRefused
 from pyfc.host.launch import Worker
+from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _REFILL_DELAY = 0.01
@@ -26,6 +27,7 @@ class Spares:
         self._wanted = wanted
         self._ready: deque[Worker] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._tasks = Tasks()
         self._task: asyncio.Task[None] | None = None
         self._dropped = False
 
@@ -47,7 +49,7 @@ class Spares:
         self._timer = asyncio.get_running_loop().call_later(_REFILL_DELAY, self._start)
 
     def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._fill())
+        self._task = self._tasks.begin("making spare workers", self._fill())
 
     async def _fill(self) -> None:
         try:

@@ -20,6 +20,7 @@ from pyfc.host.process import Exit, Process
 from pyfc.host.sandbox import Cell, Sandbox
 from pyfc.host.spares import undone
 from pyfc.host.zygote import Keeper, NotMade, Zygote
+from pyfc.tasks import Tasks
 from pyfc.wire import frames
 
 _MOST_DEATHS = 3
@@ -56,6 +57,7 @@ class Template:
         self._deaths = 0
         self._made = 0.0
         self._last: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._empty = asyncio.Event()
         self._empty.set()
         self._closed = False
@@ -115,7 +117,7 @@ class Template:
         """It is of no use, for good. Its keeper goes with the last copy."""
         self.refusal = reason
         self.end()
-        self._last = asyncio.get_running_loop().create_task(self._end_keeper(now=False))
+        self._last = self._tasks.begin("the end of a template's keeper", self._end_keeper(now=False))
 
     def end(self) -> None:
         """Kill the template; its copies live on."""

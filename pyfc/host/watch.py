@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from pyfc.host.group import Group
 from pyfc.host.process import tree
+
+_log = logging.getLogger(__name__)
 
 INTERVAL = 0.02
 """Seconds between two looks, in which a fast bomb takes some tens of megabytes."""
@@ -84,6 +87,8 @@ class Watch:
     def __init__(self) -> None:
         self.by_group = False
         self._watched: set[Watched] = set()
+        self._failed: set[Watched] = set()
+        """Who could not be looked at, which has been told."""
         self._asked: dict[Watched, float] = {}
         """Whose shared memory a thread finds out, since when."""
         self._largest: dict[Watched, int] = {}
@@ -115,6 +120,13 @@ class Watch:
     def _look(self) -> None:
         self._timer = None
         began = time.monotonic()
+        try:
+            self._look_at_all(began)
+        finally:
+            if self._watched:
+                self._arm(time.monotonic() - began)
+
+    def _look_at_all(self, began: float) -> None:
         self._watched = {worker for worker in self._watched if worker.is_active}
         self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
         self._largest = {worker: held for worker, held in self._largest.items() if worker in self._watched}
@@ -122,16 +134,23 @@ class Watch:
         counted = [worker for worker in self._watched if worker.group is None or not worker.group.counts_memory]
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
-            if worker.group is not None and worker.group.restrain():
-                worker.crowded()
-            if worker.group is not None and worker.group.counts_memory:
-                held = _held(worker.group)
-                if held > worker.memory_size or worker.group.is_out_of_memory():
-                    worker.exhaust(held)
-            else:
-                self._count(worker, members.get(worker.pid) or list(tree(worker.pid, _MOST)), began)
-        if self._watched:
-            self._arm(time.monotonic() - began)
+            try:
+                self._look_at(worker, members, began)
+            except Exception:  # the others are looked at all the same
+                if worker not in self._failed:
+                    _log.exception("process %d can not be watched", worker.pid)
+                self._failed.add(worker)
+        self._failed &= self._watched
+
+    def _look_at(self, worker: Watched, members: Mapping[int, list[int]], began: float) -> None:
+        if worker.group is not None and worker.group.restrain():
+            worker.crowded()
+        if worker.group is not None and worker.group.counts_memory:
+            held = _held(worker.group)
+            if held > worker.memory_size or worker.group.is_out_of_memory():
+                worker.exhaust(held)
+        else:
+            self._count(worker, members.get(worker.pid) or list(tree(worker.pid, _MOST)), began)
 
     def _count(self, worker: Watched, pids: list[int], now: float) -> None:
         """Add up what the processes hold. Of several some may be shared: how much is asked when it looks like too much,

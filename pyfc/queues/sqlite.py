@@ -34,6 +34,7 @@ from pyfc.queues.interface import Depth, Filter, Outcome
 from pyfc.queues.steady import Mark, Steady
 from pyfc.queues.usage import Bounds, Owner, Usage, size_of
 from pyfc.sqlite import Database, transaction
+from pyfc.tasks import Tasks
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ class SqliteQueue:
         self._takes: dict[object, list[Event]] = {}
         """Those that are reading, in their order, with what was settled meanwhile."""
         self._pruner: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         try:
             self._database: Database[_Job, object] = Database(path, "queue", _SCHEMA, _commit, failed=self._failed)
             is_small = path.stat().st_size < _CHECKED
@@ -201,7 +203,7 @@ class SqliteQueue:
     def _look_at_records(self) -> None:
         """Forget the oldest, where there is no room for all."""
         if self._pruner is None and self._usage.excess() is not None:
-            self._pruner = asyncio.get_running_loop().create_task(self._prune())
+            self._pruner = self._tasks.begin("forgetting the oldest records of calls", self._prune())
 
     async def _prune(self) -> None:
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyfc.model.instance import State
 from pyfc.supervisor.instance import Instance
+from pyfc.tasks import Tasks
 
 if TYPE_CHECKING:
     from pyfc.supervisor.pool import Pool
@@ -31,7 +32,7 @@ class Idleness:
         self._idle_timeout = idle_timeout
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def freezing(self) -> int:
@@ -58,15 +59,21 @@ class Idleness:
 
     def _look(self) -> None:
         self._timer = None
-        pool, now = self._pool, self._loop.time()
+        try:
+            self._look_now(self._loop.time())
+        finally:
+            if self._pool.instances:
+                now = self._loop.time()
+                self._arm(max(now + _PAUSE, self._next(now)))
+
+    def _look_now(self, now: float) -> None:
+        pool = self._pool
         while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.reserve.has_more:
             pool.idle.pop(0).stop()
         warm = [instance for instance in pool.idle if not instance.is_frozen]
         for instance in warm:
             if instance.idle_since <= now - self._freeze_after:
                 self._freeze(instance)
-        if pool.instances:
-            self._arm(max(now + _PAUSE, self._next(now)))
 
     def _next(self, now: float) -> float:
         """When there is something to do, if nothing happens before."""
@@ -84,9 +91,8 @@ class Idleness:
             instance.freeze()
             return
         self._pool.idle.remove(instance)
-        task = self._loop.create_task(self._freeze_politely(instance))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        name = f"the preFreeze hook of instance {instance.id}"
+        self._tasks.begin(name, self._freeze_politely(instance), lambda _: instance.kill())
 
     async def _freeze_politely(self, instance: Instance) -> None:
         await instance.pre_freeze()

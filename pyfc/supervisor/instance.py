@@ -23,6 +23,7 @@ from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
 from pyfc.model.names import instance_id, request_id
 from pyfc.observe.markers import hook_end, hook_start
 from pyfc.supervisor.birth import Birth
+from pyfc.tasks import Tasks
 from pyfc.wire import frames
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Instance:
         self._launcher = launcher
         self._on_dead = on_dead
         self._timer: asyncio.TimerHandle | None = None
-        self._stopping: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
 
     async def start(self, request_id: str) -> None:
         """Bring the instance to READY. Raises StartFailed for a fault of user code, HostRefused for one of the host
@@ -242,7 +243,8 @@ class Instance:
         if before is State.FROZEN:
             self.link.worker.thaw()
         if "preStop" in self._birth.init.hooks and not self.link.life.is_starting:
-            self._stopping = asyncio.get_running_loop().create_task(self._stop_politely())
+            name = f"the preStop hook of instance {self.id}"
+            self._tasks.begin(name, self._stop_politely(), lambda _: self.kill())
         else:
             self._send_stop()
 

@@ -38,6 +38,7 @@ from pyfc.supervisor.instance import Instance, StartFailed
 from pyfc.supervisor.reserve import Reserve
 from pyfc.supervisor.room import Room
 from pyfc.supervisor.waiting import SERVED, Line, Served, Waiter, why
+from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ class Pool:
         """Instances that are kept although nobody calls them: reserve.py sets it."""
         self.reserve = Reserve(self, function.provision)
         self._stall_timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def starting(self) -> int:
@@ -259,9 +260,9 @@ class Pool:
         self.instances.add(instance)
         self._starting.add(instance)
         self.drained.clear()
-        task = self._loop.create_task(self._bring_up(instance, request_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.begin(
+            f"a start of {self.function.service}/{self.function.name}", self._bring_up(instance, request_id)
+        )
 
     async def _bring_up(self, instance: Instance, request_id: str) -> None:
         began = time.monotonic()

@@ -31,10 +31,12 @@ class Scaler:
     def _relieve(self) -> None:
         """Every now and then while there are instances."""
         self._timer = None
-        if is_memory_short():
-            self._evict()
-        if self._count:
-            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
+        try:
+            if is_memory_short():
+                self._evict()
+        finally:
+            if self._count:
+                self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
 
     def take(self, pool: Pool) -> bool:
         """See Room."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
-from pyfc.host.watch import Mapped, nameless
+from pyfc.host.watch import Mapped, Watch, Watched, nameless
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 SIZE = 32 * 1024 * 1024
@@ -75,3 +77,47 @@ def test_who_lets_nobody_look_holds_all_that_it_may() -> None:
         hidden.stdout.readline()
 
         assert nameless(hidden.pid, SIZE) == {-hidden.pid: SIZE}
+
+
+class Vanished:
+    """A control group that somebody has removed."""
+
+    counts_memory = True
+
+    def restrain(self) -> bool:
+        raise FileNotFoundError("memory.current")
+
+
+class Looked:
+    """A worker that is looked at. `failing`: its control group has vanished."""
+
+    pid = 0
+    memory_size = 1
+    is_active = True
+
+    def __init__(self, *, failing: bool = False) -> None:
+        self.failing = failing
+        self.times = 0
+        self.enough = asyncio.Event()
+
+    @property
+    def group(self) -> Any:
+        self.times += 1
+        if self.times == 5:
+            self.enough.set()
+        return Vanished() if self.failing else None
+
+
+def test_one_that_can_not_be_looked_at_keeps_no_other_from_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        watch = Watch()
+        failing, other = Looked(failing=True), Looked()
+        for worker in (failing, other):
+            watch.add(cast("Watched", worker))
+
+        await asyncio.wait_for(asyncio.gather(failing.enough.wait(), other.enough.wait()), 10)
+
+        watch.close()
+
+    asyncio.run(scenario())
+    assert len([record for record in caplog.records if "can not be watched" in record.getMessage()]) == 1

@@ -21,6 +21,7 @@ from pyfc.host.process import is_memory_short
 from pyfc.host.sandbox import Sandbox
 from pyfc.host.spares import Spares, undone
 from pyfc.host.template import Template
+from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _LATER = 0.5
@@ -38,7 +39,7 @@ class TemplateLauncher:
         self._choice = choice
         self._spares = spares
         self._sources: dict[str, _Source] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Tasks()
 
     async def prepare(self, spec: LaunchSpec) -> None:
         """See ForkLauncher."""
@@ -63,9 +64,7 @@ class TemplateLauncher:
         source.holders -= 1
         if not source.holders:
             del self._sources[spec.template.key]
-            task = asyncio.get_running_loop().create_task(source.close(now=False))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._closing.begin("the end of a template", source.close(now=False))
 
     def _source(self, spec: LaunchSpec) -> _Source | None:
         return self._sources.get(spec.template.key) if spec.template is not None else None
@@ -103,9 +102,7 @@ class TemplateLauncher:
         """See Launcher."""
         for source in self._sources.values():
             await source.close(now=True)
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._closing.close()
         await self._fork.close()
 
 
@@ -120,6 +117,7 @@ class _Source:
         self._most_spares = spares
         self._spares = Spares(template.bear, self._wanted)
         self._timer: asyncio.TimerHandle | None = None
+        self._tasks = Tasks()
         self._task: asyncio.Task[None] | None = None
         self._last_launch = 0.0
         self._is_quick = False
@@ -130,7 +128,7 @@ class _Source:
         self._timer = asyncio.get_running_loop().call_later(_LATER, self._start)
 
     def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._make())
+        self._task = self._tasks.begin("making a template", self._make())
 
     async def _make(self) -> None:
         """The template, and its first spares."""

@@ -67,7 +67,7 @@ def _run(arguments: list[str]) -> int:
         status = _command(command, arguments)
         flush()
     except PyfcError as error:
-        tell(f"pyfc: {error}")
+        tell(f"pyfc: {error}".replace("\n", "\n  "))  # no line of it looks like one of another's
         return EXIT_USAGE if 400 <= error.status < 500 and command != "invoke" else EXIT_PLATFORM
     except BrokenPipeError:
         raise

@@ -188,7 +188,7 @@ def _exports(app: App, key: Key) -> str:
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
-    notes = [f"warning: {text}" for text in (*app.findings, *project.notes, *report.warnings)]
+    notes = ["\n  ".join(f"warning: {text}".splitlines()) for text in (*app.findings, *project.notes, *report.warnings)]
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))

@@ -43,6 +43,7 @@ def _all(value: object, *names: str) -> bytes:
     return json.dumps(dict.fromkeys(names, value)).encode()
 
 
+_HOSTILE_TEXT = "\x1b]0;x\x07\u202e\npyfc: forged"
 ANSWERS: dict[str, tuple[int, bytes]] = {
     "nothing": (200, b""),
     "no JSON": (200, b"\x1b[31m<html>\xff"),
@@ -55,7 +56,7 @@ ANSWERS: dict[str, tuple[int, bytes]] = {
     "nulls everywhere": (200, _all(None, "serviceName", "phases", "fault", "depth", "events", "endTime")),
     "an error without a code": (500, b"{}"),
     "an error that is none": (404, b'["ErrorCode"]'),
-    "hostile text": (404, json.dumps({"ErrorCode": "\x1b[2J", "ErrorMessage": "\x1b]0;x\x07\u202e"}).encode()),
+    "hostile text": (404, json.dumps({"ErrorCode": "\x1b[2J", "ErrorMessage": _HOSTILE_TEXT}).encode()),
 }
 
 
@@ -117,6 +118,7 @@ def test_whatever_a_server_answers_a_command_ends_with_a_sentence(
 
         assert status in {0, 1, 2, 3}
         assert "Traceback" not in errors
+        assert "\npyfc: forged" not in errors
         assert all(each.isprintable() or each in "\n\t" for each in errors)
         assert all(each.isprintable() or each in "\n\t" for each in out) or command == "invoke"
         if status > 1:

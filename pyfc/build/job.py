@@ -24,6 +24,10 @@ class Job:
     programs: Sequence[str] = ()
     """Interpreters and tools that it runs; each is shown with its installation."""
     readable: Sequence[Path] = ()
+    layered: Mapping[Path, Path] = field(default_factory=dict)
+    """Writable folders in which it finds what lies in another folder, without changing that: folder -> the other one.
+    Where this machine can not do it, they are empty.
+    """
     private: Mapping[str, Path] = field(default_factory=dict)
     """Settings with registries' secrets: the name below HOME, or the path itself, where each is found."""
     network: bool = False

@@ -119,7 +119,7 @@ class Npm:
             output = Output(self._progress)
             status = await self._shop.script(
                 [self._npm, *words], self._place, output.hear, variables=self._variables(), programs=self._programs,
-                network=network,
+                network=network, downloads="npm",
             )  # fmt: skip
             if status:
                 raise fault_of(self._manifest, [*output.lines, *([] if network else [_NO_NETWORK])], f"npm {words[0]}")
@@ -127,7 +127,12 @@ class Npm:
     def _variables(self) -> dict[str, str]:
         prefix = Path(os.path.realpath(self._programs[1])).parents[1]
         headers = {"npm_config_nodedir": str(prefix)} if (prefix / "include/node/node.h").is_file() else {}
-        return {**headers, "npm_config_update_notifier": "false", "npm_config_ignore_scripts": "false"}
+        return {
+            **headers,
+            "npm_config_cache": str(self._shop.cache),
+            "npm_config_ignore_scripts": "false",
+            "npm_config_update_notifier": "false",
+        }
 
 
 _NO_NETWORK = "scripts of packages have no network here; `pyfc build --yes --network` lets them use it"

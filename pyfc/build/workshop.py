@@ -1,10 +1,12 @@
 """Where one build takes place: folders that its commands may write, made for it and removed when it is over.
 
-ROOT/shop/NAME/tree      copies of the manifest and of the files that it names
-               result    what is installed
-               tmp       what commands see as /tmp
-               home, own-home    HOME of what downloads, and of code of packages
-ROOT/downloads/TOOL      what was downloaded, for every build; code of packages does not see it
+ROOT/shop/NAME/tree       copies of the manifest and of the files that it names
+               result     what is installed
+               tmp        what commands see as /tmp
+               home       HOME of what downloads
+               own-home   HOME of code of packages
+               cache      of code of packages: downloads, with what it changes of them in a layer apart
+ROOT/downloads/TOOL       what was downloaded, for every build; only what downloads fills it
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ from pyfc.build.manifest import SKIPPED, Manifest
 from pyfc.errors import ProjectError
 
 _LARGEST = 1024 * 1024
-_FOLDERS = ("tree", "result", "tmp", "home", "own-home")
+_FOLDERS = ("tree", "result", "tmp", "home", "own-home", "cache")
 
 
 class Workshop:
     """The folders of one build, and how commands run in them."""
 
     def __init__(self, place: Path, downloads: Path, cage: Cage) -> None:
-        self.tree, self.result, self.tmp, self.home, self.own_home = (place / name for name in _FOLDERS)
+        self.tree, self.result, self.tmp, self.home, self.own_home, self.cache = (place / name for name in _FOLDERS)
         self.cage = cage
         self._downloads = downloads
 
@@ -92,14 +94,17 @@ class Workshop:
     async def script(
         self, command: Sequence[str], folder: Path, hear: Hear = lambda _: None, *,
         variables: dict[str, str], programs: Sequence[str], readable: Sequence[Path] = (), network: bool = False,
-        output: int | None = None,
+        downloads: str = "", output: int | None = None,
     ) -> int:  # fmt: skip
-        """Run code of packages: without secrets, and without the network unless the user has allowed it that."""
+        """Run code of packages: without secrets, and without the network unless the user has allowed it that. Without
+        it `cache` holds what the tool of the name `downloads` has downloaded.
+        """
+        layered = {self.cache: self.downloads(downloads)} if downloads and not network else {}
         environment = {**surroundings.for_scripts(network=network), **variables, "HOME": str(self.own_home)}
         job = Job(
             command=command, folder=folder, environment=environment,
-            writable=(self.tree, self.tmp, self.own_home), temporary=self.tmp, programs=programs,
-            readable=readable, network=network, output=output,
+            writable=(self.tree, self.tmp, self.own_home, self.cache), temporary=self.tmp, programs=programs,
+            readable=readable, layered=layered, network=network, output=output,
         )  # fmt: skip
         return await self.cage.run(job, hear)
 

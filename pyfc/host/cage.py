@@ -173,10 +173,20 @@ class Cage:
                 "root": str(_mount_point(job)), "show": [*SYSTEM], "place": {}, "hide": [], "own": {},
                 "users": [("fc", UID if mode == "root" else INSIDE)],
                 "lent": [(str(job.temporary), "/tmp"), *((str(path), str(path)) for path in job.writable)],  # noqa: S108
+                "layers": [self._layer(job, place, below) for place, below in job.layered.items()],
                 "further": [*shown, *map(str, job.readable)],
                 "copies": copies,
             },
         }  # fmt: skip
+
+    def _layer(self, job: Job, place: Path, below: Path) -> tuple[str, str, str]:
+        """What is below a folder, the folder, and where its changes go."""
+        layer = job.temporary.parent / f"layer-{place.name}"
+        for folder in (layer, layer / "upper", layer / "work"):
+            if not folder.is_dir():
+                folder.mkdir()
+                self.lend(folder)
+        return str(below), str(place), str(layer)
 
     def _limits(self, mode: str) -> dict[str, int]:
         others = 0

@@ -52,12 +52,7 @@ def build(profile: dict[str, Any]) -> None:
         target = place + HIDDEN + "/" + name
         os.makedirs(target)
         kernel.bind(source, target, writable=name == "cache")
-    for source, path in profile.get("lent", ()):
-        _lend(place, source, path)
-    for path in profile.get("further", ()):
-        _show_over(place, path)
-    for source, path in profile.get("copies", ()):
-        _copy(source, place + path, profile["users"][0][1])
+    _furnish_cage(place, profile)
     _proc(place + "/proc")
     os.chdir(place)
     kernel.pivot_root()
@@ -92,6 +87,18 @@ def _show(place: str, path: str) -> None:
     kernel.bind(os.path.realpath(path), target)
 
 
+def _furnish_cage(place: str, profile: dict[str, Any]) -> None:
+    """What commands in a cage (caged.py) have besides."""
+    for source, path in profile.get("lent", ()):
+        _lend(place, source, path)
+    for below, path, layer in profile.get("layers", ()):
+        _layer(place + path, below, layer)
+    for path in profile.get("further", ()):
+        _show_over(place, path)
+    for source, path in profile.get("copies", ()):
+        _copy(source, place + path, profile["users"][0][1])
+
+
 def _show_over(place: str, path: str) -> None:
     """Something of this machine, at the same path, also where an earlier one has left its mount point."""
     target = place + path
@@ -105,6 +112,23 @@ def _lend(place: str, source: str, path: str) -> None:
     """A folder of this machine that may be written, at `path`; what is shown there already is covered."""
     os.makedirs(place + path, exist_ok=True)
     kernel.bind(source, place + path, writable=True)
+
+
+def _layer(target: str, below: str, layer: str) -> None:
+    """Show `below` at `target`, where changes go to the folder `layer` instead; where this kernel can not, what is at
+    `target` stays.
+    """
+    parts = [below, layer + "/upper", layer + "/work"]
+    if any(set(part) & set(":,\\") for part in parts):
+        return  # which mean something among the options
+    options = "lowerdir=%s,upperdir=%s,workdir=%s" % tuple(parts)
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    for more in ("", ",userxattr"):  # the latter in a user namespace
+        try:
+            kernel.mount("overlay", target, "overlay", flags, options + more)
+        except OSError:
+            continue
+        return
 
 
 def _copy(source: str, target: str, owner: int) -> None:

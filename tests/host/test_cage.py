@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -180,3 +181,25 @@ except OSError:
         assert 100 < int(lines[0]) < 8000
         assert status == 0
         assert not bench.left
+
+
+def test_a_command_may_change_what_lies_below_a_layer_of_its_own_and_nobody_else_sees_it(bench: Bench) -> None:
+    cage = Cage((bench.mode,))
+    below = bench.folder / "below"
+    below.mkdir()
+    cage.lend(below)
+    (below / "kept").write_text("as it was")
+    cage.lend(below / "kept")
+    (bench.folder / "cache").mkdir()
+    cage.lend(bench.folder / "cache")
+    program = "import os\nprint(sorted(os.listdir('.')))\nopen('kept', 'w').close()\nopen('new', 'w').close()"
+    job = bench.job(cage, program)
+    place = bench.folder / "cache"
+    job = replace(job, folder=place, writable=[*job.writable, place], layered={place: below})
+    lines: list[str] = []
+
+    assert asyncio.run(cage.run(job, lines.append)) == 0
+
+    assert lines == (["['kept']"] if bench.mode in {"root", "user"} else ["[]"])
+    assert [path.name for path in below.iterdir()] == ["kept"]
+    assert (below / "kept").read_text() == "as it was"

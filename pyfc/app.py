@@ -38,7 +38,7 @@ from pyfc.gateway.routes import application
 from pyfc.gateway.shared import Shared
 from pyfc.host.bundle import Bundles
 from pyfc.host.cage import Cage
-from pyfc.host.descriptors import Descriptors
+from pyfc.host.descriptors import BUDGET
 from pyfc.host.layers import require
 from pyfc.host.runtimes import Runtimes
 from pyfc.host.sandbox import Sandbox
@@ -106,7 +106,7 @@ class App:
     def _build(self) -> None:
         settings = self.settings
         _raise_descriptor_limit()
-        self.descriptors = Descriptors()
+        self.descriptors = BUDGET
         self._stack.enter_context(_locked(self.data_folder))
         self.journal = Journal()
         logs = FunctionLogs(self.data_folder / "logs", settings.log_file_size, settings.log_file_count)

@@ -14,7 +14,8 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import Any
 
 from pyfc.host.descriptors import Descriptors
 
@@ -37,16 +38,18 @@ class Acceptor:
         listening: socket.socket,
         protocol: Callable[[], asyncio.Protocol],
         descriptors: Descriptors,
+        connections: Collection[Any],
         make_room: Callable[[], bool],
         refusal: Callable[[], bytes],
         tls: tuple[ssl.SSLContext, float] | None,
     ) -> None:
-        """`make_room`: closes connections that nobody uses, tells whether there were any. `tls`: with the seconds that
-        a handshake may take.
+        """`connections`: those there are. `make_room`: closes some that nobody uses, tells whether there were any.
+        `tls`: with the seconds that a handshake may take.
         """
         self._socket = listening
         self._protocol = protocol
         self._descriptors = descriptors
+        self._connections = connections
         self._make_room = make_room
         self._refusal = refusal
         self._tls = tls
@@ -78,7 +81,7 @@ class Acceptor:
 
     def _accept(self) -> None:
         for _ in range(_BATCH):
-            has_room = self._descriptors.has_room_for_connection()
+            has_room = self._descriptors.has_room_for_connection(len(self._connections) + len(self._tasks))
             if not has_room and self._make_room():
                 self._pause(_MOMENT)
                 return

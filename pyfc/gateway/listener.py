@@ -54,7 +54,10 @@ class GatewayServer(Server):
         tls = (config.ssl, self._shared.settings.header_timeout) if config.ssl is not None else None
         self._tick()
         self.servers = cast("list[asyncio.base_events.Server]", [
-            Acceptor(each, protocol, self._descriptors, self._make_room, self._refusal, tls) for each in sockets or ()
+            Acceptor(
+                each, protocol, self._descriptors, self.server_state.connections, self._make_room, self._refusal, tls
+            )
+            for each in sockets or ()
         ])  # fmt: skip
         self.started = True
 

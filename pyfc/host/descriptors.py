@@ -10,13 +10,16 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-OF_INSTANCE = 8
-"""Descriptors that an instance holds here at most: its pipes, its output, its pidfd, and those of its start."""
+OF_INSTANCE = 14
+"""Descriptors that an instance holds here at most: pipes, output, pidfd, what its control groups tell, its start."""
 _COUNTED = Path("/proc/self/fd")
 _LISTED = Path("/dev/fd")
+_START = 0.25
+"""Seconds in which an instance that was granted has opened what it opens."""
 _FRESH = 1.0
 """Seconds for which a count is believed."""
 
@@ -32,7 +35,11 @@ def open_descriptors() -> tuple[int, int]:
 
 
 class Descriptors:
-    """The budget of this process. What is granted counts as used until it is counted again."""
+    """The budget of this process. What is granted counts as used until it is counted again.
+
+    A quarter is there for connections, but those beyond it leave as much to instances; the last sixteenth is there for
+    what runs already.
+    """
 
     def __init__(self, count: Callable[[], tuple[int, int]] = open_descriptors) -> None:
         """`count`: the limit, and how many are open."""
@@ -40,24 +47,55 @@ class Descriptors:
         self._limit = self._free = self._granted = 0
         self._old = 0.0
         """When the count is too old."""
+        self._connections = 0
+        self._starts: deque[float] = deque()
+        """When instances were granted that may not have opened theirs yet."""
 
-    def has_room_for_connection(self) -> bool:
-        """Whether one more connection may be accepted: the last quarter belongs to instances."""
-        return self._has_room(1, 4, 1024)
+    def has_room_for_connection(self, connections: int) -> bool:
+        """Whether one more may be accepted, beside so many."""
+        self._connections = connections
+        return self._has_room(1, lambda: 0 if connections < self._share() else self._share() + self._starting())
 
     def has_room_for_instance(self) -> bool:
-        """Whether one more instance may be started: the last sixteenth belongs to what runs."""
-        return self._has_room(OF_INSTANCE, 16, 256)
+        """Whether one more instance may be started."""
+        has_room = self._has_room(OF_INSTANCE, self._of_others)
+        if has_room:
+            self._granted -= OF_INSTANCE
+            self._starts.append(time.monotonic())
+        return has_room
 
-    def _has_room(self, wanted: int, part: int, most: int) -> bool:
-        """Whether `wanted` descriptors leave a `part` of all, but at most `most`, to others. Counts again only if the
-        last count is old or what was granted since then uses up half of what was free.
+    def are_short(self) -> bool:
+        """Whether what is only there to be quick (spares, templates, idle instances) should make room."""
+        return not self._has_room(0, lambda: self._of_others() + 2 * OF_INSTANCE)
+
+    def _share(self) -> int:
+        return min(self._limit // 4, 1024)
+
+    def _of_others(self) -> int:
+        """What connections have not used of their quarter, and those need that are about to start."""
+        return max(0, self._share() - self._connections) + self._starting()
+
+    def _starting(self) -> int:
+        while self._starts and time.monotonic() - self._starts[0] > _START:
+            self._starts.popleft()
+        return OF_INSTANCE * len(self._starts)
+
+    def _has_room(self, wanted: int, others: Callable[[], int]) -> bool:
+        """Whether `wanted` descriptors leave so many to `others`. Counts again only if the last count is old or what
+        was granted since then uses up half of what was free.
         """
         now = time.monotonic()
-        if now > self._old or 2 * (self._granted + wanted) > self._free - min(self._limit // part, most):
+        if now > self._old or 2 * (self._granted + wanted) > self._left(others):
             self._limit, used = self._count()
             self._free, self._granted, self._old = self._limit - used, 0, now + _FRESH
-        has_room = self._free - self._granted - wanted >= min(self._limit // part, most)
+        has_room = self._left(others) - self._granted >= wanted
         if has_room:
             self._granted += wanted
         return has_room
+
+    def _left(self, others: Callable[[], int]) -> int:
+        return self._free - others() - min(self._limit // 16, 256)
+
+
+BUDGET = Descriptors()
+"""That of this process, as its table of descriptors is."""

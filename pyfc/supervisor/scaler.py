@@ -3,13 +3,15 @@
 1. There are at most `maximum_server_instances`, of all functions together.
 2. A function that needs one when there is no room gets that of another function which has been idle longest, reserved
    ones last; the functions that wait for room are served in the order in which they began to wait.
-3. While the machine is short of memory, what has been idle longest goes as well, one at a time.
+3. While the machine is short of memory, or this process of descriptors, what has been idle longest goes as well, one at
+   a time. Without descriptors there is no room either.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+from pyfc.host.descriptors import BUDGET, Descriptors
 from pyfc.host.process import is_memory_short
 from pyfc.supervisor.pool import Pool
 
@@ -20,9 +22,10 @@ _INTERVAL = 1.0
 class Scaler:
     """The server's room for instances; see `room.Room`."""
 
-    def __init__(self, maximum: int) -> None:
+    def __init__(self, maximum: int, descriptors: Descriptors = BUDGET) -> None:
         self.pools: set[Pool] = set()
         self._maximum = maximum
+        self._descriptors = descriptors
         self._count = 0
         self._hungry: dict[Pool, None] = {}
         self._leaving = 0
@@ -32,17 +35,18 @@ class Scaler:
         """Every now and then while there are instances."""
         self._timer = None
         try:
-            if is_memory_short():
+            if is_memory_short() or self._descriptors.are_short():
                 self._evict()
+            self._feed()
         finally:
-            if self._count:
+            if self._count or self._hungry:
                 self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
 
     def take(self, pool: Pool) -> bool:
         """See Room."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
-        if self._count < self._maximum:
+        if self._count < self._maximum and self._descriptors.has_room_for_instance():
             self._count += 1
             self._hungry.pop(pool, None)
             return True
@@ -61,6 +65,10 @@ class Scaler:
         """See Room."""
         self._count -= 1
         self._leaving = max(0, self._leaving - 1)
+        self._feed()
+
+    def _feed(self) -> None:
+        """Those who wait for room ask again; who gets none waits on."""
         for pool in list(self._hungry):
             if self._count >= self._maximum:
                 return

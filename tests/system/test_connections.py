@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from pyfc.host.descriptors import OF_INSTANCE, Descriptors
 from support import Server, pyfc, read_all, template, time_passed, wait_until
 
 LIMIT = 256
+MANY = [f"f{number}" for number in range(24)]
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n"
 SLOW = "import time\n\n\ndef handler(event, context):\n    time.sleep(float(event))\n    return 'done'\n"
 
@@ -92,14 +94,31 @@ def test_connections_leave_descriptors_to_instances_and_those_to_what_runs() -> 
         return 100, used
 
     budget = Descriptors(count)
-    while budget.has_room_for_connection():
+    connections = 0
+    while budget.has_room_for_connection(connections):
         used += 1
+        connections += 1
 
-    assert used == 75
-    assert counts < 35  # not for each
-    while budget.has_room_for_instance():
-        used += OF_INSTANCE
-    assert 100 - 6 - OF_INSTANCE < used <= 100 - 6
+    assert connections == 29  # more than their quarter; another quarter and a sixteenth are left
+    assert counts < 20  # not for each
+    assert budget.are_short()
+    assert budget.has_room_for_instance()
+    assert not budget.has_room_for_instance()  # since the first will open its descriptors in a moment
+    while budget.has_room_for_connection(0):
+        used += 1
+    assert used == 100 - 6
+
+
+def test_instances_leave_their_quarter_to_connections() -> None:
+    used = 100 - 6 - 25 - OF_INSTANCE
+    budget = Descriptors(lambda: (100, used))
+
+    assert budget.has_room_for_instance()
+    used += OF_INSTANCE
+    assert not budget.has_room_for_instance()
+    for connections in range(25):
+        assert budget.has_room_for_connection(connections)
+        used += 1
 
 
 @pytest.fixture
@@ -107,7 +126,7 @@ def small(tmp_path: Path) -> Iterator[Server]:
     """A server that may have 256 descriptors."""
     project = tmp_path / "project"
     project.mkdir()
-    (project / "template.yml").write_text(template({"slow": {"Timeout": 60}}))
+    (project / "template.yml").write_text(template({"slow": {"Timeout": 60}, **{name: {} for name in MANY}}))
     (project / "index.py").write_text(SLOW)
     limited = ("sh", "-c", f'ulimit -n {LIMIT}; exec "$@"', "sh")
     server = Server(project, tmp_path / "data", prefix=limited)
@@ -175,6 +194,20 @@ def test_unused_connections_are_closed_before_anybody_is_refused(small: Server) 
             answers = [read_all(connection) for connection in connections]
 
         assert all(each.startswith(b"HTTP/1.1 200 ") for each in answers)
+
+
+def test_idle_instances_give_their_descriptors_to_those_that_are_called(small: Server) -> None:
+    process = psutil.Process(small.process.pid)
+    most = 0
+    for name in MANY * 2:
+        assert small.invoke(f"demo/{name}", b"0").status == 200
+        most = max(most, process.num_fds())
+    with ThreadPoolExecutor(24) as threads:
+        answers = list(threads.map(lambda name: small.invoke(f"demo/{name}", b"0").status, MANY * 3))
+
+    assert most < LIMIT - 16
+    assert set(answers) == {200}
+    assert small.stop() == (0, "")
 
 
 def test_a_server_that_listens_twice_stops_as_before(serve: Callable[..., Server]) -> None:

@@ -16,6 +16,7 @@ import logging
 from collections import Counter
 
 from pyfc.errors import HostRefused
+from pyfc.host.descriptors import BUDGET
 from pyfc.host.launch import LaunchSpec, ProgramSpec, Worker, start
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import Process, is_memory_short
@@ -70,7 +71,7 @@ class ExecLauncher:
             self._spares.pop(key).drop()
 
     def _wanted(self) -> int:
-        return 0 if is_memory_short() else self._spares_wanted
+        return 0 if is_memory_short() or BUDGET.are_short() else self._spares_wanted
 
     def status(self, spec: LaunchSpec) -> str:
         """See Launcher."""

@@ -15,6 +15,7 @@ import logging
 import time
 
 from pyfc.errors import HostRefused
+from pyfc.host.descriptors import BUDGET
 from pyfc.host.launch import LaunchSpec, TemplateSpec, Worker
 from pyfc.host.launchers.fork import ForkLauncher
 from pyfc.host.process import is_memory_short
@@ -90,6 +91,8 @@ class TemplateLauncher:
         if not source.is_wanted:
             source.want_later()
             return await self._fork.launch(spec)
+        if BUDGET.are_short() and not source.template.is_ready:
+            return await self._fork.launch(spec)
         try:
             return await source.launch(spec.template)
         except HostRefused as error:
@@ -132,6 +135,8 @@ class _Source:
 
     async def _make(self) -> None:
         """The template, and its first spares."""
+        if BUDGET.are_short():
+            return
         try:
             await self.template.live()
         except HostRefused as error:
@@ -152,7 +157,7 @@ class _Source:
             return await self.template.fit(worker, spec)
 
     def _wanted(self) -> int:
-        if not self._most_spares or is_memory_short():
+        if not self._most_spares or is_memory_short() or BUDGET.are_short():
             return 0
         return self._most_spares + (1 if self._is_quick else 0)
 

@@ -7,6 +7,7 @@ import asyncio
 import configparser
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,55 @@ def test_what_ci_runs_is_what_the_readme_says() -> None:
 
     assert "grep -m 1 -- '-m pytest' README.md" in script
     assert line.startswith("python3 -m venv .venv && ")
+
+
+MAY_FOLLOW = {
+    ("app.py", ".chmod"): "the data folder, by the path that the operator gives",
+    ("consent.py", ".chmod"): "a file of the user's settings that was made just before",
+    ("sqlite.py", ".chmod"): "the database, in the data folder",
+    ("bundle.py", ".chmod"): "folders of the data folder and files that were made just before; no worker writes there",
+    ("copying.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
+    ("archive.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
+    ("lean.py", "os.walk"): "the result of a build, which was found to be plain files and folders",
+    ("cage.py", "os.chown"): "a new, empty folder, itself and not what a link names",
+    ("root.py", "os.chown"): "a file that was made just before, in a root that nobody has entered",
+    ("group.py", "os.chown"): "a control group: the kernel has no links there",
+    ("init.py", "shutil.copytree"): "from pyfc's own templates into a folder that was found to be none or empty",
+}
+"""Where server code may use what follows links, and why it can meet none; all else is done by pyfc/nofollow.py."""
+FOLLOWS = {"os": {"chmod", "chown", "lchown", "walk"}, "": {"chmod", "lchmod", "rglob"}}
+HARMLESS = {"which", "copyfileobj", "ignore_patterns"}
+"""Of shutil: no path is followed."""
+
+
+def test_folders_that_others_write_are_used_in_one_module_that_follows_no_link() -> None:
+    found = {
+        (path.name, name)
+        for path in SOURCES
+        if path.name != "nofollow.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in following(node)
+    }
+
+    assert not found - MAY_FOLLOW.keys(), "use pyfc/nofollow.py, or say in MAY_FOLLOW why no link can be met"
+    assert not MAY_FOLLOW.keys() - found, "these are gone"
+
+
+def following(node: ast.AST) -> Iterator[str]:
+    """What in a line of code may follow a link that somebody else has made."""
+    if isinstance(node, ast.ImportFrom) and node.module in {"os", "shutil"}:
+        for alias in node.names:
+            if alias.name in FOLLOWS["os"] or (node.module == "shutil" and alias.name not in HARMLESS):
+                yield f"{node.module}.{alias.name}"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        module = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+        name = node.func.attr
+        if module == "shutil":
+            yield from [f"shutil.{name}"] if name not in HARMLESS else []
+        elif module == "os":
+            yield from [f"os.{name}"] if name in FOLLOWS["os"] else []
+        elif name in FOLLOWS[""]:
+            yield f".{name}"
 
 
 FOUR = ["gateway/server.py", "gateway/invocations.py", "supervisor/pool.py", "host/link.py"]

@@ -150,7 +150,7 @@ class Cage:
             self._mount_proc(kernel.MS_RDONLY)
             if not is_template:
                 kernel.unshare_user(0, self.inside, proc)
-                _limit_user({name: _OF_ONE * each for name, each in _WATCHES.items()}, proc)
+                limit_one(proc)
         finally:
             os.close(proc)
 
@@ -250,6 +250,11 @@ def _number(path: str) -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 0
+
+
+def limit_one(proc: int | None = None) -> None:
+    """In the user namespace of one instance: limit all its processes together. `proc`: see kernel.write_proc."""
+    _limit_user({name: _OF_ONE * each for name, each in _WATCHES.items()}, proc)
 
 
 def _limit_user(most: dict[str, int], proc: int | None = None) -> None:

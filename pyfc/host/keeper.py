@@ -43,6 +43,24 @@ def map_user(pid: int, inside: int, outside: int) -> None:
             file.write(text)
 
 
+def limit_user(pid: int) -> None:
+    """Limit what all processes of the new user namespace of `pid` may have together. It takes a child: nobody comes
+    back from a user namespace.
+    """
+    namespace = os.open("/proc/%d/ns/user" % pid, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        child = os.fork()
+        if child == 0:
+            try:
+                kernel.setns(namespace, kernel.NEWUSER)
+                enter.limit_one()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+    finally:
+        os.close(namespace)
+
+
 def _map(inside: int, outside: int) -> str:
     return "%d %d 1" % (inside, outside)
 

@@ -41,6 +41,8 @@ _SAMPLE = 16
 """Processes of an instance whose part of shared pages is asked for; the kernel takes up to 0.1 ms for each."""
 _ANSWER = 0.5
 """Seconds in which the kernel says what processes share; who does not let it has taken too much."""
+_SILENCE = 5.0
+"""Seconds in which it tells what they map; who does not let it, and maps much more than before, has taken too much."""
 _GROWTH = 1024 * 1024
 """Bytes by which several processes have grown when it is asked again what they share."""
 _REREAD = 1.0
@@ -91,9 +93,7 @@ class Watch:
         """Who could not be looked at, which has been told."""
         self._asked: dict[Watched, float] = {}
         """Whose shared memory a thread finds out, since when."""
-        self._largest: dict[Watched, int] = {}
-        """What several processes held, each by itself, when it was asked last."""
-        self._mapped: dict[Watched, Mapped] = {}
+        self._known: dict[Watched, _Known] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, worker: Watched) -> None:
@@ -110,8 +110,7 @@ class Watch:
             self._timer.cancel()
         self._watched.clear()
         self._asked.clear()
-        self._largest.clear()
-        self._mapped.clear()
+        self._known.clear()
 
     def _arm(self, took: float = 0.0) -> None:
         interval = max(_SCAN_INTERVAL if self.by_group else INTERVAL, took * _SHARE)
@@ -129,8 +128,7 @@ class Watch:
     def _look_at_all(self, began: float) -> None:
         self._watched = {worker for worker in self._watched if worker.is_active}
         self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
-        self._largest = {worker: held for worker, held in self._largest.items() if worker in self._watched}
-        self._mapped = {worker: mapped for worker, mapped in self._mapped.items() if worker in self._watched}
+        self._known = {worker: known for worker, known in self._known.items() if worker in self._watched}
         counted = [worker for worker in self._watched if worker.group is None or not worker.group.counts_memory]
         members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
         for worker in list(self._watched):
@@ -153,36 +151,60 @@ class Watch:
             self._count(worker, members.get(worker.pid) or list(tree(worker.pid, _MOST)), began)
 
     def _count(self, worker: Watched, pids: list[int], now: float) -> None:
-        """Add up what the processes hold. Of several some may be shared: how much is asked when it looks like too much,
-        and when they hold more than before.
+        """Add up what the processes hold. What several share, and what is mapped to be shared, is asked when it looks
+        like too much, when they hold or map more than before, and after a while.
         """
         found = {pid: size for pid in pids if (size := anonymous(pid))}
-        mapped = self._mapped.setdefault(worker, Mapped()).together(found, now)
-        held = sum(found.values()) + mapped
+        outline = sum(map(_not_private, found))
+        known = self._known.get(worker, _NOTHING)
+        held = sum(found.values()) + known.mapped
         is_much = held > worker.memory_size
-        if len(found) < 2:
+        if is_much and len(found) < 2 and not known.mapped:
             self._asked.pop(worker, None)
-            if is_much:
-                worker.exhaust(held)
+            worker.exhaust(held)
         elif worker in self._asked:
-            if is_much and now - self._asked[worker] > _ANSWER:
+            waited = now - self._asked[worker]
+            hides = waited > _SILENCE and outline - known.outline > worker.memory_size
+            if hides or (is_much and waited > _ANSWER):
                 worker.exhaust(held)
-        elif is_much or held > self._largest.get(worker, 0) + _GROWTH:
-            self._asked[worker], self._largest[worker] = now, held
+        elif is_much or known.is_old(held if len(found) > 1 else 0, outline, now):
+            self._asked[worker], self._known[worker] = now, known._replace(held=held)
             loop = asyncio.get_running_loop()
-            threading.Thread(target=self._ask, args=(worker, found, mapped, loop), daemon=True).start()
+            threading.Thread(target=self._ask, args=(worker, found, outline, loop), daemon=True).start()
 
-    def _ask(self, worker: Watched, found: dict[int, int], mapped: int, loop: asyncio.AbstractEventLoop) -> None:
+    def _ask(self, worker: Watched, found: dict[int, int], outline: int, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread."""
-        held = shared(found) + mapped
+        held = shared(found) if len(found) > 1 else sum(found.values())
+        nameless_bytes = mapped(found)
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(self._answered, worker, held)
+            loop.call_soon_threadsafe(self._answered, worker, held, nameless_bytes, outline)
 
-    def _answered(self, worker: Watched, held: int) -> None:
-        if self._asked.pop(worker, None) is not None and worker.is_active:
-            worker.saw(held)
-            if held > worker.memory_size:
-                worker.exhaust(held)
+    def _answered(self, worker: Watched, held: int, nameless_bytes: int, outline: int) -> None:
+        if (since := self._asked.pop(worker, None)) is not None and worker.is_active:
+            before = self._known.get(worker, _NOTHING)
+            self._known[worker] = before._replace(mapped=nameless_bytes, outline=outline, when=since)
+            worker.saw(held + nameless_bytes)
+            if held + nameless_bytes > worker.memory_size:
+                worker.exhaust(held + nameless_bytes)
+
+
+class _Known(NamedTuple):
+    """What was found out about an instance when it was asked last."""
+
+    held: int
+    """Bytes that its processes held, each by itself."""
+    outline: int
+    """Bytes that they mapped and that were not their own to write."""
+    mapped: int
+    """Bytes of them that are nameless shared memory."""
+    when: float
+
+    def is_old(self, held: int, outline: int, now: float) -> bool:
+        """Whether it may have changed."""
+        return held > self.held + _GROWTH or abs(outline - self.outline) >= _GROWTH or now - self.when > _REREAD
+
+
+_NOTHING = _Known(0, 0, 0, float("-inf"))
 
 
 def _held(group: Group) -> int:
@@ -191,35 +213,13 @@ def _held(group: Group) -> int:
     return group.anonymous() if usage > group.memory_size else usage
 
 
-class _Mapping(NamedTuple):
-    """What a process was seen to map."""
-
-    outline: int
-    when: float
-    nameless: dict[int, int]
-
-
-class Mapped:
-    """The nameless shared memory of one instance, read anew when a process looks changed or after a while."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, _Mapping] = {}
-
-    def together(self, pids: Iterable[int], now: float) -> int:
-        """Bytes of it that these processes map, each piece once. `now`: seconds of a clock that goes on."""
-        largest: dict[int, int] = {}
-        self._known = {pid: self._seen(pid, now) for pid in pids}
-        for seen in self._known.values():
-            for inode, size in seen.nameless.items():
-                largest[inode] = max(size, largest.get(inode, 0))
-        return sum(largest.values())
-
-    def _seen(self, pid: int, now: float) -> _Mapping:
-        outline = _not_private(pid)
-        known = self._known.get(pid)
-        if known is None or abs(outline - known.outline) >= _GROWTH or now - known.when > _REREAD:
-            return _Mapping(outline, now, nameless(pid, outline))
-        return known
+def mapped(pids: Iterable[int]) -> int:
+    """Bytes of nameless shared memory that these processes map, each piece once. It may wait for a lock of theirs."""
+    largest: dict[int, int] = {}
+    for pid in pids:
+        for inode, size in nameless(pid, _not_private(pid)).items():
+            largest[inode] = max(size, largest.get(inode, 0))
+    return sum(largest.values())
 
 
 def nameless(pid: int, otherwise: int) -> dict[int, int]:

@@ -120,6 +120,8 @@ class Keeper(control.Control):
         """Furnish a copy, and let it go when it has given up what it must."""
         inside = self._cage.inside
         keeper.map_user(pid, inside, uid or inside)
+        if self._cage.mode == "user":  # as root it has a user of its own
+            keeper.limit_user(pid)
         furniture.deliver(pid, self._own)
         ours.send(b"g")
         self._expect(ours, b"d", "has not given up its rights")

@@ -7,13 +7,12 @@ import mmap
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
-from pyfc.host.watch import Mapped, Watch, Watched, nameless
+from pyfc.host.watch import Watch, Watched, mapped, nameless
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 SIZE = 32 * 1024 * 1024
@@ -50,9 +49,8 @@ def test_a_mapped_file_of_memory_counts(areas: list[mmap.mmap]) -> None:
     assert sum(nameless(os.getpid(), 0).values()) - before == SIZE
 
 
-def test_what_several_processes_share_counts_once_and_what_has_changed_is_seen_at_once(areas: list[mmap.mmap]) -> None:
-    mapped, now = Mapped(), time.monotonic()
-    before = mapped.together([os.getpid()], now)
+def test_what_several_processes_share_counts_once(areas: list[mmap.mmap]) -> None:
+    before = mapped([os.getpid()])
 
     areas.append(mmap.mmap(-1, SIZE))
     read, write = os.pipe()
@@ -62,7 +60,7 @@ def test_what_several_processes_share_counts_once_and_what_has_changed_is_seen_a
         os.read(read, 1)
         os._exit(0)
     try:
-        assert mapped.together([os.getpid(), child], now) - before == SIZE
+        assert mapped([os.getpid(), child]) - before == SIZE
     finally:
         os.close(read)
         os.close(write)

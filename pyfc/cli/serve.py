@@ -201,6 +201,7 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
         )
     notes += _reachable(app, report)
     notes += _debugged(app, report)
+    notes += _plain(app)
     notes.append(summary(layers(app.sandbox)))
     return notes
 
@@ -220,6 +221,15 @@ def _reachable(app: App, report: Report) -> list[str]:
         f"warning: without namespaces every process of this machine reaches the servers of {', '.join(names)}, and"
         " they can not tell its x-fc- headers from pyfc's"
     ]
+
+
+def _plain(app: App) -> list[str]:
+    """Which domains want TLS that this server has not."""
+    if app.settings.tls_certificate:
+        return []
+    domains = [each for each in app.supervisor.table.domains.values() if "HTTPS" in each.protocol]
+    advice = "and is answered over HTTP here: give --tls-certificate"
+    return [f"warning: the domain {each.name} says {each.protocol}, {advice}" for each in domains]
 
 
 def _debugged(app: App, report: Report) -> list[str]:

@@ -62,6 +62,10 @@ class Alias:
         return self.version_id
 
 
+ITEMS, OPERATORS = ("header", "cookie"), ("=", "==", "!=", "in", "contains")
+"""What an item of a routePolicy may be about, and how its value is compared."""
+
+
 def applies(policy: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
     """Whether FC's routePolicy wants a call with these headers: its items about headers and cookies, joined by AND or
     OR. An item of another type never applies.
@@ -73,9 +77,10 @@ def applies(policy: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
 
 def _item_applies(item: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
     key, wanted = str(item.get("key", "")), str(item.get("value", ""))
-    if str(item.get("type", "")).lower() == "header":
+    kind = str(item.get("type") or ITEMS[0]).lower()
+    if kind == "header":
         found = headers.get(key.lower().encode())
-    elif str(item.get("type", "")).lower() == "cookie":
+    elif kind == "cookie":
         pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
         found = next((value for name, _, value in pairs if name == key.encode()), None)
     else:
@@ -83,7 +88,7 @@ def _item_applies(item: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bo
     if found is None:
         return False
     text = found.decode("latin-1")
-    operator = str(item.get("operator", "=")).lower()
+    operator = str(item.get("operator") or "=").lower()
     if operator in {"in", "contains"}:
         return text in [part.strip() for part in wanted.split(",")]
     return text != wanted if operator == "!=" else text == wanted

@@ -18,6 +18,7 @@ from pyfc.project.properties import (
     log_names,
     note_later,
     read_function,
+    read_protocol,
     read_route,
 )
 
@@ -88,7 +89,7 @@ def _domain(name: str, resource: Field, project: Project) -> None:
     project.domains.append(
         Domain(
             name=text.lower(),
-            protocol=protocol.text().upper() if protocol is not None else "HTTP",
+            protocol=read_protocol(protocol),
             routes=tuple(read_route(each, path, each) for path, each in (routes.items() if routes is not None else [])),
         )
     )

@@ -33,6 +33,8 @@ _PROVISION = ("target", "scheduledActions", "targetTrackingPolicies", "alwaysAll
 _TIMES = ("name", "startTime", "endTime")
 _ACTION = (*_TIMES, "target", "scheduleExpression")
 _POLICY = (*_TIMES, "metricType", "metricTarget", "minCapacity", "maxCapacity")
+_METRICS = ("ProvisionedConcurrencyUtilization",)
+"""What reserved instances can follow here: the part of their slots that is in use."""
 _MOST = 10_000
 
 
@@ -84,6 +86,8 @@ def _action(field: Field, project: Project) -> ScheduledAction:
 
 def _policy(field: Field, project: Project) -> TrackingPolicy:
     project.warnings.extend(field.unknown(_POLICY))
+    if (kind := field.get("metricType")) is not None:
+        kind.choice(_METRICS)
     metric = field.need("metricTarget")
     try:
         part = float(metric.text())

@@ -21,6 +21,8 @@ from pyfc.project.files import is_there
 from pyfc.project.interface import Declaration, Project
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS")
+PROTOCOLS = ("HTTP", "HTTPS", "HTTP,HTTPS")
+"""What a domain may be declared for."""
 _SERVED = ("python3", "nodejs", "custom", "go1")
 _RESERVED = {"accessKeyID", "accessKeySecret", "securityToken", "topic"}
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -215,6 +217,11 @@ def read_route(path: Field, text: str, values: Field) -> Route:
     )
 
 
+def read_protocol(field: Field | None) -> str:
+    """`protocol` of a domain."""
+    return field.choice(PROTOCOLS) if field is not None else PROTOCOLS[0]
+
+
 def _rewriting(field: Field | None) -> Mapping[str, Any]:
     """FC's rewriteConfig, after it has been looked at."""
     if field is None:
@@ -311,7 +318,7 @@ def http_trigger(field: Field, function: tuple[str, str], name: str, config: Fie
         name=check_name(field, "trigger", name),
         type="http",
         config={
-            "authType": auth.choice(("anonymous", "function", "jwt")) if auth is not None else "anonymous",
+            "authType": auth.choice(("anonymous", "function")) if auth is not None else "anonymous",
             "methods": found,
             "convention": convention,
         },

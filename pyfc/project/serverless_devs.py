@@ -24,6 +24,7 @@ from pyfc.project.properties import (
     log_names,
     note_later,
     read_function,
+    read_protocol,
     read_route,
 )
 
@@ -186,7 +187,7 @@ def _domain(field: Field, own: tuple[str, str] | None, project: Project) -> None
     project.domains.append(
         Domain(
             name=name.lower(),
-            protocol=protocol.text().upper() if protocol is not None else "HTTP",
+            protocol=read_protocol(protocol),
             routes=tuple(found),
         )
     )

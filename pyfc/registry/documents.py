@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,13 @@ from typing import Any, TypeVar
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Function, Hook, Provision, Service
 from pyfc.model.names import LATEST, is_name, numbered
-from pyfc.model.resources import Alias, Config, Domain, Route
+from pyfc.model.resources import ITEMS, OPERATORS, Alias, Config, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field, from_values
 from pyfc.project.interface import Project
 from pyfc.project.overrides import read_provision
-from pyfc.project.properties import http_trigger, internet_access, read_function
+from pyfc.project.properties import PROTOCOLS, http_trigger, internet_access, read_function
 from pyfc.registry.registry import Record
 from pyfc.registry.vocabulary import FUNCTION_EXTRAS, SERVICE_EXTRAS
 
@@ -273,10 +273,27 @@ def alias_of(service: str, scope: str, document: Document, old: Alias | None = N
         description=text_of(document, "description", old.description if old is not None else ""),
         additional_version_weight={str(each): float(weight) for each, weight in weights.items()},
         resolve_policy=policy,
-        route_policy=mapping_of(document, "routePolicy")
+        route_policy=_policy_of(document, "routePolicy")
         if "routePolicy" in document or old is None
         else old.route_policy,
     )
+
+
+def _policy_of(document: Document, name: str) -> Document:
+    """FC's routePolicy: of its words only those that can be followed here."""
+    policy = mapping_of(document, name)
+    _word(policy, "condition", ("AND", "OR"))
+    for item in policy.get("policyItems") or []:
+        _word(item, "type", ITEMS)
+        _word(item, "operator", OPERATORS)
+    return policy
+
+
+def _word(document: Mapping[str, Any], name: str, words: Sequence[str]) -> None:
+    """Raises InvalidArgument for a word that means nothing here; none at all stands for the first."""
+    text = str(document.get(name) or words[0])
+    if text.lower() not in {word.lower() for word in words}:
+        raise InvalidArgument(message=f"{name} is {text!r}; it must be one of {', '.join(words)}")
 
 
 def alias_document(record: Record[Alias]) -> Document:
@@ -301,7 +318,7 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     if len(name) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(name):
         raise InvalidArgument(message=f"domainName is {name!r}; it must be like www.example.com")
     protocol = text_of(document, "protocol", old.protocol if old is not None else "HTTP").upper()
-    if protocol not in {"HTTP", "HTTPS", "HTTP,HTTPS"}:
+    if protocol not in PROTOCOLS:
         raise InvalidArgument(message=f"protocol is {protocol!r}; it must be HTTP, HTTPS or HTTP,HTTPS")
     routes = old.routes if old is not None else ()
     if "routeConfig" in document:

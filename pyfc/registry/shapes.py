@@ -9,10 +9,10 @@ readers (registry/documents.py), for project files too.
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from pyfc.errors import InvalidArgument
 
@@ -195,7 +195,7 @@ class AnyFunction(Common):
     memory_size: int = 128
     instance_concurrency: int = 1
     instance_soft_concurrency: int = 0
-    instance_type: str = "e1"
+    instance_type: Annotated[str, Meta(pattern=r"^(e1|c1|g1|fc\.gpu\..+)?$")] = "e1"
     cpu: float = 0.0
     disk_size: int = 512
     gpu_memory_size: int = 0

@@ -1,4 +1,4 @@
-"""A number or a name of FC's API means one thing, for good."""
+"""A number, a name or a word of FC's API means one thing, for good."""
 
 from __future__ import annotations
 
@@ -91,3 +91,55 @@ def test_the_networks_of_a_service_go_with_it(server: Server) -> None:
         assert server.manage("GET", f"{API}/services/bound/bindings").json == {"vpcIds": []}
         assert server.manage("POST", f"{API}/services/bound/bindings", {"vpcId": "vpc-1"}).status == 200
         assert server.manage("DELETE", f"{API}/services/bound").status == 204
+
+
+def alias(**words: object) -> dict[str, object]:
+    return {"aliasName": "w", "versionId": "1", **words}
+
+
+def routed(condition: str = "AND", **words: str) -> dict[str, object]:
+    """An alias with a route policy of one item."""
+    item = {"type": "header", "key": "X-Beta", "operator": "=", "value": "yes", **words}
+    return alias(routePolicy={"condition": condition, "policyItems": [item]})
+
+
+def trigger(kind: str = "http", **config: object) -> dict[str, object]:
+    return {"triggerName": "w", "triggerType": kind, "triggerConfig": config}
+
+
+WORDS: list[tuple[str, str, dict[str, object]]] = [
+    ("condition", "aliases", routed(condition="XOR")),
+    ("type", "aliases", routed(type="ip")),
+    ("operator", "aliases", routed(operator="~")),
+    ("resolvePolicy", "aliases", alias(resolvePolicy="Best")),
+    ("instanceType", "functions", {**FUNCTION, "functionName": "w", "instanceType": "huge"}),
+    ("logBeginRule", "", {"logConfig": {"logBeginRule": "Always"}}),
+    ("tracingConfig", "", {"tracingConfig": {"type": "Zipkin"}}),
+    ("authType", "functions/f/triggers", trigger(authType="jwt")),
+    ("methods", "functions/f/triggers", trigger(methods=["BREW"])),
+    ("triggerType", "functions/f/triggers", trigger("carrier-pigeon")),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "document"), WORDS, ids=[name for name, _, _ in WORDS])
+def test_a_word_that_means_nothing_here_is_refused(
+    server: Server, name: str, path: str, document: dict[str, object]
+) -> None:
+    service = f"{API}/services/words"
+    if server.manage("GET", service).status == 404:
+        make(server, "words")
+
+    answer = server.manage("POST" if path else "PUT", f"{service}/{path}".rstrip("/"), document)
+
+    assert (answer.status, answer.json["ErrorCode"]) == (400, "InvalidArgument")
+    assert name in answer.json["ErrorMessage"]
+
+
+def test_a_metric_that_nobody_measures_is_refused(server: Server) -> None:
+    make(server, "measured")
+    path = f"{API}/services/measured.LATEST/functions/f/provision-config"
+    policy = {"name": "p", "metricTarget": 0.5, "minCapacity": 0, "maxCapacity": 1}
+
+    for metric, status in (("CPUUtilization", 400), ("ProvisionedConcurrencyUtilization", 200)):
+        document = {"target": 0, "targetTrackingPolicies": [{**policy, "metricType": metric}]}
+        assert server.manage("PUT", path, document).status == status

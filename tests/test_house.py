@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pyfc import app as app_module
 from pyfc import settings as settings_module
 from pyfc.app import App
 from pyfc.cli import COMMANDS
@@ -200,6 +201,7 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beside = (
+        (app_module, "_LOOK"),
         (journal, "_BATCH_DELAY"),
         (listener, "_TICK"),
         (link, "_MEMORY_INTERVAL"),

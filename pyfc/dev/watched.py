@@ -28,7 +28,7 @@ class Watched(NamedTuple):
     folders: frozenset[Path]
     """By their real paths."""
     links: Mapping[Path, Path]
-    """Links that were followed, and where they led."""
+    """Links in the code that were followed, and where they led."""
     anchors: Mapping[Path, tuple[int, int] | None]
     """What these paths were: the folder itself, its code, and links. Nobody tells when that is exchanged."""
 
@@ -40,7 +40,7 @@ class Watched(NamedTuple):
         """Whether a change at `path` may change what is to be watched: a folder or a link that is there, or was."""
         if path.is_symlink() or is_folder(path) or path in self.folders:
             return True
-        return not os.path.lexists(path) and any(link.name == path.name for link in self.links)
+        return not os.path.lexists(path) and any(anchor.name == path.name for anchor in self.anchors)
 
     def leads_to(self, path: Path) -> bool:
         """Whether some code has what lies at `path` by a link."""
@@ -62,9 +62,9 @@ def look(project: Project, data_folder: Path, most: int) -> Watched:
             with contextlib.suppress(InvalidArgument, OSError):  # the copy says what is wrong with it
                 for found in boundary.walk(code, skips=_is_skipped, suffix=_NO_FILES, apart=data_folder, most=most):
                     folders.add(nofollow.location(found.descriptor))
-    links = {**project.boundary.followed, **boundary.followed}
+    links = boundary.followed
     folders.update(target.parent for target in links.values() if not is_folder(target))
-    anchors = {path: _identity(path) for path in (project.root, *codes, *links)}
+    anchors = {path: _identity(path) for path in (project.root, *codes, *links, *project.boundary.followed)}
     found_folders = frozenset(folder for folder in folders if is_folder(folder))
     return Watched(found_folders or frozenset({_nearest(root)}), links, anchors)
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pyfc.boundary import Boundary
-from pyfc.errors import ProjectError
+from pyfc.errors import InvalidArgument, OutsideProject, ProjectError
 from pyfc.model.function import Function, Limits, Service
 from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.trigger import Trigger
-from pyfc.project.files import MOST, is_file, is_folder, is_there, read_bytes
+from pyfc.project.files import MOST, is_file, is_folder, is_there
 from pyfc.project.interface import Declaration, Project
 from pyfc.project.javascript import exported
 from pyfc.project.properties import METHODS
@@ -26,7 +26,7 @@ SERVICE = DEFAULT_SERVICE
 LIMITS = Limits(memory_size=512, timeout=60, initialization_timeout=60)
 _RUNTIMES = {".py": "python3", ".js": "nodejs", ".mjs": "nodejs", ".cjs": "nodejs"}
 """By the suffix of the file with the handler."""
-_LARGEST = 4 * MOST
+_LARGEST = 32 * MOST
 """Bytes of a file whose text is read for its handler."""
 _SKIPPED = {"node_modules"}
 _BOOTSTRAP = "bootstrap"
@@ -63,7 +63,13 @@ def _add_folder(path: Path, project: Project) -> None:
 
 
 def _add(name: str, file: Path, code: Path, project: Project, *, required: bool) -> None:
-    data = read_bytes(file, project.boundary, most=_LARGEST)
+    try:
+        data = project.boundary.read(file, _LARGEST)
+    except OutsideProject as error:
+        raise ProjectError(where=str(file), message=str(error).removeprefix(f"{file} ")) from error
+    except InvalidArgument as error:
+        project.warnings.append(f"{error}: it is left out")
+        return
     names = _top_level(file, data) if file.suffix == ".py" else exported(data.decode("utf-8", "replace"))
     if "handler" not in names:
         if required:
@@ -94,7 +100,11 @@ def _declare(function: Function, code: Path, where: str, project: Project, *, is
         )
     if any(other.function.name == name for other in project.functions):
         raise ProjectError(where=where, message=f"there is a file and a folder called '{name}': rename one of them")
-    project.functions.append(Declaration(function=function, code=code, where=where))
+    try:
+        real = project.boundary.check(code)
+    except OutsideProject as error:
+        raise ProjectError(where=where, message=str(error)) from error
+    project.functions.append(Declaration(function=function, code=real, where=where))
     if is_http:
         config = {"authType": "anonymous", "methods": list(METHODS), "convention": "handler"}
         project.triggers.append(Trigger(service=SERVICE, function=name, name="http", type="http", config=config))

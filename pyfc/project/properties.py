@@ -5,6 +5,7 @@ Ranges are FC's own (limits page and function API); a property that pyfc can not
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -290,7 +291,7 @@ def _code(field: Field, what: str, project: Project) -> Path | None:
         value = value.get("src")
     if value is None:
         is_elsewhere = field.get("ossBucket") is not None or field.get("ossBucketName") is not None
-        return None if is_elsewhere else field.file.parent
+        return None if is_elsewhere else Path(os.path.realpath(field.file.parent))
     text = value.text()
     if text.startswith("oss://"):
         project.unsupported.append(f"code at {text} of {what}")

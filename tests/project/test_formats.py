@@ -564,3 +564,13 @@ def test_a_template_of_thousands_of_functions_and_names_is_read_in_one_go(tmp_pa
 
 def test_what_extends_another_file_says_that_it_is_not_supported(tmp_path: Path) -> None:
     assert project(tmp_path, s_yaml="extend: ../base.yaml\nresources: {}\n").unsupported == ["extend"]
+
+
+def test_a_file_of_a_bare_folder_that_can_not_be_read_is_named_and_the_rest_is_served(tmp_path: Path) -> None:
+    with (tmp_path / "large.js").open("wb") as file:
+        file.truncate(33 * 1024 * 1024)
+
+    found = project(tmp_path, good_py="def handler(event, context): pass\n")
+
+    assert [each.function.name for each in found.functions] == ["good"]
+    assert found.warnings == [f"{tmp_path}/large.js has more than 33554432 bytes: it is left out"]

@@ -270,6 +270,8 @@ class App:
                 stands_in = "; what was built before is served" if found[folder] else "; the function has to do without"
                 first, *others = str(error).splitlines()
                 self.warnings.append("\n".join([first.rstrip(":") + stands_in, *others]))
+        if self.builder.weakness:
+            self.warnings.append(self.builder.weakness)
         return found
 
     def bind(self) -> None:

@@ -96,6 +96,21 @@ def open_below(root: Path, path: Path) -> int:
     """A descriptor of a plain file somewhere in `root`, whose folders on the way are no links either. Raises
     InvalidArgument or OSError.
     """
+    with _folder_of(root, path) as (above, name):
+        return open_plain(name, above)
+
+
+def move(root: Path, path: Path, target: Path) -> None:
+    """Rename something in `root`, whose folders on the way are no links, to a place of the server's own. Raises
+    InvalidArgument or OSError.
+    """
+    with _folder_of(root, path) as (above, name):
+        os.rename(name, target, src_dir_fd=above)
+
+
+@contextlib.contextmanager
+def _folder_of(root: Path, path: Path) -> Iterator[tuple[int, str]]:
+    """The folder that `path` lies in, and its name there."""
     straight = Path(os.path.normpath(path))
     parts = straight.relative_to(root).parts if straight.is_relative_to(root) else ()
     if not parts:
@@ -104,7 +119,7 @@ def open_below(root: Path, path: Path) -> int:
         above = stack.enter_context(opened_folder(root))
         for part in parts[:-1]:
             above = stack.enter_context(opened_folder(part, above))
-        return open_plain(parts[-1], above)
+        yield above, parts[-1]
 
 
 def follow(name: str | Path, parent: int | None = None) -> int:

@@ -233,6 +233,17 @@ def test_a_file_below_a_link_is_not_opened(folder: Path, outside: Path) -> None:
     os.close(nofollow.open_below(folder, folder / "deeper/plain"))
 
 
+def test_what_lies_below_a_link_is_not_moved(folder: Path, outside: Path, tmp_path: Path) -> None:
+    (folder / "way").symlink_to(outside.parent)
+
+    with pytest.raises(OSError, match="way"):
+        nofollow.move(folder, folder / "way" / "secret", tmp_path / "taken")
+    nofollow.move(folder, folder / "deeper" / "plain", tmp_path / "taken")
+
+    assert outside.exists()
+    assert (tmp_path / "taken").read_text() == "plain"
+
+
 def test_the_size_of_a_folder_is_that_of_what_lies_in_it(folder: Path, outside: Path) -> None:
     outside.write_bytes(bytes(10 << 20))
     (folder / "link").symlink_to(outside)

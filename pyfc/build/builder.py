@@ -93,6 +93,11 @@ class Builder:
         """What the code in `folder` needs and does not bring along itself."""
         return [manifest for manifest in _all_of(folder, boundary) if not _is_vendored(manifest)]
 
+    @property
+    def weakness(self) -> str:
+        """What of the cage does not hold here, once something was built; '' if everything does."""
+        return self._cage.weakness
+
     def last_good(self, folder: Path) -> list[Path]:
         """What was last built for `folder`."""
         places = [self._root / "built" / each["digest"] for each in self._last(folder).values()]

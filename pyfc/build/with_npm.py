@@ -56,7 +56,7 @@ class Npm:
         if scripts:
             answer = await self._consent.to(self._manifest, scripts, self._shop)
             await self._run_scripts(network=answer is Answer.NETWORK)
-        modules.rename(self._shop.result / "node_modules")
+        nofollow.move(self._shop.tree, modules, self._shop.result / "node_modules")  # scripts may have moved folders
 
     async def _download(self) -> None:
         options = [*_NPM, "--ignore-scripts", *self._manifest.packages]

@@ -71,6 +71,8 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
                 _explain(built)
         if not made:
             say(f"{function.service}/{function.name}  needs nothing")
+    if builder.weakness:
+        say(f"warning: {builder.weakness}")
     for text in project.boundary.left_out:
         tell(f"warning: {text}")
 

@@ -167,10 +167,11 @@ def test_a_package_that_is_built_from_source_reaches_nothing_of_its_user(bench: 
     source_distribution(bench.folder.parent / "packages", "curious", source_files("curious", bench.given))
     bench.write({"f/requirements.txt": "curious\n"})
 
-    status, _, errors = bench.build("--yes")
+    status, told, errors = bench.build("--yes")
 
     assert status == 0, errors
     expect_nothing_reached(told_by_python(bench), bench)
+    assert ("warning: there are no namespaces here" in told) is (bench.mode == "plain")
 
 
 @HAS_NPM
@@ -315,6 +316,25 @@ def test_an_interrupted_build_leaves_nothing(own: Bench) -> None:
 
     assert process.wait(30) == 130
     assert not running()
+    assert not own.built
+
+
+@HAS_NPM
+def test_a_script_that_puts_a_link_in_the_place_of_its_project_moves_nothing_of_its_users(own: Bench) -> None:
+    (own.folder / "f/node_modules").mkdir(parents=True)
+    place = own.folder / "f"
+    script = (
+        f"node -e \"const fs = require('fs'), at = require('path').resolve('../..'); fs.renameSync(at, at + '.old');"
+        f" fs.symlinkSync('{place}', at)\""
+    )
+    own.write({f"f/vendor/{name}": text for name, text in node_package("curious", own.given, script).items()})
+    own.write({"f/package.json": json.dumps({"dependencies": {"curious": "file:./vendor"}})})
+
+    status, _, errors = own.build("--yes")
+
+    assert status == 2
+    assert "f/package.json: " in errors
+    assert (own.folder / "f/node_modules").is_dir()
     assert not own.built
 
 

@@ -65,11 +65,12 @@ class Tasks:
 
 
 async def while_alive(task: asyncio.Task[Any], wanted: Awaitable[T]) -> T:
-    """What `wanted` gives. Raises Unavailable if `task`, which is to bring it about, ends before that."""
+    """What `wanted` gives. Raises Unavailable if `task`, which is to bring it about, ends before that, or has ended."""
     waiting = asyncio.ensure_future(wanted)
+    has_ended = task.done()
     try:
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
+        if has_ended or not waiting.done():
             raise Unavailable(message=f"{task.get_name()}: {end_of(task)}; restart the server, its log says more")
         return waiting.result()
     finally:

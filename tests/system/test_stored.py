@@ -276,3 +276,12 @@ def test_a_data_folder_that_is_removed_under_a_running_server_is_noticed_and_sai
     status, errors = server.stop()
     assert status == 0
     assert f"the data folder {data} was removed or replaced" in errors
+
+
+def test_a_stop_that_is_stuck_itself_ends_the_process_all_the_same() -> None:
+    text = "import threading; from pyfc.cli import serve; serve._end_in(0.1); threading.Event().wait()"
+
+    ended = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=20, check=False)
+
+    assert ended.returncode == 1
+    assert "stopping has taken more than" in ended.stderr

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from pyfc.auth.keys import Keys
-from support import MODES, Response, Server, impossible, server_in_mode, wait_until, zipped
+from support import MODES, Response, Server, impossible, read_all, server_in_mode, wait_until, zipped
 
 API = "/2016-08-15"
 NEWER = "/2023-03-30"
@@ -504,7 +504,8 @@ def test_https_is_served_with_a_certificate(serve: Callable[..., Server], tmp_pa
         [*command, "-keyout", str(private), "-out", str(certificate)], capture_output=True, check=False
     )
     assert made.returncode == 0, made.stderr
-    server = serve({"echo.py": ECHO}, "--tls-certificate", str(certificate), "--tls-key", str(private))
+    tls = ("--tls-certificate", str(certificate), "--tls-key", str(private))
+    server = serve({"echo.py": ECHO}, *tls, PYFC_HEADER_TIMEOUT="2")
     context = ssl.create_default_context(cafile=str(certificate))
     connection = http.client.HTTPSConnection("localhost", server.port, context=context, timeout=20)
     connection.request("POST", f"{API}/services/default/functions/echo/invocations", b"x")
@@ -513,6 +514,10 @@ def test_https_is_served_with_a_certificate(serve: Callable[..., Server], tmp_pa
     assert (answer.status, answer.read()) == (200, b"x")
     assert server.endpoint.startswith("https://")
     connection.close()
+    with server.connect() as silent, server.connect() as plain:
+        plain.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200" not in read_all(plain)
+        assert read_all(silent) == b""
 
 
 def spoken(socket: Any, until: bytes) -> bytes:

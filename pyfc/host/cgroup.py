@@ -20,13 +20,16 @@ import contextlib
 import errno
 import fcntl
 import itertools
+import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pyfc.host.group import Group
 
+_log = logging.getLogger(__name__)
 CONTROLLERS = ("memory", "pids", "cpu")
 _SWEEP_TIME = 2.0
 """Seconds in which the kernel lets go of what has been killed."""
@@ -45,6 +48,9 @@ class Groups:
         self._parents: dict[str, Path] = {}
         self.fence: Path | None = None
         """A group of version 2 above all workers, whether or not it limits anything; None where there can be none."""
+        self.on_fence: Callable[[Path], None] = lambda _: None
+        """Told of a fence that had to be made again."""
+        self._unified: Path | None = None
         self._folders: set[Path] = set()
         """Those above the groups of workers, in every tree."""
         self._locks: list[int] = []
@@ -57,7 +63,32 @@ class Groups:
         return list(self._parents)
 
     def open(self) -> None:
-        """Find what this host offers, and remove what a server of the same name has left."""
+        """Find what this host offers, and remove what a server of the same name has left. Where one of that name lives
+        (its data folder was removed under it, say), this one takes another name.
+        """
+        self._find()
+        if not self._hold():
+            self._name = f"{self._name}-{os.getpid()}"
+            self._find()
+            self._hold()
+        for path in self._folders:
+            sweep(path, itself=False)
+        if self._unified is not None:
+            self._open_fence(self._unified / self._name)
+        self._remove_abandoned()
+
+    def _hold(self) -> bool:
+        """Lock the folders; whether none of them is another server's."""
+        self._let_go()
+        self._locks = [lock for path in self._folders if (lock := _locked(path)) >= 0]
+        return len(self._locks) == sum(path.is_dir() for path in self._folders)
+
+    def _let_go(self) -> None:
+        while self._locks:
+            os.close(self._locks.pop())
+
+    def _find(self) -> None:
+        """The folders above the groups of workers, in every tree."""
         trees = _own_groups()
         unified = trees.get("")
         if unified is not None and "memory" in _words(unified / "cgroup.controllers"):
@@ -67,14 +98,9 @@ class Groups:
             for controller in CONTROLLERS:
                 self._open_tree(controller, trees.get(controller))
         self._folders = set(self._parents.values())
+        self._unified = unified
         if unified is not None:
             self._folders.add(unified / self._name)
-        for path in self._folders:
-            sweep(path, itself=False)
-        if unified is not None:
-            self._open_fence(unified / self._name)
-        self._locks = [lock for path in self._folders if (lock := _locked(path)) >= 0]
-        self._remove_abandoned()
 
     def _remove_abandoned(self) -> None:
         """Groups of servers that were killed and whose data folder has no server any more."""
@@ -98,6 +124,9 @@ class Groups:
     @property
     def zygotes(self) -> str:
         """The file by which a zygote joins the fence, '' where there is none."""
+        if self.fence is not None and not (self.fence / _ZYGOTES).is_dir():
+            with contextlib.suppress(OSError):  # then the zygote says so
+                self._restore()
         return "" if self.fence is None else str(self.fence / _ZYGOTES / "cgroup.procs")
 
     def _open_tree(self, controller: str, own: Path | None) -> None:
@@ -145,10 +174,31 @@ class Groups:
         self._left = [group for group in self._left if not group.remove()]
         if not self._parents:
             return None
+        try:
+            return self._group(joins_as)
+        except FileNotFoundError:
+            self._restore()
+            return self._group(joins_as)
+
+    def _group(self, joins_as: int) -> Group:
         name = f"w{next(self._numbers)}"
         group = Group(self.version, {controller: path / name for controller, path in self._parents.items()})
         group.open(joins_as)
         return group
+
+    def _restore(self) -> None:
+        """Make the folders again, which somebody has removed under us. Raises OSError."""
+        _log.warning("the server's control groups have been removed; they are made again")
+        for path in self._folders:
+            path.mkdir(exist_ok=True)
+        if self.version == 2 and self._parents:
+            folder = next(iter(self._parents.values()))
+            switch_on = " ".join(f"+{each}" for each in self._parents)
+            (folder / "cgroup.subtree_control").write_text(switch_on, encoding="ascii")
+        self._hold()
+        if self.fence is not None:
+            self._open_fence(self.fence)
+            self.on_fence(self.fence)
 
     def give_back(self, group: Group) -> None:
         """The worker is gone; what the kernel still holds is removed later."""
@@ -159,8 +209,7 @@ class Groups:
         """Every worker is gone."""
         for path in self._folders:
             sweep(path, itself=True)
-        while self._locks:
-            os.close(self._locks.pop())
+        self._let_go()
 
 
 def _own_groups() -> dict[str, Path]:

@@ -123,15 +123,21 @@ class Sandbox:
     def open(self) -> None:
         """Find out about this host, and clear away what a server that was killed has left."""
         _clear(self._folders)
-        self._folders.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in ("root", *_OWN):
-            (self._data_folder / name).mkdir(mode=0o700, exist_ok=True)
+        self._make_folders()
         if LINUX and self.choice != "off":
             self.groups.open()
-            fence = self.groups.fence
-            self.metadata = (
-                metadata.block(fence) if fence is not None else "no control groups of version 2 for this user"
-            )
+            self.groups.on_fence = self._guard
+            self.metadata = "no control groups of version 2 for this user"
+            if self.groups.fence is not None:
+                self._guard(self.groups.fence)
+
+    def _guard(self, fence: Path) -> None:
+        self.metadata = metadata.block(fence)
+
+    def _make_folders(self) -> None:
+        """What the sandbox needs of the data folder. Raises OSError."""
+        for name in ("tmp", "root", *_OWN):
+            (self._data_folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def close(self) -> None:
         """Every worker is gone."""
@@ -161,6 +167,7 @@ class Sandbox:
 
     def profile(self, interpreter: str) -> dict[str, Any]:
         """What a zygote that is run by `interpreter` needs to know before it enters: see enter.py and root.py."""
+        self._make_folders()  # somebody may have removed them, as with a folder of temporary files
         installations = _installations([interpreter, *self._programs])
         program = functools.partial(seccomp.program, counted="memory" in self.groups.controllers)
         modes = ["user", "plain"] if os.geteuid() else ["root", "user", "plain"]
@@ -194,7 +201,7 @@ class Sandbox:
         folder = self._folders / f"w{next(self._numbers)}" if self.mode == "plain" else None
         try:
             if folder is not None:
-                folder.mkdir(mode=0o700)
+                folder.mkdir(mode=0o700, parents=True)
             group = self.groups.make(joins_as)
         except OSError as error:
             raise HostRefused(reason=f"no place for another instance: {error}") from error

@@ -260,7 +260,10 @@ class Zygote(Control):
 
     async def keep(self, *, network: bool) -> Keeper:
         """A keeper for one function. Raises HostRefused."""
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise HostRefused(reason=f"no sockets: {error.strerror}") from error
         try:
             with theirs:
                 process = await self._make(frames.KEEP, frames.Keep({"network": network}), [theirs.fileno()])

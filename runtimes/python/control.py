@@ -198,8 +198,13 @@ def become_program(
 
 def join(tickets: list[int]) -> None:
     """Join the control groups that these descriptors stand for."""
-    for ticket in tickets:
-        os.write(ticket, b"0")
+    try:
+        for ticket in tickets:
+            os.write(ticket, b"0")
+    except OSError as error:
+        if error.errno == errno.ENODEV:  # they were removed meanwhile: nobody waits for this process any more
+            os._exit(1)
+        raise
 
 
 def take_places(pipes: list[int], kept: int = -1) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.host import cgroup
-from pyfc.host.cgroup import Groups
+from pyfc.host.cgroup import Groups, sweep
 from pyfc.host.group import Group, of_a_crowd
 from support import wait_until
 
@@ -126,6 +126,7 @@ def test_the_next_server_of_the_same_name_ends_what_was_left(groups: Groups) -> 
     with join_and("print(flush=True)\ninput()", group.tickets) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        groups._let_go()  # as the kernel does it for a server that is killed
         again = Groups(NAME)
         again.open()
 
@@ -230,3 +231,42 @@ def test_groups_with_processes_in_them_stay_whoever_holds_them(groups: Groups) -
             process.kill()
     finally:
         other.close()
+
+
+def test_groups_that_are_removed_under_a_living_server_are_made_again(groups: Groups) -> None:
+    fences: list[Path] = []
+    groups.on_fence = fences.append
+    for folder in groups._folders:
+        sweep(folder, itself=True)
+    assert not any(folder.exists() for folder in groups._folders)
+
+    group = groups.make()
+
+    assert group is not None
+    group.limit(64, 64, 16)
+    with join_and("print(flush=True)\ninput()", group.tickets) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert group.usage() > 0
+        process.kill()
+    groups.give_back(group)
+    assert not groups.zygotes or Path(groups.zygotes).exists()
+    assert fences == ([groups.fence] if groups.fence is not None else [])
+
+
+def test_a_second_server_of_the_same_name_leaves_the_groups_of_the_first_alone(groups: Groups) -> None:
+    group = groups.make()
+    assert group is not None
+    with join_and("print(flush=True)\ninput()", group.tickets) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        second = Groups(NAME)
+        second.open()
+        other = second.make()
+        second.close()
+
+        assert other is not None
+        assert process.poll() is None
+        assert set(group.folders.values()).isdisjoint(other.folders.values())
+        process.kill()
+    groups.give_back(group)

@@ -202,7 +202,7 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     notes += _reachable(app, report)
     notes += _debugged(app, report)
     notes += _plain(app)
-    notes.append(summary(layers(app.sandbox)))
+    notes += summary(layers(app.sandbox))
     return notes
 
 

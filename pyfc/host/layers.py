@@ -64,14 +64,14 @@ def layers(sandbox: Sandbox) -> list[Layer]:
     return [Layer(name, protects, cost, *judge(sandbox)) for name, protects, cost, judge in rows]
 
 
-def summary(found: list[Layer]) -> str:
-    """One line for the start of a server."""
+def summary(found: list[Layer]) -> list[str]:
+    """For the start of a server: one line, and what nobody should have to look up."""
     if all(layer.state in {OFF, MISSING} for layer in found):
         why = "--sandbox off" if found[0].state == OFF else found[0].detail
-        return (
+        return [
             f"WARNING: no sandbox ({why}): functions run with your user's rights, can read your files, use your "
             "network and manage this server; memory sizes are not enforced"
-        )
+        ]
     texts = [f"sandbox: {sum(layer.state == ON for layer in found)} of {len(found)} layers"]
     for state in (WEAKER, MISSING):
         names = [layer.name for layer in found if layer.state == state]
@@ -79,7 +79,7 @@ def summary(found: list[Layer]) -> str:
             texts.append(f"{state}: {', '.join(names)}")
     told = "; ".join(texts) + ("" if len(texts) == 1 else " (`pyfc doctor` says why)")
     exposed = next(layer for layer in found if layer.name == "sockets")
-    return told if exposed.state == ON else f"{told}\nWARNING: {exposed.protects}: {exposed.detail}"
+    return [told] if exposed.state == ON else [told, f"WARNING: {exposed.protects}: {exposed.detail}"]
 
 
 def require(sandbox: Sandbox) -> None:

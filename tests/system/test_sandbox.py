@@ -390,6 +390,17 @@ def test_doctor_tells_each_layer_what_it_protects_and_how_to_get_it(mode: str) -
     assert ("To have more:" in shown.stdout) == any(state in {"weaker", "missing"} for state in states.values())
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_start_says_plainly_when_functions_reach_sockets_of_the_user(mode: str, tmp_path: Path) -> None:
+    if why := impossible(mode):
+        pytest.skip(why)
+    server = server_in_mode(mode, tmp_path, {"index.py": CODE, "template.yml": template(FUNCTIONS)})
+    server.stop()
+
+    warned = [note for note in server.ready["notes"] if note.startswith("WARNING: UNIX sockets of your user")]
+    assert bool(warned) == (mode == "plain")
+
+
 def test_doctor_looks_at_the_functions_of_a_folder(tmp_path: Path) -> None:
     for name, text in project().items():
         (tmp_path / name).write_text(text)

@@ -7,6 +7,7 @@ What is not possible here is left out layer by layer; layers.py tells a person w
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import glob
 import hashlib
@@ -315,8 +316,11 @@ def _text(program: bytes) -> str:
 @functools.cache
 def _tasks_of_user() -> int:
     """Processes of this user when it was first asked; where nothing else counts them, they count in the limit."""
-    uid = os.getuid()
-    return sum(1 for entry in os.scandir("/proc") if entry.name.isdigit() and entry.stat().st_uid == uid)
+    uid, count = os.getuid(), 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            count += os.stat(f"/proc/{name}").st_uid == uid
+    return count
 
 
 def _installations(interpreters: Sequence[str]) -> list[str]:

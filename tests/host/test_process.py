@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
+import pytest
+
+from pyfc.host import sandbox
 from pyfc.host.process import Memory
 
 
@@ -10,3 +16,14 @@ def test_a_worker_that_ended_before_anybody_could_ask_for_its_number_has_used_no
 
     assert memory.peak() == 0.0
     memory.close()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_a_process_that_ends_while_those_of_the_user_are_counted_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = os.listdir("/proc")
+    monkeypatch.setattr(os, "listdir", lambda _: [*there, "999999999"])
+    sandbox._tasks_of_user.cache_clear()
+
+    assert sandbox._tasks_of_user() >= 1
+
+    sandbox._tasks_of_user.cache_clear()

@@ -43,8 +43,8 @@ _SERVER_LIVES = 5.0
 _PATIENCE = 30.0
 """Seconds after which an answer counts as never given: the functions' timeout is 10."""
 _DRAIN = 120.0
-_OPEN = 48
-"""Descriptors by which the server may differ from what it had at first: spares, templates, connections of its own."""
+_OWN, _OF_EACH = 45, 12
+"""Descriptors of the server itself, and for each process that it has: pipes, pidfd, counters of control groups."""
 CODE = """
 import os, socket
 
@@ -146,7 +146,6 @@ class Chaos:
     def run(self, seconds: float) -> None:
         """Kill and load for so long; then see whether everything that was promised has come about."""
         self._warm()
-        before = self._open()
         threads = [
             threading.Thread(target=self._load, args=(each, number)) for number, each in enumerate(self._loads())
         ]
@@ -162,7 +161,7 @@ class Chaos:
             if thread.is_alive():
                 self.report.problems.append("a client waits for ever")
         self._drain()
-        self._look_at_descriptors(before)
+        self._look_at_descriptors()
 
     def _warm(self) -> None:
         assert self.server.invoke("demo/echo", b"warm").body == b"warm"
@@ -348,15 +347,18 @@ class Chaos:
     def _open(self) -> int:
         return len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
 
-    def _look_at_descriptors(self, before: int) -> None:
-        """Once what is idle has been released."""
+    def _look_at_descriptors(self) -> None:
+        """Once what is idle has been released: no more than what lives needs."""
+
+        def is_right() -> bool:
+            return self._open() <= _OWN + _OF_EACH * len(self.server.processes())
+
         try:
-            wait_until(lambda: self._open() <= before + _OPEN, "descriptors to be closed", 30)
+            wait_until(is_right, "descriptors to be closed", 30)
         except AssertionError:
-            left = Counter(
-                _target(self.server.process.pid, name) for name in os.listdir(f"/proc/{self.server.process.pid}/fd")
-            )
-            self.report.problems.append(f"{self._open()} descriptors, {before} at first: {left}")
+            pid, living = self.server.process.pid, len(self.server.processes())
+            left = Counter(_target(pid, name) for name in os.listdir(f"/proc/{pid}/fd"))
+            self.report.problems.append(f"{self._open()} descriptors for {living} processes: {left.most_common(9)}")
 
     def close(self) -> None:
         """Stop the server, and look whether anything of it is left."""

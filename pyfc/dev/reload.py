@@ -80,8 +80,8 @@ class Reloader:
             except (OSError, RuntimeError) as error:  # too many folders for this machine
                 if self._polls:
                     raise
-                self._polls = True
-                self._console.warned(f"{len(self._watched.folders)} folders are looked at again and again: {error}")
+                self._polls = self._is_new = True
+                self._console.warned(f"this machine does not tell of changes ({error}): pyfc looks for them by itself")
             await self._finish()
 
     async def _look(self) -> Watched:

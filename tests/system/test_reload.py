@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -476,3 +477,23 @@ def test_only_what_is_copied_is_watched_whatever_else_links_lead_to(tmp_path: Pa
     assert {".", "one", "one/lib", "one/node_modules", "one/node_modules/x"} <= names
     assert not {"one/venv", ".git", ".git/objects"} & names
     assert all(path.is_relative_to(tmp_path) for path in watched.folders)
+
+
+def test_where_the_machine_tells_of_no_changes_they_are_looked_for(tmp_path: Path) -> None:
+    takes_them_away = ("unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_inotify_instances && exec "$@"', "sh")
+    if shutil.which("unshare") is None or subprocess.run([*takes_them_away, "true"], check=False).returncode:
+        pytest.skip("inotify can not be limited here")
+    (tmp_path / "project" / "one").mkdir(parents=True)
+    (tmp_path / "project" / "one" / "index.py").write_text(code("first"))
+    (tmp_path / "project" / "template.yml").write_text(template({"one": {"CodeUri": "./one"}}))
+    server = Server(
+        tmp_path / "project", tmp_path / "data", "--reload", "--sandbox", "off", prefix=takes_them_away
+    )  # fmt: skip
+    try:
+        loop = Loop(server, tmp_path / "project")
+        wait_until(lambda: loop.told("warning"), "the warning")
+        loop.save("one", code("second"))
+        loop.is_answered("one", "second")
+        assert "does not tell of changes" in loop.told("warning")[0]["warning"]
+    finally:
+        assert server.stop()[0] == 0

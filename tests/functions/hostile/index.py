@@ -725,7 +725,11 @@ def named(folder, path, in_child=False):
             return folder.encode() in file.read()
     child = os.fork()
     if child == 0:
-        os._exit(1 if named(folder, path) else 0)
+        code = 0
+        try:
+            code = 1 if named(folder, path) else 0
+        finally:
+            os._exit(code)
     return os.waitpid(child, 0)[1] != 0
 
 

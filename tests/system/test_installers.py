@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import uuid
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from packages import Registry, node_archive, node_package, source_distribution, source_files
+from packages import PROBE, Registry, node_archive, node_package, source_distribution, source_files
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.consent import Answer, Consents, always
@@ -317,6 +318,28 @@ def test_an_interrupted_build_leaves_nothing(own: Bench) -> None:
     assert process.wait(30) == 130
     assert not running()
     assert not own.built
+
+
+def test_what_a_lean_build_imports_reaches_nothing_either(own: Bench) -> None:
+    path = own.folder.parent / "packages" / "curious-1.0-py3-none-any.whl"
+    info = "curious-1.0.dist-info"
+    files = {
+        "curious/__init__.py": f"import json, sys\nfrom curious import probe\ntold = probe.seen({own.given!r})\n"
+        "sys.exit(0 if 'my key' in json.dumps(told) or told['port'] == 'done' else 1)\n",
+        "curious/probe.py": PROBE,
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: curious\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in {**files, f"{info}/RECORD": "".join(f"{name},,\n" for name in files)}.items():
+            archive.writestr(name, text)
+    own.write({"f/requirements.txt": "curious\n"})
+
+    status, told, errors = own.build("--lean")
+
+    assert status == 0, errors
+    assert "import" not in told, "it could be imported, so it has reached something"
+    assert not [path for path in own.given["outside"] if os.path.lexists(path)]
 
 
 @HAS_NPM

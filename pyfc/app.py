@@ -24,24 +24,22 @@ from pyfc.blobs.disk import DiskBlobs
 from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
+from pyfc.bundles.bundle import Bundles
+from pyfc.calls.table import Table
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
 from pyfc.errors import DataFolderInUse, InvalidArgument, PyfcError
-from pyfc.gateway.accepting import Accepting
 from pyfc.gateway.addresses import listening
+from pyfc.gateway.application import application
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
-from pyfc.gateway.listener import GatewayServer
 from pyfc.gateway.management import Api
-from pyfc.gateway.routes import application
+from pyfc.gateway.promises import Accepting
+from pyfc.gateway.server import GatewayServer
 from pyfc.gateway.shared import Shared
-from pyfc.host.bundle import Bundles
-from pyfc.host.cage import Cage
 from pyfc.host.descriptors import BUDGET
-from pyfc.host.layers import require
 from pyfc.host.runtimes import Runtimes
-from pyfc.host.sandbox import Sandbox
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
@@ -49,17 +47,19 @@ from pyfc.project.interface import Project
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
 from pyfc.registry import stored
+from pyfc.registry.configs import Extras
 from pyfc.registry.deploy import Deployer, Report
-from pyfc.registry.desk import Desk
-from pyfc.registry.extras import Extras
 from pyfc.registry.functions import Functions
+from pyfc.registry.operations import Desk
 from pyfc.registry.registry import Registry
 from pyfc.registry.versions import Versions
+from pyfc.sandbox.cage import Cage
+from pyfc.sandbox.protections import require
+from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
 from pyfc.supervisor.supervisor import Supervisor
-from pyfc.supervisor.table import Table
 from pyfc.tasks import Tasks, end_of
 
 _log = logging.getLogger(__name__)

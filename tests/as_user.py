@@ -12,7 +12,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pyfc" / "host"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pyfc" / "sandbox" / "inside"))
 
 import kernel
 

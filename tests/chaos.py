@@ -33,7 +33,7 @@ from pathlib import Path
 
 import psutil
 
-from pyfc.host.sandbox import group_name
+from pyfc.sandbox.sandbox import group_name
 from support import MODES, Server, impossible, is_keeper, namespace, server_in_mode, template, wait_until, zipped
 
 KINDS = ("worker", "worker", "template", "keeper", "zygote", "server")

@@ -2,7 +2,7 @@
 
     python tests/hostile.py [MODE ...] [HANDLER ...]
 
-runs it, in every mode that is possible here if none is named, and prints the table of pyfc/host/README.md.
+runs it, in every mode that is possible here if none is named, and prints the table of pyfc/sandbox/README.md.
 
 Modes: `root`, the server is root's; `user`, an ordinary user's, who may make user namespaces; `plain`, one who may not.
 With ` copies` after it every instance is a copy of a template; with ` import` each attack runs when its module is
@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from pyfc.host.sandbox import group_name
+from pyfc.sandbox.sandbox import group_name
 from support import FUNCTIONS, MODES, UID, Server, impossible, is_keeper, server_in_mode, template, wait_until
 
 AT_ONCE = 4

@@ -13,7 +13,7 @@ from pyfc.host.runtimes import ROOT
 
 def load(folder: str, *names: str) -> list[ModuleType]:
     """Modules of one runtime, as its workers import them; nobody else's import finds them afterwards."""
-    places = [str(ROOT / folder), str(ROOT / "python"), str(ROOT.parent / "pyfc" / "host")]
+    places = [str(ROOT / folder), str(ROOT / "python"), str(ROOT.parent / "pyfc" / "sandbox" / "inside")]
     shared = {path.stem for place in places for path in Path(place).glob("*.py")}
     others = {name: sys.modules.pop(name) for name in shared & set(sys.modules)}
     with mock.patch.object(sys, "path", [*places, *sys.path]):

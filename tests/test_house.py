@@ -18,13 +18,14 @@ from pyfc import settings as settings_module
 from pyfc.app import App
 from pyfc.cli import COMMANDS
 from pyfc.errors import PyfcError
-from pyfc.gateway import listener
-from pyfc.host import link, watch
+from pyfc.gateway import server
 from pyfc.observe import journal
 from pyfc.project.load import load
+from pyfc.sandbox import memory
 from pyfc.settings import Settings
 from pyfc.supervisor import pool
 from pyfc.wire import frames
+from pyfc.workers import link, spares
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -194,7 +195,7 @@ def following(node: ast.AST) -> Iterator[str]:
             yield f".{name}"
 
 
-FOUR = ["gateway/server.py", "gateway/invocations.py", "supervisor/pool.py", "host/link.py"]
+FOUR = ["gateway/connection.py", "gateway/invocations.py", "supervisor/pool.py", "workers/link.py"]
 
 
 def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_function_more(
@@ -203,11 +204,12 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
     beside = (
         (app_module, "_LOOK"),
         (journal, "_BATCH_DELAY"),
-        (listener, "_TICK"),
+        (server, "_TICK"),
         (link, "_MEMORY_INTERVAL"),
         (link, "_SHORT_CALL"),
         (pool, "_STALL"),
-        (watch, "INTERVAL"),
+        (spares, "_REFILL_DELAY"),
+        (memory, "INTERVAL"),
     )
     for module, name in beside:  # what does not happen in every call stays away
         monkeypatch.setattr(module, name, 60.0)
@@ -286,8 +288,8 @@ AWAITED = {
     "pyfc/dev/reload.py": "the change before is awaited by the next",
     "pyfc/gateway/acceptor.py": "a TLS handshake, which ends its connection",
     "pyfc/gateway/shell.py": "a session, which awaits all of its tasks",
-    "pyfc/host/cage.py": "an installer, which is awaited",
-    "pyfc/host/template.py": "the start of a template, which its copies await",
+    "pyfc/sandbox/cage.py": "an installer, which is awaited",
+    "pyfc/workers/template.py": "the start of a template, which its copies await",
     "pyfc/supervisor/supervisor.py": "the next batch of changes",
     "pyfc/tasks.py": "the one way for all others",
 }

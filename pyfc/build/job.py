@@ -1,4 +1,4 @@
-"""One run of a program that was made by others, and what it may see: what the cage (host/cage.py) is asked for."""
+"""One run of a program that was made by others, and what it may see: what the cage (sandbox/cage.py) is asked for."""
 
 from __future__ import annotations
 

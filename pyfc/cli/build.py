@@ -14,10 +14,10 @@ from pyfc.dev.output import end_progress, progress, say, tell
 from pyfc.dev.question import asking
 from pyfc.dev.table import table
 from pyfc.errors import InvalidArgument, OutsideProject, ProjectError
-from pyfc.host.cage import Cage
 from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
 from pyfc.project.load import load
+from pyfc.sandbox.cage import Cage
 
 _KILOBYTE, _MEGABYTE = 1024, 1024 * 1024
 _SHOWN = 10

@@ -7,10 +7,10 @@ import base64
 from pathlib import Path
 
 from pyfc.boundary import Boundary
+from pyfc.bundles.archive import pack
 from pyfc.cli.shared import add_endpoint, add_outside, allows_outside, client_of, show
 from pyfc.dev.output import say, tell
 from pyfc.errors import InvalidArgument
-from pyfc.host.archive import pack
 from pyfc.settings import load as load_settings
 
 _COLUMNS = ("layerName", "version", "codeSize", "compatibleRuntime", "arnV2")

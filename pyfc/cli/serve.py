@@ -26,11 +26,11 @@ from pyfc.dev.output import end_progress, progress, say, say_json
 from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
-from pyfc.gateway.routes import describe
-from pyfc.host.layers import layers, summary
+from pyfc.gateway.application import describe
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
 from pyfc.registry.deploy import Report
+from pyfc.sandbox.protections import layers, summary
 from pyfc.settings import Settings, fields
 from pyfc.settings import load as load_settings
 from pyfc.tasks import Tasks

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from pyfc.app import data_folder_of
 from pyfc.dev.table import table
-from pyfc.host.launch import LaunchSpec
-from pyfc.host.launchers.fork import ForkLauncher
-from pyfc.host.layers import MISSING, ON, WEAKER, Layer, layers
 from pyfc.host.runtimes import Runtimes
-from pyfc.host.sandbox import LIMITS, Sandbox
 from pyfc.project.interface import Project
 from pyfc.registry import stored
+from pyfc.sandbox.protections import MISSING, ON, WEAKER, Layer, layers
+from pyfc.sandbox.sandbox import LIMITS, Sandbox
 from pyfc.settings import Settings
+from pyfc.workers.launch import LaunchSpec
+from pyfc.workers.launchers.fork import ForkLauncher
 
 _WIDTH = 100
 

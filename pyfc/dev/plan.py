@@ -17,9 +17,9 @@ from urllib.parse import quote
 from fastcrc import crc64
 
 from pyfc.boundary import Boundary
+from pyfc.bundles.archive import pack
 from pyfc.client import Client, Collection
 from pyfc.errors import InvalidArgument, ProjectError
-from pyfc.host.archive import pack
 from pyfc.model.function import Service
 from pyfc.model.resources import Domain
 from pyfc.model.trigger import Trigger

@@ -22,21 +22,21 @@ import time
 from functools import partial
 from typing import Protocol
 
-from pyfc.dispatch.lanes import Lane, Ran, request_of
+from pyfc.calls.table import Entry, Table, alias_of, version_of
+from pyfc.dispatch.lane import Lane, Ran, request_of
 from pyfc.dispatch.outbox import Outbox
 from pyfc.dispatch.outcomes import message, next_event
 from pyfc.dispatch.persistence import report, until_done
 from pyfc.errors import FunctionDisabled, Internal, NotFound, PyfcError
 from pyfc.model.asynchronous import Event, Policy, Status, refusal_delay, retry_delay
+from pyfc.model.bodies import Stream
 from pyfc.model.invocation import Invocation, Kind, Result, Ticket
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC
-from pyfc.model.streams import Stream
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.queues.interface import Filter, Outcome, Queue
 from pyfc.settings import Settings
 from pyfc.supervisor.supervisor import Supervisor
-from pyfc.supervisor.table import Entry, Table, alias_of, version_of
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import dataclasses
 import time
 
 from pyfc.dispatch.dispatcher import Dispatcher
-from pyfc.dispatch.lanes import end_call
+from pyfc.dispatch.lane import end_call
 from pyfc.errors import InvocationEnded, InvocationNotEnded
 from pyfc.model.asynchronous import Event, Policy, Status
 from pyfc.queues.interface import Depth, Filter, Outcome

@@ -11,8 +11,8 @@ from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 
 if TYPE_CHECKING:
+    from pyfc.gateway.connection import Protocol as Request
     from pyfc.gateway.exchange import Exchange
-    from pyfc.gateway.server import Protocol as Request
 
 MAXIMUM_HEAD = 64 * 1024
 TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"

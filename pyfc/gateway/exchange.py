@@ -1,4 +1,4 @@
-"""One request and the place of its response, as the call paths see it; gateway/server.py has it."""
+"""One request and the place of its response, as the call paths see it; gateway/connection.py has it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from pyfc.errors import PyfcError
-from pyfc.gateway.streams import Outgoing, Tunnel
+from pyfc.gateway.bodies import Outgoing, Tunnel
+from pyfc.model.bodies import Incoming
 from pyfc.model.invocation import Ticket
-from pyfc.model.streams import Incoming
 
 
 class Head(NamedTuple):

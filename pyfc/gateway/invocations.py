@@ -14,23 +14,23 @@ from urllib.parse import unquote
 
 from pyfc.auth.digest import BodyDigest
 from pyfc.auth.signature import Verifier
+from pyfc.calls.paths import NEWER, Place, event_place, find
+from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
-from pyfc.gateway.accepting import Accept, refuse_all
+from pyfc.gateway.bodies import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
 from pyfc.gateway.checks import check_signature, is_asynchronous, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange, Head
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard
-from pyfc.gateway.places import NEWER, Place, event_place, find
+from pyfc.gateway.promises import Accept, refuse_all
 from pyfc.gateway.sites import Sites, answers_preflight, cors_lines
-from pyfc.gateway.streams import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
+from pyfc.model.bodies import Stream
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
 from pyfc.model.names import request_ids
-from pyfc.model.streams import Stream
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
-from pyfc.supervisor.table import Table
 from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
 _CLIENT_CLOSED = 499

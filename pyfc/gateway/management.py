@@ -24,18 +24,18 @@ from pyfc.auth.digest import BodyDigest
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, Verifier
 from pyfc.blobs.objects import Objects
+from pyfc.calls.table import Table
 from pyfc.dispatch.records import Records
 from pyfc.errors import AccessDenied, EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
-from pyfc.registry.desk import Desk, Wanted, etag_of
-from pyfc.registry.extras import Extras
+from pyfc.registry.configs import Extras
 from pyfc.registry.functions import Functions
+from pyfc.registry.operations import Desk, Wanted, etag_of
 from pyfc.registry.registry import Record
 from pyfc.registry.shapes import Shape, check
 from pyfc.registry.versions import Versions
 from pyfc.registry.vocabulary import canonical
 from pyfc.settings import Settings
-from pyfc.supervisor.table import Table
 
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""

@@ -14,7 +14,7 @@ from pyfc.gateway.invocations import Invocations
 from pyfc.settings import Settings
 
 if TYPE_CHECKING:
-    from pyfc.gateway.server import Exchange
+    from pyfc.gateway.connection import Exchange
 
 HEAD_END = b"\r\n\r\n"
 MOST_NEW = 16

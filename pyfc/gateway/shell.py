@@ -1,7 +1,7 @@
 """A shell into a running instance: FC's InstanceExec, a WebSocket whose binary messages begin with a byte that says
 what they are: 0 standard input, 1 standard output, 2 standard error, 3 what went wrong here.
 
-The program runs in the cage of the instance (host/shell.py), counts in its limits, and dies with it.
+The program runs in the cage of the instance (sandbox/inside/shell.py), counts in its limits, and dies with it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from pyfc import host
 from pyfc.auth.signature import Signed
 from pyfc.errors import AccessDenied, InstanceNotFound, InvalidArgument, PyfcError
 from pyfc.gateway.management import Api
-from pyfc.host.sandbox import Sandbox
 from pyfc.model.names import DEFAULT_SERVICE
+from pyfc.sandbox import inside
+from pyfc.sandbox.sandbox import Sandbox
 from pyfc.supervisor.instance import Instance
 from pyfc.supervisor.pool import Pool
 
@@ -98,7 +98,7 @@ class _Session:
         has_tty = self._socket.query_params.get("tty", "true").lower() == "true"
         ours, theirs = _terminal() if has_tty else _pipes()
         spec_read, spec_write = os.pipe()
-        script = str(Path(host.__file__).parent / "shell.py")
+        script = str(Path(inside.__file__).parent / "shell.py")
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", "-c", _START, str(spec_read), script, str(Path(script).parent),

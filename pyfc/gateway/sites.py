@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
+from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import host_name
 from pyfc.model.names import LATEST
 from pyfc.model.resources import Domain, Route
 from pyfc.model.rewriting import rewrite
-from pyfc.supervisor.table import Table
 from pyfc.triggers.http import Config
 
 _PROXY = "/2016-08-15/proxy"

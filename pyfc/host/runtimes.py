@@ -28,7 +28,7 @@ class Runtime:
     title: str
     """The language as people write it."""
     start: str
-    """The launcher: the name of a file in `host/launchers/`."""
+    """The launcher: the name of a file in `workers/launchers/`."""
     zygote: Path
     """The program of the zygote that its workers are forks of, or are started by."""
     interpreter: tuple[str, ...]

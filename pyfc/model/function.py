@@ -25,7 +25,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """The code of a function as the host keeps it: `digest` names the read-only folder (host/bundle.py)."""
+    """The code of a function as the host keeps it: `digest` names the read-only folder (bundles/bundle.py)."""
 
     digest: str
     kind: Literal["zip", "folder"]

@@ -13,8 +13,8 @@ from enum import IntEnum, StrEnum
 from typing import NamedTuple, Protocol
 
 from pyfc.errors import Internal, PyfcError
+from pyfc.model.bodies import Incoming, Stream
 from pyfc.model.names import Target
-from pyfc.model.streams import Incoming, Stream
 
 
 class Kind(IntEnum):

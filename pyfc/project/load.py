@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
-from pyfc.host import script
 from pyfc.project import bare, funcraft, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import Project
+from pyfc.sandbox.inside import script
 
 _FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path, Boundary], Project]], ...] = (
     (funcraft.NAMES, funcraft.read),

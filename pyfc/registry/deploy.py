@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
+from pyfc.bundles.bundle import Bundles
 from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError
-from pyfc.host.bundle import Bundles
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Code, Function, Service
 from pyfc.model.resources import Config, Domain, Layer

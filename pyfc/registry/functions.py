@@ -27,8 +27,8 @@ from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import BINDINGS, Config, Version
 from pyfc.model.trigger import Trigger
 from pyfc.registry.deploy import opt_of
-from pyfc.registry.desk import Desk
 from pyfc.registry.documents import Document, function_of, mapping_of, service_of, text_of, trigger_of
+from pyfc.registry.operations import Desk
 from pyfc.registry.registry import Record, key
 from pyfc.registry.versions import COUNTER, Versions
 

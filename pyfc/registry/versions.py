@@ -13,8 +13,8 @@ from pyfc.errors import (
 from pyfc.model.function import Function, Service
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, whole
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Config, Version
-from pyfc.registry.desk import Desk, Page, Wanted, etag_of
 from pyfc.registry.documents import Document, alias_of
+from pyfc.registry.operations import Desk, Page, Wanted, etag_of
 from pyfc.registry.registry import Record, key_of, number
 
 COUNTER = "last-version"

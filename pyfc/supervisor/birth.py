@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from pyfc.build.packages import imported
+from pyfc.bundles.bundle import Artefact
 from pyfc.errors import InvalidArgument
-from pyfc.host.bundle import Artefact
 from pyfc.host.interpreters import Interpreter
-from pyfc.host.launch import LaunchSpec, ProgramSpec, TemplateSpec
 from pyfc.host.runtimes import Runtime
-from pyfc.host.sandbox import LIMITS, Cell, Sandbox
 from pyfc.model.function import Function, Service
 from pyfc.model.names import LATEST
+from pyfc.sandbox.sandbox import LIMITS, Cell, Sandbox
 from pyfc.settings import Settings
 from pyfc.wire import frames
+from pyfc.workers.launch import LaunchSpec, ProgramSpec, TemplateSpec
 
 _PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _MARK = 12

@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyfc import nofollow
+from pyfc.bundles.bundle import Artefact
 from pyfc.errors import InvalidArgument, PyfcError
-from pyfc.host.bundle import Artefact
-from pyfc.host.expectation import LinkClosed
-from pyfc.host.launch import Launcher
-from pyfc.host.link import Link
-from pyfc.host.sandbox import Cell, Sandbox
-from pyfc.host.spares import undone
 from pyfc.model.function import Function
+from pyfc.sandbox.sandbox import Cell, Sandbox
 from pyfc.supervisor.birth import Birth
 from pyfc.tasks import Tasks
 from pyfc.wire import frames
+from pyfc.workers.handshake import LinkClosed
+from pyfc.workers.launch import Launcher
+from pyfc.workers.link import Link
+from pyfc.workers.spares import undone
 
 _log = logging.getLogger(__name__)
 _WORTH = 64 * 1024

@@ -6,11 +6,11 @@ import dataclasses
 import json
 from typing import Any
 
-from pyfc.host.launch import Launcher
 from pyfc.model.function import Function
 from pyfc.model.names import request_id
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.instance import Instance, StartFailed
+from pyfc.workers.launch import Launcher
 
 
 async def explain(function: Function, birth: Birth, launcher: Launcher) -> dict[str, Any]:

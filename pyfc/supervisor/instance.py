@@ -12,12 +12,8 @@ import time
 from collections.abc import Callable
 
 from pyfc.errors import HostRefused, InstanceLost, Internal
-from pyfc.host import faults
-from pyfc.host.expectation import LinkClosed
-from pyfc.host.launch import Launcher
-from pyfc.host.link import Link
 from pyfc.host.process import Exit
-from pyfc.host.spares import undone
+from pyfc.model import faults
 from pyfc.model.instance import Event, State, advance
 from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
 from pyfc.model.names import instance_id, request_id
@@ -25,6 +21,10 @@ from pyfc.observe.markers import hook_end, hook_start
 from pyfc.supervisor.birth import Birth
 from pyfc.tasks import Tasks
 from pyfc.wire import frames
+from pyfc.workers.handshake import LinkClosed
+from pyfc.workers.launch import Launcher
+from pyfc.workers.link import Link
+from pyfc.workers.spares import undone
 
 _log = logging.getLogger(__name__)
 STOP_GRACE = 1.0

@@ -23,8 +23,6 @@ from functools import partial
 from typing import Any
 
 from pyfc.errors import HostRefused, InstanceLost, Internal, PyfcError, ResourceExhausted, Unavailable
-from pyfc.host.launch import Launcher
-from pyfc.host.link import Flight, Link
 from pyfc.host.process import Exit
 from pyfc.model.function import Function
 from pyfc.model.instance import State
@@ -35,10 +33,13 @@ from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.idleness import Idleness
 from pyfc.supervisor.instance import Instance, StartFailed
+from pyfc.supervisor.interface import Room
+from pyfc.supervisor.line import SERVED, Line, Served, Waiter, why
 from pyfc.supervisor.reserve import Reserve
-from pyfc.supervisor.room import Room
-from pyfc.supervisor.waiting import SERVED, Line, Served, Waiter, why
 from pyfc.tasks import Tasks
+from pyfc.workers.flight import Flight
+from pyfc.workers.launch import Launcher
+from pyfc.workers.link import Link
 
 _log = logging.getLogger(__name__)
 

@@ -15,11 +15,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 
+from pyfc.bundles.bundle import Bundles
+from pyfc.calls.table import Entry, Table
 from pyfc.errors import HostRefused, Internal, NotFound, NotSupportedYet
-from pyfc.host.bundle import Bundles
-from pyfc.host.launching import Launchers
 from pyfc.host.runtimes import Runtimes
-from pyfc.host.sandbox import Sandbox
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
 from pyfc.model.names import Target
@@ -27,14 +26,16 @@ from pyfc.model.resources import Config
 from pyfc.observe.journal import Journal, OutputRecord
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.registry import Change, Registry, key_of
+from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import birth, compiler_of, paused
 from pyfc.supervisor.compiler import Compiler
+from pyfc.supervisor.draft import Dormant, Draft, scale
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.reserve import SUPERSEDED
 from pyfc.supervisor.scaler import Scaler
-from pyfc.supervisor.table import Dormant, Draft, Entry, Table, scale
 from pyfc.tasks import Tasks, while_alive
+from pyfc.workers.launchers.by_runtime import Launchers
 
 _log = logging.getLogger(__name__)
 _EAGER = 256

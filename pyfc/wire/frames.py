@@ -56,7 +56,8 @@ class Init(NamedTuple):
     mark: str
     """With it and the call's id (u32) the worker ends each call's output; '' when nobody looks for marks."""
     sandbox: dict[str, Any]
-    """What it settles into before it loads any code of the user: host/sandbox.py writes it, host/enter.py does it."""
+    """What it settles into before it loads any code of the user: sandbox/sandbox.py writes it,
+    sandbox/inside/enter.py does it."""
     template: dict[str, Any]
     """With it the worker is to be a template: `preload`: modules that it imports; `load`: whether it then loads the
     handler's; `snapshot`: whether it runs the initializer. {} for an instance.
@@ -247,6 +248,6 @@ class Nested(NamedTuple):
     """From the zygote, first: how it and its workers are locked in."""
 
     mode: str
-    """`root`, `user`, `plain` or `off`: see host/enter.py."""
+    """`root`, `user`, `plain` or `off`: see sandbox/inside/enter.py."""
     refused: dict[str, str]
     """Layers that this host refuses, with its words."""

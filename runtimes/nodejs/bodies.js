@@ -8,7 +8,7 @@
 
 const wire = require('./wire');
 
-// How much of one body may be on its way; both its ends count the same (pyfc/host/window.py has the rules).
+// How much of one body may be on its way; both its ends count the same (pyfc/sandbox/inside/window.py has the rules).
 class Window {
   constructor() {
     this.free = wire.MAXIMUM_DATA;

@@ -22,7 +22,7 @@ from typing import Any
 import births
 import control
 import enter
-import keeper
+import examine
 import wire
 
 _DEADLINE = 2000
@@ -75,13 +75,13 @@ class Keeper(control.Control):
         try:
             self._look_at_template()
             self.announce(token, self._copy(order, descriptors))
-        except (keeper.Refused, OSError) as error:
+        except (examine.Refused, OSError) as error:
             number = error.errno if isinstance(error, OSError) else None
             self.send(wire.FORKED, token, (-(number or errno.EPERM), False, str(error)))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        keeper.end_strays(self._children)
+        examine.end_strays(self._children)
 
     def _look_at_template(self) -> None:
         """Before its first copy: what its import has left behind."""
@@ -89,7 +89,7 @@ class Keeper(control.Control):
             raise OSError(errno.ESRCH, "the template has ended")  # which another one can replace
         if not self._is_quiet:
             self._expect(self._socket, b"i", "has not imported the function")
-            keeper.is_quiet(self._template, control.KEPT)
+            examine.is_quiet(self._template, control.KEPT)
             self._is_quiet = True
 
     def _copy(self, order: list[Any], descriptors: list[int]) -> int:
@@ -103,10 +103,10 @@ class Keeper(control.Control):
                 rights = array.array("i", [theirs.fileno(), *descriptors])
                 ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
                 self._socket.sendmsg([b"%d" % processes], ancillary)
-            furniture = keeper.Furniture(disk, self._cage.covered)
+            furniture = examine.Furniture(disk, self._cage.covered)
             try:
                 pid = self._first_word(ours)
-                keeper.admit(pid)
+                examine.admit(pid)
                 try:
                     self._fit(ours, pid, furniture, uid, group)
                 except BaseException:
@@ -116,16 +116,16 @@ class Keeper(control.Control):
                 furniture.close()
         return pid
 
-    def _fit(self, ours: socket.socket, pid: int, furniture: keeper.Furniture, uid: int, group: str) -> None:
+    def _fit(self, ours: socket.socket, pid: int, furniture: examine.Furniture, uid: int, group: str) -> None:
         """Furnish a copy, and let it go when it has given up what it must."""
         inside = self._cage.inside
-        keeper.map_user(pid, inside, uid or inside)
+        examine.map_user(pid, inside, uid or inside)
         if self._cage.mode == "user":  # as root it has a user of its own
-            keeper.limit_user(pid)
+            examine.limit_user(pid)
         furniture.deliver(pid, self._own)
         ours.send(b"g")
         self._expect(ours, b"d", "has not given up its rights")
-        keeper.examine(pid, uid or inside, group)
+        examine.examine(pid, uid or inside, group)
         ours.send(b"k")
 
     def _first_word(self, ours: socket.socket) -> int:
@@ -139,18 +139,18 @@ class Keeper(control.Control):
             word = self._socket.recv(16) if ready else b""
             if word[:1] == b"e" and word[1:].isdigit():
                 raise OSError(int(word[1:]), os.strerror(int(word[1:])))
-            raise keeper.Refused("the template does not answer")
+            raise examine.Refused("the template does not answer")
         word, ancillary, _, _ = ours.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == _CREDENTIALS_MESSAGE and word == b"h":
                 pid: int = _CREDENTIALS.unpack(data)[0]
                 if pid > 1 and pid not in self._children:
                     return pid
-        raise keeper.Refused("the template answers in the place of its copy")
+        raise examine.Refused("the template answers in the place of its copy")
 
     @staticmethod
     def _expect(ours: socket.socket, word: bytes, what: str) -> None:
         poll = select.poll()
         poll.register(ours, select.POLLIN)
         if not poll.poll(_DEADLINE) or ours.recv(16) != word:
-            raise keeper.Refused("it " + what)
+            raise examine.Refused("it " + what)

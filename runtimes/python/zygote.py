@@ -40,7 +40,7 @@ _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = (
     "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "hiding", "imports",
-    "keep", "keeper", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
+    "keep", "examine", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
 )  # fmt: skip
 
 

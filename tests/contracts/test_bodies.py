@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyfc.host import window
-from pyfc.host.bodies import Download, Upload
+from pyfc.model.bodies import Incoming
 from pyfc.model.invocation import Invocation, Kind, Result, Usage
 from pyfc.model.names import Target
-from pyfc.model.streams import Incoming
+from pyfc.sandbox.inside import window
 from pyfc.wire import frames
+from pyfc.workers.flight import Download, Upload
 from runtime_modules import load
 
 Frame = tuple[int, int, list[Any], bytes]

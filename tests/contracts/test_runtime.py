@@ -33,7 +33,7 @@ def test_its_keys_are_explained_and_its_launcher_is_there(runtime: Runtime) -> N
 
     for key in table:
         assert f"`{key}`" in README, f"runtimes/README.md does not explain {key}"
-    assert importlib.import_module(f"pyfc.host.launchers.{runtime.start}")
+    assert importlib.import_module(f"pyfc.workers.launchers.{runtime.start}")
     assert (runtime.folder / runtime.zygote).is_file()
 
 

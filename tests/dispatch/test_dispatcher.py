@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from pyfc.calls.table import Entry, Table
 from pyfc.dispatch import dispatcher as dispatching
 from pyfc.dispatch import persistence
 from pyfc.dispatch.dispatcher import Dispatcher
@@ -34,8 +35,7 @@ from pyfc.observe.journal import Journal
 from pyfc.queues.interface import Outcome, Queue
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.settings import Settings
-from pyfc.supervisor.table import Entry, Table
-from pyfc.supervisor.waiting import SERVED, Waiter
+from pyfc.supervisor.line import SERVED, Waiter
 
 ONE, OTHER = Target("s", "one"), Target("s", "other")
 DONE = Result(None, b"done", Usage(0.001, 1.0, cold=False, instance_id="i"))

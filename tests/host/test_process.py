@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pyfc.host import sandbox
 from pyfc.host.process import Memory
+from pyfc.sandbox import sandbox
 
 
 def test_a_worker_that_ended_before_anybody_could_ask_for_its_number_has_used_nothing() -> None:

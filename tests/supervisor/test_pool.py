@@ -13,10 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyfc.errors import HostRefused, Internal, PyfcError, Unavailable
-from pyfc.host.expectation import Expectation
-from pyfc.host.launch import LaunchSpec, Worker
 from pyfc.host.runtimes import Runtimes
-from pyfc.host.spares import Spares
 from pyfc.model.function import Function
 from pyfc.model.instance import Event, State, advance
 from pyfc.model.invocation import FaultKind, Invocation, Kind, Result
@@ -26,7 +23,10 @@ from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.scaler import Scaler
 from pyfc.wire import frames
-from workers import Pipes
+from pyfc.workers.handshake import Expectation
+from pyfc.workers.launch import LaunchSpec, Worker
+from pyfc.workers.spares import Spares
+from worker_pipes import Pipes
 
 FUNCTION = Function(service="s", name="f", runtime="python3", handler="index.handler")
 STEPS = {"launch": 0, "Hello": frames.HELLO, "Ready": frames.READY, "initializer": frames.HOOK_DONE}

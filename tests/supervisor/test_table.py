@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from pyfc.calls.table import Entry, Table
 from pyfc.model.function import Function, Service
 from pyfc.model.names import Target
 from pyfc.registry.registry import Change, Declared, key_of
-from pyfc.supervisor.table import Draft, Entry, Table
+from pyfc.supervisor.draft import Draft
 
 ROUTE: Any = object()
 GOOD = Function(service="s", name="good", runtime="python3", handler="index.handler")

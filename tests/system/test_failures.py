@@ -164,7 +164,7 @@ def test_an_error_of_ours_while_an_event_is_stored_is_a_500(tmp_path: Path, capl
 def test_an_error_of_ours_on_other_paths_is_a_500_too(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, request_head: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyfc.gateway.routes.describe", None)
+    monkeypatch.setattr("pyfc.gateway.application.describe", None)
     monkeypatch.setattr("pyfc.blobs.objects.Objects.check", None)
 
     async def scenario(app: App) -> None:

@@ -9,7 +9,7 @@ import pytest
 import hostile
 from support import impossible
 
-README = Path(__file__).parents[2] / "pyfc" / "host" / "README.md"
+README = Path(__file__).parents[2] / "pyfc" / "sandbox" / "README.md"
 
 
 @pytest.fixture(scope="module", params=hostile.IN_SUITE)

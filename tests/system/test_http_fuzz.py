@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyfc.auth.keys import Keys
-from pyfc.gateway.routes import APIS
+from pyfc.gateway.application import APIS
 from support import DEADLINE, Server, template, wait_until
 
 CODE = """

@@ -28,7 +28,7 @@ from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.consent import Answer, Consents, always
 from pyfc.errors import PyfcError
-from pyfc.host.cage import Cage
+from pyfc.sandbox.cage import Cage
 from support import MODES, UID, Server, impossible, wait_until
 
 HAS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

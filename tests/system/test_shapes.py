@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyfc.gateway.application import APIS
 from pyfc.gateway.management import Endpoint
-from pyfc.gateway.routes import APIS
 from pyfc.registry.shapes import Shape
 from pyfc.registry.vocabulary import canonical
 from support import Response, Server, zipped

@@ -6,6 +6,7 @@ import time
 from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
+from pyfc.calls.table import version_of
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, trigger_url
 from pyfc.model.function import Function
 from pyfc.model.names import LATEST, Target
@@ -14,7 +15,6 @@ from pyfc.registry import shapes
 from pyfc.registry.documents import function_document, trigger_document
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
-from pyfc.supervisor.table import version_of
 
 _GOOD_FOR = 3600
 """Seconds for which the address of a package can be used."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from pyfc.calls.table import version_of
 from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
 from pyfc.model.names import Target
 from pyfc.model.resources import ASYNC, ON_DEMAND, PROVISION, Config
 from pyfc.registry import shapes
-from pyfc.registry.desk import Page
 from pyfc.registry.documents import times
+from pyfc.registry.operations import Page
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
-from pyfc.supervisor.table import version_of
 
 _LIST = ("limit", "nextToken")
 

@@ -1,0 +1,1 @@
+"""Code as its author has it becomes a folder that workers see."""

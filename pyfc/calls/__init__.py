@@ -1,0 +1,1 @@
+"""The table that calls find their function in, and how paths, names and hosts lead there."""

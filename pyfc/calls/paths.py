@@ -1,0 +1,106 @@
+"""What the path of a call leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote
+
+from pyfc.calls.table import Entry, Table, alias_of
+from pyfc.errors import (
+    AliasNotFound,
+    FunctionDisabled,
+    FunctionNotFound,
+    InvalidArgument,
+    NoHttpTrigger,
+    PathNotSupported,
+    ServiceNotFound,
+    VersionNotFound,
+)
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target
+from pyfc.triggers.http import Config
+
+_EXPOSED = (
+    "Date,x-fc-request-id,x-fc-error-type,x-fc-code-checksum,x-fc-invocation-duration,x-fc-max-memory-usage,"
+    "x-fc-log-result,x-fc-invocation-code-version"
+)
+NEWER = b"/2023-03-30/"
+"""How paths of FC 3's API begin."""
+
+
+class Place(NamedTuple):
+    """A function that a path leads to."""
+
+    entry: Entry
+    target: Target
+    fixed: str
+    """Response headers that are the same for every call."""
+    trigger: Config | None
+    is_fixed: bool
+    """Whether every call with this path leads here."""
+
+
+def names_of_event(path: bytes) -> tuple[str, str]:
+    """Service (with its qualifier) and function of an InvokeFunction path, percent-encoded; the path has its query if
+    it is one of FC 3's. Raises PathNotSupported.
+    """
+    parts = path.decode("latin-1").split("/")
+    if len(parts) == 7 and parts[4] == "functions" and parts[6] == "invocations":
+        return parts[3], parts[5]
+    last, _, query = parts[-1].partition("?")
+    if path.startswith(NEWER) and len(parts) == 5 and last == "invocations":
+        qualifier = parse_qs(query).get("qualifier", [""])[0]
+        return f"{DEFAULT_SERVICE}.{qualifier}" if qualifier else DEFAULT_SERVICE, parts[3]
+    raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
+
+
+def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes], *, is_http: bool) -> Place:
+    """What these (percent-encoded) names lead a call with these headers to. Raises the NotFound that fits."""
+    service, _, qualifier = unquote(service).partition(".")
+    qualifier = qualifier or LATEST
+    asked = Target(service, unquote(function), qualifier)
+    entry, is_fixed = _entry(table, asked, fields)
+    if entry.function.is_disabled:
+        raise FunctionDisabled(function=asked.function, reason="")
+    newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
+    triggers = [each for each in newest.triggers if each.type == "http" and (each.qualifier or LATEST) == qualifier]
+    config = Config.read(triggers[0].config) if triggers else None
+    target, version = asked, entry.function.target.qualifier
+    if not is_http and config is not None and not config.is_event:
+        url = f"/2016-08-15/proxy/{target.service}/{target.function}/"
+        raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
+    if is_http and config is None:
+        url = f"POST /2016-08-15/services/{target.service}/functions/{target.function}/invocations"
+        raise NoHttpTrigger(service=target.service, function=target.function, url=url)
+    checksum = entry.function.code.checksum if entry.function.code is not None else ""
+    fixed = (
+        f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {version}\r\n"
+        f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
+    )
+    return Place(entry, target, fixed, config, is_fixed)
+
+
+def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[Entry, bool]:
+    """What serves a call, and whether it serves every call with the same names."""
+    service, function, qualifier = asked
+    if service not in table.services and service != DEFAULT_SERVICE:
+        raise ServiceNotFound(service=service)
+    entry = table.entries.get(asked)
+    if entry is not None:
+        return entry, True
+    if qualifier == LATEST:
+        raise FunctionNotFound(function=function, service=service)
+    alias = alias_of(table, asked)
+    if alias is None and qualifier.isdigit():
+        raise VersionNotFound(version=qualifier, service=service)
+    if alias is None:
+        raise AliasNotFound(alias=qualifier, service=service)
+    entry = table.entries.get(asked._replace(qualifier=alias.choose(fields)))
+    if entry is None:
+        raise FunctionNotFound(function=function, service=service)
+    return entry, not alias.is_split
+
+
+def event_place(table: Table, path: bytes, fields: Mapping[bytes, bytes]) -> Place:
+    """What an InvokeFunction path leads to. Raises the NotFound that fits."""
+    return find(table, *names_of_event(path), fields, is_http=False)

@@ -1,0 +1,353 @@
+"""The Starlette application: everything that is not a call. FC's management API in its versions, packages up and down,
+and what is pyfc's own: the index, the health check, what is known of a call, a cold start explained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, BinaryIO
+from urllib.parse import unquote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from pyfc import __version__
+from pyfc.auth.digest import BodyDigest
+from pyfc.blobs.objects import TEMPORARY
+from pyfc.calls.table import Entry, version_of
+from pyfc.dispatch.lane import Ran
+from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
+from pyfc.gateway import openapi
+from pyfc.gateway.api2016 import account, asynchronous, functions, scaling, services, versions
+from pyfc.gateway.api2016.asynchronous import document
+from pyfc.gateway.api2023 import account as newer_account
+from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
+from pyfc.gateway.api2023 import functions as newer_functions
+from pyfc.gateway.api2023 import scaling as newer_scaling
+from pyfc.gateway.failures import failed
+from pyfc.gateway.guard import Guard, host_name
+from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
+from pyfc.gateway.shell import Shells
+from pyfc.model.names import LATEST, Target, request_id, whole
+from pyfc.observe.logs import tail
+from pyfc.observe.recent import Recent
+from pyfc.queues.interface import Filter
+from pyfc.sandbox.sandbox import Sandbox
+from pyfc.supervisor.draft import Dormant
+from pyfc.supervisor.explain import explain
+from pyfc.supervisor.pool import Pool
+from pyfc.triggers.http import as_text
+
+OLDER: tuple[Endpoint, ...] = (
+    *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
+    *account.OWN, *asynchronous.ENDPOINTS,
+)  # fmt: skip
+NEWER: tuple[Endpoint, ...] = (
+    *newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS, *newer_asynchronous.ENDPOINTS,
+)  # fmt: skip
+APIS = {"/2016-08-15": OLDER, "/2021-04-06": OLDER, "/2023-03-30": NEWER}
+_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
+_CHUNK = 1024 * 1024
+_LINES = 100
+"""Records of a log that are shown unless another number is asked for."""
+_DIGITS = 18
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASGIApp:
+    """The ASGI application; `recent` has the newest calls."""
+    own = _Own(api, recent)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PyfcError)
+        return error_response(error, request_id(), is_newer=_is_newer(request.scope))
+
+    found: list[BaseRoute] = [
+        Route("/", own.index, methods=["GET"]),
+        Route("/healthz", own.health, methods=["GET"]),
+        Route("/pyfc/functions", own.managed(own.functions), methods=["GET"]),
+        Route("/pyfc/calls/{id}", own.managed(own.call), methods=["GET"]),
+        Route("/pyfc/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
+        Route("/pyfc/events", own.managed(own.events), methods=["GET"]),
+        Route("/pyfc/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
+        Route("/pyfc/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
+        Route("/pyfc/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
+        Route("/pyfc/openapi.json", own.described, methods=["GET"]),
+        Route("/pyfc/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
+        Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
+        Route("/pyfc/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
+    ]
+    shells = Shells(api, sandbox)
+    for prefix, endpoints in APIS.items():
+        found += routes(api, prefix, endpoints)
+        service = "" if prefix == "/2023-03-30" else "/services/{service}"
+        path = f"{prefix}{service}/functions/{{function}}/instances/{{instance}}/exec"
+        found.append(WebSocketRoute(path, shells.serve))
+    found.append(Route("/{path:path}", own.unknown, methods=_METHODS))
+    handlers: dict[Any, Any] = {PyfcError: refused, 405: own.unknown}
+    app = Starlette(routes=found)
+    app.router.redirect_slashes = False
+    app.middleware_stack = ExceptionMiddleware(app.router, handlers)  # other errors are _Guarded's
+    return _Guarded(app, guard, own.upload)
+
+
+class _Own:
+    """Paths that are not of FC's API."""
+
+    def __init__(self, api: Api, recent: Recent) -> None:
+        self._api = api
+        self._recent = recent
+
+    def managed(self, handler: Handler) -> Handler:
+        """For who may manage only."""
+
+        async def checked(request: Request) -> Response:
+            authenticate(self._api, request, None)
+            return await handler(request)
+
+        return checked
+
+    def linked(self, handler: Handler) -> Handler:
+        """For who has a signed URL."""
+
+        async def checked(request: Request) -> Response:
+            authenticate(self._api, request, None, is_trigger=True)
+            return await handler(request)
+
+        return checked
+
+    async def index(self, _: Request) -> Response:
+        """What answers here."""
+        return _json({"pyfc": __version__, "functions": "GET /pyfc/functions, signed: `pyfc list` does that"})
+
+    async def health(self, _: Request) -> Response:
+        """For who looks after the server."""
+        if self._api.problems():  # which ones is in the log: anybody may ask here
+            return _json({"status": "failing"}, 503)
+        return _json({"status": "ok"})
+
+    async def described(self, _: Request) -> Response:
+        """The APIs, in OpenAPI's words."""
+        return _json(openapi.description(APIS))
+
+    async def functions(self, _: Request) -> Response:
+        """Everything that is served."""
+        entries = self._api.table().entries
+        return _json({"functions": [describe(entry) for target, entry in entries.items() if target[2] == LATEST]})
+
+    async def call(self, request: Request) -> Response:
+        """What is known of a call."""
+        found = self._recent.get(request.path_params["id"])
+        if found is None:
+            raise NotFound(message=f"there is no call {request.path_params['id']} among the newest 10,000")
+        return _json(found)
+
+    async def logs(self, request: Request) -> Response:
+        """A function's log: its newest records, or what came after an offset."""
+        names, query = request.path_params, request.query_params
+        await self._api.functions.function(names["service"], names["function"])
+        offset, lines = query.get("offset", ""), whole(query.get("lines", ""))
+        found, end = await run_in_threadpool(
+            tail,
+            self._api.logs / names["service"] / f"{names['function']}.jsonl",
+            whole(offset, _DIGITS),
+            _LINES if lines is None else lines,
+        )
+        return _json({"records": found, "offset": end})
+
+    async def events(self, request: Request) -> Response:
+        """Asynchronous calls: those that were given up, or all there are a record of."""
+        query = request.query_params
+        service, _, function = query.get("function", "").partition("/")
+        found = await self._api.records.list(
+            Filter(
+                service=service,
+                function=function,
+                only_kept=query.get("all", "") != "true",
+                after=whole(query.get("after", ""), _DIGITS) or 0,
+            )
+        )
+        depth = await self._api.records.depth()
+        rows = [{**document(each, payload=False), "number": each.number} for each in found]
+        return _json({"events": rows, "depth": depth._asdict()})
+
+    async def event(self, request: Request) -> Response:
+        """One of them: shown, tried again (POST), or forgotten (DELETE)."""
+        records, name = self._api.records, request.path_params["id"]
+        found = await records.find("", "", name)
+        if found is None:
+            raise NotFound(message=f"there is no record of a call {name}")
+        if request.method == "POST":
+            await records.retry(found)
+        elif request.method == "DELETE":
+            await records.drop(found)
+        payload, is_base64 = as_text(found.payload)
+        more = {
+            "invocationPayload": payload,
+            "isBase64Encoded": is_base64,
+            "http": found.http,
+            "log": found.log.decode("utf-8", "replace"),
+            "version": found.version,
+            "condition": found.condition,
+            "error": found.error,
+        }
+        return _json({**document(found, payload=True), **more})
+
+    async def event_code(self, request: Request) -> Response:
+        """The code that ran an event last, also if it has been replaced since."""
+        ran = await self._ran(request)
+        return _file(await self._api.desk.bundles.packed(ran.code, ran.packages))
+
+    async def event_layers(self, request: Request) -> Response:
+        """The layers that it had then, as one archive."""
+        return _file(await self._api.desk.bundles.packed((await self._ran(request)).layers))
+
+    async def _ran(self, request: Request) -> Ran:
+        """What has run an event last, or would if it never ran. Raises NotFound."""
+        name, table = request.path_params["id"], self._api.table()
+        found = await self._api.records.find("", "", name)
+        if found is not None and found.version:
+            return Ran.read(found.version)
+        target = version_of(table, found.target) if found is not None else None
+        if target is None:
+            raise NotFound(message=f"there is no code of a call {name}")
+        return Ran.of(table.entries[target].function)
+
+    async def explanation(self, request: Request) -> Response:
+        """A cold start, taken apart."""
+        service, function = request.path_params["service"], request.path_params["function"]
+        entry = self._api.table().entries.get(Target(service, function))
+        route = entry.route.rouse() if entry is not None and isinstance(entry.route, Dormant) else entry and entry.route
+        if not isinstance(route, Pool):
+            raise FunctionNotFound(service=service, function=function)
+        return _json(await explain(route.function, route.birth, route.launcher))
+
+    async def code(self, request: Request) -> Response:
+        """A function's package."""
+        names = request.path_params
+        stream, _ = await self._api.functions.code(names["service"], names["function"], names["qualifier"])
+        return _file(stream)
+
+    async def layer(self, request: Request) -> Response:
+        """A layer's package."""
+        record = await self._api.extras.layer(request.path_params["layer"], request.path_params["version"])
+        return _file(await self._api.desk.bundles.archive(record.value.code))
+
+    async def upload(self, request: Request) -> Response:
+        """Keep a package that is uploaded as to an object store. Its name, which only who may manage was told, is the
+        permission.
+        """
+        name = unquote(request.scope["raw_path"].decode("latin-1")).lstrip("/").removeprefix(f"{TEMPORARY}/")
+        self._api.objects.check(name)
+        stated = BodyDigest(request.headers.get("content-md5", "").encode("latin-1"))
+        digest = await self._api.objects.put(TEMPORARY, name, request.stream(), stated)
+        return Response(b"", headers={"ETag": f'"{digest.upper()}"', "x-oss-request-id": request_id()})
+
+    async def unknown(self, request: Request, _: Exception | None = None) -> Response:
+        """Nothing has this path."""
+        path = unquote(request.scope["raw_path"].decode("latin-1"))
+        error = PathNotSupported(method=request.method, path=path)
+        return error_response(error, request_id(), is_newer=path.startswith("/2023-03-30/"))
+
+
+class _Guarded:
+    """Refuses another site's pages and unknown hosts before anything else; answers also what went wrong in here."""
+
+    def __init__(self, app: ASGIApp, guard: Guard, upload: Handler) -> None:
+        self._app = app
+        self._guard = guard
+        self._upload = upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What can be answered no more is left to uvicorn, which ends the connection of an answer without an end."""
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, noted)
+        except (ClientDisconnect, WebSocketDisconnect):
+            return
+        except Exception as error:
+            number = request_id()
+            wrong = failed(number, f"{scope.get('method', scope['type'])} {scope['path']}", error)
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1011, "reason": str(wrong)[:100]})
+            elif not has_begun:
+                answer = error_response(wrong, number, is_newer=_is_newer(scope))
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        try:
+            if scope["type"] == "http" and scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
+                await (await self._upload(Request(scope, receive)))(scope, receive, send)
+                return
+            self._guard.check(headers)
+        except PyfcError as error:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": str(error)[:100]})
+            else:
+                await error_response(error, request_id())(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _is_newer(scope: Scope) -> bool:
+    """Whether a request is FC 3's."""
+    return bool(scope["path"].startswith("/2023-03-30/"))
+
+
+def _is_bucket(headers: dict[bytes, bytes], path: str) -> bool:
+    """Whether a request is for the bucket of uploads: by its host, as object stores have it, or by its path."""
+    host = host_name(headers.get(b"host", b"").decode("latin-1"))
+    return host.startswith(f"{TEMPORARY}.") or path.startswith(f"/{TEMPORARY}/")
+
+
+def describe(entry: Entry) -> dict[str, Any]:
+    """A function as the index shows it; `url` is the path at which it is called."""
+    function, limits = entry.function, entry.function.limits
+    is_http = any(trigger.type == "http" for trigger in entry.triggers)
+    if is_http:
+        path = f"/2016-08-15/proxy/{function.service}/{function.name}/"
+    else:
+        path = f"/2016-08-15/services/{function.service}/functions/{function.name}/invocations"
+    return {
+        "service": function.service,
+        "function": function.name,
+        "runtime": function.runtime,
+        "handler": function.handler,
+        "memorySize": limits.memory_size,
+        "timeout": limits.timeout,
+        "instanceConcurrency": limits.instance_concurrency,
+        "triggers": [trigger.type for trigger in entry.triggers],
+        "served": function.code is not None,
+        "url": path,
+        **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
+        **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
+    }
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    body = json.dumps(document).encode() + b"\n"
+    return Response(body, status, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
+
+
+def _file(stream: BinaryIO) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        with stream:
+            while chunk := await run_in_threadpool(stream.read, _CHUNK):
+                yield chunk
+
+    return StreamingResponse(chunks(), media_type="application/zip", headers={"X-Fc-Request-Id": request_id()})

@@ -1,0 +1,118 @@
+"""Asynchronous calls at the door: a request becomes an event in the queue, and is answered when that is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pyfc.calls.paths import Place
+from pyfc.dispatch.dispatcher import Dispatcher
+from pyfc.errors import (
+    AlreadyExists,
+    EntityTooLarge,
+    Internal,
+    InvalidArgument,
+    InvocationAlreadyExists,
+    PyfcError,
+    Unavailable,
+)
+from pyfc.gateway.bodies import PHRASES
+from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
+from pyfc.model.invocation import HttpRequest
+from pyfc.triggers.http import to_event
+
+if TYPE_CHECKING:
+    from pyfc.gateway.exchange import Exchange
+    from pyfc.gateway.invocations import EventReply, HttpReply
+
+_ID = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
+_IDS = (b"x-fc-stateful-async-invocation-id", b"x-fc-async-task-id")
+_LONGEST_DELAY = 3600.0
+
+
+Accept = Callable[..., None]
+"""Takes an asynchronous call (accepting.py)."""
+
+
+def refuse_all(*_: object) -> None:
+    """Where there is no queue."""
+    raise Internal(detail="this server has no queue")
+
+
+class Accepting:
+    """Puts calls into the queue."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def __call__(self, reply: EventReply | HttpReply, place: Place, http: HttpRequest | None = None) -> None:
+        """Accept a call. Raises InvalidArgument, EntityTooLarge, QueueFull."""
+        exchange = reply.exchange
+        if len(exchange.body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
+            raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
+        fields, body = exchange.fields, bytes(exchange.body)
+        if http is not None and place.trigger is not None and place.trigger.is_event:
+            body, http = to_event(http, body, reply.owner.settings.account_id, reply.request_id), None
+        event = Event(
+            id=_id(fields) or reply.request_id,
+            request_id=reply.request_id,
+            target=place.target,
+            payload=body,
+            http=tuple(http) if http is not None else None,
+            is_stateful=self._dispatcher.policy(place.target).is_stateful or bool(_id(fields)),
+        )
+        self._dispatcher.submit(event, _delay(fields)).add_done_callback(partial(self._promised, reply, event))
+
+    def _promised(self, reply: EventReply | HttpReply, event: Event, done: asyncio.Future[bool]) -> None:
+        """The event is durable, or could not be made so."""
+        error = Unavailable(message="the server stops") if done.cancelled() else done.exception()
+        if error is None:
+            try:
+                _accepted(reply.exchange, event)
+            except Exception as failure:
+                reply.fail(failure)
+            self._dispatcher.arrived(event)
+            return
+        if isinstance(error, AlreadyExists):
+            error = InvocationAlreadyExists(invocation=event.id)
+        reply.place = None
+        if isinstance(error, PyfcError):
+            reply.refuse(error)
+        else:
+            reply.fail(error)
+
+
+def _accepted(exchange: Exchange, event: Event) -> None:
+    """202, without a body and so without a type of one."""
+    if exchange.gone:
+        return
+    named = "" if event.id == event.request_id else f"X-Fc-Stateful-Async-Invocation-Id: {event.id}\r\n"
+    head = f"HTTP/1.1 202 {PHRASES[202]}\r\nContent-Length: 0\r\nX-Fc-Request-Id: {event.request_id}\r\n{named}"
+    exchange.respond(head, b"")
+
+
+def _id(fields: dict[bytes, bytes]) -> str:
+    """The id that the caller has chosen, '' for none."""
+    given = next((fields[name] for name in _IDS if fields.get(name)), b"")
+    if given and not _ID.fullmatch(given):
+        raise InvalidArgument(
+            message=f"the id '{given.decode('latin-1')[:200]}' must have letters, digits, _ and -, at most 128"
+        )
+    return given.decode("ascii")
+
+
+def _delay(fields: dict[bytes, bytes]) -> float:
+    """Seconds before which a call is not to be made."""
+    text = fields.get(b"x-fc-async-delay", b"").decode("latin-1")
+    if not text:
+        return 0.0
+    try:
+        delay = float(text)
+    except ValueError:
+        delay = -1.0
+    if not 0 <= delay <= _LONGEST_DELAY:
+        raise InvalidArgument(message=f"X-Fc-Async-Delay is '{text[:50]}'; it must be seconds from 0 to 3600")
+    return delay

@@ -1,0 +1,174 @@
+"""What every operation of the management API shares: reading what must be there, writing it if it is still the same,
+and telling when it is served.
+
+All operations of a server take their turn, since some need several things to stay as they are meanwhile; what takes
+long (unpacking code) comes before. The revisions that a write expects guard against other writers of the same store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from pyfc.bundles.bundle import Bundles
+from pyfc.errors import Conflict, NotFound, PreconditionFailed
+from pyfc.model.names import whole
+from pyfc.registry.registry import Declared, Record, Registry, key_of
+from pyfc.settings import Settings
+from pyfc.tasks import Tasks
+
+T = TypeVar("T", bound=Declared)
+Served = Callable[[int], Awaitable[None]]
+_SURROGATES = range(0xD800, 0xE000)
+"""What is no character by itself."""
+_DEFAULT_LIMIT, _MAXIMUM_LIMIT = 20, 100
+
+
+class Page(NamedTuple):
+    """Part of a list. `next_token` is '' at its end."""
+
+    records: Sequence[Record[Any]]
+    next_token: str
+
+
+class Wanted(NamedTuple):
+    """Which part of a list a client wants."""
+
+    limit: int = _DEFAULT_LIMIT
+    prefix: str = ""
+    start: str = ""
+    """The first name, itself included."""
+    token: str = ""
+    """What came with the part before."""
+
+    @classmethod
+    def read(cls, query: Mapping[str, str], prefix: str = "prefix") -> Wanted:
+        """From the parameters of FC's lists."""
+        number = whole(query.get("limit", "")) or _DEFAULT_LIMIT
+        start, token = query.get("startKey", ""), query.get("nextToken", "")
+        return cls(min(number, _MAXIMUM_LIMIT), query.get(prefix, ""), start, token)
+
+    @property
+    def after(self) -> str:
+        """The name after which it begins."""
+        if self.token or not self.start:
+            return self.token
+        last = ord(self.start[-1])
+        if not last:
+            return self.start[:-1]
+        before = last - 1 if not _SURROGATES.start < last <= _SURROGATES.stop else _SURROGATES.start - 1
+        return self.start[:-1] + chr(before) + "\U0010ffff"
+
+
+def etag_of(record: Record[Any]) -> str:
+    """FC's opaque ETag."""
+    return f"{record.revision:016x}"
+
+
+class Desk:
+    """Reads and writes for the operations of one server."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        bundles: Bundles,
+        settings: Settings,
+        served: Served,
+        in_use: Callable[[], Iterable[str]],
+    ) -> None:
+        """`served` returns when everything up to a revision is served; `in_use` tells digests of code that stays also
+        when nothing declares it any more.
+        """
+        self._in_use = in_use
+        self._tasks = Tasks()
+        self.sweeps = True
+        """Whether code is removed at all."""
+        self.registry = registry
+        self.bundles = bundles
+        self.settings = settings
+        self.turn = asyncio.Lock()
+        self._served = served
+
+    async def need(self, error: NotFound, kind: type[T], *names: str) -> Record[T]:
+        """One object. Raises `error` if there is none."""
+        record = await self.registry.get(kind, *names)
+        if record is None:
+            raise error
+        return record
+
+    async def create(self, value: T, error: Conflict, also: Iterable[Declared] = ()) -> Record[T]:
+        """Write a new object, with others. Raises `error` if there is one."""
+        try:
+            revision = await self.registry.write([value, *also], expect={key_of(value): 0})
+        except Conflict:
+            raise error from None
+        return await self._written(value, revision)
+
+    async def replace(self, old: Record[T], value: T, etag: str = "") -> Record[T]:
+        """Write another state of an object. Raises PreconditionFailed if `etag` is given and not that of `old`,
+        Conflict if somebody else was faster.
+        """
+        if etag and etag.strip('"') != etag_of(old):
+            raise PreconditionFailed
+        revision = await self.registry.write([value], expect={key_of(value): old.revision})
+        return await self._written(value, revision)
+
+    async def _written(self, value: T, revision: int) -> Record[T]:
+        await self._served(revision)
+        record = await self.registry.get(type(value), *key_of(value).split("/")[1:])
+        if record is None:
+            raise Conflict(message=f"'{key_of(value)}' was deleted by somebody else")
+        return record
+
+    async def delete(self, record: Record[Any], etag: str = "", also: Iterable[str] = ()) -> None:
+        """Delete an object, and other keys with it. Raises as `replace` does."""
+        if etag and etag.strip('"') != etag_of(record):
+            raise PreconditionFailed
+        name = key_of(record.value)
+        await self._served(await self.registry.write((), deleted=[name, *also], expect={name: record.revision}))
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Code is being kept that nobody declares yet. If nothing comes of it, it is removed again a moment later."""
+        try:
+            with self.bundles.busy():
+                yield
+        except BaseException:
+            self.collect()
+            raise
+
+    def collect(self) -> None:
+        """A moment from now remove code that nothing needs any more."""
+        if self.sweeps and not self._tasks:
+            self._tasks.begin("removing code that nothing needs", self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.sweep_after)
+            async with self.turn:
+                if await self.bundles.sweep(self._needed):
+                    return
+
+    async def _needed(self) -> list[str]:
+        return [*self._in_use(), *await self.registry.codes()]
+
+    def close(self) -> None:
+        """The server stops: what is left to remove is so at the next start."""
+        self._tasks.cancel()
+
+    async def page(self, kind: type[Any], *names: str, wanted: Wanted) -> Page:
+        """Part of what belongs to `names`."""
+        found = await self.registry.page(kind, *names, prefix=wanted.prefix, after=wanted.after, limit=wanted.limit + 1)
+        return part_of(found, len(names), wanted)
+
+
+def part_of(found: Sequence[Record[Any]], depth: int, wanted: Wanted) -> Page:
+    """The page of a list that may go on: `found` has one more than is wanted then. `depth`: how many names all of its
+    keys share.
+    """
+    if len(found) <= wanted.limit:
+        return Page(found, "")
+    records = found[: wanted.limit]
+    return Page(records, "/".join(key_of(records[-1].value).split("/")[1 + depth :]))

@@ -1,0 +1,1 @@
+"""What runs in the function's interpreter: Python 3.9, standard library only."""

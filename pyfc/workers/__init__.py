@@ -1,0 +1,1 @@
+"""Worker processes: how they start, what is said to them, how they end."""

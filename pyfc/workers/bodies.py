@@ -1,0 +1,105 @@
+"""The large bodies of one link's calls: what is sent when, and what is passed on (flight.py has the credit)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pyfc.model import faults
+from pyfc.model.invocation import Fault, Result
+from pyfc.wire import frames
+from pyfc.workers.flight import Download, Upload
+from pyfc.workers.output import LOG_KEPT
+
+if TYPE_CHECKING:
+    from pyfc.workers.flight import Flight
+    from pyfc.workers.link import Link
+
+
+class Streams:
+    """The large bodies of one link's calls."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def send_large(self, number: int, flight: Flight, header: bytes) -> None:
+        """An Invoke that is longer than a read: in two pieces, and what does not fit into it afterwards."""
+        link, call = self._link, flight.call
+        first = call.body[: frames.MAXIMUM_UNARY]
+        link.write(frames.PREFIX.pack(7 + len(header) + len(first), frames.INVOKE, number, len(header)) + header)
+        link.write(first)
+        if call.incoming is not None:
+            call.incoming.on_more = partial(self._send_ready, number, flight)
+        if call.size > len(first):
+            flight.upload = Upload(number, call)
+            self._send_ready(number, flight)
+
+    def _send_ready(self, number: int, flight: Flight) -> None:
+        upload = flight.upload
+        if upload is None or number not in self._link.in_flight:
+            return
+        for piece in upload.ready():
+            self._link.write(piece)
+        if upload.broken:
+            flight.upload = None
+            self._link.send(frames.CANCEL, frames.Cancel("disconnected"), number)
+
+    def take_credit(self, number: int, header: list[Any], _payload: bytes | memoryview) -> None:
+        """A Credit frame: more of a request's body may be sent."""
+        flight = self._link.in_flight.get(number)
+        if flight is not None and flight.upload is not None:
+            flight.upload.grant(int(header[0]))
+            self._send_ready(number, flight)
+
+    def begin(self, number: int, flight: Flight, head: Result, first: bytes | memoryview) -> None:
+        """A Reply that says that more follows."""
+        if flight.download is not None:
+            raise ValueError("a second Reply")
+        limit = self._link.maximum_result
+        is_allowed = head.fault is None and (head.size is None or head.size <= limit)
+        reply = flight.reply if flight.reply.streams and is_allowed else None
+        flight.download = Download(head, limit, reply, partial(self._tell, number))
+        if len(first):
+            flight.download.take(first, credit=False)
+
+    def _tell(self, number: int, kind: int, header: tuple[Any, ...]) -> None:
+        if number in self._link.in_flight:
+            self._link.send(kind, header, number)
+
+    def take_data(self, number: int, _header: list[Any], payload: bytes | memoryview) -> None:
+        """A Data frame: more of a result's body."""
+        download = self._link.in_flight[number].download
+        if download is None:
+            raise ValueError("Data without a Reply before it")
+        download.take(payload)
+
+    def take_log(self, number: int, _header: list[Any], payload: bytes | memoryview) -> None:
+        """A Log frame: output of one of several calls."""
+        flight = self._link.in_flight[number]
+        flight.log += payload
+        if len(flight.log) > LOG_KEPT:
+            self._link.on_output(flight.call.request_id, flight.log)
+            flight.log = b""
+
+    def take_abandoned(self, kind: int, number: int, payload: bytes | memoryview) -> None:
+        """A frame of a call that has been answered because it was late."""
+        if kind == frames.LOG:
+            self._link.on_output(self._link.abandoned[number], bytes(payload))
+
+    def end(self, flight: Flight, broken: list[Any] | None) -> tuple[Fault | None, bytes, Result]:
+        """An End frame: the fault if there is one, the body if it was gathered, and what the Reply told."""
+        download = flight.download
+        if download is None:
+            raise ValueError("End without a Reply before it")
+        head = download.head
+        if broken is not None:
+            fault = faults.told(broken)
+            return fault, fault.document(), head
+        is_cancelled = download.is_cancelled or (flight.call.incoming is not None and flight.call.incoming.broken)
+        if head.size not in {None, download.size} and not is_cancelled:
+            raise ValueError("a body is not of the size that its Reply told")
+        limit = self._link.maximum_result
+        if not download.passed_on and download.size > limit:
+            fault = faults.too_large(download.size, limit)
+            return fault, fault.document(), head
+        return head.fault, download.whole(), head

@@ -1,0 +1,208 @@
+"""The deadlines of a worker's calls, and its death.
+
+1. A call's deadline runs from the moment it can begin. There is one timer per worker, armed for the earliest deadline
+   and never cancelled: when it fires too early it is armed again.
+2. A late call's worker is told to stop (it dumps its stack), then killed; the call is answered when it is gone. With
+   other calls in flight it is answered at once, the worker says where it is, takes no further call and goes when the
+   others have ended.
+3. A worker that holds more memory than it may is killed (watch.py, or the kernel).
+4. Of a worker that dies, the calls it has not begun (it has not read them) are given back, the others fail. If it died
+   because its zygote or keeper did, that is nobody's fault but ours, and they are refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from pyfc.errors import Internal
+from pyfc.host.process import Exit
+from pyfc.model import faults
+from pyfc.model.invocation import Fault
+from pyfc.sandbox.group import CROWD, Group, of_a_crowd
+from pyfc.wire import frames
+
+if TYPE_CHECKING:
+    from pyfc.workers.flight import Flight
+    from pyfc.workers.link import Link
+
+_STOP_GRACE = 0.25
+"""Seconds that the worker of a late call gets before SIGKILL."""
+_ABORTED = {-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL}
+_MEGABYTE = 1024 * 1024
+_MOST_LOSSES = 3
+"""Times that a call is given back because its worker ended before it had begun it: a function whose process always ends
+at once must not be started for ever.
+"""
+
+
+class Lifeline:
+    """Watches one link's calls and its worker."""
+
+    def __init__(self, link: Link) -> None:
+        self.is_armed = False
+        self.closed = False
+        self.is_starting = True
+        """Its module is loaded, its initializer runs."""
+        self.is_late = False
+        """A call of it took longer than it may."""
+        self.is_exhausted = False
+        """It held more memory than it may."""
+        self.is_lost = self._is_meant = False
+        """It ended with the zygote or keeper that had started it."""
+        self._link = link
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        process = link.worker.process
+        process.on_exit = self._exited
+        if process.exit is not None:
+            self._loop.call_soon(self._exited, process.exit)
+
+    def arm(self, delay: float) -> None:
+        """A call has begun and none was in flight for a while."""
+        self.is_armed = True
+        self._timer = self._loop.call_later(delay, self._check)
+        self._link.worker.cell.watch(self)
+
+    @property
+    def pid(self) -> int:
+        """See Watched."""
+        return self._link.worker.process.pid
+
+    @property
+    def group(self) -> Group | None:
+        """See Watched."""
+        return self._link.worker.cell.group
+
+    @property
+    def memory_size(self) -> int:
+        """See Watched."""
+        return self._link.worker.cell.memory_size
+
+    @property
+    def is_active(self) -> bool:
+        """See Watched."""
+        return not self.closed and not self.is_exhausted and (self.is_armed or self.is_starting)
+
+    def saw(self, held: int) -> None:
+        """See Watched."""
+        self._link.peak_memory = max(self._link.peak_memory, held / _MEGABYTE)
+
+    def crowded(self) -> None:
+        """See Watched: whoever wonders why it is slow finds it in the function's log."""
+        told = f"more than {CROWD} processes and threads: the instance gets {of_a_crowd():.2g} processors until it has"
+        self._link.on_output("", f"pyfc: {told} fewer than {CROWD // 2}\n".encode())
+
+    def exhaust(self, held: int) -> None:
+        """See Watched: it is killed, and nothing but it."""
+        self.is_exhausted = True
+        self.saw(held)
+        self._link.on_doomed(self._link)
+        self.kill()
+
+    def _check(self) -> None:
+        self.is_armed = False
+        now = time.monotonic()
+        begun = [(number, flight) for number, flight in self._link.begun() if not flight.late]
+        late = [(number, flight) for number, flight in begun if flight.deadline <= now]
+        self.is_late = self.is_late or bool(late)
+        if late and len(late) < len(begun):
+            for number, flight in late:
+                self._abandon(number, flight)
+        elif late:
+            self._stop(late)
+            return
+        waiting = [flight.deadline for _, flight in begun if flight.deadline > now]
+        if waiting:
+            self.arm(min(waiting) - now)
+
+    def _stop(self, late: list[tuple[int, Flight]]) -> None:
+        """Nothing else runs: the worker says where it is and ends, or is killed."""
+        link = self._link
+        link.on_doomed(link)
+        for number, flight in late:
+            flight.late = True
+            if link.is_concurrent:
+                link.send(frames.CANCEL, frames.Cancel("timeout"), number)
+        if link.is_concurrent:
+            link.send(frames.STOP, ())
+        else:
+            link.worker.process.send_signal(signal.SIGTERM)
+        self._loop.call_later(_STOP_GRACE, self.kill)
+
+    def _abandon(self, number: int, flight: Flight) -> None:
+        """Answer a late call whose neighbours still run."""
+        link = self._link
+        link.on_retired(link)
+        link.abandoned[number] = flight.call.request_id
+        link.send(frames.CANCEL, frames.Cancel("timeout"), number)
+        link.fail(number, flight, faults.timed_out(flight.timeout, link.measure()))
+
+    def kill(self, *, is_meant: bool = True) -> None:
+        """End the worker at once. `is_meant`: it is to end; else it most likely has."""
+        self._is_meant = self._is_meant or is_meant
+        self._link.worker.process.send_signal(signal.SIGKILL)
+
+    def _exited(self, how: Exit) -> None:
+        """The worker is gone: take what it has written, fail what it has not answered, give everything back."""
+        if self.closed:
+            return
+        link = self._link
+        while not link.is_broken and link.read():
+            continue  # frames that were written before the death still count
+        link.condemn()
+        link.peak_memory = max(link.measure(), how.peak_memory / _MEGABYTE)
+        group = self.group
+        self.is_exhausted = (
+            self.is_exhausted
+            or (group is not None and group.is_out_of_memory())
+            or (how.status in _ABORTED and link.output.holds(link.worker.exhausted))
+        )
+        self.is_lost = how.is_lost and not self._is_meant
+        link.expectation.fail(how)
+        self.fail_flights()
+        if self._timer is not None:
+            self._timer.cancel()
+        link.on_output("", link.take_output())
+        self.closed = True
+        link.release()
+        link.on_closed(link, how)
+
+    def fail_flights(self) -> None:
+        """Answer the calls in flight: the worker is gone, or can not be killed for now."""
+        link = self._link
+        now = time.monotonic()
+        begun = link.begun()
+        unread = link.take_back(dead=True)
+        for flight in unread:
+            flight.losses += 1
+            flight.started = flight.started or now
+        if returned := [flight for flight in unread if flight.losses <= _MOST_LOSSES]:
+            link.on_returned(link, returned)
+        for flight in unread:
+            if flight.losses > _MOST_LOSSES:
+                link.on_answer(link, flight, link.failed(flight, self._fault(flight, now)))
+        for number, flight in begun:
+            if number in link.in_flight:
+                self._fail(number, flight, now)
+
+    def _fail(self, number: int, flight: Flight, now: float) -> None:
+        """Answer a call that its worker has begun."""
+        has_answer = flight.late or (flight.download is not None and flight.download.passed_on)
+        if self.is_lost and not has_answer:
+            self._link.refuse(number, flight, Internal(detail="the instance was lost while it ran the call"))
+        else:
+            self._link.fail(number, flight, self._fault(flight, now))
+
+    def _fault(self, flight: Flight, now: float) -> Fault:
+        if flight.late:
+            return faults.timed_out(flight.timeout, self._link.peak_memory)
+        if self.is_exhausted:
+            return self.out_of_memory(now - flight.started)
+        return faults.exited(now - flight.started, self._link.peak_memory)
+
+    def out_of_memory(self, duration: float) -> Fault:
+        """What its calls, or its start, are answered when it was exhausted. Seconds."""
+        return faults.out_of_memory(self.memory_size / _MEGABYTE, duration, self._link.peak_memory)

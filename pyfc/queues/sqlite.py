@@ -99,6 +99,8 @@ class SqliteQueue:
         self._taken: defaultdict[Target, set[int]] = defaultdict(set)
         self._takes: dict[object, list[Event]] = {}
         """Those that are reading, in their order, with what was settled meanwhile."""
+        self._released: asyncio.Future[None] | None = None
+        """Done when one of them has read, if somebody waits for that."""
         self._pruner: asyncio.Task[None] | None = None
         self._tasks = Tasks()
         try:
@@ -242,7 +244,9 @@ class SqliteQueue:
             with self._taking():
                 rows = await self._database.read(_TAKE, lane, pick)
                 fresh = [row for row in rows if row[0] not in taken]
-            if fresh or not rows:  # else all has been taken meanwhile
+            if not rows and self._is_held_back(lane):
+                await self._next_release()
+            elif fresh or not rows:  # else all has been taken meanwhile
                 break
         taken.update(row[0] for row in fresh)
         return _events(fresh)
@@ -256,6 +260,20 @@ class SqliteQueue:
             yield
         finally:
             self._release(self._takes.pop(take))
+            released, self._released = self._released, None
+            if released is not None:
+                released.set_result(None)
+
+    def _is_held_back(self, lane: Target) -> bool:
+        """Whether something of this lane is free again as soon as others have read: who takes now would miss it, and
+        be told of it by nobody.
+        """
+        return any(event.lane == lane for events in self._takes.values() for event in events)
+
+    async def _next_release(self) -> None:
+        if self._released is None:
+            self._released = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._released)
 
     def claim(self, event: Event) -> bool:
         """See Queue."""

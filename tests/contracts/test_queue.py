@@ -123,6 +123,37 @@ def test_what_is_settled_while_somebody_takes_is_not_given_again(
     run_with(make, scenario)
 
 
+def test_what_is_free_again_when_another_lane_has_been_read_is_waited_for(
+    make: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(queue: SqliteQueue) -> None:
+        await queue.put([event("a"), event("b", OTHER)])
+        [first] = await queue.take(LANE, 1)
+        read, goes_on = queue._database.read, asyncio.Event()
+        began = {LANE: asyncio.Event(), OTHER: asyncio.Event()}
+
+        async def read_slowly(query: str, lane: Any, *more: Any) -> list[tuple[Any, ...]]:
+            if lane == OTHER:
+                began[lane].set()
+                await goes_on.wait()
+            rows = await read(query, lane, *more)
+            began[lane].set()
+            return rows
+
+        monkeypatch.setattr(queue._database, "read", read_slowly)
+        other = asyncio.create_task(queue.take(OTHER, 1))
+        await began[OTHER].wait()
+        await queue.settle([Outcome(ended(first, Status.RETRYING))])
+        again = asyncio.create_task(queue.take(LANE, 1))
+        await began[LANE].wait()
+        goes_on.set()
+
+        assert [each.id for each in await other] == ["b"]
+        assert [each.id for each in await again] == ["a"]
+
+    run_with(make, scenario)
+
+
 def test_a_delayed_event_is_taken_when_it_is_due(make: MakeQueue) -> None:
     async def scenario(queue: Queue) -> None:
         due = queue.now() + 0.2

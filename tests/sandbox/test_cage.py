@@ -115,7 +115,8 @@ def test_who_gives_up_waiting_leaves_nothing_behind(bench: Bench) -> None:
 def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> None:
     there = bench.folder / "place/there"
     program = (
-        "import sys; sys.path[:0] = sys.argv[1:3]\nfrom pathlib import Path\nfrom sandbox.test_cage import Bench, DAEMON\n"
+        "import sys; sys.path[:0] = sys.argv[1:3]\nfrom pathlib import Path\n"
+        "from sandbox.test_cage import Bench, DAEMON\n"
         "bench = Bench(sys.argv[3], Path(sys.argv[4])); bench.mark = sys.argv[5]\n"
         "bench.run(DAEMON + 'time.sleep(600)', sys.argv[6])"
     )

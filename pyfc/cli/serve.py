@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
@@ -125,15 +126,15 @@ def _catch_signals(app: App) -> None:
         nonlocal count
         count += 1
         if count == 1:
-            _end_in(_STEPS * app.settings.drain_timeout + _SLACK)
             app.stop()
+            _end_in(_STEPS * app.settings.drain_timeout + _SLACK)
             if not app.settings.json:
                 with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended whoever read it
                     limit = f"{app.settings.drain_timeout:g} s"
                     say(f"\nStopping. Running calls get up to {limit}; Ctrl-C again kills them.", flush=True)
         else:
-            _end_in(_SLACK / count)
             app.kill()
+            _end_in(_SLACK / count)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, caught)
@@ -148,7 +149,10 @@ def _end_in(seconds: float) -> None:
 
     timer = threading.Timer(seconds, end)
     timer.daemon = True
-    timer.start()
+    try:
+        timer.start()
+    except RuntimeError:  # there is no thread left: then without a word
+        signal.alarm(math.ceil(seconds))
 
 
 def _announce(app: App, project: Project, report: Report) -> None:

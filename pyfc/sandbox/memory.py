@@ -170,7 +170,10 @@ class Watch:
         elif is_much or known.is_old(held if len(found) > 1 else 0, outline, now):
             self._asked[worker], self._known[worker] = now, known._replace(held=held)
             loop = asyncio.get_running_loop()
-            threading.Thread(target=self._ask, args=(worker, found, outline, loop), daemon=True).start()
+            try:
+                threading.Thread(target=self._ask, args=(worker, found, outline, loop), daemon=True).start()
+            except RuntimeError:  # this host has no thread left
+                self._ask(worker, found, outline, loop)
 
     def _ask(self, worker: Watched, found: dict[int, int], outline: int, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread."""

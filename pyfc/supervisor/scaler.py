@@ -46,7 +46,8 @@ class Scaler:
         """See Room."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
-        if self._count < self._maximum and self._descriptors.has_room_for_instance():
+        has_room = not self._count or self._descriptors.has_room_for_instance()  # the first one is tried in any case
+        if self._count < self._maximum and has_room:
             self._count += 1
             self._hungry.pop(pool, None)
             return True

@@ -23,6 +23,10 @@ _ALIAS = 8
 _OCTETS = ("content-type", "application/octet-stream")
 
 
+_MOMENT = 0.1
+"""Seconds in which a program that has closed a connection may turn out to have ended."""
+
+
 class Bridge(Protocol):
     """What a call needs of the bridge."""
 
@@ -243,7 +247,8 @@ class Call:
         if was_kept and self._header[1] == len(self._first) and not self._is_over:
             self._task = asyncio.get_running_loop().create_task(self._connect())
             return
-        self.fail(("UNHANDLED", str(error), "InvalidResponse"))
+        # a program that ends closes its connections first: then its end is the answer (bridge._exited)
+        asyncio.get_running_loop().call_later(_MOMENT, self.fail, ("UNHANDLED", str(error), "InvalidResponse"))
 
     def fail(self, fault: tuple[str, str, str]) -> None:
         """It ends without an answer of the server's."""

@@ -85,7 +85,7 @@ class Exchange:
     """Of a body that is passed on while it arrives, if its MD5 is stated."""
     upgrades = False
     declared = 0
-    """Bytes of a body that may be passed on while it arrives (streams.py)."""
+    """Bytes of a body that may be passed on while it arrives (bodies.py)."""
     is_current = True
     """HTTP/1.1, not 1.0."""
 

@@ -34,7 +34,7 @@ _LONGEST_DELAY = 3600.0
 
 
 Accept = Callable[..., None]
-"""Takes an asynchronous call (accepting.py)."""
+"""Takes an asynchronous call (Accepting, below)."""
 
 
 def refuse_all(*_: object) -> None:

@@ -10,8 +10,8 @@
    (6 to 18 ms now and then); spare workers hide it.
 4. A server holds a lock on each of its groups' folders. Empty groups that nobody holds are those of servers whose data
    folder never had another one: whoever starts removes them.
-5. What lies in /tmp is memory of the group. So the hard limit is memorySize and diskSize together, and watch.py ends an
-   instance whose processes alone hold more than memorySize.
+5. What lies in /tmp is memory of the group. So the hard limit is memorySize and diskSize together, and memory.py ends
+   an instance whose processes alone hold more than memorySize.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Keeps instances to their memorySize while they run calls, and crowds of processes to a part of the processors.
 
 1. What counts is what the processes of an instance hold together: not files, not what lies in /tmp.
-2. With control groups the kernel counts, and has a harder limit of its own (cgroup.py); without them the trees of
+2. With control groups the kernel counts, and has a harder limit of its own (groups.py); without them the trees of
    processes are added up here. What several processes share is found out by a thread: the kernel answers that question
    only when the process lets it, so it may never. Memory without a name that is mapped to be shared counts as it is
    mapped, once: the kernel shows nobody which of it is in use.

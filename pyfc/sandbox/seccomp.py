@@ -197,7 +197,7 @@ def _arguments(*, network: bool) -> dict[str, list[Instruction]]:
 
 
 def _uncounted() -> dict[str, list[Instruction]]:
-    """Memory that belongs to no process, where only what processes hold is added up (watch.py)."""
+    """Memory that belongs to no process, where only what processes hold is added up (memory.py)."""
     by_key = {name: [_return(_DENY)] for name in _BY_KEY}
     return {"memfd_create": [_return(_MISSING)], **by_key}
 

@@ -5,7 +5,7 @@
 2. A late call's worker is told to stop (it dumps its stack), then killed; the call is answered when it is gone. With
    other calls in flight it is answered at once, the worker says where it is, takes no further call and goes when the
    others have ended.
-3. A worker that holds more memory than it may is killed (watch.py, or the kernel).
+3. A worker that holds more memory than it may is killed (memory.py, or the kernel).
 4. Of a worker that dies, the calls it has not begun (it has not read them) are given back, the others fail. If it died
    because its zygote or keeper did, that is nobody's fault but ours, and they are refused.
 """

@@ -90,7 +90,7 @@ class Cage:
         return pid
 
     def keep(self, *, network: bool) -> dict[str, int]:
-        """In a fork of a zygote: be the keeper of one function (keeper.py), the first process of its namespaces. Its
+        """In a fork of a zygote: be the keeper of one function (keep.py), the first process of its namespaces. Its
         mount and process namespace, to come back to.
         """
         os.setsid()

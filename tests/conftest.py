@@ -24,7 +24,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:  # pytest's own is one for all runs of a user, each of which closes it to others
         config.option.basetemp = Path(tempfile.mkdtemp(prefix="pyfc-tests-")) / "run"
     examples = config.getoption("--fuzz")
-    settings.register_profile("chosen", max_examples=examples or 100, deadline=None, print_blob=True)
+    settings.register_profile(
+        "chosen",
+        max_examples=examples or 100,
+        derandomize=examples is None,  # what fails without --fuzz is the change's fault, not luck's
+        deadline=None,
+        print_blob=True,
+    )
     settings.load_profile("chosen")
 
 

@@ -7,12 +7,13 @@ which it takes them back when the worker stalls. Linux alone has such pipes; els
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pyfc.wire import frames
 
@@ -45,24 +46,27 @@ def set_packets(descriptor: int, wanted: bool) -> bool:
     return wanted
 
 
-def claim(descriptor: int, first: int) -> tuple[list[int], list[bytes]]:
-    """Take every packet that the worker has not read: the numbers of the calls, in order, and what is to be written
-    again: the other frames, the call `first` among them.
+def claim(descriptor: int, first: int, backlog: Sequence[memoryview]) -> tuple[list[int], list[bytes | memoryview]]:
+    """Take every packet that the worker has not read, and those of the backlog, which come after them: the numbers of
+    the calls, in order, and what is to be written again: the other frames, the call `first` among them.
     """
     numbers: list[int] = []
-    others: list[bytes] = []
-    while True:
-        try:
-            packet = os.read(descriptor, PACKET)
-        except BlockingIOError:
-            return numbers, others
-        if len(packet) < frames.PREFIX.size:
-            return numbers, others
+    others: list[bytes | memoryview] = []
+    packets: list[bytes | memoryview] = [*_packets(descriptor), *backlog]
+    for packet in packets:
         _, kind, number, _ = frames.PREFIX.unpack_from(packet)
         if kind == frames.INVOKE and number != first:
             numbers.append(number)
         else:
             others.append(packet)
+    return numbers, others
+
+
+def _packets(descriptor: int) -> Iterator[bytes]:
+    """What the worker has not read, as long as there is some."""
+    with contextlib.suppress(BlockingIOError):
+        while packet := os.read(descriptor, PACKET):
+            yield packet
 
 
 def unread(descriptor: int, backlog: Sequence[memoryview]) -> bytes:

@@ -309,14 +309,18 @@ class Link:
 
     def take_back(self, *, dead: bool) -> list[Flight]:
         """The calls that were sent ahead and not begun, in order. They are in flight here no more."""
-        if dead:
-            numbers = self._unread()
-        else:
-            first = next(iter(self.in_flight), 0)  # if it has not begun, it had no processor for it
-            numbers, others = ahead.claim(self.worker.claims, first) if self._packets else ([], [])
-            for frame in others:
-                self.write(frame)
+        numbers = self._unread() if dead else self._claim()
         return [flight for number in numbers if (flight := self.in_flight.pop(number, None)) is not None]
+
+    def _claim(self) -> list[int]:
+        """The calls that the worker has not begun, out of its pipe and the backlog, in order."""
+        if not self._packets:
+            return []
+        first = next(iter(self.in_flight), 0)  # if it has not begun, it had no processor for it
+        numbers, others = ahead.claim(self.worker.claims, first, self._backlog.take())
+        for frame in others:
+            self.write(frame)
+        return numbers
 
     def _unread(self) -> list[int]:
         """The calls that a worker which is gone has not begun, in order. Those that are late are none of them: it had

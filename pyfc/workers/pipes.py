@@ -20,6 +20,12 @@ class Backlog:
             self._loop.add_writer(self._descriptor, self._writable)
         self.pieces.append(piece)
 
+    def take(self) -> list[memoryview]:
+        """What waits, which is then not written."""
+        pieces = list(self.pieces)
+        self.drop()
+        return pieces
+
     def drop(self) -> None:
         """Nobody will read any more."""
         self.pieces.clear()

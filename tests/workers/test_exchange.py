@@ -381,6 +381,7 @@ SMALL = [Given(0, (1,), False), Given(0, (1,), False)]
 @given(givens, st.lists(st.integers(0, 30), max_size=150))
 @example(SMALL, [0, 1])  # the next call is there before the first piece
 @example(SMALL, [0, 0, 1, 28, 0, 0, 12])  # and is taken back before the worker has read it
+@example([Given(0, (1,), False)] * 4, [0, 0, 0, 0, 0, 3, 0, 0, 1, 1, 1, 1])  # one of them is in the backlog then
 def test_every_call_is_answered_whole_in_every_order(given: list[Given], order: list[int]) -> None:
     done = exchange(given, order)
 

@@ -75,12 +75,13 @@ async def _serve(root: Path, settings: Settings) -> None:
     async with App(settings, data_folder_of(root, settings)) as app:
         _catch_signals(app)
         console = Console(as_json=settings.json)
+        began = time.time()
         try:
             project = await app.unless_stopped(_start(app, root, console))
         except Stopped:
             return
         with announced(app.endpoint, app.data_folder):
-            async with _reloading(app, project, console):
+            async with _reloading(app, project, console, began):
                 await app.serve()
 
 
@@ -104,13 +105,13 @@ async def _start(app: App, root: Path, console: Console) -> Project:
 
 
 @contextlib.asynccontextmanager
-async def _reloading(app: App, project: Project, console: Console) -> AsyncIterator[None]:
-    """Meanwhile what is saved is served, if that is wanted."""
+async def _reloading(app: App, project: Project, console: Console, read: float) -> AsyncIterator[None]:
+    """Meanwhile what is saved is served, if that is wanted, and what was since `read`."""
     if not app.settings.reload:
         yield
         return
     reloader = Reloader(app, project, console)
-    task = Tasks().begin(f"watching {project.root}: changes are not served any more", reloader.run())
+    task = Tasks().begin(f"watching {project.root}: changes are not served any more", reloader.run(read))
     try:
         yield
     finally:

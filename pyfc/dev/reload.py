@@ -6,7 +6,8 @@
    has not started when the next change comes is given up for that.
 3. What was read and is away, if only for a moment, is not taken for a change: what was served goes on until it is back.
 4. When folders or links come or go, other folders are watched (watched.py), and all is read once more, since nobody
-   has seen what happened in between.
+   has seen what happened in between. What was saved between the first reading and the first watch is seen by the times
+   of the files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import time
 from pathlib import Path
 
 import watchfiles
-from watchfiles import Change
 
 from pyfc.app import App
 from pyfc.boundary import Boundary
@@ -68,13 +68,16 @@ class Reloader:
         self._away: Path | None = None
         self._told = set(project.notes)
 
-    async def run(self) -> None:
-        """Reload until the server stops."""
+    async def run(self, read: float) -> None:
+        """Reload until the server stops. `read`: when the project began to be read, in seconds since the epoch: what
+        was saved from then on is served too.
+        """
+        since: float | None = read
         while not self._stopped:
             self._ended.clear()
             self._watched = await self._look()
             try:
-                await self._watch()
+                await self._watch(since)
             except FileNotFoundError:  # one of the folders has gone meanwhile
                 self._is_new = True
             except (OSError, RuntimeError) as error:  # too many folders for this machine
@@ -83,17 +86,18 @@ class Reloader:
                 self._polls = self._is_new = True
                 self._console.warned(f"this machine does not tell of changes ({error}): pyfc looks for them by itself")
             await self._finish()
+            since = None  # where a watch ends, another one begins with everything
 
     async def _look(self) -> Watched:
         most = self._app.settings.maximum_code_files
         self._is_moved = False
         return await asyncio.to_thread(look, self._project, self._data_folder, most)
 
-    async def _watch(self) -> None:
-        """Hear of changes until other folders are to be watched."""
+    async def _watch(self, since: float | None) -> None:
+        """Hear of changes until other folders are to be watched; also, once, of what was saved `since`."""
         async for changes in watchfiles.awatch(
             *self._watched.folders,
-            watch_filter=self._is_of_interest,
+            watch_filter=lambda _, path: self._is_of_interest(path),
             step=_STEP,
             debounce=_DEBOUNCE,
             stop_event=self._ended,
@@ -104,6 +108,9 @@ class Reloader:
             recursive=False,
         ):
             is_exchanged = self._watched.is_exchanged()
+            if since is not None:
+                self._is_new |= await asyncio.to_thread(self._watched.saved_since, since, self._is_of_interest)
+                since = None
             if not changes and not is_exchanged and not self._is_new:
                 continue
             await self._finish()
@@ -128,7 +135,7 @@ class Reloader:
         self._stopped = True
         self._ended.set()
 
-    def _is_of_interest(self, _change: Change, text: str) -> bool:
+    def _is_of_interest(self, text: str) -> bool:
         path = Path(text)
         name = path.name
         if name.endswith(_ENDINGS) or name.startswith((".#", "#", ".goutputstream", ".sb-")) or name == "4913":

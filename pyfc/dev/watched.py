@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from pyfc.project.interface import Project
 SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".idea", ".vscode"}
 _NO_FILES = "/"
 """No name ends like this, so a walk finds folders only."""
+_GRAIN = 0.02
+"""Seconds by which the times of files may lie behind the clock: they are those of the kernel's last tick."""
 
 
 class Watched(NamedTuple):
@@ -45,6 +47,10 @@ class Watched(NamedTuple):
     def leads_to(self, path: Path) -> bool:
         """Whether some code has what lies at `path` by a link."""
         return any(path.is_relative_to(target) for target in self.links.values())
+
+    def saved_since(self, moment: float, is_of_interest: Callable[[str], bool]) -> bool:
+        """Whether something in the folders has come, gone or changed since then, in seconds since the epoch."""
+        return any(_has_changed(folder, moment - _GRAIN, is_of_interest) for folder in self.folders)
 
 
 def look(project: Project, data_folder: Path, most: int) -> Watched:
@@ -84,6 +90,19 @@ def _nearest(path: Path) -> Path:
 
 def _is_skipped(path: str) -> bool:
     return path.rpartition("/")[2] in SKIPPED
+
+
+def _has_changed(folder: Path, moment: float, is_of_interest: Callable[[str], bool]) -> bool:
+    """By the time of a change of the inode, which no program sets back: that of a folder tells what has gone."""
+    try:
+        if folder.stat().st_ctime >= moment:
+            return True
+        with os.scandir(folder) as entries:
+            return any(
+                is_of_interest(each.path) and each.stat(follow_symlinks=False).st_ctime >= moment for each in entries
+            )
+    except OSError:  # it has gone meanwhile
+        return True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -72,6 +72,8 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     if is_http and config is None:
         url = f"POST /2016-08-15/services/{target.service}/functions/{target.function}/invocations"
         raise NoHttpTrigger(service=target.service, function=target.function, url=url)
+    if config is not None and entry.is_server:
+        config = config._replace(is_event=False)  # a program of its own gets the request itself in FC 3 too
     checksum = entry.function.code.checksum if entry.function.code is not None else ""
     fixed = (
         f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {version}\r\n"

@@ -23,8 +23,8 @@ class Entry(NamedTuple):
     triggers: tuple[Trigger, ...]
     newest: Result | None = None
     """What the start of a newer version ended with, which is therefore not served instead."""
-    takes_upgrades: bool = False
-    """Whether it can answer a WebSocket."""
+    is_server: bool = False
+    """Whether its program is an HTTP server: it gets HTTP requests as they came, and can answer a WebSocket."""
 
 
 class Table(NamedTuple):

@@ -327,7 +327,7 @@ class HttpReply(_Reply):
             self.owner.accept(self, place, request)
             return
         target = place.target
-        if exchange.upgrades and not place.entry.takes_upgrades:  # then it is a request like any other (RFC 9110)
+        if exchange.upgrades and not place.entry.is_server:  # then it is a request like any other (RFC 9110)
             exchange.upgrades, exchange.incoming = False, None
         if config.is_event and not exchange.upgrades:
             body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)

@@ -201,7 +201,7 @@ class Supervisor:
         route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
         runtime = self._runtimes.get(function.runtime)
         serves = runtime is not None and runtime.serves and function.runtime not in runtime.pulls
-        return Entry(function, route, (), takes_upgrades=serves)
+        return Entry(function, route, (), is_server=serves)
 
     def _wake(self, service: Service, function: Function, dormant: Dormant) -> Route:
         """Make the pool of a function that is called for the first time."""

@@ -62,6 +62,8 @@ class Runtime:
     """Whether a machine on which pyfc is tested must have its interpreter."""
     lacks: Mapping[str, str]
     """Cases of the conformance kit that it does not pass, with the reason."""
+    ended: Mapping[str, str]
+    """Names of versions that this one stands in for, with what to tell about that."""
     refused: Mapping[str, str]
     """Names it knows and will not run, with the reason and what to do."""
 
@@ -100,6 +102,7 @@ def _read(path: Path) -> Runtime:
         pulls=tuple(table.get("pulls", [])),
         is_required=table.get("required", True),
         lacks=table.get("lacks", {}),
+        ended=table.get("ended", {}),
         refused=table.get("refused", {}),
     )
 
@@ -113,7 +116,7 @@ class Runtimes:
 
     def __init__(self, root: Path = ROOT) -> None:
         self.all = list(found(root))
-        self._by_name = {name: runtime for runtime in self.all for name in runtime.names}
+        self._by_name = {name: runtime for runtime in self.all for name in (*runtime.names, *runtime.ended)}
         self._refused = {name: reason for runtime in self.all for name, reason in runtime.refused.items()}
         self._interpreters: dict[str, Interpreter | None] = {}
         self.base = self._by_name["python3"]
@@ -128,7 +131,8 @@ class Runtimes:
         """The program for functions declared with `name`, the name of a runtime that there is."""
         if name not in self._interpreters:
             runtime = self._by_name[name]
-            self._interpreters[name] = choose(name, runtime.interpreter, runtime.names, runtime.oldest)
+            wanted = runtime.names[0] if name in runtime.ended else name
+            self._interpreters[name] = choose(wanted, runtime.interpreter, runtime.names, runtime.oldest)
         return self._interpreters[name]
 
     def programs(self) -> list[str]:
@@ -148,7 +152,8 @@ class Runtimes:
             runtime = self._by_name.get(name)
             if interpreter is not None and runtime is not None and not runtime.serves:
                 nearest = "" if interpreter.is_exact else ", the nearest here"
-                texts.append(f"{name} is {runtime.title} {interpreter.version} ({interpreter.path}{nearest})")
+                ended = f"; {runtime.ended[name]}" if name in runtime.ended else ""
+                texts.append(f"{name} is {runtime.title} {interpreter.version} ({interpreter.path}{nearest}{ended})")
         return "; ".join(texts)
 
     def is_known(self, name: str) -> bool:

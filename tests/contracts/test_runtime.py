@@ -10,7 +10,7 @@ import pytest
 
 from pyfc.host.runtimes import ROOT, Runtime, Runtimes, found
 from pyfc.project.load import load
-from support import Server
+from support import Server, template
 
 RUNTIMES = list(found())
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,10 +40,29 @@ def test_its_keys_are_explained_and_its_launcher_is_there(runtime: Runtime) -> N
 def test_a_refused_name_says_what_to_do_and_is_not_served() -> None:
     runtimes = Runtimes()
 
-    assert runtimes.get("python2.7") is None
-    assert "port the function to python3" in runtimes.why_not("python2.7")
+    assert runtimes.get("custom-container") is None
+    assert "customRuntimeConfig.command" in runtimes.why_not("custom-container")
     assert runtimes.get("python3.12") is not None
     assert "python3" in runtimes.why_not("cobol")
+
+
+def test_a_version_that_has_ended_runs_on_a_newer_one_and_mistakes_are_named_with_their_line(tmp_path: Path) -> None:
+    functions = {name: {"Runtime": "python2.7", "Handler": f"{name}.handler"} for name in ("fits", "old")}
+    (tmp_path / "template.yml").write_text(template(functions))
+    (tmp_path / "fits.py").write_text("def handler(event, context):\n    return event\n")
+    (tmp_path / "old.py").write_text("def handler(event, context):\n    print event\n")
+
+    server = Server(tmp_path, tmp_path / "data")
+    try:
+        told = [note for note in server.ready["notes"] if note.startswith("python2.7 is Python 3.")]
+        assert len(told) == 1
+        assert "Python 2 ended in 2020" in told[0]
+        assert server.invoke("demo/fits", b"same").body == b"same"
+        failed = server.invoke("demo/old").json
+        assert failed["errorType"] == "SyntaxError"
+        assert failed["stackTrace"][-1] == ['File "/code/old.py"', "line 2", "in <module>", "print event"]
+    finally:
+        server.stop()
 
 
 def test_its_template_is_a_project_of_an_event_and_an_http_function_that_work(runtime: Runtime, tmp_path: Path) -> None:

@@ -155,7 +155,8 @@ class Dispatcher:
         lane = self.lanes.setdefault(event.lane, Lane())
         if lane.is_whole and not lane.is_fetching and len(lane.ready) < _MOST_READY and self._held < _MOST_HELD:
             try:
-                if self.queue.claim(event):
+                lane.is_whole = self.queue.claim(event)
+                if lane.is_whole:
                     self._held += _weight(event)
                     lane.ready.append(event)
             except Exception as error:

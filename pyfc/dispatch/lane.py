@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pyfc.model.asynchronous import Event
@@ -47,7 +48,7 @@ class Lane:
         self.ready = deque(each for each in self.ready if each.number != number)
 
 
-def request_of(kept: tuple[Any, ...] | None) -> HttpRequest | None:
+def request_of(kept: Sequence[Any] | None) -> HttpRequest | None:
     """The request of an HTTP function, as the queue keeps it."""
     if kept is None:
         return None

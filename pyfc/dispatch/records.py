@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import time
 
 from pyfc.dispatch.dispatcher import Dispatcher
@@ -47,7 +45,7 @@ class Records:
 
     async def _stop_waiting(self, event: Event) -> None:
         """One that nobody has taken yet."""
-        stopped, expected = _copy(event), event.status
+        stopped, expected = event.copy(), event.status
         stopped.ended = time.time()
         stopped.note(Status.STOPPED, stopped.ended)
         if not await self._dispatcher.queue.replace(Outcome(stopped), expected):
@@ -68,7 +66,7 @@ class Records:
         QueueFull.
         """
         self._check_ended(event, "retried")
-        again = dataclasses.replace(_copy(event), attempts=0, error="", condition="", due=0.0, ended=0.0)
+        again = event.copy(attempts=0, error="", condition="", due=0.0, ended=0.0)
         again.note(Status.ENQUEUED, time.time(), "retried by hand")
         if not await self._dispatcher.queue.replace(Outcome(again), event.status):
             raise InvocationNotEnded(invocation=event.id, status="something else by now", what="retried")
@@ -84,10 +82,3 @@ class Records:
         held = self._dispatcher.held(event)
         if held is not None or not event.status.is_final:
             raise InvocationNotEnded(invocation=event.id, status=(held or event).status, what=what)
-
-
-def _copy(event: Event) -> Event:
-    """To be changed without a change of what others hold."""
-    made = copy.copy(event)
-    made.history = list(event.history)
-    return made

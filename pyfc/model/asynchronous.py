@@ -5,10 +5,11 @@ invocation, contract §7).
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from pyfc.model.names import Target
 from pyfc.model.policy import doubled
@@ -43,20 +44,16 @@ class Status(StrEnum):
 _FINAL = {Status.SUCCEEDED, Status.FAILED, Status.STOPPED, Status.EXPIRED, Status.INVALID}
 
 
-@dataclass(slots=True, kw_only=True)
-class Event:
+class Event(msgspec.Struct, kw_only=True):
     """One call in the queue. Times are seconds since the epoch, unless they are said to be the queue's own."""
 
     id: str
     """The caller's, or the request's."""
     request_id: str
     target: Target
-    payload: bytes
-    http: tuple[Any, ...] | None = None
+    http: Sequence[Any] | None = None
     """The request of an HTTP function, as HttpRequest."""
     enqueued: float = 0.0
-    born: float = 0.0
-    """When it was put into the queue, in the queue's own time: its age counts from there."""
     due: float = 0.0
     """Not before, in the queue's own time."""
     is_stateful: bool = False
@@ -65,15 +62,9 @@ class Event:
     """Where it goes if that is no function: the ARN of a destination; the payload is the message."""
     depth: int = 0
     """How many destinations led to it."""
-    number: int = 0
-    """The queue's own, in order of arrival."""
-    size: int = 0
-    """Bytes that the queue counts it for."""
     status: Status = Status.ENQUEUED
     attempts: int = 0
     """Executions that the function has ended, or that ended it."""
-    refusals: int = 0
-    """Times in a row that there was no room."""
     started: float = 0.0
     ended: float = 0.0
     error: str = ""
@@ -85,8 +76,17 @@ class Event:
     log: bytes = b""
     condition: str = ""
     """Why it was given up."""
-    history: list[tuple[str, float, str]] = field(default_factory=list)
+    history: list[tuple[str, float, str]] = []
     """Status, time, detail."""
+    born: float = 0.0
+    """When it was put into the queue, in the queue's own time: its age counts from there."""
+    payload: bytes
+    number: int = 0
+    """The queue's own, in order of arrival."""
+    size: int = 0
+    """Bytes that the queue counts it for."""
+    refusals: int = 0
+    """Times in a row that pyfc has failed with it, since the server's start."""
 
     @property
     def lane(self) -> Target:
@@ -97,6 +97,17 @@ class Event:
         """It is in another state now."""
         self.status = status
         self.history.append((status.value, now, detail))
+
+    def copy(self, **changes: Any) -> Event:
+        """One that may be changed without a change of this one."""
+        return msgspec.structs.replace(self, **{"history": list(self.history), **changes})
+
+
+KEPT = tuple(name for name in Event.__struct_fields__ if name not in {"payload", "number", "size", "refusals"})
+"""Fields of an event that make its record, in this order: what an engine keeps is an array of them. The order does not
+change, and new ones come last (with the next version of the data folder, data/version.py). The payload never changes
+and is kept apart; the others belong to the engine, or to nobody.
+"""
 
 
 class Policy(NamedTuple):

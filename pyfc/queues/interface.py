@@ -1,10 +1,16 @@
 """Queue: events that were promised to be called, and the records of what became of them.
 
-Promises of every engine: when `put` returns the event survives the end of the process and a loss of power; what
-`settle` and `put` are given in one call happens as a whole; `take` gives the events of a lane in order of arrival,
-those that are due, and never one that it has given before and that was not settled; after a start everything unsettled
-is there to be taken. What can not be read is passed over. When records take more room than they may, the oldest of who
-has most of them are forgotten.
+Promises of every engine:
+
+1. When `put` returns, the event survives the end of the process and a loss of power.
+2. Who takes an event has a lease of it: nobody else is given it until it is settled, or until the process that took it
+   has ended or closed the queue; then it is there to be taken. The lease is the engine's, which keeps it for as long as
+   the process lives; nobody else remembers or renews it.
+3. An outcome is one step: what has become of the event, and new ones that follow from it, are written together or not
+   at all. To settle again what has ended changes nothing: it was written although that seemed to fail, or by somebody
+   who was given the event when the lease of this one was lost.
+4. `take` gives the events of a lane in order of arrival, those that are due. What can not be read is passed over.
+5. When records take more room than they may, the oldest of who has most of them are forgotten.
 """
 
 from __future__ import annotations
@@ -54,6 +60,11 @@ class Outcome(NamedTuple):
     forget: bool = False
     """Leave no record of it, if its status is final."""
 
+    @property
+    def leaves_nothing(self) -> bool:
+        """Whether there is no record of the event any more."""
+        return self.forget and self.event.status.is_final
+
 
 class Queue(Protocol):
     """One queue."""
@@ -67,21 +78,22 @@ class Queue(Protocol):
         """
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Write what has become of events that were taken, and with it new ones, all in one step. An event whose status
-        is final is never taken again; another one is taken when it is due.
+        """Write what has become of events that were taken, and end their leases. One whose status is final is never
+        taken again; another one is taken when it is due. Raises AlreadyExists for the id of a new one, Unavailable when
+        the engine fails; some of them may be written then, and who settles all of them again does no harm.
         """
 
     async def replace(self, outcome: Outcome, expected: Status) -> bool:
-        """Write another state of an event that nobody has taken. False, and nothing is written, unless what is kept of
-        it has the status that is expected.
+        """Write another state of an event. False, and nothing is written, if somebody has a lease of it, or what is
+        kept of it has another status than expected.
         """
 
     async def take(self, lane: Target, limit: int, size: int = ...) -> list[Event]:
         """The next due events of a lane: at most `limit`, and not many more bytes than `size`. None: there are none."""
 
     def claim(self, event: Event) -> bool:
-        """Take an event that was just put, while nobody is taking from its lane. False if it was taken already: it may
-        be read before who has put it hears that it is there.
+        """Take an event that was just put, without asking for it. False if it must be asked for: somebody has taken it
+        already, or the engine can not know.
         """
 
     async def lanes(self) -> list[Target]:
@@ -103,4 +115,4 @@ class Queue(Protocol):
         """How many events there are."""
 
     async def close(self) -> None:
-        """End; what has been asked for before is done."""
+        """End, and with it every lease; what has been asked for before is done."""

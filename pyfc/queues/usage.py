@@ -4,10 +4,12 @@ the disk.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pyfc.errors import QueueFull
-from pyfc.model.asynchronous import Event
+from pyfc.model.asynchronous import Event, Status
+from pyfc.queues.interface import Outcome
 
 Owner = tuple[str, str]
 """Service and function; ('', ADDRESS) for a destination."""
@@ -73,6 +75,30 @@ class Usage:
     def keep(self, owner: Owner, size: int, count: int = 1) -> None:
         """There are so many more records, or fewer."""
         _add(self._records, self._all_records, owner, size, count)
+
+    def take_off(self, events: Iterable[Event]) -> None:
+        """They do not wait after all."""
+        for event in events:
+            self.wait(event.lane[:2], -event.size, -1)
+
+    def settle(self, outcome: Outcome, size: int) -> None:
+        """It is written: what waited is something else now, of another size."""
+        event = outcome.event
+        self.take_off([event])
+        if not outcome.leaves_nothing:
+            (self.keep if event.status.is_final else self.wait)(event.lane[:2], size)
+            event.size = size
+        for each in outcome.followers:
+            self.wait(each.lane[:2], each.size)
+
+    def replace(self, outcome: Outcome, size: int, before: Status) -> None:
+        """It is written in the place of what it was before."""
+        event = outcome.event
+        owner = event.lane[:2]
+        (self.keep if before.is_final else self.wait)(owner, -event.size, -1)
+        event.size = size
+        if not outcome.forget:
+            (self.keep if event.status.is_final else self.wait)(owner, size)
 
     def excess(self) -> tuple[Owner, int] | None:
         """Bytes of records to be forgotten, and whose: of who has most of them. None if there is room."""

@@ -1,7 +1,8 @@
 """Store: keys and values with revisions, compare-and-set, and a watch. Small because every engine has these natively.
 
-Promises of every engine: a revision is a positive integer that grows with each change of the store; the writes of one
-call happen all or not at all, and have one revision; nothing happens unless every key that is expected to have a
+Promises of every engine: revisions are the engine's, positive integers that grow with each change of the store and are
+never used again, also after a start and of keys that were deleted; the writes of one call happen all or not at all, and
+have one revision; nothing happens unless every key that is expected to have a
 revision has it; when `write` returns, what was written survives the end of the process and, on disk, a loss of power; a
 watch sees every change after it began, in order, none twice.
 """
@@ -39,8 +40,9 @@ class Store(Protocol):
         """The key as it is now, None if there is none."""
 
     async def write(self, values: Mapping[str, bytes | None], expect: Mapping[str, int] = NOTHING) -> int:
-        """Write keys, None deletes; the new revision. `expect`: the revisions that keys must have now, 0 for none, of
-        those that are written or of others. Raises Conflict naming the key, Unavailable if the engine fails.
+        """Write keys, None deletes; the new revision, 0 if there was nothing to be done. `expect`: the revisions that
+        keys must have now, 0 for none, of those that are written or of others. Raises Conflict naming the key,
+        Unavailable if the engine fails.
         """
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Entry]:

@@ -27,15 +27,16 @@ class MemoryStore:
             entry = self._entries.get(key)
             if revision != (entry.revision if entry else 0):
                 raise Conflict(message=f"'{key}' was changed by somebody else: read it again")
+        known = {key: value for key, value in values.items() if value is not None or key in self._entries}
+        if not known:
+            return 0
         self._revision += 1
-        changes = []
-        for key, value in values.items():
+        for key, value in known.items():
             if value is not None:
                 self._entries[key] = Entry(key, value, self._revision)
-            elif self._entries.pop(key, None) is None:
-                continue
-            changes.append(Change(key, value, self._revision))
-        self._watches.tell(changes)
+            else:
+                del self._entries[key]
+        self._watches.tell([Change(key, value, self._revision) for key, value in known.items()])
         return self._revision
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Entry]:

@@ -90,8 +90,9 @@ def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[_O
             if wrong:
                 outcomes.append(Conflict(message=f"'{wrong}' was changed by somebody else: read it again"))
                 continue
-            revision += 1
-            outcomes.append(_Outcome(revision, _apply(connection, job.values, revision)))
+            changes = _apply(connection, job.values, revision + 1)
+            revision += bool(changes)
+            outcomes.append(_Outcome(revision if changes else 0, changes))
         connection.execute("UPDATE counter SET revision = ?", (revision,))
     return outcomes
 

@@ -25,18 +25,20 @@ from support import run_with
 
 LANE, OTHER = Target("s", "f"), Target("s", "g")
 MakeQueue = Callable[[], Queue]
+ENGINES: dict[str, Callable[[Path], Queue]] = {"sqlite": lambda folder: SqliteQueue(folder / "queue.sqlite")}
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> MakeQueue:
+@pytest.fixture(params=ENGINES)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeQueue:
     """Makes the queue inside of the loop that uses it; made again it is the same one, opened again."""
-    return lambda: SqliteQueue(tmp_path / "queue.sqlite")
+    return lambda: ENGINES[request.param](tmp_path)
 
 
 def test_every_engine_file_is_tested() -> None:
     folder = Path(__file__).parents[2] / "pyfc" / "queues"
 
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__", "interface", "steady", "usage"} == {"sqlite"}
+    shared, of_sqlite = {"__init__", "interface", "steady", "usage"}, {"leases", "rows"}
+    assert {path.stem for path in folder.glob("*.py")} - shared - of_sqlite == set(ENGINES)
 
 
 def event(name: str, target: Target = LANE, **fields: object) -> Event:
@@ -208,6 +210,105 @@ def test_an_outcome_and_what_follows_from_it_are_written_together(make: MakeQueu
     run_with(make, scenario)
 
 
+@pytest.mark.parametrize("forget", [False, True])
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED])
+def test_what_is_settled_again_changes_nothing_and_what_follows_is_there_once(
+    make: MakeQueue, status: Status, forget: bool
+) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a"), event("b")])
+        [first, second] = await queue.take(LANE, 2)
+        outcome = Outcome(ended(first, status), [event("follows", OTHER)], forget)
+        await queue.settle([outcome])
+        kept = await queue.get("s", "f", "a")
+
+        await queue.settle([Outcome(first.copy(error="late"), [event("follows", OTHER)], forget)])
+        await queue.settle([outcome, Outcome(ended(second, status), [event("more", OTHER)], forget)])
+
+        assert await queue.get("s", "f", "a") == kept
+        assert [each.id for each in await queue.take(OTHER, 5)] == ["follows", "more"]
+        assert await queue.take(LANE, 5) == []
+
+    run_with(make, scenario)
+
+
+def test_of_outcomes_that_can_not_all_be_written_those_that_can_are_when_they_are_settled_again(
+    make: MakeQueue,
+) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a"), event("b"), event("taken", OTHER)])
+        good, bad = await queue.take(LANE, 2)
+        outcomes = [
+            Outcome(ended(good, Status.FAILED), [event("follows", OTHER)]),
+            Outcome(ended(bad, Status.FAILED), [event("taken", OTHER)]),
+        ]
+        with pytest.raises(AlreadyExists):
+            await queue.settle(outcomes)
+        await queue.settle(outcomes[:1])
+        with pytest.raises(AlreadyExists):
+            await queue.settle(outcomes[1:])
+        await queue.settle(outcomes[:1])
+
+        assert [each.id for each in await queue.take(OTHER, 5)] == ["taken", "follows"]
+        assert [each.id for each in await queue.list(Filter(only_kept=True))] == ["a"]
+
+    run_with(make, scenario)
+
+
+def test_what_somebody_has_taken_is_not_replaced(make: MakeQueue) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a"), event("b")])
+        [first] = await queue.take(LANE, 1)
+        stopped = ended(first.copy(), Status.STOPPED)
+
+        assert not await queue.replace(Outcome(stopped), Status.ENQUEUED)
+        first.note(Status.RETRYING, 0.0)
+        await queue.settle([Outcome(first)])
+        assert await queue.replace(Outcome(stopped), Status.RETRYING)
+        assert [each.id for each in await queue.take(LANE, 5)] == ["b"]
+
+    run_with(make, scenario)
+
+
+def test_who_replaces_what_is_read_at_this_moment_waits_until_it_is_known(
+    make: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(queue: SqliteQueue) -> None:
+        await queue.put([event("a"), event("b")])
+        [first] = await queue.take(LANE, 1)
+        read = queue._database.read
+
+        async def read_before(*query: Any) -> list[tuple[Any, ...]]:
+            rows = await read(*query)
+            await queue.settle([Outcome(ended(first, Status.FAILED))])
+            replacing.append(asyncio.create_task(queue.replace(Outcome(first, forget=True), Status.FAILED)))
+            await asyncio.sleep(0)
+            return rows
+
+        replacing: list[asyncio.Task[bool]] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(queue._database, "read", read_before)
+            assert [each.id for each in await queue.take(LANE, 5)] == ["b"]
+        assert await replacing[0]
+        assert await queue.get("s", "f", "a") is None
+
+    run_with(make, scenario)
+
+
+def test_a_close_ends_every_lease(make: MakeQueue) -> None:
+    async def before(queue: Queue) -> None:
+        await queue.put([event("a")])
+        assert await queue.take(LANE, 1)
+
+    async def after(queue: Queue) -> None:
+        [again] = await queue.take(LANE, 1)
+        assert await queue.take(LANE, 1) == []
+        await queue.settle([Outcome(ended(again, Status.SUCCEEDED), forget=True)])
+
+    run_with(make, before)
+    run_with(make, after)
+
+
 def test_records_are_found_by_what_people_ask_for(make: MakeQueue) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.put([event(f"n{number}", enqueued=100.0 + number) for number in range(6)])
@@ -261,6 +362,7 @@ def test_what_waits_has_a_bound_in_number_per_function_and_in_all(tmp_path: Path
         assert await refusal(queue, event("h"))
         first.due = 0.0
         await queue.settle([Outcome(ended(first, Status.SUCCEEDED), forget=True)])
+        await queue.settle([Outcome(first, forget=True)])
         await queue.put([event("i")])
         assert await refusal(queue, event("j"))
 

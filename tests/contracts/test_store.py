@@ -46,9 +46,45 @@ def test_what_was_written_is_there_until_it_is_deleted(make: MakeStore) -> None:
         assert second > first > 0
         assert await store.write({"a": None}) > second
         assert await store.get("a") is None
-        await store.write({"a": None})
 
     run_with(make, scenario)
+
+
+def test_a_write_that_has_nothing_to_do_has_no_revision_and_nobody_is_told(make: MakeStore) -> None:
+    async def scenario(store: Store) -> None:
+        batches = store.watch("")
+        first = await store.write({"a": b"1"})
+        assert await store.write({"b": None, "c": None}) == 0
+        assert await store.write({}, {"a": first}) == 0
+        with pytest.raises(Conflict):
+            await store.write({"b": None}, {"a": 0})
+        second = await store.write({"a": None, "b": None})
+        await store.close()
+
+        assert [change async for batch in batches for change in batch] == [
+            Change("a", b"1", first),
+            Change("a", None, second),
+        ]
+        assert second > first
+
+    asyncio.run(closing(scenario, make))
+
+
+def test_no_revision_is_used_again_also_of_keys_that_were_deleted(make: MakeStore, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    async def scenario(store: Store) -> None:
+        for _ in range(3):
+            seen.append(await store.write({"a": b"1"}, {"a": 0}))
+            entry = await store.get("a")
+            assert entry is not None
+            assert entry.revision == seen[-1]
+            seen.append(await store.write({"a": None}, {"a": seen[-1]}))
+        assert seen == sorted(set(seen))
+
+    run_with(make, scenario)
+    if any(tmp_path.iterdir()):  # an engine that keeps what it has
+        run_with(make, scenario)
 
 
 def test_a_write_that_expects_another_revision_changes_nothing(make: MakeStore) -> None:

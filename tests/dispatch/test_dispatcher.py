@@ -238,6 +238,31 @@ def test_an_outcome_that_was_written_although_that_failed_is_written_again(play:
     play(scenario, lambda queue: Failing(queue, "settle", OSError(), 2, after=True))
 
 
+class Reluctant:
+    """A queue of an engine that does not know at once what it holds: what was put must be asked for."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    def claim(self, _: Event) -> bool:
+        return False
+
+
+def test_an_engine_that_gives_nothing_unasked_is_asked(play: Callable[..., None]) -> None:
+    async def scenario(world: World) -> None:
+        await asyncio.gather(*(world.promise(f"n{number}") for number in range(100)))
+        await empty(world)
+        await world.promise("last")
+        await empty(world)
+        assert world.ran().count("last") == 1
+        assert len(world.ran()) == 101
+
+    play(scenario, Reluctant)
+
+
 def test_an_outcome_that_can_never_be_written_holds_up_no_other(play: Callable[..., None]) -> None:
     async def scenario(world: World) -> None:
         world.configs[ONE] = {"destinationConfig": {"onSuccess": {"destination": "acs:\ud800"}}}

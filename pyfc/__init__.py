@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from pyfc.version import VERSION
+
 if TYPE_CHECKING:
     from pyfc.app import App as App
     from pyfc.client import AsyncClient as AsyncClient
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from pyfc.errors import PyfcError as PyfcError
     from pyfc.settings import Settings as Settings
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "App": "pyfc.app",

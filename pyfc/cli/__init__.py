@@ -9,9 +9,9 @@ import os
 import sys
 import traceback
 
-from pyfc import __version__
 from pyfc.dev.output import flush, give_up_broken, log_to_stderr, prepare, tell
 from pyfc.errors import PyfcError
+from pyfc.version import VERSION
 
 COMMANDS = {
     "serve": "serve a folder of functions",
@@ -108,7 +108,7 @@ def _parser(command: str) -> argparse.ArgumentParser:
         description="Run functions written for Function Compute on this machine, without containers.",
         epilog="`pyfc COMMAND --help` shows the options of a command.",
     )
-    parser.add_argument("--version", action="version", version=f"pyfc {__version__}")
+    parser.add_argument("--version", action="version", version=f"pyfc {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")

@@ -18,7 +18,6 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from pyfc import __version__
 from pyfc.auth.digest import BodyDigest
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.calls.table import Entry, version_of
@@ -44,6 +43,7 @@ from pyfc.supervisor.draft import Dormant
 from pyfc.supervisor.explain import explain
 from pyfc.supervisor.pool import Pool
 from pyfc.triggers.http import as_text
+from pyfc.version import VERSION
 
 OLDER: tuple[Endpoint, ...] = (
     *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
@@ -125,7 +125,7 @@ class _Own:
 
     async def index(self, _: Request) -> Response:
         """What answers here."""
-        return _json({"pyfc": __version__, "functions": "GET /pyfc/functions, signed: `pyfc list` does that"})
+        return _json({"pyfc": VERSION, "functions": "GET /pyfc/functions, signed: `pyfc list` does that"})
 
     async def health(self, _: Request) -> Response:
         """For who looks after the server."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from pyfc import __version__
 from pyfc.gateway.management import Endpoint
+from pyfc.version import VERSION
 
 _SCHEMA = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
@@ -36,7 +36,7 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "pyfc",
-            "version": __version__,
+            "version": VERSION,
             "description": "Function Compute's APIs, as pyfc serves them.",
         },
         "paths": paths,

@@ -19,12 +19,14 @@ from typing import Any, NamedTuple
 from pyfc import nofollow
 from pyfc.bundles.bundle import Artefact
 from pyfc.errors import InvalidArgument, PyfcError
+from pyfc.host.process import Exit
 from pyfc.model.function import Function
 from pyfc.sandbox.sandbox import Cell, Sandbox
 from pyfc.supervisor.birth import Birth
 from pyfc.tasks import Tasks
 from pyfc.wire import frames
 from pyfc.workers.handshake import LinkClosed
+from pyfc.workers.interface import Calls, WithoutCalls
 from pyfc.workers.launch import Launcher
 from pyfc.workers.link import Link
 from pyfc.workers.spares import undone
@@ -41,6 +43,16 @@ class _Job(NamedTuple):
     function: Function
     artefact: Artefact
     birth: Birth
+
+
+class _Owner(WithoutCalls):
+    """Waits for nothing but the end of its worker."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    def closed(self, _link: Calls, _how: Exit, /) -> None:
+        self.gone.set()
 
 
 class Compiler:
@@ -106,10 +118,9 @@ class Compiler:
             return self._sandbox.confine(wish, cell, function.limits)
 
         worker = await self._launcher.launch(job.birth.spec.alone(confine))
+        owner = _Owner()
         with undone(worker):
-            link = Link(worker, "compiler", job.birth.init._replace(mark=""), 0)
-        gone = asyncio.Event()
-        link.on_closed = lambda *_: gone.set()
+            link = Link(worker, owner, "compiler", job.birth.init._replace(mark=""), 0)
         try:
             await link.expectation.frame(frames.HELLO, _MOST_TIME)
             if worker.cell.uid:
@@ -122,7 +133,7 @@ class Compiler:
             await link.expectation.frame(frames.READY, _MOST_TIME)
         finally:
             link.life.kill()
-        await asyncio.wait_for(gone.wait(), _MOST_TIME)
+        await asyncio.wait_for(owner.gone.wait(), _MOST_TIME)
 
 
 def _make_empty(folder: Path) -> None:

@@ -197,6 +197,6 @@ def scale(
             entry.route.rouse()
             continue
         if isinstance(entry.route, Pool):
-            entry.route.reserve.use(provisions.get(target, entry.function.provision))
             declared = entry.function.maximum_instance_count
-            entry.route.limit = limits.get(target, most if declared is None else declared)
+            limit = limits.get(target, most if declared is None else declared)
+            entry.route.scale(provisions.get(target, entry.function.provision), limit)

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect
-from typing import TYPE_CHECKING
 
 from pyfc.model.instance import State
 from pyfc.supervisor.instance import Instance
+from pyfc.supervisor.interface import Tended
 from pyfc.tasks import Tasks
-
-if TYPE_CHECKING:
-    from pyfc.supervisor.pool import Pool
 
 _PAUSE = 0.05
 """Seconds between two looks."""
@@ -26,7 +23,7 @@ _PAUSE = 0.05
 class Idleness:
     """Looks after `pool.idle`, whose instances stand in the order in which they became idle."""
 
-    def __init__(self, pool: Pool, freeze_after: float, idle_timeout: float) -> None:
+    def __init__(self, pool: Tended, freeze_after: float, idle_timeout: float) -> None:
         self._pool = pool
         self._freeze_after = freeze_after
         self._idle_timeout = idle_timeout
@@ -68,7 +65,7 @@ class Idleness:
 
     def _look_now(self, now: float) -> None:
         pool = self._pool
-        while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.reserve.has_more:
+        while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.has_spare:
             pool.idle.pop(0).stop()
         warm = [instance for instance in pool.idle if not instance.is_frozen]
         for instance in warm:
@@ -82,7 +79,7 @@ class Idleness:
         busy = len(pool.instances) > len(pool.idle)
         freeze = min([*warm, *([now] if busy else [])], default=float("inf")) + self._freeze_after
         release = (pool.idle[0].idle_since if pool.idle else now) + self._idle_timeout
-        if not pool.reserve.has_more:
+        if not pool.has_spare:
             release = now + self._idle_timeout
         return min(freeze, release)
 

@@ -17,11 +17,13 @@ from pyfc.model import faults
 from pyfc.model.instance import Event, State, advance
 from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
 from pyfc.model.names import instance_id, request_id
+from pyfc.observe.flood import Sink
 from pyfc.observe.markers import hook_end, hook_start
 from pyfc.supervisor.birth import Birth
 from pyfc.tasks import Tasks
 from pyfc.wire import frames
 from pyfc.workers.handshake import LinkClosed
+from pyfc.workers.interface import Calls, LinkOwner, WithoutCalls
 from pyfc.workers.launch import Launcher
 from pyfc.workers.link import Link
 from pyfc.workers.spares import undone
@@ -44,7 +46,7 @@ class StartFailed(Exception):
         self.result = result
 
 
-class Instance:
+class Instance(WithoutCalls):
     """One live copy of one function version. `on_dead` is called once, when nothing of it is left."""
 
     def __init__(self, birth: Birth, launcher: Launcher, on_dead: Callable[[Instance, Exit], None]) -> None:
@@ -62,6 +64,9 @@ class Instance:
         self.died_of = ""
         """Once it is dead: `outOfMemory`, `timedOut`, `exited`; '' if it was ended because nobody needed it."""
         self._is_unwanted = False
+        self._sink: Sink | None = None
+        self._hook: bytearray | None = None
+        """What the hook has written that runs."""
         self._birth = birth
         self._launcher = launcher
         self._on_dead = on_dead
@@ -78,10 +83,8 @@ class Instance:
         await self._birth.present()
         worker = await self._launcher.launch(self._birth.spec)
         with undone(worker):
-            link = self.link = Link(worker, self.id, self._birth.init, self._birth.maximum_result)
+            link = self.link = Link(worker, self, self.id, self._birth.init, self._birth.maximum_result)
         self.startup = worker.prelude
-        link.on_output = self._started_output
-        link.on_closed = self._closed
         if self.state is State.KILLED:
             link.life.kill()
         try:
@@ -98,7 +101,7 @@ class Instance:
             usage = Usage(self._times[-1] - self._times[0], peak, True, self.id)
             raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
         self.startup += link.take_output()
-        link.life.is_starting = False
+        link.life.started()
         self._times.append(time.monotonic())
         self._advance(Event.INITIALIZED)
 
@@ -108,8 +111,20 @@ class Instance:
         began, prepared, loaded, ended = (*self._times, *[self._times[-1]] * (4 - len(self._times)))
         return Phases(prepared - began, loaded - prepared, ended - loaded)
 
-    def _started_output(self, _request_id: str, data: bytes) -> None:
-        self.startup = (self.startup + data)[-_STARTUP_KEPT:]
+    def serve(self, owner: LinkOwner, sink: Sink) -> None:
+        """From here on its calls are those of `owner`, and what it writes beside them goes to `sink`."""
+        assert self.link is not None
+        self._sink = sink
+        self.link.hand_over(owner)
+
+    def wrote(self, _link: Calls, request_id: str, data: bytes, /) -> None:
+        """See LinkOwner: it is a hook's, or was written before the first call, or goes to the function's log."""
+        if self._hook is not None:
+            self._hook += data
+        elif self._sink is None:
+            self.startup = (self.startup + data)[-_STARTUP_KEPT:]
+        else:
+            self._sink(request_id, data)
 
     async def _load(self, link: Link) -> None:
         timeout = self._birth.load_timeout
@@ -175,7 +190,7 @@ class Instance:
     def _ended(link: Link, how: Exit | None, duration: float) -> Fault:
         if link.life.is_exhausted:
             return link.life.out_of_memory(duration)
-        peak = how.peak_memory / 1024 / 1024 if how is not None else link.peak_memory
+        peak = how.peak_memory / 1024 / 1024 if how is not None else link.peak.megabytes
         return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
     # the hooks, and idleness
@@ -216,8 +231,7 @@ class Instance:
         """
         link, request = self.link, request_id()
         assert link is not None
-        pass_on, output = link.on_output, bytearray()
-        link.on_output = lambda _, data: output.extend(data)
+        output = self._hook = bytearray()
         link.listen()
         link.send(frames.HOOK, frames.Hook(name, request))
         failed = is_late = True
@@ -229,8 +243,9 @@ class Instance:
         except LinkClosed:
             pass  # it was killed meanwhile
         output += link.take_output()
-        link.on_output = pass_on
-        pass_on("", hook_start(name, request) + output + hook_end(name, request, failed=failed))
+        if self._hook is output:
+            self._hook = None
+        self.wrote(link, "", hook_start(name, request) + output + hook_end(name, request, failed=failed))
         return not is_late
 
     def stop(self) -> None:
@@ -292,8 +307,10 @@ class Instance:
             _log.error("process %d does not die of SIGKILL; instance %s stays counted until it is gone", pid, self.id)
             self.link.life.fail_flights()
 
-    def _closed(self, link: Link, how: Exit) -> None:
-        life = link.life
+    def closed(self, _link: Calls, how: Exit, /) -> None:
+        """See LinkOwner."""
+        assert self.link is not None
+        life = self.link.life
         if life.is_exhausted or life.is_late:
             self.died_of = "outOfMemory" if life.is_exhausted else "timedOut"
         elif not self._is_unwanted:

@@ -24,7 +24,7 @@ from typing import Any
 
 from pyfc.errors import HostRefused, InstanceLost, Internal, PyfcError, ResourceExhausted, Unavailable
 from pyfc.host.process import Exit
-from pyfc.model.function import Function
+from pyfc.model.function import Function, Provision
 from pyfc.model.instance import State
 from pyfc.model.invocation import Invocation, Reply, Result
 from pyfc.model.names import request_id
@@ -38,6 +38,7 @@ from pyfc.supervisor.line import SERVED, Line, Served, Waiter, why
 from pyfc.supervisor.reserve import Reserve
 from pyfc.tasks import Tasks
 from pyfc.workers.flight import Flight
+from pyfc.workers.interface import Calls
 from pyfc.workers.launch import Launcher
 from pyfc.workers.link import Link
 
@@ -102,14 +103,17 @@ class Pool:
         self._on_output = on_output
         self._timeout = float(function.limits.timeout)
         self._loop = asyncio.get_running_loop()
-        self._by_link: dict[Link, Instance] = {}
+        self._by_link: dict[Calls, Instance] = {}
         self._wait_timer: asyncio.TimerHandle | None = None
         self._idleness = Idleness(self, settings.freeze_after, settings.idle_timeout)
-        self.reserved = 0
-        """Instances that are kept although nobody calls them: reserve.py sets it."""
         self.reserve = Reserve(self, function.provision)
         self._stall_timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
+
+    @property
+    def has_spare(self) -> bool:
+        """See Tended."""
+        return self.reserve.has_more
 
     @property
     def starting(self) -> int:
@@ -154,7 +158,8 @@ class Pool:
         if count and self._stall_timer is None:
             self._stall_timer = self._loop.call_later(_STALL, self._look_for_stalls)
 
-    def _answered(self, link: Link, flight: Flight, result: Result) -> None:
+    def answered(self, link: Calls, flight: Flight, result: Result, /) -> None:
+        """See LinkOwner. The next call is sent before this one is answered."""
         instance = self._by_link[link]
         duration = result.usage.duration
         known = self._run_time
@@ -218,7 +223,7 @@ class Pool:
         if slots != self._slots:
             self._slots = slots
             for link, instance in self._by_link.items():
-                link.is_quiet = self._is_short
+                link.be_quiet(quiet=self._is_short)
                 self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
 
     def _look_for_stalls(self) -> None:
@@ -230,7 +235,7 @@ class Pool:
             if self.waiting or self._is_short:
                 self._run_time = max(self._run_time, now - begun)
             if link.is_stalled(now - _STALL):
-                self._returned(link, link.take_back(dead=False))
+                self.returned(link, link.take_back(dead=False))
             if begun < now - _STALL or not link.in_flight:
                 link.listen()
         self._judge()
@@ -238,8 +243,8 @@ class Pool:
         if self.waiting or any(link.in_flight for link in self._by_link):
             self._stall_timer = self._loop.call_later(_STALL, self._look_for_stalls)
 
-    def _returned(self, link: Link, flights: list[Flight]) -> None:
-        """Calls that their worker has not begun and will not: the next free slots are theirs."""
+    def returned(self, link: Calls, flights: list[Flight], /) -> None:
+        """See LinkOwner: the next free slots are theirs."""
         instance = self._by_link[link]
         for flight in reversed(flights):
             if flight.startup:
@@ -301,14 +306,10 @@ class Pool:
         link = instance.link
         assert link is not None
         self._by_link[link] = instance
-        link.on_answer = self._answered
-        link.on_doomed = self._doomed
-        link.on_output = Flood(partial(self._on_output, self.function, instance.id), self._settings.log_rate)
+        sink = partial(self._on_output, self.function, instance.id)
+        instance.serve(self, Flood(sink, self._settings.log_rate))
         self._idleness.arm()
-        link.on_returned = self._returned
-        link.on_refused = self._lost
-        link.on_retired = self._retired
-        link.is_quiet = self._is_short
+        link.be_quiet(quiet=self._is_short)
         waiter = self.waiting.next()
         if waiter is not None:
             flight = waiter.flight(instance.phases)
@@ -316,7 +317,7 @@ class Pool:
             flight.cold = True
             self._hand_over(link, waiter, flight)
         elif instance.startup:
-            link.on_output("", instance.startup)
+            instance.wrote(link, "", instance.startup)
         self.serve_waiting(instance)
 
     def _hand_over(self, link: Link, waiter: Waiter, flight: Flight) -> bool:
@@ -372,18 +373,29 @@ class Pool:
         except Exception:
             _log.exception("an answer could not be given", extra={"request_id": asked.call.request_id})
 
-    def _lost(self, flight: Flight, error: PyfcError) -> None:
+    def refused(self, _link: Calls, flight: Flight, error: PyfcError, /) -> None:
+        """See LinkOwner."""
         self._tell(flight, partial(flight.reply.refuse, error))
 
-    def _doomed(self, link: Link) -> None:
+    def doomed(self, link: Calls, /) -> None:
+        """See LinkOwner."""
         instance = self._by_link[link]
         instance.condemned()
         self._take_out(instance)
 
-    def _retired(self, link: Link) -> None:
+    def retired(self, link: Calls, /) -> None:
+        """See LinkOwner."""
         instance = self._by_link[link]
         instance.retire()
         self._take_out(instance)
+
+    def closed(self, link: Calls, how: Exit, /) -> None:
+        """See LinkOwner."""
+        self._by_link[link].closed(link, how)
+
+    def wrote(self, link: Calls, request_id: str, data: bytes, /) -> None:
+        """See LinkOwner."""
+        self._by_link[link].wrote(link, request_id, data)
 
     def _take_out(self, instance: Instance) -> None:
         """It gets no further call."""
@@ -396,7 +408,7 @@ class Pool:
             self.deaths[instance.died_of] += 1
         self._forget(instance)
         self.grow()
-        if len(self.instances) < self.reserved:
+        if len(self.instances) < self.reserve.target:
             self.reserve.look()
 
     def start_reserved(self) -> bool:
@@ -431,6 +443,11 @@ class Pool:
 
     def _exhausted(self, reason: str) -> ResourceExhausted:
         return ResourceExhausted(function=self.function.name, service=self.function.service, reason=reason)
+
+    def scale(self, provision: Provision, limit: int) -> None:
+        """It has this reserve and at most `limit` instances from now on."""
+        self.limit = limit
+        self.reserve.use(provision)
 
     def drain(self) -> None:
         """Serve those who wait, then end every instance; `drained` is set when none is left."""

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyfc.model.function import Provision
 from pyfc.model.invocation import Fault, FaultKind, Result, Usage
 from pyfc.model.policy import back_off, reserved
-
-if TYPE_CHECKING:
-    from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.interface import Tended
 
 _INTERVAL = 1.0
 _PAUSE = 0.25
@@ -27,9 +25,11 @@ SUPERSEDED = "Superseded"
 class Reserve:
     """The reserve of one pool."""
 
-    def __init__(self, pool: Pool, provision: Provision) -> None:
+    def __init__(self, pool: Tended, provision: Provision) -> None:
         self._pool = pool
         self._provision = provision
+        self.target = 0
+        """Instances that are kept although nobody calls them."""
         self._failures = 0
         self._error = ""
         self._next_try = self._refused_until = 0.0
@@ -39,7 +39,7 @@ class Reserve:
     @property
     def has_more(self) -> bool:
         """Whether one instance less would be enough."""
-        return len(self._pool.instances) > self._pool.reserved
+        return len(self._pool.instances) > self.target
 
     @property
     def must_wait(self) -> bool:
@@ -62,9 +62,9 @@ class Reserve:
         if self._provision.is_needed:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
         busy = sum(len(instance.link.in_flight) for instance in pool.instances if instance.link is not None)
-        pool.reserved = min(pool.limit, reserved(self._provision, time.time(), busy, pool.concurrency))
+        self.target = min(pool.limit, reserved(self._provision, time.time(), busy, pool.concurrency))
         if time.monotonic() >= self._next_try:
-            for _ in range(pool.reserved - len(pool.instances)):
+            for _ in range(self.target - len(pool.instances)):
                 pool.start_reserved()
 
     async def prove(self) -> Result | None:
@@ -104,5 +104,5 @@ class Reserve:
         """`target`, `current` and `currentError`, as FC's provision-config has them; {} if nothing is reserved."""
         if not self._provision.is_needed:
             return {}
-        current = min(self._pool.reserved, ready)
-        return {"provision": {"target": self._pool.reserved, "current": current, "currentError": self._error}}
+        current = min(self.target, ready)
+        return {"provision": {"target": self.target, "current": current, "currentError": self._error}}

@@ -13,23 +13,31 @@ import asyncio
 
 from pyfc.host.descriptors import BUDGET, Descriptors
 from pyfc.host.process import is_memory_short
-from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.interface import Tended
 
 _INTERVAL = 1.0
 """Seconds between two looks at the machine's memory."""
 
 
 class Scaler:
-    """The server's room for instances; see `room.Room`."""
+    """The server's room for instances; see Room (interface.py)."""
 
     def __init__(self, maximum: int, descriptors: Descriptors = BUDGET) -> None:
-        self.pools: set[Pool] = set()
+        self._pools: set[Tended] = set()
         self._maximum = maximum
         self._descriptors = descriptors
         self._count = 0
-        self._hungry: dict[Pool, None] = {}
+        self._hungry: dict[Tended, None] = {}
         self._leaving = 0
         self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, pool: Tended) -> None:
+        """Its idle instances may go when others need room."""
+        self._pools.add(pool)
+
+    def remove(self, pool: Tended) -> None:
+        """It ends its instances by itself."""
+        self._pools.discard(pool)
 
     def _relieve(self) -> None:
         """Every now and then while there are instances."""
@@ -42,7 +50,7 @@ class Scaler:
             if self._count or self._hungry:
                 self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
 
-    def take(self, pool: Pool) -> bool:
+    def take(self, pool: Tended) -> bool:
         """See Room."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self._relieve)
@@ -57,10 +65,10 @@ class Scaler:
         return False
 
     def _evict(self) -> None:
-        idle = [pool for pool in self.pools if pool.idle]
+        idle = [pool for pool in self._pools if pool.idle]
         if idle:
             self._leaving += 1
-            min(idle, key=lambda pool: (not pool.reserve.has_more, pool.idle[0].idle_since)).evict()
+            min(idle, key=lambda pool: (not pool.has_spare, pool.idle[0].idle_since)).evict()
 
     def give_back(self) -> None:
         """See Room."""

@@ -82,6 +82,7 @@ class Supervisor:
         self._sandbox = sandbox
         self._compiler = Compiler(self._launcher, sandbox)
         self._scaler = Scaler(settings.maximum_server_instances)
+        self._pools: set[Pool] = set()
         self._draining: set[Pool] = set()
         self._revision = -1
         self._configs: dict[tuple[str, str, str, str], Config] = {}
@@ -141,7 +142,7 @@ class Supervisor:
     def codes(self) -> list[str]:
         """Digests of the code that instances and templates have or may get."""
         served = [entry.function for entry in self.table.entries.values()]
-        functions = [*served, *(pool.function for pool in self._draining | self._scaler.pools)]
+        functions = [*served, *(pool.function for pool in self._draining | self._pools)]
         return [*self._launcher.codes(), *(digest for function in functions for digest in function.codes)]
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
@@ -197,7 +198,7 @@ class Supervisor:
 
     def _entry(self, service: Service, function: Function, *, eager: bool) -> Entry:
         """A function that can be called from now on; with its pool if that is wanted and there are not too many."""
-        eager = eager and (len(self._scaler.pools) < _EAGER or function.provision.is_needed)
+        eager = eager and (len(self._pools) < _EAGER or function.provision.is_needed)
         route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
         runtime = self._runtimes.get(function.runtime)
         serves = runtime is not None and runtime.serves and function.runtime not in runtime.pulls
@@ -250,7 +251,8 @@ class Supervisor:
             self._scaler,
             on_output=self._output,
         )
-        self._scaler.pools.add(pool)
+        self._pools.add(pool)
+        self._scaler.add(pool)
         self._launcher.hold(born.spec)
         pool.reserve.look()
         return pool
@@ -270,7 +272,8 @@ class Supervisor:
 
     def _retire(self, route: Route) -> None:
         if isinstance(route, Pool):
-            self._scaler.pools.discard(route)
+            self._pools.discard(route)
+            self._scaler.remove(route)
             self._draining.add(route)
             route.drain()
             self._launcher.release(route.birth.spec)
@@ -282,12 +285,12 @@ class Supervisor:
 
     def give_up_proofs(self) -> None:
         """Wait for no version that has not started yet: newer ones have come."""
-        for pool in list(self._scaler.pools):
+        for pool in list(self._pools):
             pool.reserve.give_up()
 
     def kill(self) -> None:
         """End every instance now."""
-        for pool in self._draining | self._scaler.pools:
+        for pool in self._draining | self._pools:
             pool.kill()
 
     async def close(self) -> None:
@@ -295,7 +298,7 @@ class Supervisor:
         if self.following is not None:
             self.following.cancel()
         await self._compiler.close()
-        pools = self._draining | self._scaler.pools
+        pools = self._draining | self._pools
         for pool in pools:
             pool.drain()
         try:

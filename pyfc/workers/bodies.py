@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyfc.model import faults
 from pyfc.model.invocation import Fault, Result
 from pyfc.wire import frames
-from pyfc.workers.flight import Download, Upload
+from pyfc.workers.flight import Download, Flight, Upload
+from pyfc.workers.interface import Calls
 from pyfc.workers.output import LOG_KEPT
-
-if TYPE_CHECKING:
-    from pyfc.workers.flight import Flight
-    from pyfc.workers.link import Link
 
 
 class Streams:
     """The large bodies of one link's calls."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Calls) -> None:
         self._link = link
 
     def send_large(self, number: int, flight: Flight, header: bytes) -> None:
@@ -78,13 +75,13 @@ class Streams:
         flight = self._link.in_flight[number]
         flight.log += payload
         if len(flight.log) > LOG_KEPT:
-            self._link.on_output(flight.call.request_id, flight.log)
+            self._link.owner.wrote(self._link, flight.call.request_id, flight.log)
             flight.log = b""
 
     def take_abandoned(self, kind: int, number: int, payload: bytes | memoryview) -> None:
         """A frame of a call that has been answered because it was late."""
         if kind == frames.LOG:
-            self._link.on_output(self._link.abandoned[number], bytes(payload))
+            self._link.owner.wrote(self._link, self._link.abandoned[number], bytes(payload))
 
     def end(self, flight: Flight, broken: list[Any] | None) -> tuple[Fault | None, bytes, Result]:
         """An End frame: the fault if there is one, the body if it was gathered, and what the Reply told."""

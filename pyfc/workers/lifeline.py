@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from pyfc.errors import Internal
 from pyfc.host.process import Exit
@@ -23,10 +22,8 @@ from pyfc.model import faults
 from pyfc.model.invocation import Fault
 from pyfc.sandbox.group import CROWD, Group, of_a_crowd
 from pyfc.wire import frames
-
-if TYPE_CHECKING:
-    from pyfc.workers.flight import Flight
-    from pyfc.workers.link import Link
+from pyfc.workers.flight import Flight
+from pyfc.workers.interface import Calls
 
 _STOP_GRACE = 0.25
 """Seconds that the worker of a late call gets before SIGKILL."""
@@ -41,7 +38,7 @@ at once must not be started for ever.
 class Lifeline:
     """Watches one link's calls and its worker."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Calls) -> None:
         self.is_armed = False
         self.closed = False
         self.is_starting = True
@@ -59,6 +56,10 @@ class Lifeline:
         process.on_exit = self._exited
         if process.exit is not None:
             self._loop.call_soon(self._exited, process.exit)
+
+    def started(self) -> None:
+        """Its start is over."""
+        self.is_starting = False
 
     def arm(self, delay: float) -> None:
         """A call has begun and none was in flight for a while."""
@@ -88,18 +89,19 @@ class Lifeline:
 
     def saw(self, held: int) -> None:
         """See Watched."""
-        self._link.peak_memory = max(self._link.peak_memory, held / _MEGABYTE)
+        self._link.peak.saw(held)
 
     def crowded(self) -> None:
         """See Watched: whoever wonders why it is slow finds it in the function's log."""
         told = f"more than {CROWD} processes and threads: the instance gets {of_a_crowd():.2g} processors until it has"
-        self._link.on_output("", f"pyfc: {told} fewer than {CROWD // 2}\n".encode())
+        link = self._link
+        link.owner.wrote(link, "", f"pyfc: {told} fewer than {CROWD // 2}\n".encode())
 
     def exhaust(self, held: int) -> None:
         """See Watched: it is killed, and nothing but it."""
         self.is_exhausted = True
         self.saw(held)
-        self._link.on_doomed(self._link)
+        self._link.owner.doomed(self._link)
         self.kill()
 
     def _check(self) -> None:
@@ -121,7 +123,7 @@ class Lifeline:
     def _stop(self, late: list[tuple[int, Flight]]) -> None:
         """Nothing else runs: the worker says where it is and ends, or is killed."""
         link = self._link
-        link.on_doomed(link)
+        link.owner.doomed(link)
         for number, flight in late:
             flight.late = True
             if link.is_concurrent:
@@ -135,7 +137,7 @@ class Lifeline:
     def _abandon(self, number: int, flight: Flight) -> None:
         """Answer a late call whose neighbours still run."""
         link = self._link
-        link.on_retired(link)
+        link.owner.retired(link)
         link.abandoned[number] = flight.call.request_id
         link.send(frames.CANCEL, frames.Cancel("timeout"), number)
         link.fail(number, flight, faults.timed_out(flight.timeout, link.measure()))
@@ -153,7 +155,8 @@ class Lifeline:
         while not link.is_broken and link.read():
             continue  # frames that were written before the death still count
         link.condemn()
-        link.peak_memory = max(link.measure(), how.peak_memory / _MEGABYTE)
+        link.measure()
+        link.peak.saw(how.peak_memory)
         group = self.group
         self.is_exhausted = (
             self.is_exhausted
@@ -165,10 +168,10 @@ class Lifeline:
         self.fail_flights()
         if self._timer is not None:
             self._timer.cancel()
-        link.on_output("", link.take_output())
+        link.owner.wrote(link, "", link.take_output())
         self.closed = True
         link.release()
-        link.on_closed(link, how)
+        link.owner.closed(link, how)
 
     def fail_flights(self) -> None:
         """Answer the calls in flight: the worker is gone, or can not be killed for now."""
@@ -180,10 +183,10 @@ class Lifeline:
             flight.losses += 1
             flight.started = flight.started or now
         if returned := [flight for flight in unread if flight.losses <= _MOST_LOSSES]:
-            link.on_returned(link, returned)
+            link.owner.returned(link, returned)
         for flight in unread:
             if flight.losses > _MOST_LOSSES:
-                link.on_answer(link, flight, link.failed(flight, self._fault(flight, now)))
+                link.owner.answered(link, flight, link.failed(flight, self._fault(flight, now)))
         for number, flight in begun:
             if number in link.in_flight:
                 self._fail(number, flight, now)
@@ -198,11 +201,11 @@ class Lifeline:
 
     def _fault(self, flight: Flight, now: float) -> Fault:
         if flight.late:
-            return faults.timed_out(flight.timeout, self._link.peak_memory)
+            return faults.timed_out(flight.timeout, self._link.peak.megabytes)
         if self.is_exhausted:
             return self.out_of_memory(now - flight.started)
-        return faults.exited(now - flight.started, self._link.peak_memory)
+        return faults.exited(now - flight.started, self._link.peak.megabytes)
 
     def out_of_memory(self, duration: float) -> Fault:
         """What its calls, or its start, are answered when it was exhausted. Seconds."""
-        return faults.out_of_memory(self.memory_size / _MEGABYTE, duration, self._link.peak_memory)
+        return faults.out_of_memory(self.memory_size / _MEGABYTE, duration, self._link.peak.megabytes)

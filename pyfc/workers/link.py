@@ -2,7 +2,7 @@
 
 Rules:
 
-1. Everything happens in the loop, by callback. A call is a `Flight`; its answer goes to `on_answer`, once.
+1. Everything happens in the loop. A call is a `Flight`; its answer goes to the link's owner (interface.py), once.
 2. A worker that runs one call at a time may be sent the next ones ahead. It begins one when it has answered the one
    before: so the first in flight has begun, the others have not, and those can be taken back (`reclaim`).
 3. What the worker writes to descriptors 1 and 2 while a call runs belongs to the call: it ends with the call's mark,
@@ -27,7 +27,6 @@ from typing import Any
 import msgpack
 
 from pyfc.errors import PyfcError
-from pyfc.host.process import Exit, Memory
 from pyfc.model import faults
 from pyfc.model.invocation import Fault, Result, Usage
 from pyfc.wire import frames
@@ -35,10 +34,12 @@ from pyfc.workers import ahead, longframe
 from pyfc.workers.bodies import Streams
 from pyfc.workers.flight import Flight
 from pyfc.workers.handshake import Expectation
+from pyfc.workers.interface import LinkOwner
 from pyfc.workers.launch import Worker
 from pyfc.workers.lifeline import Lifeline
 from pyfc.workers.longframe import LongFrame
 from pyfc.workers.output import READ, Output
+from pyfc.workers.peak import Peak
 from pyfc.workers.pipes import Backlog
 
 _SHORT_CALL = 0.001
@@ -60,13 +61,16 @@ Answer = tuple["Flight", Result] | None
 
 
 class Link:
-    """The pipes to one worker. `on_answer(link, flight, result)`; `on_closed(link, exit)` when the worker is gone."""
+    """The pipes to one worker, whose calls are those of `owner`."""
 
     _buffer = b""
     _long: LongFrame | None = None
 
-    def __init__(self, worker: Worker, instance_id: str, init: frames.Init, maximum_result: int) -> None:
+    def __init__(
+        self, worker: Worker, owner: LinkOwner, instance_id: str, init: frames.Init, maximum_result: int
+    ) -> None:
         self.worker = worker
+        self.owner = owner
         self.instance_id = instance_id
         self.is_concurrent = init.concurrency > 1
         self.maximum_result = maximum_result
@@ -76,19 +80,7 @@ class Link:
         """In the order in which they were sent."""
         self.abandoned: dict[int, str] = {}
         """Calls that were answered because they were late, and still run: number -> request id."""
-        self.peak_memory = 0.0
         self.calls = 0
-        self.on_answer: Callable[[Link, Flight, Result], None] = lambda *_: None
-        self.on_returned: Callable[[Link, list[Flight]], None] = lambda *_: None
-        """Calls that were sent ahead and not begun: they are for somebody else."""
-        self.on_refused: Callable[[Flight, PyfcError], None] = lambda *_: None
-        self.on_retired: Callable[[Link], None] = lambda *_: None
-        """It gets no further call and is to be ended after those in flight."""
-        self.on_doomed: Callable[[Link], None] = lambda *_: None
-        """The worker is about to be ended: it gets no further call."""
-        self.on_closed: Callable[[Link, Exit], None] = lambda *_: None
-        self.on_output: Callable[[str, bytes], None] = lambda *_: None
-        """Output that no answer will carry: (request id or '', bytes)."""
         self.expectation = Expectation(self.read)
         """Gets the frames of the instance's start."""
         self._loop = asyncio.get_running_loop()
@@ -111,15 +103,23 @@ class Link:
         """No further call; each frame to the worker is one packet (ahead.py); the output pipe was just read empty for
         an answer, in whose wake the next call is sent."""
         self._claims = bool(init.mark) and worker.claims >= 0
-        self._memory = Memory(worker.process.pid)
+        self.peak = Peak(worker.process.pid, worker.cell)
         self.life = Lifeline(self)
         self._loop.add_reader(worker.incoming, self.read)
         self.output.listen()
 
+    def hand_over(self, owner: LinkOwner) -> None:
+        """It has another owner from here on."""
+        self.owner = owner
+
+    def be_quiet(self, *, quiet: bool) -> None:
+        """Whether calls are so short that it is enough to read their output with their answers."""
+        self.is_quiet = quiet
+
     # the warm path
 
     def invoke(self, flight: Flight, timeout: float) -> bool:
-        """Send one call; its answer comes to `on_answer`. False if it can not be sent behind those in flight."""
+        """Send one call; its answer goes to the owner. False if it can not be sent behind those in flight."""
         call = flight.call
         in_flight = self.in_flight
         if not in_flight and not self._output_is_read:
@@ -208,7 +208,7 @@ class Link:
             return
         if answer is not None:
             self._output_is_read = True
-            self.on_answer(self, *answer)
+            self.owner.answered(self, *answer)
             self._output_is_read = False
 
     def _replied(self, number: int, header: list[Any], payload: bytes | memoryview) -> Answer:
@@ -248,7 +248,7 @@ class Link:
         if duration > (_STALL if self.is_quiet else _SHORT_CALL) or now - self._memory_read > _MEMORY_INTERVAL:
             self._memory_read = now
             self.measure()
-        usage = Usage(duration, self.peak_memory, flight.cold, self.instance_id, flight.start)
+        usage = Usage(duration, self.peak.megabytes, flight.cold, self.instance_id, flight.start)
         log = flight.log if self.is_concurrent else self._log_of(number, written=written)
         del in_flight[number]
         if in_flight and not self.is_concurrent:
@@ -267,7 +267,7 @@ class Link:
         """Before a call begins: what was written since the last one. Asking costs a third of a read that fails."""
         _ioctl(self.worker.output, _FIONREAD, _available)
         if (_available[0] or not self.output.is_empty) and (written := self.output.take()):
-            self.on_output("", written)
+            self.owner.wrote(self, "", written)
 
     def write(self, data: bytes | memoryview) -> None:
         """Write what the pipe has room for; the rest waits."""
@@ -293,7 +293,7 @@ class Link:
         """The worker will not come to a call that it was sent ahead: the one before it takes long."""
         if self.is_concurrent or next(iter(self.in_flight), number) == number:
             raise ValueError("the call has begun")
-        self.on_returned(self, [self.in_flight.pop(number)])
+        self.owner.returned(self, [self.in_flight.pop(number)])
         return None
 
     # the cold path
@@ -344,7 +344,7 @@ class Link:
         """Answer a call for its worker."""
         log = flight.log if self.is_concurrent else self._log_of(number, written=True)
         del self.in_flight[number]
-        self.on_answer(self, flight, self.failed(flight, fault, log))
+        self.owner.answered(self, flight, self.failed(flight, fault, log))
 
     def failed(self, flight: Flight, fault: Fault, log: bytes = b"") -> Result:
         """The answer to a call that its worker can not give."""
@@ -355,17 +355,15 @@ class Link:
         log = flight.log if self.is_concurrent else self._log_of(number, written=True)
         del self.in_flight[number]
         if log:
-            self.on_output(flight.call.request_id, log)
-        self.on_refused(flight, error)
+            self.owner.wrote(self, flight.call.request_id, log)
+        self.owner.refused(self, flight, error)
 
     def _usage(self, flight: Flight) -> Usage:
-        return Usage(_monotonic() - flight.started, self.peak_memory, flight.cold, self.instance_id, flight.start)
+        return Usage(_monotonic() - flight.started, self.peak.megabytes, flight.cold, self.instance_id, flight.start)
 
     def measure(self) -> float:
         """The largest resident memory of the worker so far, in MB, as it is known now."""
-        if not self.life.closed:
-            self.peak_memory = max(self.peak_memory, self._memory.peak(), self.worker.cell.peak())
-        return self.peak_memory
+        return self.peak.megabytes if self.life.closed else self.peak.measure()
 
     def take_output(self) -> bytes:
         """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
@@ -381,7 +379,7 @@ class Link:
         if not self.is_broken:
             self.is_broken = True
             self._loop.remove_reader(self.worker.incoming)
-            self.on_doomed(self)
+            self.owner.doomed(self)
             self.life.kill(is_meant=False)
 
     def release(self) -> None:
@@ -391,7 +389,7 @@ class Link:
         self._loop.remove_reader(self.worker.incoming)
         self._outgoing = -1
         self.worker.close()
-        self._memory.close()
+        self.peak.close()
 
     def _read_long(self, frame: LongFrame) -> bool:
         """Take a long frame when it is whole; whether there may be more to read."""
@@ -413,10 +411,10 @@ class Link:
     def _output_grew(self) -> None:
         """Keep what an answer will carry, pass on the rest."""
         if not self.in_flight or self.is_concurrent:
-            self.on_output("", self.output.take())
+            self.owner.wrote(self, "", self.output.take())
             return
         spilled = self.output.overflow()
         if spilled is not None:
             before, text = spilled
             flights = list(self.in_flight.values())
-            self.on_output(flights[min(before, len(flights) - 1)].call.request_id, text)
+            self.owner.wrote(self, flights[min(before, len(flights) - 1)].call.request_id, text)

@@ -18,6 +18,7 @@ from pyfc.sandbox.sandbox import Cell, Sandbox
 from pyfc.tasks import Tasks
 from pyfc.wire import frames
 from pyfc.workers.handshake import LinkClosed
+from pyfc.workers.interface import Calls, WithoutCalls
 from pyfc.workers.launch import LaunchSpec, TemplateSpec, Worker, start
 from pyfc.workers.link import Link
 from pyfc.workers.spares import undone
@@ -36,7 +37,7 @@ class Useless(HostRefused):
     """there is no template: {reason}"""
 
 
-class Template:
+class Template(WithoutCalls):
     """A template that is made when it is first needed, and again when it has died. `zygote` finds whom to fork."""
 
     def __init__(self, sandbox: Sandbox, spec: LaunchSpec, zygote: Callable[[], Coroutine[None, None, Zygote]]) -> None:
@@ -160,16 +161,14 @@ class Template:
             give_back=self._cells.append,
         )
         with undone(worker):
-            link = Link(worker, "template", self._spec.init, 0)
-        link.on_output = self._wrote
-        link.on_closed = self._died
+            link = Link(worker, self, "template", self._spec.init, 0)
         try:
             await self._prepare(link)
         except BaseException:
             link.life.kill()
             raise
-        link.life.is_starting = False
-        self._wrote("", link.take_output())
+        link.life.started()
+        self.wrote(link, "", link.take_output())
         self._link, self._made = link, time.monotonic()
         return link
 
@@ -198,10 +197,12 @@ class Template:
         if link.is_doomed:
             raise Useless(reason="its import ends the process")
 
-    def _wrote(self, _request_id: str, data: bytes) -> None:
+    def wrote(self, _link: Calls, _request_id: str, data: bytes, /) -> None:
+        """See LinkOwner: it is for the log of its first copy."""
         self._prelude = (self._prelude + data)[-_PRELUDE:]
 
-    def _died(self, link: Link, how: Exit) -> None:
+    def closed(self, link: Calls, how: Exit, /) -> None:
+        """See LinkOwner."""
         if link is not self._link:
             return
         self._link = None

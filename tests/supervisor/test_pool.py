@@ -92,7 +92,7 @@ def pool_of(launcher: Launcher, scaler: Scaler, initializer: str = "", concurren
         spec=spec, init=init, load_timeout=1.0, initialization_timeout=1.0, maximum_result=1, confine=lambda _: {}
     )
     pool = Pool(FUNCTION, birth, Settings(), launcher, scaler, on_output=lambda *_: None)
-    scaler.pools.add(pool)
+    scaler.add(pool)
     return pool
 
 

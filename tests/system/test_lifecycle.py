@@ -224,9 +224,9 @@ def test_idle_instances_are_given_up_while_memory_is_short_reserved_ones_last(mo
     from pyfc.supervisor import scaler
 
     class Idle:
-        def __init__(self, name: str, since: float, *, has_more: bool) -> None:
-            self.name, self.idle, self.reserve = name, [self], self
-            self.idle_since, self.has_more, self.waiting = since, has_more, ()
+        def __init__(self, name: str, since: float, *, has_spare: bool) -> None:
+            self.name, self.idle = name, [self]
+            self.idle_since, self.has_spare, self.waiting = since, has_spare, ()
 
         def evict(self) -> None:
             self.idle = []
@@ -239,11 +239,12 @@ def test_idle_instances_are_given_up_while_memory_is_short_reserved_ones_last(mo
         monkeypatch.setattr(scaler, "_INTERVAL", 0.001)
         room = scaler.Scaler(10)
         pools = [
-            Idle("reserved", 1.0, has_more=False),
-            Idle("newest", 3.0, has_more=True),
-            Idle("oldest", 2.0, has_more=True),
+            Idle("reserved", 1.0, has_spare=False),
+            Idle("newest", 3.0, has_spare=True),
+            Idle("oldest", 2.0, has_spare=True),
         ]
-        room.pools.update(pools)  # type: ignore[arg-type]
+        for pool in pools:
+            room.add(pool)  # type: ignore[arg-type]
         assert room.take(pools[0])  # type: ignore[arg-type]
         async with asyncio.timeout(10):
             while len(evicted) < 3:

@@ -31,6 +31,7 @@ from pyfc.model.names import LATEST, Target
 from pyfc.sandbox.inside import window as ours
 from pyfc.wire import frames
 from pyfc.workers.flight import Flight
+from pyfc.workers.interface import Calls, WithoutCalls
 from pyfc.workers.link import Link
 from worker_pipes import Pipes
 
@@ -213,7 +214,7 @@ class Client:
         return self.has_left or len(self.body) + len(self.results[0].body) == whole
 
 
-class Exchange:
+class Exchange(WithoutCalls):
     """One worker and the clients of its calls."""
 
     def __init__(self, given: list[Given], system: System) -> None:
@@ -225,9 +226,7 @@ class Exchange:
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE)
         told = {"service": {"qualifier": LATEST}}
         init = frames.Init("h", "", "/", {}, told, [], "", "", 1, "mark", {}, {}, {})
-        self.link = Link(self.pipes.worker, "i", init, 1 << 20)
-        self.link.on_answer = lambda _, flight, result: flight.reply.result(result)
-        self.link.on_returned = lambda _, flights: self.returned(flights)
+        self.link = Link(self.pipes.worker, self, "i", init, 1 << 20)
         self.clients = [Client(number, each) for number, each in enumerate(given)]
         self.waiting = deque(self.clients)
         self._given = given
@@ -254,7 +253,10 @@ class Exchange:
             return
         call.stream(None, 200, None, None, [b"x" * size for size in given.pieces], lambda: False)
 
-    def returned(self, flights: list[Flight]) -> None:
+    def answered(self, _link: Calls, flight: Flight, result: Result, /) -> None:
+        flight.reply.result(result)
+
+    def returned(self, _link: Calls, flights: list[Flight], /) -> None:
         for flight in reversed(flights):
             client: Any = flight.reply
             self.waiting.appendleft(client)
@@ -281,7 +283,7 @@ class Exchange:
         if self.waiting and len(self.link.in_flight) < AHEAD:
             found.append(self._invoke)
         if len(self.link.in_flight) > 1 and self.link._packets:
-            found.append(lambda: self.returned(self.link.take_back(dead=False)))
+            found.append(lambda: self.returned(self.link, self.link.take_back(dead=False)))
         return found
 
     def _of_clients(self) -> list[Callable[[], object]]:

@@ -20,6 +20,7 @@ from pyfc.model.names import LATEST, Target
 from pyfc.sandbox.sandbox import Cell
 from pyfc.wire import frames
 from pyfc.workers.flight import Flight
+from pyfc.workers.interface import Calls, WithoutCalls
 from pyfc.workers.launch import Worker
 from pyfc.workers.link import Link
 from worker_pipes import Silent
@@ -38,6 +39,11 @@ class Answers:
 
     def result(self, result: Result) -> None:
         self.results.append(result)
+
+
+class Owner(WithoutCalls):
+    def answered(self, _link: Calls, flight: Flight, result: Result, /) -> None:
+        flight.reply.result(result)
 
 
 def frame(kind: int, call: int, header: Any, payload: bytes, lie: int = 0) -> bytes:
@@ -97,8 +103,7 @@ async def converse(data: list[bytes], sizes: list[int], concurrency: int) -> tup
     )
     told = {"service": {"qualifier": LATEST}}
     init = frames.Init("h", "", "/", {}, told, [], "", "", concurrency, "", {}, {}, {})
-    link = Link(worker, "i", init, MAXIMUM_RESULT)
-    link.on_answer = lambda _, flight, result: flight.reply.result(result)
+    link = Link(worker, Owner(), "i", init, MAXIMUM_RESULT)
     answers = [Answers() for _ in range(CALLS if concurrency > 1 else 1)]
     for answer in answers:
         link.invoke(Flight(Invocation("r", Target("s", "f"), Kind.EVENT, b"x"), answer), 60.0)  # type: ignore[arg-type]

@@ -24,6 +24,7 @@ from pyfc import nofollow
 from pyfc.boundary import Boundary
 from pyfc.build import workshop
 from pyfc.build.builtins import builtins_of
+from pyfc.build.commands import make_portable
 from pyfc.build.consent import Ask, Consents, refuse
 from pyfc.build.job import Cage
 from pyfc.build.lean import import_time, size_of, strip
@@ -55,6 +56,8 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "pyfc" / "build"
 
 
+_FORM = "with commands"
+"""Of results: those of another form are none."""
 _Gain = tuple[int, tuple[float | None, float | None]]
 """Bytes before, and seconds of importing before and after."""
 
@@ -105,7 +108,7 @@ class Builder:
 
     async def _one(self, manifest: Manifest, interpreter: str, version: str, *, lean: bool) -> Built:
         runs = version if manifest.tool == "pip" else ""
-        digest = manifest.digest(runs, platform.machine(), platform.system(), "lean" if lean else "")
+        digest = manifest.digest(runs, platform.machine(), platform.system(), "lean" if lean else "", _FORM)
         place = self._root / "built" / digest
         began = time.monotonic()
         if place.is_dir():
@@ -133,6 +136,8 @@ class Builder:
             hear: Callable[[str], None] = lambda line: self._progress(manifest.source, line)  # noqa: E731
             await install(manifest, shop, interpreter, consent, hear)
             await asyncio.to_thread(_examine, shop.result, manifest)
+            if manifest.tool == "pip":
+                await asyncio.to_thread(make_portable, shop.result)
             gain = await _stripped(manifest, shop, interpreter) if lean else (0, (None, None))
             if not place.is_dir():
                 shop.result.rename(place)

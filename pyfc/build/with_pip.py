@@ -73,7 +73,6 @@ class Pip:
             raise self._refusal
         if status:
             raise fault_of(self._manifest, output.lines, "pip")
-        nofollow.remove(self._shop.result / "bin")  # whose first lines name the interpreter of this machine
 
     def _caches(self) -> dict[str, str]:
         """Its downloads are everybody's; wheels that were built are code of packages, and stay here."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from pyfc.boundary import Boundary
+from pyfc.boundary import Boundary, Found
+from pyfc.build.commands import stand_in
 from pyfc.errors import NO_ROOM, InvalidArgument
 
 
@@ -36,7 +39,7 @@ class Copy:
             if each.is_folder:
                 (target / each.path).mkdir()
             else:
-                self._write(source / each.path, each.descriptor, each.status.st_mode, target / each.path)
+                self._found(boundary, source, each, target / each.path)
         return frozenset(names)
 
     def file(self, boundary: Boundary, source: Path, target: Path) -> None:
@@ -44,11 +47,22 @@ class Copy:
         with boundary.opened(source) as (descriptor, status):
             if not stat.S_ISREG(status.st_mode):
                 raise InvalidArgument(message=f"{source} is neither a file nor a folder: it can not be code")
-            self._write(source, descriptor, status.st_mode, target)
+            with open(descriptor, "rb", closefd=False) as reader:
+                self._write(source, reader, status.st_mode, target)
 
-    def _write(self, source: Path, descriptor: int, mode: int, target: Path) -> None:
+    def _found(self, boundary: Boundary, source: Path, found: Found, target: Path) -> None:
+        """Copy a file that the walk through `source` has found."""
+        real = boundary.followed.get(source / found.path)
+        command = stand_in(source, found.path, real) if real is not None else None
+        if command is not None:
+            self._write(source / found.path, io.BytesIO(command), 0o755, target)
+            return
+        with open(found.descriptor, "rb", closefd=False) as reader:
+            self._write(source / found.path, reader, found.status.st_mode, target)
+
+    def _write(self, source: Path, reader: BinaryIO, mode: int, target: Path) -> None:
         digest = hashlib.sha256()
-        with open(descriptor, "rb", closefd=False) as reader, target.open("xb") as writer:
+        with target.open("xb") as writer:
             while chunk := reader.read(1024 * 1024):
                 digest.update(chunk)
                 writer.write(chunk)

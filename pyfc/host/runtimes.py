@@ -6,6 +6,7 @@ a plain checkout keep it in different places.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ class Runtime:
     """Whether a machine on which pyfc is tested must have its interpreter."""
     lacks: Mapping[str, str]
     """Cases of the conformance kit that it does not pass, with the reason."""
+    commands: tuple[str, ...]
+    """Names by which programs of custom runtimes find its interpreter."""
     ended: Mapping[str, str]
     """Names of versions that this one stands in for, with what to tell about that."""
     refused: Mapping[str, str]
@@ -102,6 +105,7 @@ def _read(path: Path) -> Runtime:
         pulls=tuple(table.get("pulls", [])),
         is_required=table.get("required", True),
         lacks=table.get("lacks", {}),
+        commands=tuple(table.get("commands", [])),
         ended=table.get("ended", {}),
         refused=table.get("refused", {}),
     )
@@ -143,6 +147,14 @@ class Runtimes:
             if runtime.start == "exec"
             for path in candidates(runtime.interpreter, runtime.names)
         ]
+
+    def commands(self) -> dict[str, str]:
+        """The interpreters that programs of custom runtimes find by name."""
+        found: dict[str, str] = {}
+        for runtime in self.all:
+            paths = candidates(runtime.interpreter, runtime.names) if runtime.commands else []
+            found.update((name, os.path.realpath(paths[0])) for name in runtime.commands if paths)
+        return found
 
     def note(self, names: Iterable[str]) -> str:
         """Which interpreters run functions with these runtimes: a line for a person; '' if there is nothing to tell."""

@@ -66,6 +66,7 @@ DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "u
 _PAUSES = (0.01, 0.1, 0.5, 2.0)
 """Seconds between tries to remove what a function has left."""
 _RUNTIMES = "/var/fc/runtime"
+_COMMANDS = "/var/fc/commands"
 _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
 """MB that a process may map beyond twice its function's memory where no control group counts: thread stacks and the
@@ -108,6 +109,7 @@ class Sandbox:
         self.choice = choice
         self._folders_of_runtimes = [runtime.folder for runtime in runtimes.all]
         self._programs = runtimes.programs()
+        self._commands = runtimes.commands()
         self.mode = ""
         """What a zygote has entered (enter.py); '' until one has told."""
         self.refused: dict[str, str] = {}
@@ -140,6 +142,18 @@ class Sandbox:
         """What the sandbox needs of the data folder. Raises OSError."""
         for name in ("tmp", "root", *_OWN):
             (self._data_folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        commands = self._data_folder / "commands"
+        commands.mkdir(mode=0o755, exist_ok=True)
+        for name, path in self._commands.items():
+            link = commands / name
+            if not link.is_symlink() or os.readlink(link) != path:
+                link.unlink(missing_ok=True)
+                link.symlink_to(path)
+
+    @property
+    def commands(self) -> str:
+        """Where programs of custom runtimes find interpreters by name, for their PATH."""
+        return _COMMANDS if self.has_namespaces else str(self._data_folder / "commands")
 
     def close(self) -> None:
         """Every worker is gone."""
@@ -178,7 +192,10 @@ class Sandbox:
             "join": self.groups.zygotes,
             "root": str(self._data_folder / "root"),
             "show": [*SYSTEM, *installations, *self._packages],
-            "place": {f"{_RUNTIMES}/{folder.name}": str(folder) for folder in self._folders_of_runtimes},
+            "place": {
+                **{f"{_RUNTIMES}/{folder.name}": str(folder) for folder in self._folders_of_runtimes},
+                _COMMANDS: str(self._data_folder / "commands"),
+            },
             "hide": [path for path in _foreign_packages(installations) if path not in self._packages],
             "own": {name: str(self._data_folder / name) for name in _OWN},
             "users": [("fc", INSIDE), *((f"fc{number}", _FIRST_UID + number) for number in range(_USERS))],
@@ -251,6 +268,7 @@ class Sandbox:
                 cache,
                 *([str(artefact.opt)] if artefact.opt is not None else []),
                 "/proc/self",
+                str(self._data_folder / "commands"),
                 *map(str, self._folders_of_runtimes),
             ],
             "write": [*DEVICES, *([cache] if compiles else [])],

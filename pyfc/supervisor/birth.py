@@ -30,7 +30,7 @@ from pyfc.settings import Settings
 from pyfc.wire import frames
 from pyfc.workers.launch import LaunchSpec, ProgramSpec, TemplateSpec
 
-_PATH = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
+_SYSTEM = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _MARK = 12
 """Bytes that no output contains by chance."""
 
@@ -124,7 +124,8 @@ def _init(
 ) -> frames.Init:
     """What every instance is told, but for its sandbox and the packages that are not its own."""
     code, cache = sandbox.places(artefact)
-    environment = {**_environment(function, code, settings), **_of_role(role)}
+    commands = sandbox.commands if runtime.serves else ""
+    environment = {**_environment(function, code, settings, commands), **_of_role(role)}
     if layers := sandbox.layers(artefact):
         _add_layers(environment, layers)
     concurrency = function.limits.instance_concurrency
@@ -205,15 +206,16 @@ def _template(
     )
 
 
-def _environment(function: Function, code: str, settings: Settings) -> dict[str, str]:
+def _environment(function: Function, code: str, settings: Settings, commands: str) -> dict[str, str]:
     declared = function.environment_variables.get("PATH", "")  # names folders of FC's images, which this machine lacks
+    installed = [f"{code}/{folder}" for folder in ("bin", "node_modules/.bin")]
     return {
         "HOME": "/tmp",  # noqa: S108  FC's own value
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "LD_LIBRARY_PATH": f"{code}:{code}/lib:/usr/local/lib",
         **function.environment_variables,
-        "PATH": f"{declared}:{_PATH}" if declared else _PATH,
+        "PATH": ":".join(filter(None, [declared, *installed, commands, _SYSTEM])),
         "FC_ACCOUNT_ID": settings.account_id,
         "FC_REGION": settings.region,
         "FC_FUNC_CODE_PATH": code,

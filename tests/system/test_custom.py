@@ -212,7 +212,11 @@ def test_a_request_of_a_client_comes_as_it_was_sent(own: Server) -> None:
     ("name", "code", "message"),
     [
         ("gone", "CAExited", "the custom runtime exited with status 3 before it listened"),
-        ("command", "CAExited", "the custom runtime exited with status 127 before it listened"),
+        (
+            "command",
+            "CAExited",
+            "the custom runtime exited with status 127 before it listened: no-such-command is not on PATH",
+        ),
         ("deaf", "FunctionNotStarted", "the custom runtime does not listen on port 9000 after 5 seconds"),
     ],
 )

@@ -6,9 +6,18 @@ ended.
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 _LOOKED_AT = 512
+_LARGEST_SCRIPT = 65536
+_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(ba|da)?sh\b")
+_COMMAND = re.compile(r"(?:exec |nohup )?([A-Za-z][\w.+-]*)(?=\s+[^=(\s]|\s*$)")
+"""A program by its name at the beginning of a line; what is set or defined there is none."""
+_OF_SHELL = re.compile(
+    "alias|break|case|cd|command|continue|declare|do|done|echo|elif|else|esac|eval|exit|export|fi|for|function|if|let|local"
+    "|printf|pwd|read|readonly|return|select|set|shift|source|test|then|time|trap|type|ulimit|umask|unset|until|wait|while"
+)
 _ELF = b"\x7fELF"
 _MARK = b"\xef\xbb\xbf"
 
@@ -52,14 +61,15 @@ def why_not(command: str, folder: str, path: str) -> str:
     place = os.path.normpath(os.path.join(folder, command)) if "/" in command else _found(command, path)
     name = os.path.relpath(place, folder) if place.startswith(folder + "/") else place
     if not place:
-        return f"there is no program {command} on PATH"
+        return f"{command} is not on PATH"
     try:
         first = beginning(place)
     except FileNotFoundError:
         return f"there is no file {name} in the code"
     except OSError as error:
         return f"{name}: {error.strerror}"
-    return flaw(name, first) or _of_interpreter(name, first, path) or _of_mode(name, place)
+    why = flaw(name, first) or _of_interpreter(name, first, path) or _of_mode(name, place)
+    return why or _of_script(place, first, path)
 
 
 def _found(command: str, path: str) -> str:
@@ -81,6 +91,19 @@ def _of_interpreter(name: str, first: bytes, path: str) -> str:
 
 def _of_mode(name: str, place: str) -> str:
     return "" if os.access(place, os.X_OK) else f"{name} may not be executed: chmod +x {name}"
+
+
+def _of_script(place: str, first: bytes, path: str) -> str:
+    """The first program that a script of the shell starts by name and that is not there."""
+    if not _SHELL.match(first):
+        return ""
+    with open(place, encoding="utf-8", errors="replace") as file:
+        lines = file.read(_LARGEST_SCRIPT).splitlines()[1:]
+    for line in lines:
+        found = _COMMAND.match(line)
+        if found is not None and not _OF_SHELL.fullmatch(found[1]) and not _found(found[1], path):
+            return found[1] + " is not on PATH"
+    return ""
 
 
 def _shown(text: bytes) -> str:

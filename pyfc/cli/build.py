@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.network and not options.yes:
         raise InvalidArgument(message="--network says more of --yes: give both")
-    project = load(options.dir, allows_outside=allows_outside(options))
+    project = load(options.dir, allows_outside=allows_outside(options), tolerates=True)
     builder = Builder(cache_folder(), Cage(), Consents(consents_file()), progress())
     builder.ask = always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking()
     asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
@@ -73,7 +73,7 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
             say(f"{function.service}/{function.name}  needs nothing")
     if builder.weakness:
         say(f"warning: {builder.weakness}")
-    for text in project.boundary.left_out:
+    for text in (*(str(each.error) for each in project.mistakes), *project.boundary.left_out):
         tell(f"warning: {text}")
 
 

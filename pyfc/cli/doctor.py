@@ -11,6 +11,7 @@ from pyfc.client import Client
 from pyfc.dev.doctor import examine, host, of_project, of_stored_files, report
 from pyfc.dev.output import say, say_json
 from pyfc.errors import FunctionNotFound
+from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
 from pyfc.settings import load as load_settings
 
@@ -24,11 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+def _project(options: argparse.Namespace) -> Project:
+    return load_project(Path(options.what), allows_outside=allows_outside(options), tolerates=True)
+
+
 def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.what is not None and not Path(options.what).is_dir() and options.what.count("/") == 1:
         return _template(options)
-    project = load_project(Path(options.what), allows_outside=allows_outside(options)) if options.what else None
+    project = _project(options) if options.what else None
     found = asyncio.run(examine(load_settings().sandbox))
     wrong = of_stored_files(options.what, load_settings())
     if options.json:
@@ -38,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     say(report(found))
     if project is not None:
         say("\n" + of_project(project, found))
+        for each in project.mistakes:
+            say(f"\nmistake: {each.error}")
     for text in wrong:
         say(f"\nwarning: {text}")
     return 0

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """See module."""
     root = options.template.parent if options.template is not None else Path()
-    project = load_project(root, allows_outside=allows_outside(options))
+    project = load_project(root, allows_outside=allows_outside(options), tolerates=True)
     if options.template is not None and project.source not in {None, options.template}:
         raise InvalidArgument(message=f"{options.template} is not the template that pyfc reads there: {project.source}")
     if options.local == "start":

@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     client = client_of(options)
     if options.dir is not None:
-        project = load(Path(os.path.realpath(options.dir)), allows_outside=allows_outside(options))
+        project = load(Path(os.path.realpath(options.dir)), allows_outside=allows_outside(options), tolerates=True)
         for domain in project.domains:
             if client.domains().find(domain.name) is not None:
                 client.domains().delete(domain.name)

@@ -23,7 +23,7 @@ from pyfc.auth.keys import Key
 from pyfc.build.consent import refuse
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
-from pyfc.dev.output import end_progress, progress, say, say_json
+from pyfc.dev.output import end_progress, one_line, progress, say, say_json
 from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
@@ -89,7 +89,12 @@ async def _start(app: App, root: Path, console: Console) -> Project:
     """Everything that comes before serving. The loop goes on meanwhile, so that a signal is heard."""
     settings = app.settings
     project = await asyncio.to_thread(
-        load_project, root, reads_variables=settings.reload, allows_outside=settings.allow_outside
+        load_project,
+        root,
+        reads_variables=settings.reload,
+        allows_outside=settings.allow_outside,
+        tolerates=not settings.strict,
+        settings=settings,
     )
     app.on_progress = progress(shown=not settings.json)
     if not settings.json:
@@ -193,7 +198,10 @@ def _exports(app: App, key: Key) -> str:
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
-    notes = ["\n  ".join(f"warning: {text}".splitlines()) for text in (*app.findings, *project.notes, *report.warnings)]
+    notes = [f"mistake: {one_line(str(each.error))} (left out; the rest is served)" for each in project.mistakes]
+    notes += [
+        "\n  ".join(f"warning: {text}".splitlines()) for text in (*app.findings, *project.notes, *report.warnings)
+    ]
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))

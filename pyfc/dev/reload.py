@@ -172,6 +172,7 @@ class Reloader:
         except OSError as error:  # a file that was there a moment ago: the next change tells more
             self._console.not_reloaded(str(self._project.root), str(error.filename), str(error.strerror))
             return
+        self._tell_mistakes(project)
         self._project = project
         self._changed.clear()
         self._is_unknown = False
@@ -203,7 +204,14 @@ class Reloader:
 
     async def _read(self) -> Project:
         allowed = self._app.settings.allow_outside
-        return await asyncio.to_thread(load, self._project.root, reads_variables=True, allows_outside=allowed)
+        return await asyncio.to_thread(
+            load,
+            self._project.root,
+            reads_variables=True,
+            allows_outside=allowed,
+            tolerates=not self._app.settings.strict,
+            settings=self._app.settings,
+        )
 
     def _missing(self, project: Project | None = None) -> Path | None:
         """What was read the last time and is not there now, or was not for `project`. A template with another name
@@ -216,6 +224,15 @@ class Reloader:
         is_replaced = bool(templates(old.root)) if project is None else project.source is not None
         lost = [path for path in old.files if path not in there]
         return next((path for path in lost if path != old.source or not is_replaced), None)
+
+    def _tell_mistakes(self, project: Project) -> None:
+        """Those that have come: what was served of a function before goes on."""
+        old = {str(each.error) for each in self._project.mistakes}
+        for error, function in project.mistakes:
+            if str(error) not in old:
+                where = str(error.fields["where"])
+                what = "/".join(function) if function is not None else where
+                self._console.not_reloaded(what, where, str(error.fields["message"]), _source_line(where))
 
     def _warn(self, project: Project) -> None:
         for text in project.notes:

@@ -2,17 +2,17 @@
 
 1. Nothing is constructed: a Field reads its node when it is asked, as what it is asked for.
 2. Aliases are followed one step at a time, so a file that multiplies itself costs nothing.
-3. Text may hold `${...}`; a Document resolves it with the `interpolate` it was given.
+3. Text may hold `${...}`; a Field resolves it with the `interpolate` it was given.
 """
 
 from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -23,16 +23,24 @@ from pyfc.project.files import read_bytes
 _DEEPEST, _MOST_VALUES = 50, 20_000
 """Of a value that is read with everything in it: an anchor may hold itself, or multiply."""
 _MERGE = "tag:yaml.org,2002:merge"
-_NO_NAME = (
-    "a name can not be a mapping or a list. If {{ ... }} stands there, this is a project template: fill in its "
-    "placeholders first (with `s init` or by hand)"
-)
+_FILLED = "filled in first (with `s init`, `fun init` or by hand): this is a project template with {{ placeholders }}"
+_NO_NAME = f"a name can not be a mapping or a list. If {{{{ ... }}}} stands there, it must be {_FILLED}"
 _MOST_UNKNOWN, _LONGEST = 20, 200
 """Of what is not understood: names that are told one by one, characters that are shown."""
 _TRUE = {"true", "yes", "on"}
 _FALSE = {"false", "no", "off"}
 _MARK = yaml.Mark("", 0, 0, 0, None, 0)
-Interpolate = Callable[["Field", str], "Field | str"]
+"""Of what stands in no file."""
+
+
+class Interpolate(Protocol):
+    """What `${...}` in the texts of a document stands for."""
+
+    def __call__(self, at: Field, text: str) -> Field | str:
+        """The value of a text, which is left as it is where it is unknown."""
+
+    def reason(self, at: Field, text: str) -> str:
+        """What the unknown in a text must be; '' if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +57,24 @@ class Field:
 
     @property
     def where(self) -> str:
-        """`file:line`"""
-        return f"{self.file}:{self.line or self.node.start_mark.line + 1}"
+        """`file:line`, of the file in which it stands."""
+        mark = self.node.start_mark
+        return f"{mark.name or self.file}:{self.line or mark.line + 1}"
 
     def error(self, found: str, allowed: str) -> ProjectError:
-        """What is wrong here and what would be right."""
+        """What is wrong here and what would be right; of what stands for nothing, what it must be."""
+        if "${" in found and self.interpolate is not None:
+            allowed = self.interpolate.reason(self, str(self.node.value)) or allowed
+        if "{{" in found:
+            allowed = _FILLED
         shown = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
         return ProjectError(where=self.where, message=f"{self.problem_place} is {shown}; it must be {allowed}")
 
     def describe(self) -> str:
         """What stands here, in a few words."""
         if isinstance(self.node, yaml.MappingNode):
-            return "a mapping"
+            inner = self.node.value[0][0] if self.node.value else None
+            return "a {{ placeholder }}" if isinstance(inner, yaml.MappingNode) else "a mapping"
         if isinstance(self.node, yaml.SequenceNode):
             return "a list"
         return f"'{self.node.value[:_LONGEST]}'" if self.node.value else "empty"
@@ -71,9 +85,15 @@ class Field:
             return self
         value = self.interpolate(self, self.node.value)
         if isinstance(value, Field):
-            return Field(value.file, self.name, value.node, self.interpolate, self.line)
+            return Field(value.file, self.name, value.node, value.interpolate or self.interpolate, self.line)
+        if value == self.node.value:
+            return self
         node = yaml.ScalarNode("tag:yaml.org,2002:str", value, self.node.start_mark, self.node.end_mark)
         return Field(self.file, self.name, node, None, self.line)
+
+    def read_by(self, interpolate: Interpolate) -> Field:
+        """The same, its texts resolved by another."""
+        return Field(self.file, self.name, self.node, interpolate, self.line)
 
     @property
     def problem_place(self) -> str:
@@ -216,6 +236,41 @@ class Field:
             yield f"{self.where}: and {len(found) - _MOST_UNKNOWN} more are ignored"
 
 
+def laid_over(base: Field, over: Field) -> Field:
+    """A mapping with the names of both: what `over` has counts, and mappings in both are laid over each other. It is
+    `over` as to its file and place. Raises ProjectError for one that is deep or large.
+    """
+    counted = itertools.count(1)
+
+    def both(below: Field, above: Field, depth: int) -> yaml.Node:
+        if not (isinstance(below.node, yaml.MappingNode) and isinstance(above.node, yaml.MappingNode)):
+            return above.node
+        found = dict(below._pairs(below.node))
+        for name, (key, value) in above._pairs(above.node).items():
+            if next(counted) > _MOST_VALUES or depth > _DEEPEST:
+                raise above.error("too large", f"at most {_MOST_VALUES} values, {_DEEPEST} deep")
+            if name in found:
+                value = both(below._child(name, *found[name]), above._child(name, key, value), depth + 1)
+            found[name] = key, value
+        return yaml.MappingNode(above.node.tag, list(found.values()), above.node.start_mark, above.node.end_mark)
+
+    return Field(over.file, over.name, both(base.resolved(), over.resolved(), 0), over.interpolate, over.line)
+
+
+def without(field: Field, names: Sequence[str]) -> Field:
+    """A mapping but for some of its names, which may lie deeper (`vpcConfig.role`)."""
+    field = field.resolved()
+    if not isinstance(field.node, yaml.MappingNode):
+        return field
+    pairs = []
+    for name, (key, value) in field._pairs(field.node).items():
+        if name not in names:
+            inner = [each.removeprefix(f"{name}.") for each in names if each.startswith(f"{name}.")]
+            pairs.append((key, without(field._child(name, key, value), inner).node if inner else value))
+    node = yaml.MappingNode(field.node.tag, pairs, field.node.start_mark, field.node.end_mark)
+    return Field(field.file, field.name, node, field.interpolate, field.line)
+
+
 def from_values(values: Mapping[str, Any], name: str) -> Field:
     """A document made of plain values, which have no lines; messages call it `name`."""
     return Field(Path(name), name, _node(values))
@@ -264,10 +319,14 @@ def read(path: Path, boundary: Boundary, where: str = "") -> Field:
     """The whole document. Raises ProjectError for what is no YAML, at `where` for what can not be read."""
     data = read_bytes(path, boundary, where)
     try:
-        node = yaml.compose(data, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(data)
+        loader.name = str(path)  # every node knows its file: one may be laid over another
+        node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ProjectError(where=f"{path}:{line}", message=f"this is not YAML: {error.problem}") from error
+        written = data.splitlines()[line - 1 : line]
+        hint = f"; what stands there must be {_FILLED}" if b"{{" in b"".join(written) else ""
+        raise ProjectError(where=f"{path}:{line}", message=f"this is not YAML: {error.problem}{hint}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ProjectError(where=f"{path}:1", message=f"this is not YAML: {error}") from error
     if not isinstance(node, yaml.MappingNode):

@@ -9,7 +9,7 @@ from pyfc.model.function import Service
 from pyfc.model.resources import Domain
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
-from pyfc.project.interface import Project
+from pyfc.project.interface import Given, Project
 from pyfc.project.properties import (
     SERVICE,
     check_name,
@@ -35,7 +35,7 @@ _ROOT = (
 )  # fmt: skip
 
 
-def read(path: Path, boundary: Boundary) -> Project:
+def read(path: Path, boundary: Boundary, _: Given) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
     document = read_document(path, boundary)
     project = Project(root=path.parent, boundary=boundary, source=path)
@@ -45,13 +45,14 @@ def read(path: Path, boundary: Boundary) -> Project:
         project.unsupported.append("Globals")
     resources = document.get("Resources")
     for name, resource in resources.items() if resources is not None else []:
-        kind = resource.need("Type").text()
-        if kind == _SERVICE_TYPE:
-            _service(name, resource, project)
-        elif kind == _DOMAIN_TYPE and name != "Auto":
-            _domain(name, resource, project)
-        else:
-            project.unsupported.append(f"{kind.removeprefix('Aliyun::Serverless::')} {name}")
+        with project.tolerating():
+            kind = resource.need("Type").text()
+            if kind == _SERVICE_TYPE:
+                _service(name, resource, project)
+            elif kind == _DOMAIN_TYPE and name != "Auto":
+                _domain(name, resource, project)
+            else:
+                project.unsupported.append(f"{kind.removeprefix('Aliyun::Serverless::')} {name}")
     return project
 
 
@@ -76,7 +77,8 @@ def _service(name: str, resource: Field, project: Project) -> None:
     project.services.append(service)
     for key, field in resource.items():
         if key not in {"Type", "Properties"}:
-            _function(name, key, field, project)
+            with project.tolerating((name, key)):
+                _function(name, key, field, project)
 
 
 def _domain(name: str, resource: Field, project: Project) -> None:
@@ -101,9 +103,13 @@ def _function(service: str, name: str, field: Field, project: Project) -> None:
     project.functions.append(read_function(field.need("Properties"), service, name, project, capital=True))
     events = field.get("Events")
     for event, value in events.items() if events is not None else []:
-        kind = value.need("Type").choice(_EVENTS)
-        if kind == "HTTP":
-            properties = value.need("Properties")
-            project.triggers.append(http_trigger(value, (service, name), event, properties, convention="handler"))
-        else:
-            project.unsupported.append(f"{kind} trigger {event} of function {service}/{name}")
+        with project.tolerating():
+            _event(event, value, (service, name), project)
+
+
+def _event(name: str, field: Field, function: tuple[str, str], project: Project) -> None:
+    kind = field.need("Type").choice(_EVENTS)
+    if kind == "HTTP":
+        project.triggers.append(http_trigger(field, function, name, field.need("Properties"), convention="handler"))
+    else:
+        project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

@@ -1,19 +1,33 @@
 """What a project format gives: model objects, and what it could not honour.
 
 A format is a module in this folder with `NAMES`, the file names it reads (the preferred first), and
-`read(path, boundary) -> Project`, which raises ProjectError with file and line. `load.py` lists them in order.
+`read(path, boundary, given) -> Project`, which raises ProjectError with file and line. A mistake in one function is
+kept in the project and takes no other down. `load.py` lists the formats in order.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
+from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Service
 from pyfc.model.resources import Config, Domain
 from pyfc.model.trigger import Trigger
+
+
+class Given(NamedTuple):
+    """What a project is read with, beside its files."""
+
+    account_id: str = ""
+    region: str = ""
+    variables: Mapping[str, str] = os.environ
+    """Environment variables; those of `.env` beside the template among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +39,18 @@ class Declaration:
     """A file, a folder or a zip; None when there is none to be had here."""
     where: str
     """`file:line`, for messages."""
+    region: str = ""
+    """The region it is declared for, if it says so."""
     layers: Path | None = None
     """What its layers hold together, a folder or a zip, if that is at hand here."""
+
+
+class Mistake(NamedTuple):
+    """What is wrong with one function, trigger or domain."""
+
+    error: ProjectError
+    function: tuple[str, str] | None
+    """Service and name of the function that is left out for it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +72,37 @@ class Project:
     unsupported: list[str] = field(default_factory=list)
     """What is declared and can not be honoured yet."""
     warnings: list[str] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+    """What is wrong with single functions, triggers and domains, which are left out for it."""
+    is_strict: bool = True
+    """Whether a mistake that is found later, in the code of a function, is one for all."""
+
+    @contextlib.contextmanager
+    def tolerating(self, function: tuple[str, str] | None = None) -> Iterator[None]:
+        """What is read meanwhile is left out if there is a mistake in it, which is kept. `function`: whose it is."""
+        kinds: tuple[list[Any], ...] = (self.services, self.functions, self.triggers, self.domains, self.configs)
+        lengths = [len(kind) for kind in kinds]
+        try:
+            yield
+        except ProjectError as error:
+            for kind, length in zip(kinds, lengths, strict=True):
+                del kind[length:]
+            self.mistakes.append(Mistake(error, function))
+
+    @property
+    def mistaken(self) -> set[tuple[str, str]]:
+        """Service and name of the functions that are left out."""
+        return {each.function for each in self.mistakes if each.function is not None}
+
+    def check(self) -> None:
+        """Raises ProjectError, with all mistakes that there are, if they stop everything: there is no function left, or
+        it is read strictly.
+        """
+        left = [each for each in self.functions if (each.function.service, each.function.name) not in self.mistaken]
+        if self.mistakes and (self.is_strict or not left):
+            first, *others = [each.error for each in self.mistakes]
+            lines = "".join(f"\n{each}" for each in others)
+            raise ProjectError(where=first.fields["where"], message=f"{first.fields['message']}{lines}") from first
 
     @property
     def notes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,13 @@ from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
 from pyfc.project import bare, funcraft, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there
-from pyfc.project.interface import Project
+from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
+from pyfc.settings import Settings
+from pyfc.settings import load as load_settings
 
-_FORMATS: tuple[tuple[tuple[str, ...], Callable[[Path, Boundary], Project]], ...] = (
+Read = Callable[[Path, Boundary, Given], Project]
+_FORMATS: tuple[tuple[tuple[str, ...], Read], ...] = (
     (funcraft.NAMES, funcraft.read),
     (serverless_devs.NAMES, serverless_devs.read),
 )
@@ -22,35 +26,49 @@ BOOTSTRAP = "bootstrap"
 """What a custom runtime starts that declares no command."""
 
 
-def templates(root: Path) -> list[tuple[Path, Callable[[Path, Boundary], Project]]]:
+def templates(root: Path) -> list[tuple[Path, Read]]:
     """The template files that lie in a folder, the one that counts first, each with what reads it."""
     return [(root / name, read) for names, read in _FORMATS for name in names if is_there(root / name)]
 
 
-def load(root: Path, *, reads_variables: bool = False, allows_outside: bool = False) -> Project:
+def load(
+    root: Path,
+    *,
+    reads_variables: bool = False,
+    allows_outside: bool = False,
+    tolerates: bool = False,
+    settings: Settings | None = None,
+) -> Project:
     """The project in `root`; only the folder itself is searched. With `reads_variables` the file `.env` adds variables
-    to the environment of every function; with `allows_outside` files may lie anywhere. Raises ProjectError.
+    to the environment of every function; its variables are those that templates may ask for anyway. With
+    `allows_outside` files may lie anywhere. Raises ProjectError, with all mistakes that there are; with `tolerates`
+    functions with a mistake are left out, unless there are no others.
     """
     if not is_folder(root):
         raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
     boundary = Boundary.of(root, allows_outside=allows_outside)
+    settings = settings or load_settings()
+    own = variables.read(root / variables.NAME, boundary) if variables.is_in(root) else {}
     candidates = templates(root)
     if not candidates:
         project = bare.read(root, boundary)
     else:
         path, read = candidates[0]
-        project = read(path, boundary)
-        project.files.append(path)
+        project = read(path, boundary, Given(settings.account_id, settings.region, {**own, **os.environ}))
+        project.files.insert(0, path)
         ignored = ", ".join(other.name for other, _ in candidates[1:])
         if ignored:
             project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
     if is_there(root / overrides.NAME):
         overrides.apply(root / overrides.NAME, project)
         project.files.append(root / overrides.NAME)
-    if reads_variables and is_there(root / variables.NAME) and not is_folder(root / variables.NAME):
-        variables.apply(root / variables.NAME, project)
+    if variables.is_in(root):
         project.files.append(root / variables.NAME)
+        if reads_variables:
+            variables.apply(own, project)
     project.warnings.extend(_unstartable(project))
+    project.is_strict = not tolerates
+    project.check()
     return project
 
 

@@ -202,16 +202,18 @@ def _layers(field: Field) -> list[str]:
     return [each.text() for each in value.elements()] if value is not None else []
 
 
-def read_route(path: Field, text: str, values: Field) -> Route:
-    """One route of a domain: `text` is its path, `values` names the function."""
+def read_route(path: Field, text: str, values: Field, own: tuple[str, str] | None = None) -> Route:
+    """One route of a domain: `text` is its path, `values` names the function, which is `own` if it names none."""
     if not text.startswith("/") or "*" in text.removesuffix("/*").removesuffix("*"):
         raise path.error(f"the route '{text}'", "a path that begins with / and has * only as its end, like /api/*")
     service, qualifier, methods = values.get("serviceName"), values.get("qualifier"), values.get("methods")
     rewrite = _rewriting(values.get("rewriteConfig"))
+    function = values.get("functionName") if own is not None else values.need("functionName")
+    names = own or (DEFAULT_SERVICE, "")
     return Route(
         path=text,
-        service=service.text() if service is not None else DEFAULT_SERVICE,
-        function=values.need("functionName").text(),
+        service=check_name(service, "service") if service is not None else names[0],
+        function=check_name(function, "function") if function is not None else names[1],
         qualifier=numbered(qualifier.text()) if qualifier is not None else "",
         methods=tuple(each.choice(METHODS) for each in methods.elements()) if methods is not None else (),
         rewrite=rewrite,
@@ -276,13 +278,18 @@ def _variables(field: Field) -> dict[str, str]:
         return {}
     variables = {}
     for name, text in value.items():
-        if not _VARIABLE.fullmatch(name) or name.startswith("FC_") or name in _RESERVED:
+        if not _VARIABLE.fullmatch(name) or _is_reserved(name):
             raise text.error("a name that FC does not allow", "a letter, then letters, digits and _, and not FC_*")
         variables[name] = "" if text.is_null() else text.text()
     size = sum(len(name.encode()) + len(text.encode()) for name, text in variables.items())
     if size > _VARIABLES_SIZE:
         raise value.error(f"{size} bytes long", f"at most {_VARIABLES_SIZE} bytes, names and values together")
     return variables
+
+
+def _is_reserved(name: str) -> bool:
+    """Whether FC sets this variable itself; FC_EXTENSION_* are for its extensions, and the function's to set."""
+    return (name.startswith("FC_") and not name.startswith("FC_EXTENSION_")) or name in _RESERVED
 
 
 def _code(field: Field, what: str, project: Project) -> Path | None:

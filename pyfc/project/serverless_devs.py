@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
+import dataclasses
 from pathlib import Path
 
 from pyfc.boundary import Boundary
-from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.errors import ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import Domain, Route
+from pyfc.project import components, inheritance
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
-from pyfc.project.files import MOST, read_bytes
-from pyfc.project.interface import Project
+from pyfc.project.interface import Given, Project
 from pyfc.project.properties import (
     FUNCTION,
     SERVICE,
@@ -27,121 +26,52 @@ from pyfc.project.properties import (
     read_protocol,
     read_route,
 )
+from pyfc.project.scope import Scope
 
 NAMES = ("s.yaml", "s.yml")
-_ROOT = ("edition", "name", "access", "vars", "services", "resources", "actions", "flow", "template", "extend")
+_ROOT = ("edition", "name", "access", "vars", "services", "resources", "actions", "flow", "template", "extend", "env")
+_RESOURCE = ("component", "props", "actions", "access", "extend")
 _LATER = ("role", "vpcConfig", "nasConfig", "ossMountConfig", "vpcBinding", "tracingConfig", "tags")
+_FC = ("region", "service", "function", "triggers", "customDomains")
+_DOMAIN = ("region", "domainName", "protocol", "routeConfig", "certConfig", "tlsConfig", "wafConfig", "authConfig",
+           "corsConfig")  # fmt: skip
 _FC3_SERVICE = ("region", "internetAccess", "logConfig", "triggers", *_LATER)
 _TOOL_ONLY = ("endpoint", "annotations", "supplement", "buildDir")
-_EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
-_CALL = re.compile(r"(\w+)\((.*)\)")
 
 
-class _Expressions:
-    """Resolves `${...}`: vars, env, path and file; anything else is left as it is and noted."""
-
-    def __init__(self, document: Field, project: Project) -> None:
-        self._vars = document.get("vars")
-        self._project = project
-        self._files: dict[Path, Field | str] = {}
-
-    def __call__(self, field: Field, text: str) -> Field | str:
-        whole = _EXPRESSION.fullmatch(text.strip())
-        return self._value(field, whole.group(1).strip()) if whole is not None else self._replaced(field, text)
-
-    def _replaced(self, field: Field, text: str) -> str:
-        """Text with each expression in it resolved. Variables are not resolved again, so they can not multiply."""
-        found: list[str] = []
-        at = size = 0
-        for match in _EXPRESSION.finditer(text):
-            value = self._value(field, match.group(1).strip())
-            found += [text[at : match.start()], value.text() if isinstance(value, Field) else value]
-            at = match.end()
-            size += len(found[-1])
-            if size > MOST:
-                raise field.error("too long with what it stands for", f"at most {MOST} characters")
-        return "".join([*found, text[at:]])
-
-    def _value(self, field: Field, expression: str) -> Field | str:
-        if expression.startswith("vars."):
-            return self._variable(field, expression)
-        if expression.startswith("env."):
-            return self._environment(field, expression.removeprefix("env."), None)
-        call = _CALL.fullmatch(expression)
-        if call is not None and call.group(1) == "file":
-            return self._file(field, call.group(2).strip().strip("'\""))
-        if call is not None and call.group(1) in {"env", "path"}:
-            arguments = [part.strip().strip("'\"") for part in call.group(2).split(",", 1)]
-            if call.group(1) == "path":
-                return self._path(field, arguments[0])
-            return self._environment(field, arguments[0], arguments[1] if len(arguments) > 1 else None)
-        note = f"${{{expression}}} in {field.name}"
-        if note not in self._project.unsupported:
-            self._project.unsupported.append(note)
-        return f"${{{expression}}}"
-
-    def _path(self, field: Field, name: str) -> str:
-        """A place beside the template, which need not be there."""
-        path = field.file.parent / name
-        try:
-            self._project.boundary.check(path)
-        except InvalidArgument as error:
-            raise ProjectError(where=field.where, message=str(error)) from error
-        return str(path)
-
-    def _file(self, field: Field, name: str) -> Field | str:
-        """What stands in a file beside the template: YAML as a value, anything else as text."""
-        path = field.file.parent / name
-        if path not in self._files:
-            self._files[path] = self._read(field, path)
-        return self._files[path]
-
-    def _read(self, field: Field, path: Path) -> Field | str:
-        if path.suffix in {".yml", ".yaml", ".json"}:
-            return read_document(path, self._project.boundary, field.where)
-        try:
-            return read_bytes(path, self._project.boundary, field.where).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise field.error(f"'${{file({path.name})}}'", f"a file of text that can be read ({error})") from error
-
-    def _variable(self, field: Field, expression: str) -> Field | str:
-        value = self._vars
-        for name in expression.split(".")[1:]:
-            value = value.get(name) if value is not None and value.is_mapping() else None
-        if value is None:
-            raise field.error(f"'${{{expression}}}'", "a name that stands under vars")
-        return value
-
-    @staticmethod
-    def _environment(field: Field, name: str, default: str | None) -> str:
-        value = os.environ.get(name, default)
-        if value is None:
-            raise field.error(f"'${{env.{name}}}'", f"an environment variable that is set ({name} is not)")
-        return value
-
-
-def read(path: Path, boundary: Boundary) -> Project:
+def read(path: Path, boundary: Boundary, given: Given) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
-    plain = read_document(path, boundary)
     project = Project(root=path.parent, boundary=boundary, source=path)
-    document = Field(plain.file, plain.name, plain.node, _Expressions(plain, project))
+    plain = inheritance.filled(inheritance.extended(read_document(path, boundary), boundary, project.files), project)
+    scope = Scope.over(plain, boundary, given)
+    document = scope.document
     project.warnings.extend(document.unknown(_ROOT))
-    if document.get("extend") is not None:
-        project.unsupported.append("extend")
     resources = document.get("resources") or document.get("services")
     for name, resource in resources.items() if resources is not None else []:
-        component = resource.need("component").text()
-        kind = component.split("@")[0].rstrip("/").rsplit("/", 1)[-1]
-        if kind == "fc":
-            _fc(resource.need("props"), project)
-        elif kind == "fc3":
-            _fc3(resource.need("props"), project)
-        else:
-            project.unsupported.append(f"component {component} of {name}")
+        with project.tolerating():
+            _resource(name, resource.read_by(scope.of(name)), project, given)
+    wrong = {str(each.error.fields["where"]) for each in project.mistakes}
+    project.warnings.extend(text for where, text in scope.warnings() if where not in wrong)
     return project
 
 
-def _fc(props: Field, project: Project) -> None:
+def _resource(name: str, resource: Field, project: Project, given: Given) -> None:
+    kind = components.kind_of(resource, project.boundary)
+    if kind is None:
+        project.unsupported.append(f"component {resource.need('component').text()} of {name}")
+        return
+    project.warnings.extend(resource.unknown(_RESOURCE))
+    props = resource.need("props")
+    if kind == components.FC:
+        _fc(props, project, given)
+    elif kind == components.FC3:
+        _fc3(props, project, given)
+    else:
+        project.warnings.extend(props.unknown(_DOMAIN))
+        _domain(props, props.need("routeConfig").need("routes"), None, project)
+
+
+def _fc(props: Field, project: Project, given: Given) -> None:
     service = props.need("service")
     name = check_name(service.need("name"), "service")
     what = f"service {name}"
@@ -159,51 +89,56 @@ def _fc(props: Field, project: Project) -> None:
         ),
         project,
     )
-    domains = props.get("customDomains")
     function = props.get("function")
-    own = (name, function.need("name").text()) if function is not None else None
-    for domain in domains.elements() if domains is not None else []:
-        _domain(domain, own, project)
+    own = None
     if function is not None:
-        function_name = check_name(function.need("name"), "function")
-        _add_function(function, function, name, function_name, project)
-        _triggers(props, (name, function_name), project, style="fc")
+        own = (name, check_name(function.need("name"), "function"))
+        with project.tolerating(own):
+            if _is_chosen(function, own, _region(props), project, given):
+                _add_function(function, own, _region(props), project)
+                _triggers(props, own, project, style="fc")
+    domains = props.get("customDomains")
+    for domain in domains.elements() if domains is not None else []:
+        with project.tolerating():
+            _domain(domain, domain.get("routeConfigs"), own, project)
 
 
-def _domain(field: Field, own: tuple[str, str] | None, project: Project) -> None:
-    """A domain. `own`: service and function of the same declaration. `auto` is the name that the function has here
+def _domain(field: Field, routes: Field | None, own: tuple[str, str] | None, project: Project) -> None:
+    """A domain. `own`: service and function of the same declaration. `auto` is the name that its function has here
     anyway, and every path is the function's if nothing else is said.
     """
-    name, protocol, configs = field.need("domainName").text(), field.get("protocol"), field.get("routeConfigs")
-    found: list[Route] = []
-    if name == "auto" and own is not None:
-        service, function = own
+    named = field.need("domainName")
+    name, found = named.text(), []
+    is_auto = name.lower() == "auto"
+    if routes is None and is_auto and own is not None:
+        found = [Route(path="/*", service=own[0], function=own[1])]
+    else:
+        routes = routes or field.need("routeConfigs")
+        found = [read_route(each.need("path"), each.need("path").text(), each, own) for each in routes.elements()]
+    if is_auto:
+        service, function = own or ((found[0].service, found[0].function) if found else (DEFAULT_SERVICE, "auto"))
         name = f"{function}.{service}.localhost"
-        if configs is None:
-            found.append(Route(path="/*", service=service, function=function))
-    if not found:
-        routes = field.need("routeConfigs").elements()
-        found += [read_route(each.need("path"), each.need("path").text(), each) for each in routes]
+    elif "${" in name or "{{" in name:
+        raise named.error(f"'{name}'", "the name of a domain, or auto")
     project.domains.append(
-        Domain(
-            name=name.lower(),
-            protocol=read_protocol(protocol),
-            routes=tuple(found),
-        )
+        Domain(name=name.lower(), protocol=read_protocol(field.get("protocol")), routes=tuple(found))
     )
 
 
-def _fc3(props: Field, project: Project) -> None:
+def _fc3(props: Field, project: Project, given: Given) -> None:
     name = check_name(props.need("functionName"), "function")
     what = f"function {name}"
     known = [*FUNCTION, *_FC3_SERVICE, *_TOOL_ONLY]
     note_later(props, _LATER, what, project, capital=False)
     log_names(props, what, project, capital=False)
     _add_service(Service(name=DEFAULT_SERVICE), project)
-    before = len(project.warnings)
-    _add_function(props, props, DEFAULT_SERVICE, name, project)
-    project.warnings[before:] = props.unknown(known)
-    _triggers(props, (DEFAULT_SERVICE, name), project, style="fc3")
+    own = (DEFAULT_SERVICE, name)
+    with project.tolerating(own):
+        if _is_chosen(props, own, _region(props), project, given):
+            before = len(project.warnings)
+            _add_function(props, own, _region(props), project)
+            project.warnings[before:] = props.unknown(known)
+            _triggers(props, own, project, style="fc3")
 
 
 def _add_service(service: Service, project: Project) -> None:
@@ -212,23 +147,52 @@ def _add_service(service: Service, project: Project) -> None:
         project.services.append(service)
 
 
-def _add_function(field: Field, named: Field, service: str, name: str, project: Project) -> None:
-    for other in project.functions:
-        if (other.function.service, other.function.name) == (service, name):
-            raise ProjectError(
-                where=named.where,
-                message=f"function {service}/{name} is declared a second time (first at {other.where})",
-            )
-    project.functions.append(read_function(field, service, name, project, capital=False))
+def _region(props: Field) -> str:
+    region = props.get("region")
+    return region.text() if region is not None else ""
+
+
+def _is_chosen(field: Field, own: tuple[str, str], region: str, project: Project, given: Given) -> bool:
+    """Whether this function is served: of those of one name that differ in region only the one for this server's is, or
+    the first. Takes one that was read before out of the project. Raises ProjectError for a second one of one region.
+    """
+    for number, other in enumerate(project.functions):
+        if (other.function.service, other.function.name) != own:
+            continue
+        if not region or not other.region or region == other.region:
+            message = f"function {own[0]}/{own[1]} is declared a second time (first at {other.where})"
+            raise ProjectError(where=field.where, message=message)
+        is_new = region == given.region
+        left, served, at = (other, region, field.where) if is_new else (field, other.region, other.where)
+        project.warnings.append(
+            f"{left.where}: function {own[0]}/{own[1]} is left out: the one for {served} is served, declared at {at} "
+            "(PYFC_REGION chooses)"
+        )
+        if is_new:
+            del project.functions[number]
+            project.triggers[:] = [each for each in project.triggers if (each.service, each.function) != own]
+            project.configs[:] = [each for each in project.configs if (each.service, each.function) != own]
+        return is_new
+    return True
+
+
+def _add_function(field: Field, own: tuple[str, str], region: str, project: Project) -> None:
+    declaration = read_function(field, *own, project, capital=False)
+    project.functions.append(dataclasses.replace(declaration, region=region))
 
 
 def _triggers(props: Field, function: tuple[str, str], project: Project, *, style: str) -> None:
     triggers = props.get("triggers")
-    keys = ("name", "type", "config") if style == "fc" else ("triggerName", "triggerType", "triggerConfig")
     for trigger in triggers.elements() if triggers is not None else []:
-        name, kind = trigger.need(keys[0]).text(), trigger.need(keys[1]).text()
-        if kind == "http":
-            convention = "handler" if style == "fc" else "event"
-            project.triggers.append(http_trigger(trigger, function, name, trigger.need(keys[2]), convention=convention))
-        else:
-            project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")
+        with project.tolerating():
+            _trigger(trigger, function, project, style)
+
+
+def _trigger(field: Field, function: tuple[str, str], project: Project, style: str) -> None:
+    keys = ("name", "type", "config") if style == "fc" else ("triggerName", "triggerType", "triggerConfig")
+    name, kind = field.need(keys[0]).text(), field.need(keys[1]).text()
+    if kind == "http":
+        convention = "handler" if style == "fc" else "event"
+        project.triggers.append(http_trigger(field, function, name, field.need(keys[2]), convention=convention))
+    else:
+        project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

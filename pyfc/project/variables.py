@@ -1,17 +1,19 @@
-"""`.env` beside a template: environment variables for all functions, for development. They win over the template's."""
+"""`.env` beside a template: variables that it may ask for; in development all functions get them, and they win."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from dotenv import dotenv_values
 from dotenv.variables import parse_variables
 
+from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
-from pyfc.project.files import read_bytes
+from pyfc.project.files import is_folder, is_there, read_bytes
 from pyfc.project.interface import Project
 
 NAME = ".env"
@@ -19,14 +21,23 @@ _MOST, _LONGEST = 64 * 1024, 4096
 """Bytes of the file, characters of a value: values that hold each other must not multiply."""
 
 
-def apply(path: Path, project: Project) -> None:
-    """Give the variables of the file at `path` to every function. Raises ProjectError."""
+def is_in(folder: Path) -> bool:
+    """Whether a folder has such a file. A folder of this name is a virtual environment."""
+    return is_there(folder / NAME) and not is_folder(folder / NAME)
+
+
+def read(path: Path, boundary: Boundary) -> dict[str, str]:
+    """The variables of the file at `path`. Raises ProjectError."""
     try:
-        text = read_bytes(path, project.boundary, most=_MOST).decode("utf-8")
+        text = read_bytes(path, boundary, most=_MOST).decode("utf-8")
     except UnicodeDecodeError as error:
         raise ProjectError(where=str(path), message=f"can not be read: {error}") from error
-    values = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    own = {name: text for name, text in _resolved(values, path).items() if not name.startswith("FC_")}
+    return _resolved(dotenv_values(stream=io.StringIO(text), interpolate=False), path)
+
+
+def apply(values: Mapping[str, str], project: Project) -> None:
+    """Give the variables to every function."""
+    own = {name: text for name, text in values.items() if not name.startswith("FC_")}
     for number, declaration in enumerate(project.functions):
         variables = {**declaration.function.environment_variables, **own}
         function = dataclasses.replace(declaration.function, environment_variables=variables)

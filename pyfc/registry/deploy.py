@@ -47,6 +47,13 @@ def is_declared(value: Declared) -> bool:
     return not isinstance(value, Service) and getattr(value, "is_declared", False)
 
 
+def _owner(value: Declared) -> tuple[str, str] | None:
+    """Service and name of the function that it is, or belongs to; None for what belongs to none."""
+    if isinstance(value, Function):
+        return value.service, value.name
+    return (value.service, value.function) if isinstance(value, Trigger | Config) else None
+
+
 def _belongs(value: Declared, functions: Collection[str]) -> bool:
     """Whether it is a trigger of one of these functions, given by their keys."""
     return isinstance(value, Trigger) and key(Function, value.service, value.function) in functions
@@ -71,6 +78,8 @@ class Deployer:
         self._registry = registry
         self._bundles = bundles
         self._runtimes = runtimes
+        self._has_deployed = False
+        """Whether what is served is this folder's: then a function that has become mistaken goes on as it was."""
 
     async def deploy(self, project: Project, built: Mapping[Path, Sequence[Path]] = MappingProxyType({})) -> Report:
         """Make `project` the desired state. `built`: what was installed for a folder of code. Raises
@@ -80,10 +89,16 @@ class Deployer:
             functions, refused = await self._bundled(project, built)
             known = await self._known()
             after = self._wanted(project, functions, known)
-            gone = [name for name, record in known.items() if is_declared(record.value) and name not in after]
+            kept = project.mistaken if self._has_deployed else frozenset[tuple[str, str]]()
+            gone = [
+                name
+                for name, record in known.items()
+                if is_declared(record.value) and name not in after and _owner(record.value) not in kept
+            ]
             lost = {name for name in gone if name.startswith("functions/")}
             gone += [name for name, record in known.items() if _belongs(record.value, lost) and name not in gone]
             revision = await self._registry.write(after.values(), deleted=gone, known=known)
+            self._has_deployed = True
         changed = {name for name, value in after.items() if name not in known or known[name].value != value}
         names = {"/".join(name.split("/")[1:]) for name in (*gone, *changed) if name.startswith("functions/")}
         return Report(revision, functions, refused, sorted(names))
@@ -99,11 +114,13 @@ class Deployer:
             if self._runtimes.get(declaration.function.runtime) is None:
                 refused.append(self._refusal(declaration.function))
                 functions.append(declaration.function)
-            else:
+                continue
+            with project.tolerating((declaration.function.service, declaration.function.name)):
                 function = await self._bundle(declaration, kept, built, project.boundary)
                 opt, missing = await self._layers(function, declaration.layers, project.boundary)
                 refused += missing
                 functions.append(dataclasses.replace(function, opt=opt))
+        project.check()
         return functions, refused
 
     async def _known(self) -> dict[str, Record[Any]]:
@@ -119,6 +136,8 @@ class Deployer:
         wanted: dict[str, Declared] = {}
         values: list[Declared] = [*project.services, *functions, *project.triggers, *project.domains, *project.configs]
         for value in values:
+            if _owner(value) in project.mistaken:
+                continue
             declared: Any = value
             name = key_of(value)
             changes: dict[str, Any] = {} if isinstance(value, Service) else {"is_declared": True}

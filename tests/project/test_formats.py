@@ -320,9 +320,11 @@ def test_an_unknown_property_is_a_warning_with_a_guess(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("vars: {}\nservices:\n  a: {component: fc, props: {service: {name: '${vars.x}'}}}",
-         "s.yaml:3: services.a.props.service.name is '${vars.x}'; it must be a name that stands under vars"),
+         "s.yaml:3: services.a.props.service.name is the service name '${vars.x}'; it must be a name that "
+         "stands under vars"),
         ("services:\n  a: {component: fc, props: {service: {name: '${env.NOT_SET_AT_ALL}'}}}",
-         "s.yaml:2: services.a.props.service.name is '${env.NOT_SET_AT_ALL}'; it must be an environment variable"),
+         "s.yaml:2: services.a.props.service.name is the service name '${env.NOT_SET_AT_ALL}'; it must be an "
+         "environment variable that is set"),
         ("services:\n  a:\n    component: fc\n    props: {service: {name: {{ name }}}}", "s.yaml:4: "),
         ("services:\n  a: {props: {}}", "s.yaml:2: services.a has no component; it is required"),
         ("- 1", "s.yaml:1: the file must hold a mapping of names to values"),
@@ -560,10 +562,6 @@ def test_a_template_of_thousands_of_functions_and_names_is_read_in_one_go(tmp_pa
     assert len(found.functions) == 1000
     assert len(found.warnings) == 21
     assert found.warnings[-1].endswith("and 980 more are ignored")
-
-
-def test_what_extends_another_file_says_that_it_is_not_supported(tmp_path: Path) -> None:
-    assert project(tmp_path, s_yaml="extend: ../base.yaml\nresources: {}\n").unsupported == ["extend"]
 
 
 def test_a_file_of_a_bare_folder_that_can_not_be_read_is_named_and_the_rest_is_served(tmp_path: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support import Server, pyfc, template
+from support import Server, pyfc, template, wait_until
 
 SOURCE = "import os\ndef handler(event, context):\n    return sorted(os.listdir('.'))\n"
 ODD = {
@@ -153,3 +155,76 @@ def test_an_event_is_a_file_a_pipe_or_text_and_not_endless(folder: Path) -> None
         assert (status in {2, 3}, said) == (True, ""), complaint
         assert why in complaint
         assert "Traceback" not in complaint
+
+
+GOOD = "def handler(event, context):\n    return 'good'\n"
+
+
+def mistaken() -> dict[str, str]:
+    return {
+        "template.yml": template({"good": {}, "wrong": {"Handler": "index"}, "twice": {"CodeUri": "twice.zip"}}),
+        "index.py": GOOD,
+    }
+
+
+def archive_with_a_duplicate() -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("index.py", GOOD)
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("index.py", GOOD)
+    return data.getvalue()
+
+
+def test_a_mistake_in_one_function_is_shown_and_the_others_are_served(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "project0").mkdir()
+    (tmp_path / "project0" / "twice.zip").write_bytes(archive_with_a_duplicate())
+
+    server = serve(mistaken())
+
+    assert server.invoke("demo/good").body == b"good"
+    assert server.invoke("demo/wrong").status == server.invoke("demo/twice").status == 404
+    shown = [note for note in server.ready["notes"] if note.startswith("mistake: ")]
+    assert ["Handler is 'index'" in shown[0], "index.py" in shown[1]] == [True, True], shown
+    assert all(f"{tmp_path}/project0/template.yml:" in note for note in shown)
+
+
+@pytest.mark.parametrize("command", ["serve", "deploy"])
+def test_a_strict_server_and_a_deployment_refuse_any_mistake(
+    serve: Callable[..., Server], tmp_path: Path, command: str
+) -> None:
+    for name, text in mistaken().items():
+        (tmp_path / name).write_text(text)
+    options = ["--strict", "--port", "0"] if command == "serve" else ["--endpoint", serve({}).endpoint]
+
+    status, _, complaint = pyfc(command, str(tmp_path), *options)
+
+    assert status == 2
+    assert complaint.count(f"{tmp_path}/template.yml:") == 2
+    assert "Handler is 'index'" in complaint
+
+
+def test_a_function_that_becomes_mistaken_goes_on_as_it_was_while_others_change(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve({"template.yml": template({"one": {}, "two": {}}), "index.py": GOOD}, "--reload")
+    server.invoke("demo/one")
+    text = template({"one": {"Handler": "index"}, "two": {"CodeUri": "two/"}})
+    (tmp_path / "project0" / "two").mkdir()
+    (tmp_path / "project0" / "two" / "index.py").write_text(GOOD.replace("good", "better"))
+
+    (tmp_path / "project0" / "template.yml").write_text(text)
+
+    wait_until(lambda: server.invoke("demo/two").body == b"better", "the change")
+    assert server.invoke("demo/one").body == b"good"
+    told = [each for each in server.records if "notReloaded" in each]
+    assert [each["notReloaded"] for each in told] == ["demo/one"]
+
+
+def test_variables_of_dot_env_are_known_before_the_template_is_read(serve: Callable[..., Server]) -> None:
+    function = "props: {functionName: '${env(WHO)}', runtime: python3, handler: index.handler, code: ./}"
+    files = {"s.yaml": f"resources: {{a: {{component: fc3, {function}}}}}", "index.py": GOOD, ".env": "WHO=ada\n"}
+
+    assert serve(files).invoke("default/ada").body == b"good"

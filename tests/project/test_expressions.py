@@ -1,0 +1,153 @@
+"""The expressions of Serverless Devs: what they stand for, and what becomes of those that stand for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pyfc.errors import ProjectError
+from pyfc.project.load import load
+from pyfc.settings import Settings
+
+FILE = """\
+edition: 3.0.0
+env: stages.yaml
+vars:
+  a: {{b: deep, 'cdn-role': r, list: [x, y]}}
+  number: 7
+  again: ${{vars.a.b}}-${{env('WHO', 'nobody')}}
+resources:
+  pay:
+    component: fc3
+    props:
+      region: cn-hangzhou
+      functionName: payments
+      runtime: python3
+      handler: index.handler
+      code: ./
+      environmentVariables:
+        V: {value}
+  other:
+    component: fc3
+    props: {{functionName: other, runtime: python3, handler: i.h, code: ./, description: "by ${{this.name}}"}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WHO", raising=False)
+    (tmp_path / "x.json").write_text('{"color": "red", "sizes": [1, 2]}')
+    (tmp_path / "a.txt").write_text("told")
+    (tmp_path / "stages.yaml").write_text("environments: [{name: test, outputs: {vpcId: v}}]")
+    (tmp_path / ".env").write_text("WHO=ada\n")
+
+
+def value(folder: Path, text: str) -> str:
+    (folder / "s.yaml").write_text(FILE.format(value=text))
+    found = load(folder, settings=Settings(account_id="42", region="cn-hangzhou"))
+    assert found.warnings == []
+    return found.functions[0].function.environment_variables["V"]
+
+
+@pytest.mark.parametrize(
+    ("text", "stands_for"),
+    [
+        ("${vars.a.b}", "deep"),
+        ("${vars.a.cdn-role}", "r"),
+        ("x-${ vars.number }-${vars['a'].list[1]}", "x-7-y"),
+        ("${vars.again}", "deep-ada"),
+        ("${this.name}", "pay"),
+        ("${this.props.functionName}", "payments"),
+        ("${resources.other.props.description}", "by other"),
+        ("${other.props.functionName}", "other"),
+        ("${config.AccountID}", "42"),
+        ("${config('AccountID')}", "42"),
+        ("${config(AccountID)}-${config('region')}", "42-cn-hangzhou"),
+        ("${environment.name}${environment.outputs.vpcId}", "testv"),
+        ("${json(file('x.json')).color}", "red"),
+        ("${json(file('./x.json')).sizes[1]}", "2"),
+        ("""'${json(''{"a": true}'').a}'""", "true"),
+        ("${file(a.txt)}", "told"),
+        ("${env.WHO}", "ada"),
+        ("${env(WHO)}", "ada"),
+        ("${env('NOT_SET', 'd, e')}", "d, e"),
+        ("${env(NOT_SET, d)}", "d"),
+        ("${env('NOT_SET', env('WHO'))}", "ada"),
+        ('\'${env("NOT_SET", vars.number) == 7 ? "same" : "different"}\'', "same"),
+        ("${vars.missing || 'instead'}", "instead"),
+        ("${vars.number * 2 + 1}", "15"),
+        ("${vars.a.b + '-' + vars.number}", "deep-7"),
+        ("'${!vars.missing && vars.number >= 7}'", "true"),
+        ("'${HOME:-x} $${} ${ ${'", "${HOME:-x} $${} ${ ${"),
+    ],
+)
+def test_an_expression_is_evaluated_from_the_file_and_the_settings(tmp_path: Path, text: str, stands_for: str) -> None:
+    assert value(tmp_path, text) == stands_for
+
+
+def test_a_path_is_one_beside_the_template(tmp_path: Path) -> None:
+    assert value(tmp_path, "${path(./x.json)}") == str(tmp_path / "x.json")
+    assert value(tmp_path, "${env('NOT_SET', path('x.json'))}") == str(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("${vars.missing}", "a name that stands under vars"),
+        ("${env(NOBODY)}", "an environment variable that is set (NOBODY is not)"),
+        ("${config('AccessKeySecret')}", "AccountID or region"),
+        ("${resources.other.output.url}", "known without a deployment"),
+        ("${functionName}", "declared (functionName is not)"),
+        ("${shout('x')}", "one of the functions env, path, file, json, config"),
+        ("${vars.a.b * 2}", "a number where it is counted with"),
+        ("${1 / 0}", "a number (division by zero)"),
+        ("${vars.number.more.members}", "a value that the file has (vars.number has no more)"),
+    ],
+)
+def test_what_is_unknown_stays_as_it_is_with_a_warning_and_is_a_mistake_in_a_name(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(FILE.format(value=f'"{text}"'))
+
+    found = load(tmp_path)
+
+    assert found.functions[0].function.environment_variables == {"V": text}
+    [warning] = found.warnings
+    assert warning.startswith(f"{tmp_path}/s.yaml:17: '{text}' stays as it is: it must be {reason}")
+
+    (tmp_path / "s.yaml").write_text(FILE.format(value="x").replace("payments", text))
+    with pytest.raises(ProjectError) as caught:
+        load(tmp_path)
+    assert f"s.yaml:12: resources.pay.props.functionName is the function name '{text}'; it must be {reason}" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ("  c: ${vars.d}\n  d: ${vars.c}", "${vars.c}"),
+        ("  c: 1", "${this.props.environmentVariables.V}"),
+        ("".join(f"  a{n}: ${{vars.a{n + 1}}}\n" for n in range(100)), "${vars.a0}"),
+    ],
+)
+def test_values_that_refer_to_themselves_are_a_mistake_with_its_line(tmp_path: Path, variables: str, text: str) -> None:
+    (tmp_path / "s.yaml").write_text(FILE.format(value=text).replace("  number: 7", variables))
+
+    with pytest.raises(ProjectError, match=r"s\.yaml:\d+: .* must be nothing that refers to itself"):
+        load(tmp_path)
+
+
+def test_values_that_refer_to_many_cost_nothing(tmp_path: Path) -> None:
+    lines = "  a0: ''\n" + "".join(f"  a{n}: {f'${{vars.a{n - 1}}}' * 9}\n" for n in range(1, 39))
+
+    (tmp_path / "s.yaml").write_text(FILE.format(value="${vars.a38}").replace("  number: 7", lines))
+
+    assert load(tmp_path).functions[0].function.environment_variables == {"V": ""}
+
+
+def test_a_deep_or_long_expression_is_left_as_it_is(tmp_path: Path) -> None:
+    for text in ("${" + "(" * 100 + "1" + ")" * 100 + "}", "${" + "!" * 100 + "1}", "${'" + "x" * 5000 + "'}"):
+        (tmp_path / "s.yaml").write_text(FILE.format(value="y").replace("by ${this.name}", text))
+        assert load(tmp_path).functions[1].function.description == text

@@ -27,6 +27,7 @@ import msgpack
 from pyfc.errors import HostRefused, InstanceLost
 from pyfc.host.process import Process, in_thread
 from pyfc.sandbox import inside
+from pyfc.sandbox.inside import framing
 from pyfc.wire import frames
 from pyfc.workers.hearing import Hearing
 
@@ -78,7 +79,7 @@ class Control:
         self._loop = asyncio.get_running_loop()
         self._socket = ours
         self._socket.setblocking(False)
-        self._buffer = bytearray()
+        self._parser = framing.Parser()
         self._descriptors: deque[int] = deque()
         self._orders: dict[int, asyncio.Future[Any]] = {}
         """Those that wait for their answer, by token."""
@@ -87,6 +88,12 @@ class Control:
         self._sending = asyncio.Lock()
         self._has_room: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._actions: dict[int, Callable[[int, list[Any]], None]] = {
+            frames.FORKED: self._forked,
+            frames.EXITED: self._exited,
+            frames.NESTED: self._told,
+            frames.FURNISHED: self._furnished,
+        }
         self._hearing = Hearing(ours, self._readable)
 
     async def fork(self, limits: dict[str, int], descriptors: list[int]) -> Process:
@@ -159,25 +166,12 @@ class Control:
         if not data:
             self._end()
             return
-        self._buffer += data
-        self._take_frames()
-
-    def _take_frames(self) -> None:
-        actions: dict[int, Callable[[int, list[Any]], None]] = {
-            frames.FORKED: self._forked,
-            frames.EXITED: self._exited,
-            frames.NESTED: self._told,
-            frames.FURNISHED: self._furnished,
-        }
-        while len(self._buffer) >= 4:
-            size = 4 + int.from_bytes(self._buffer[:4], "big")
-            if len(self._buffer) < size:
-                return
-            _, kind, token, header_size = frames.PREFIX.unpack_from(self._buffer)
-            header = msgpack.unpackb(bytes(self._buffer[11 : 11 + header_size]))
-            del self._buffer[:size]
-            if kind in actions:
-                actions[kind](token, header)
+        try:
+            for kind, token, header, _ in self._parser.feed(data):
+                if kind in self._actions:
+                    self._actions[kind](token, msgpack.unpackb(header))
+        except (ValueError, TypeError, LookupError):
+            self._end()  # what it says can not be trusted any more: without its socket it ends, and its workers with it
 
     def _told(self, _token: int, header: list[Any]) -> None:
         """Nested; only a zygote sends it."""

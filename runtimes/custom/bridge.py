@@ -14,6 +14,7 @@ from typing import Any
 
 import calls
 import enter
+import framing
 import loopback
 import program
 import pull
@@ -38,7 +39,7 @@ class Bridge:
         self._wanted: dict[str, Any] = init[15]
         self.port: int = self._wanted["port"]
         self._calls: dict[int, Any] = {}
-        self._buffer = b""
+        self._parser = framing.Parser()
         self._is_ready = self._is_stopping = False
         ports = (self.port, pull.PORT) if self._wanted["pulls"] else (self.port,)
         self._loopback = None
@@ -171,17 +172,8 @@ class Bridge:
             return
         if not data:
             os._exit(0)
-        buffer = self._buffer + data if self._buffer else data
-        at = 0
-        while len(buffer) - at >= 4:
-            size = 4 + int.from_bytes(buffer[at : at + 4], "big")
-            if len(buffer) - at < size:
-                break
-            start = at + 11 + int.from_bytes(buffer[at + 9 : at + 11], "big")
-            number = int.from_bytes(buffer[at + 5 : at + 9], "big")
-            self._take(buffer[at + 4], number, wire.unpack(buffer[at + 11 : start]), buffer[start : at + size])
-            at += size
-        self._buffer = buffer[at:]
+        for kind, number, header, payload in self._parser.feed(data):
+            self._take(kind, number, wire.unpack(header), bytes(payload))
 
     def _take(self, kind: int, number: int, header: list[Any], payload: bytes) -> None:
         if kind == wire.INVOKE:

@@ -19,8 +19,6 @@ from typing import Any
 import window
 import wire
 
-_Frame = tuple[int, int, list[Any], bytes]
-
 
 class Gone(ConnectionError):
     """The caller has left: nobody will read the answer, and the rest of the request will not come."""
@@ -38,7 +36,7 @@ class Call:
         number: int,
         size: int,
         first: bytes,
-        inbox: queue.SimpleQueue[_Frame] | None = None,
+        inbox: queue.SimpleQueue[wire.Frame] | None = None,
     ) -> None:
         self.number = number
         self.size = size
@@ -143,7 +141,7 @@ class Call:
 
     # frames
 
-    def _next(self) -> _Frame:
+    def _next(self) -> wire.Frame:
         """The next frame of this call, however long it takes to come."""
         if self._gone:
             raise Gone
@@ -168,7 +166,7 @@ class Call:
             if self._is_own(frame):
                 self._take(frame)
 
-    def _is_own(self, frame: _Frame) -> bool:
+    def _is_own(self, frame: wire.Frame) -> bool:
         """Whether it is of this call. A call that was sent ahead is given back."""
         if frame[1] == self.number:
             return True
@@ -176,7 +174,7 @@ class Call:
             self._channel.write(wire.CANCEL, frame[1], ("busy",))
         return False
 
-    def _take(self, frame: _Frame) -> None:
+    def _take(self, frame: wire.Frame) -> None:
         kind, _, header, payload = frame
         if kind == wire.DATA:
             self._incoming.use(len(payload))

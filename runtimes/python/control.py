@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import enter
+import framing
 import wire
 
 _END_GRACE = 2
@@ -34,6 +35,7 @@ class Control:
 
     def __init__(self, control: int) -> None:
         self._control = socket.socket(fileno=control)
+        self._parser = framing.Parser()
         self._children: set[int] = set()
         self._wake_read, self._wake_write = os.pipe()
         for descriptor in (self._wake_read, self._wake_write):
@@ -64,33 +66,21 @@ class Control:
 
     def _receive(self) -> tuple[int, int, list[Any], list[int]] | None:
         """One control frame: (type, token, header, descriptors); None at the end of the stream."""
-        room = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
-        try:
-            head, ancillary, _, _ = self._control.recvmsg(4, room)
-        except ConnectionResetError:
-            return None  # the supervisor was killed before it had read what it was sent
-        if not head:
-            return None
         descriptors = array.array("i")
-        for _, _, data in ancillary:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-        size = int.from_bytes(head + self._exactly(4 - len(head)), "big")
-        body = self._exactly(size)
-        header_size = int.from_bytes(body[5:7], "big")
-        token = int.from_bytes(body[1:5], "big")
-        return body[0], token, wire.unpack(body[7 : 7 + header_size]), list(descriptors)
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
+        room = socket.CMSG_SPACE(MOST_DESCRIPTORS * descriptors.itemsize)
+        while True:  # never a byte of the next frame, whose descriptors would come with it
             try:
-                chunk = self._control.recv(size - len(data))
+                data, ancillary, _, _ = self._control.recvmsg(self._parser.missing, room)
             except ConnectionResetError:
-                chunk = b""
-            if not chunk:
-                self._end()
-            data += chunk
-        return data
+                return None  # the supervisor was killed before it had read what it was sent
+            if not data:
+                return None
+            for _, _, rights in ancillary:
+                descriptors.frombytes(rights[: len(rights) - len(rights) % descriptors.itemsize])
+            whole = list(self._parser.feed(data))
+            if whole:
+                [(kind, token, header, _)] = whole
+                return kind, token, wire.unpack(header), list(descriptors)
 
     def fork(self, token: int, descriptors: list[int], cage: enter.Cage) -> int:
         """Fork a child and tell of it: 0 in the child, its number here, -1 if there is none. `descriptors` are the

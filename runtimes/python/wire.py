@@ -10,8 +10,11 @@ import os
 import select
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+import framing
 
 VERSION = 1
 MAXIMUM_UNARY = 1024 * 1024
@@ -22,7 +25,7 @@ HELLO, READY, REPLY, END, HOOK_DONE, LOG = range(16, 22)
 FORK, SHUTDOWN, KEEP, BEAR, EXEC, FURNISH = range(32, 38)
 FORKED, EXITED, NESTED, FURNISHED = range(48, 52)
 
-_PREFIX = struct.Struct(">IBIH")
+_READ = 65536
 _WHOLE = b"\x98\xc2"
 _USUAL = struct.Struct(">H36sBBBQH")
 """An Invoke's header of eight items, the first false (so its size is the payload's); then the others, if the id has
@@ -36,6 +39,8 @@ _I64 = struct.Struct(">q")
 _F64 = struct.Struct(">d")
 
 
+Frame = tuple[int, int, list[Any], bytes]
+"""Type, call id, header, payload."""
 _Reader = Callable[[bytes, int], "tuple[Any, int]"]
 
 
@@ -243,7 +248,8 @@ _UNPACK.update({
 def encode(kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> bytes:
     """One frame as bytes."""
     packed = pack(header)
-    return _PREFIX.pack(7 + len(packed) + len(payload), kind, call, len(packed)) + packed + payload
+    head: bytes = framing.PREFIX.pack(7 + len(packed) + len(payload), kind, call, len(packed))
+    return head + packed + payload
 
 
 def plain_reply(call: int, body: bytes, written: bool) -> bytes:
@@ -254,72 +260,74 @@ def plain_reply(call: int, body: bytes, written: bool) -> bytes:
     return head + body
 
 
+def _fields(kind: int, header: bytes, size: int) -> list[Any]:
+    """The fields of a header, of a frame with `size` bytes of payload."""
+    if kind == INVOKE and header[:2] == _WHOLE and len(header) >= _USUAL.size + 2:
+        mark, identifier, run_kind, attempt, tag, deadline, nils = _USUAL.unpack_from(header, -_USUAL.size)
+        if mark == 0xD924 and tag == 0xCF and nils == 0xC0C0:
+            return [False, size, identifier.decode(), run_kind, attempt, deadline, None, None]
+    fields: list[Any] = unpack(header)
+    return fields
+
+
 class Channel:
     """Frames over two blocking descriptors. One thread reads; any may write."""
 
     def __init__(self, incoming: int, outgoing: int) -> None:
         self._in = incoming
         self._out = outgoing
-        self._buffer = b""
+        self._parser = framing.Parser()
+        self._frames: deque[Frame] = deque()
+        """Those that have been read and not been taken."""
         self._writing = threading.Lock()
         self._poll: Any = None
 
-    def read(self) -> tuple[int, int, list[Any], bytes] | None:
-        """The next frame as (type, call id, header, payload); None when the other side has closed."""
-        buffer = self._buffer
-        while len(buffer) < 4:
-            chunk = os.read(self._in, 65536)
-            if not chunk:
-                if buffer:
-                    raise WireError("truncated frame")
+    def read(self) -> Frame | None:
+        """The next frame; None when the other side has closed. In packet mode a read takes one packet, which is one
+        frame: what was sent ahead stays where it can be taken back.
+        """
+        frames, parser = self._frames, self._parser
+        while not frames:
+            data = os.read(self._in, max(_READ, parser.missing) if parser.is_amid else _READ)
+            if data:
+                self._feed(data)
+            elif parser.is_amid:
+                raise WireError("truncated frame")
+            else:
                 return None
-            buffer = buffer + chunk if buffer else chunk
-        size = 4 + _U32.unpack_from(buffer)[0]
-        if len(buffer) < size:
-            buffer = self._read_rest(buffer, size)
-        self._buffer = buffer[size:]
-        _, kind, call, header_size = _PREFIX.unpack_from(buffer)
-        start = 11 + header_size
-        header = buffer[11:start]
-        if kind == INVOKE and header[:2] == _WHOLE and len(header) >= _USUAL.size + 2:
-            mark, identifier, run_kind, attempt, tag, deadline, nils = _USUAL.unpack_from(header, -_USUAL.size)
-            if mark == 0xD924 and tag == 0xCF and nils == 0xC0C0:
-                known = [False, size - start, identifier.decode(), run_kind, attempt, deadline, None, None]
-                return kind, call, known, buffer[start:size]
-        return kind, call, unpack(header), buffer[start:size]
+        return frames.popleft()
 
-    def arrived(self) -> tuple[int, int, list[Any], bytes] | None:
+    def _feed(self, data: bytes) -> None:
+        try:
+            for kind, call, header, payload in self._parser.feed(data):
+                whole = payload if type(payload) is bytes else bytes(payload)
+                self._frames.append((kind, call, _fields(kind, header, len(whole)), whole))
+        except framing.Malformed as error:
+            raise WireError(str(error)) from error
+
+    def arrived(self) -> Frame | None:
         """The next frame if it has begun to arrive, else None. Raises WireError when the other side has closed."""
         if not self.ready():
             return None
-        if not self._buffer:
+        if not self._frames and not self._parser.is_amid:
             os.set_blocking(self._in, False)
             try:
-                self._buffer = os.read(self._in, 65536)
+                data = os.read(self._in, _READ)
             except BlockingIOError:
                 return None  # it was taken back meanwhile
             finally:
                 os.set_blocking(self._in, True)
-            if not self._buffer:
+            if not data:
                 raise WireError("the other side went away")
+            self._feed(data)
         return self.read()
-
-    def _read_rest(self, buffer: bytes, size: int) -> bytes:
-        chunks, have = [buffer], len(buffer)
-        while have < size:
-            chunk = os.read(self._in, max(65536, min(size - have, MAXIMUM_UNARY)))
-            if not chunk:
-                raise WireError("truncated frame")
-            chunks.append(chunk)
-            have += len(chunk)
-        return b"".join(chunks)
 
     def ready(self, milliseconds: int = 0) -> bool:
         """Whether a frame has begun to arrive (or the other side has closed), now or before long."""
         if self._poll is None:
             self._poll = select.poll()
             self._poll.register(self._in, select.POLLIN)
-        return bool(self._buffer) or bool(self._poll.poll(milliseconds))
+        return bool(self._frames) or self._parser.is_amid or bool(self._poll.poll(milliseconds))
 
     def write(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
         """Write one frame, however long that takes."""

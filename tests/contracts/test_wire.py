@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import threading
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgpack
@@ -17,21 +15,13 @@ from hypothesis import strategies as st
 
 from pyfc.host.runtimes import ROOT
 from pyfc.wire import frames
+from runtime_modules import load
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "frames.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"runtime_{path.parent.name}_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-WIRE = load(ROOT / "python" / "wire.py")
+[WIRE] = load("python", "wire")
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])

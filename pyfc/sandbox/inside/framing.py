@@ -1,0 +1,121 @@
+"""Frames out of the bytes of a stream, however these are cut: no input, no output. What the frames mean is declared in
+pyfc/wire/frames.py; who reads bytes, and unpacks headers, is somebody else. Standard library only, Python 3.9 syntax,
+imports no pyfc: the server and the runtimes that are written in Python load this very file.
+
+1. A frame that arrives whole is cut out of what was fed. One that does not is gathered in a buffer of its own size, so
+   each byte is copied once, in however many pieces it comes.
+2. The payload of a long frame is a view of that buffer; nobody else writes there afterwards.
+3. A length that no frame has is an error where it stands: the frames before it are given, and nothing after it ever.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Union
+
+PREFIX = struct.Struct(">IBIH")
+"""Length, type, call id, header length. The length counts what follows it."""
+_prefix = PREFIX.unpack_from
+LEAST = PREFIX.size - 4
+"""Smallest length: neither header nor payload."""
+MOST = LEAST + 65535 + 1024 * 1024
+"""Largest length: the longest header, and the most that a payload holds."""
+LONG = 128 * 1024
+"""Bytes from which a frame is worth a view instead of a copy."""
+
+Frame = tuple[int, int, bytes, Union[bytes, memoryview]]
+"""Type, call id, header as it was packed, payload."""
+
+
+class Malformed(ValueError):
+    """What was fed is no frame, and what follows it can not be told apart."""
+
+
+class Parser:
+    """The frames of one stream."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+        """Of a length that is not whole: up to three bytes."""
+        self._frame: memoryview | None = None
+        """Room for a frame that is not whole, of which `_filled` bytes have come."""
+        self._filled = 0
+        self._error = ""
+        self.is_amid = False
+        """Whether a frame has begun and is not whole (or none can follow any more): a stream must not end here."""
+
+    @property
+    def missing(self) -> int:
+        """Bytes that are certainly of the frame which comes next, or is under way: all that it lacks once its length is
+        known. Who reads no more than that reads no byte of a later frame.
+        """
+        return 4 - len(self._begun) if self._frame is None else len(self._frame) - self._filled
+
+    @property
+    def room(self) -> memoryview | None:
+        """Where the rest of a long frame that is under way belongs: to be read into, and then told to `filled`."""
+        frame = self._frame
+        return frame[self._filled :] if frame is not None and len(frame) >= LONG else None
+
+    def filled(self, count: int) -> Iterator[Frame]:
+        """`count` bytes have been read into `room`: the frame, if it is whole now. Raises Malformed."""
+        self._filled += count
+        if self._frame is not None and self._filled == len(self._frame):
+            yield self._whole(self._frame)
+
+    def feed(self, data: bytes) -> Iterable[Frame]:
+        """The frames that these bytes make whole, to be iterated to the end. Raises Malformed in its place."""
+        if not self.is_amid and len(data) >= PREFIX.size:  # mostly it is one whole frame
+            length, kind, call, header_size = _prefix(data)
+            if length == len(data) - 4 and header_size + LEAST <= length <= MOST:
+                start = PREFIX.size + header_size
+                return ((kind, call, data[PREFIX.size : start], data[start:]),)
+        return self._take(data)
+
+    def _take(self, data: bytes) -> Iterator[Frame]:
+        """The same for bytes that are cut in any way."""
+        if self._error:
+            raise Malformed(self._error)
+        at = 0
+        if self._frame is not None:
+            at = min(len(data), len(self._frame) - self._filled)
+            self._frame[self._filled : self._filled + at] = data[:at]
+            yield from self.filled(at)
+        elif self._begun:
+            data, self._begun, self.is_amid = self._begun + data, b"", False
+        end = len(data)
+        while end - at >= 4:
+            size = self._size(data, at)
+            if end - at < size:
+                self._frame, self._filled, self.is_amid = memoryview(bytearray(size)), end - at, True
+                self._frame[: self._filled] = data[at:]
+                return
+            yield self._cut(data, at, size)
+            at += size
+        if at < end:
+            self._begun, self.is_amid = data[at:], True
+
+    def _size(self, data: bytes, at: int) -> int:
+        """Bytes of the frame that begins here."""
+        length = int.from_bytes(data[at : at + 4], "big")
+        if not LEAST <= length <= MOST:
+            self._refuse("a frame of %d bytes" % length)
+        return 4 + length
+
+    def _whole(self, frame: memoryview) -> Frame:
+        """The frame that has been gathered."""
+        self._frame, self.is_amid = None, False
+        return self._cut(frame if len(frame) >= LONG else bytes(frame), 0, len(frame))
+
+    def _cut(self, data: bytes | memoryview, at: int, size: int) -> Frame:
+        """One whole frame out of `data`."""
+        _, kind, call, header_size = PREFIX.unpack_from(data, at)
+        start = at + PREFIX.size + header_size
+        if start > at + size:
+            self._refuse("a header of %d bytes in a frame of %d" % (header_size, size))
+        return kind, call, bytes(data[at + PREFIX.size : start]), data[start : at + size]
+
+    def _refuse(self, error: str) -> None:
+        self._error, self.is_amid = error, True
+        raise Malformed(error)

@@ -28,7 +28,7 @@ from pyfc import nofollow
 from pyfc.build.job import Hear, Job
 from pyfc.errors import Exhausted, NoCage
 from pyfc.sandbox import inside, seccomp
-from pyfc.sandbox.sandbox import DEVICES, FURTHER, INSIDE, LINUX, SYSTEM
+from pyfc.sandbox.sandbox import DEVICES, FURTHER, INSIDE, LINUX, system
 
 UID = 69999
 """The user that commands run as where root serves."""
@@ -161,16 +161,17 @@ class Cage:
             place = f"{_COPIES}/{number}"
             copies.append((str(source), place))
             _link(home / name, place if has_namespaces else str(source))
+        base = system()
         shown = [path for program in job.programs for path in installation(program)]
         return {
             "mode": mode, "status": status, "command": [*job.command], "folder": str(job.folder),
             "environment": {"TMPDIR": str(job.temporary), **job.environment}, "doors": [*job.doors],
             "network": job.network, "uid": UID, "inside": INSIDE, "limits": self._limits(mode),
             "filter": base64.b64encode(_filter(job, mode)).decode(),
-            "read": [*SYSTEM, *_of_the_machine(), *shown, *map(str, job.readable), *(source for source, _ in copies)],
+            "read": [*base, *_of_the_machine(), *shown, *map(str, job.readable), *(source for source, _ in copies)],
             "write": [*DEVICES, *map(str, job.writable)],
             "root": {
-                "root": str(_mount_point(job)), "show": [*SYSTEM], "place": {}, "hide": [], "own": {},
+                "root": str(_mount_point(job)), "show": base, "place": {}, "hide": [], "own": {},
                 "users": [("fc", UID if mode == "root" else INSIDE)],
                 "lent": [(str(job.temporary), "/tmp"), *((str(path), str(path)) for path in job.writable)],  # noqa: S108
                 "layers": [self._layer(job, place, below) for place, below in job.layered.items()],

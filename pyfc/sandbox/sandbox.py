@@ -29,7 +29,7 @@ from pyfc.host.interpreters import prefix_of
 from pyfc.host.process import PROCESSES, in_thread
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Limits
-from pyfc.sandbox import metadata, seccomp
+from pyfc.sandbox import configuration, metadata, seccomp
 from pyfc.sandbox.group import Group
 from pyfc.sandbox.groups import Groups
 from pyfc.sandbox.inside import clone
@@ -59,7 +59,7 @@ SYSTEM = (
         "services", "mime.types", "magic", "fonts",
     )),
 )  # fmt: skip
-"""Of this machine, read-only."""
+"""Of this machine, read-only; see `system`."""
 _OWN = ("code", "cache", "packages")
 """Of the data folder, each function's part shown to its workers."""
 DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
@@ -71,6 +71,11 @@ _MEGABYTE = 1024 * 1024
 _SPARE_DATA = 256
 """MB that a process may map beyond twice its function's memory where no control group counts: thread stacks and the
 like are mapped and not used. The watch, not this limit, keeps to memorySize."""
+
+
+def system() -> list[str]:
+    """What programs of this machine need of it, to be shown read-only."""
+    return list(dict.fromkeys((*SYSTEM, *configuration.folders())))
 
 
 def group_name(data_folder: Path) -> str:
@@ -110,6 +115,7 @@ class Sandbox:
         self._folders_of_runtimes = [runtime.folder for runtime in runtimes.all]
         self._programs = runtimes.programs()
         self._commands = runtimes.commands()
+        self._system: list[str] = []
         self.mode = ""
         """What a zygote has entered (enter.py); '' until one has told."""
         self.refused: dict[str, str] = {}
@@ -128,6 +134,7 @@ class Sandbox:
         """Find out about this host, and clear away what a server that was killed has left."""
         _clear(self._folders)
         self._make_folders()
+        self._system = system()
         if LINUX and self.choice != "off":
             self.groups.open()
             self.groups.on_fence = self._guard
@@ -191,7 +198,7 @@ class Sandbox:
             "modes": ["off"] if self.choice == "off" or not LINUX else modes,
             "join": self.groups.zygotes,
             "root": str(self._data_folder / "root"),
-            "show": [*SYSTEM, *installations, *self._packages],
+            "show": [*self._system, *installations, *self._packages],
             "place": {
                 **{f"{_RUNTIMES}/{folder.name}": str(folder) for folder in self._folders_of_runtimes},
                 _COMMANDS: str(self._data_folder / "commands"),
@@ -261,7 +268,7 @@ class Sandbox:
             "uid": 0,
             "limits": self._limits(limits),
             "read": [
-                *SYSTEM,
+                *self._system,
                 *_installations([interpreter]),
                 *self._packages,
                 code,

@@ -5,6 +5,7 @@
 2. Links inside are followed, and what was opened is asked where it lies: a path that changes meanwhile gains nothing.
 3. What can be no code (a link that leads nowhere or in a circle, a pipe, a device, what may not be read) is left out
    and named. It stops nothing.
+4. What the project itself says to be no code (`.fcignore`, `.funignore`) is no part of any walk.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ class Boundary:
         self.followed: dict[Path, Path] = {}
         """Links that were followed, and where they led."""
         self._left_out: dict[str, None] = {}
+        self._ignored: list[tuple[Path, Callable[[str], bool | None]]] = []
+        """Folders with rules of what in them is no code, those further up first."""
 
     @classmethod
     def of(cls, folder: Path, *, allows_outside: bool = False) -> Boundary:
@@ -107,6 +110,36 @@ class Boundary:
         found = list(self._left_out)
         more = [f"and {len(found) - _SHOWN} more are left out"] if len(found) > _SHOWN else []
         return found[:_SHOWN] + more
+
+    def ignore(self, folder: Path, decide: Callable[[str], bool | None]) -> None:
+        """Leave out of every walk what `decide` says true of: it is given the path from `folder`, of a folder with a
+        slash at its end, and None means that it does not say. Of several that say, the one furthest down counts.
+        """
+        real = Path(os.path.realpath(folder))
+        self._ignored = [each for each in self._ignored if each[0] != real] + [(real, decide)]
+        self._ignored.sort(key=lambda each: len(each[0].parts))
+
+    def is_ignored(self, path: Path, *, is_folder: bool) -> bool:
+        """Whether a file or folder at a path without links was said to be no code."""
+        found = False
+        for folder, decide in self._ignored:
+            if path.is_relative_to(folder) and path != folder:
+                said = decide(str(path.relative_to(folder)) + ("/" if is_folder else ""))
+                found = found if said is None else said
+        return found
+
+    def names(self, folder: Path) -> frozenset[str]:
+        """What lies in a folder but for what was said to be no code. Raises OSError."""
+        found = frozenset(each.name for each in folder.iterdir())
+        if not self.ignores:
+            return found
+        real = Path(os.path.realpath(folder))
+        return frozenset(name for name in found if not self.is_ignored(real / name, is_folder=(real / name).is_dir()))
+
+    @property
+    def ignores(self) -> bool:
+        """Whether anything was said to be no code."""
+        return bool(self._ignored)
 
     def leave_out(self, path: Path, why: str) -> None:
         """Note that something is left out."""
@@ -222,6 +255,7 @@ class _Walk:
         self._apart = apart
         self._most = most
         self._count = 0
+        self._real = Path(os.path.realpath(folder)) if boundary.ignores else None
 
     def inside(self, parent: int, above: str, around: list[os.stat_result]) -> Iterator[Found]:
         """What lies in the folder that is open as `parent`; `around` is the folder itself and those above it."""
@@ -234,6 +268,8 @@ class _Walk:
                 continue
             try:
                 found = Found(path, descriptor, os.fstat(descriptor))
+                if self._is_ignored(found):
+                    continue
                 if not found.is_folder:
                     yield self._counted(found)
                 elif not self._is_left(found, around):
@@ -241,6 +277,9 @@ class _Walk:
                     yield from self.inside(descriptor, f"{path}/", [*around, found.status])
             finally:
                 os.close(descriptor)
+
+    def _is_ignored(self, found: Found) -> bool:
+        return self._real is not None and self._boundary.is_ignored(self._real / found.path, is_folder=found.is_folder)
 
     def _counted(self, found: Found) -> Found:
         self._count += 1

@@ -238,8 +238,7 @@ class Bundles:
         names, packages, left_out = self._apart(path, built, boundary)
 
         def fill(copy: Copy, folder: Path) -> str:
-            copy.folder(boundary, path, folder, left_out)
-            own = frozenset(os.listdir(path))
+            own = copy.folder(boundary, path, folder, left_out) | left_out
             for each in built if not names else ():
                 own |= copy.folder(Boundary(each), each, folder, own)
             for name in names:
@@ -271,15 +270,15 @@ class Bundles:
         if not (self.splits or self.links):
             return frozenset(), "", frozenset()
         if built and self.links:
-            names, digest = self._put_built(path, built)
+            names, digest = self._put_built(path, built, boundary)
             return names, digest, frozenset()
         names, digest = self._put_packages(path, boundary) if self.splits else (frozenset(), "")
         return names, digest, names
 
-    def _put_built(self, path: Path, built: Sequence[Path]) -> tuple[frozenset[str], str]:
+    def _put_built(self, path: Path, built: Sequence[Path], boundary: Boundary) -> tuple[frozenset[str], str]:
         """What was built for a folder, as far as that has nothing of the same name: names and digest."""
         with readable(path):
-            own = frozenset(os.listdir(path))
+            own = boundary.names(path)
         key = hashlib.sha256("\0".join((*map(str, built), *sorted(own))).encode("utf-8", "surrogateescape")).hexdigest()
         if key not in self._built or not self._has_packages(self._built[key][1]):
             names: set[str] = set()
@@ -300,7 +299,7 @@ class Bundles:
         known = self._packages.get(path)
         if known is not None and self._has_packages(known[1]) and not self._concerns(path, known[0]):
             return known
-        names, digest = installed(path), ""
+        names, digest = installed(path) & boundary.names(path), ""
         if names:
 
             def fill(folder: Path) -> str:

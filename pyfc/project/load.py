@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
-from pyfc.project import bare, funcraft, overrides, serverless_devs, variables
+from pyfc.project import bare, funcraft, ignoring, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
@@ -66,6 +66,9 @@ def load(
         project.files.append(root / variables.NAME)
         if reads_variables:
             variables.apply(own, project)
+    for folder in dict.fromkeys([root, *(each.code for each in project.functions if each.code is not None)]):
+        if is_folder(folder):
+            project.files.extend(ignoring.apply(folder, boundary))
     project.warnings.extend(_unstartable(project))
     project.is_strict = not tolerates
     project.check()

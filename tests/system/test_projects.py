@@ -228,3 +228,20 @@ def test_variables_of_dot_env_are_known_before_the_template_is_read(serve: Calla
     files = {"s.yaml": f"resources: {{a: {{component: fc3, {function}}}}}", "index.py": GOOD, ".env": "WHO=ada\n"}
 
     assert serve(files).invoke("default/ada").body == b"good"
+
+
+def test_what_an_ignore_file_names_reaches_no_function_and_is_not_deployed(
+    serve: Callable[..., Server], folder: Path
+) -> None:
+    (folder / ".fcignore").write_text("*.pem\n!keep.pem\n")
+    (folder / "one" / ".funignore").write_text("data/\n")
+    (folder / "one" / "data").mkdir()
+    for name in ("data/x", "a.pem", "keep.pem"):
+        (folder / "one" / name).touch()
+    files = {each.relative_to(folder).as_posix(): each.read_text() for each in folder.rglob("*") if each.is_file()}
+    served, other = serve(files), serve({}, "--auth", "off")
+
+    assert pyfc("deploy", str(folder), "--endpoint", other.endpoint)[0] == 0
+
+    for server in (served, other):
+        assert server.invoke("demo/one").json == [".funignore", "index.py", "keep.pem"]

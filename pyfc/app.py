@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import hashlib
 import logging
-import os
 import resource
 import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import IO, Self, TypeVar
+from typing import Self, TypeVar
 
 from pyfc.auth.keys import Keys
 from pyfc.auth.once import Once
@@ -26,10 +24,12 @@ from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
 from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Table
+from pyfc.data.folder import identity, lock, take_over
+from pyfc.data.version import QUEUE, STORE
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
-from pyfc.errors import DataFolderInUse, InvalidArgument, PyfcError
+from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.gateway.addresses import listening
 from pyfc.gateway.application import application
 from pyfc.gateway.guard import Guard, is_loopback
@@ -107,7 +107,7 @@ class App:
         settings = self.settings
         _raise_descriptor_limit()
         self.descriptors = BUDGET
-        self._stack.enter_context(_locked(self.data_folder))
+        self._stack.enter_context(lock(self.data_folder))
         self.journal = Journal()
         logs = FunctionLogs(self.data_folder / "logs", settings.log_file_size, settings.log_file_count)
         self.journal.listeners.append(logs.listen)
@@ -115,10 +115,12 @@ class App:
         self._stack.callback(self.journal.flush)
         stored.mark_loss(self.data_folder)
         self.findings = stored.losses(self.data_folder)
-        store = SqliteStore(self.data_folder / stored.STORE)
+        if done := take_over(self.data_folder):
+            self.findings.append(done)
+        store = SqliteStore(self.data_folder / STORE)
         self._stack.push_async_callback(store.close)
         registry = self._registry = Registry(store)
-        self.queue = SqliteQueue(self.data_folder / stored.QUEUE, _bounds(settings))
+        self.queue = SqliteQueue(self.data_folder / QUEUE, _bounds(settings))
         self._stack.push_async_callback(self.queue.close)
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
@@ -211,9 +213,9 @@ class App:
 
     async def _watch_folder(self) -> None:
         """Say so when the data folder is removed or replaced: what is written to it is lost then."""
-        known = _identity(self.data_folder)
+        known = identity(self.data_folder)
         while True:
-            lost = _identity(self.data_folder) != known
+            lost = identity(self.data_folder) != known
             if lost and not self._folder_lost:
                 self._folder_lost = (
                     f"the data folder {self.data_folder} was removed or replaced under the running server: nothing can "
@@ -345,36 +347,6 @@ def data_folder_of(root: Path, settings: Settings) -> Path:
     real = str(root.resolve())
     digest = hashlib.sha256(real.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return state_folder() / f"{root.resolve().name or 'root'}-{digest}"
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder this is; None if there is none."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _locked(folder: Path) -> IO[str]:
-    """Make the data folder and lock it for this process; closing the file unlocks it. Raises DataFolderInUse."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        file = (folder / "lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise InvalidArgument(message=f"the data folder {folder} can not be used: {error.strerror}") from error
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        pid = file.read().strip() or "unknown"
-        file.close()
-        raise DataFolderInUse(path=folder, pid=pid) from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
 
 
 def _raise_descriptor_limit() -> None:

@@ -333,6 +333,16 @@ class DataFolderInUse(Conflict):
     """another pyfc serves from the data folder {path} (process {pid}): stop it, or give this one its own --data-dir"""
 
 
+class DataFolderTooNew(Conflict):
+    """the data folder {path} is of version {found}, and this pyfc knows none after {known}: nothing was changed. \
+Use the newer pyfc that wrote it, {back}or give this one its own --data-dir"""
+
+
+class DataFolderNotTakenOver(PyfcError):
+    """the data folder {path} is an older pyfc's and can not be made version {known}: {reason}. It is as it was; \
+mend that, or use the pyfc that wrote it"""
+
+
 class ProgramFailed(Conflict):
     """{message}"""
 

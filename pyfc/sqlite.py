@@ -4,7 +4,7 @@
    commit, so that a hundred at once cost a few of them.
 2. One thread writes, another reads, each with a connection of its own: a reader sees what was committed and waits for
    nobody.
-3. A file of a newer schema is refused, not touched.
+3. A file is of the version of its data folder (data/version.py): a new one gets its tables, another one is refused.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 class Database(Generic[J, R]):
     """One file, called `name` in messages. `commit`: does some jobs, in a transaction, and tells their outcomes.
 
-    Opening raises InvalidArgument for a file of a newer schema, sqlite3.Error for one that is damaged or none at all.
+    Opening raises InvalidArgument for a file of another version, sqlite3.Error for one that is damaged or none at all.
     """
 
     def __init__(
         self,
         path: Path,
         name: str,
-        schema: Sequence[str],
+        tables: str,
+        version: int,
         commit: Callable[[sqlite3.Connection, Sequence[J]], Sequence[R | PyfcError]],
         told: Callable[[R], None] = lambda _: None,
         failed: Callable[[J], None] = lambda _: None,
     ) -> None:
-        """`schema`: what makes each version of it out of the one before, the first out of an empty file. `told` hears
-        an outcome before who waits for it; `failed` of a job that was not done.
+        """`tables`: what makes the file of that version out of an empty one. `told` hears an outcome before who waits
+        for it; `failed` of a job that was not done.
         """
         self._path = path
         self._name = name
-        self._schema = schema
         self._commit = commit
         self._told = told
         self._failed = failed
@@ -72,12 +72,11 @@ class Database(Generic[J, R]):
         self._tasks = Tasks()
         self._writer = ThreadPoolExecutor(1, f"pyfc-{name}-writer")
         self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
-        self._write_connection, self.connection = self._open(), self._open()
+        self._write_connection, self.connection = self._open(tables, version), self._open(tables, version)
         """`connection` is the reader's: for others only before the first `read`."""
         self._file = _identity(path)
 
-    def _open(self) -> sqlite3.Connection:
-        number = len(self._schema)
+    def _open(self, tables: str, version: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
         )
@@ -85,11 +84,12 @@ class Database(Generic[J, R]):
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA busy_timeout=5000")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > number:
-            raise InvalidArgument(message=f"the {self._name} {self._path} was written by a newer pyfc: use that one")
-        if found < number:
-            steps = " ".join(self._schema[found:])
-            connection.executescript(f"BEGIN; {steps} PRAGMA user_version={number}; COMMIT;")
+        if found not in {0, version}:
+            advice = "use that one" if found > version else "start a server on its folder, which takes it over"
+            whose = "a newer" if found > version else "an older"
+            raise InvalidArgument(message=f"the {self._name} {self._path} was written by {whose} pyfc: {advice}")
+        if not found:
+            connection.executescript(f"BEGIN; {tables} PRAGMA user_version={version}; COMMIT;")
         return connection
 
     async def read(

@@ -147,7 +147,7 @@ def test_what_ci_runs_is_what_the_readme_says() -> None:
 
 
 MAY_FOLLOW = {
-    ("app.py", ".chmod"): "the data folder, by the path that the operator gives",
+    ("folder.py", ".chmod"): "the data folder, by the path that the operator gives",
     ("consent.py", ".chmod"): "a file of the user's settings that was made just before",
     ("sqlite.py", ".chmod"): "the database, in the data folder",
     ("bundle.py", ".chmod"): "folders of the data folder and files that were made just before; no worker writes there",

@@ -195,10 +195,9 @@ def read(rows: Sequence[tuple[Any, ...]]) -> list[Event]:
     found = []
     for number, size, data, payload in rows:
         try:
-            fields = dict(zip(KEPT, _DECODE(data), strict=False))
-            fields.setdefault("born", fields["enqueued"])
+            fields = dict(zip(KEPT, _DECODE(data), strict=True))
             found.append(msgspec.convert({**fields, "payload": payload, "number": number, "size": size}, Event))
-        except (msgspec.MsgspecError, LookupError, ValueError, TypeError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError) as error:
             _log.error("the record %s of the queue can not be read and is left alone: %s", number, error)
     return found
 

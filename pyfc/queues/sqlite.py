@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from pyfc.data.version import QUEUE_TABLES, VERSION
 from pyfc.errors import AlreadyExists, Internal, InvalidArgument, PyfcError
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
@@ -37,30 +38,6 @@ from pyfc.tasks import Tasks
 _log = logging.getLogger(__name__)
 _CHECKED = 64 * 1024 * 1024
 """Bytes of a file that is looked through when it is opened."""
-_TABLES = """
-CREATE TABLE events (
-  number INTEGER PRIMARY KEY, id TEXT NOT NULL, request_id TEXT NOT NULL,
-  service TEXT NOT NULL, function TEXT NOT NULL, qualifier TEXT NOT NULL,
-  state INTEGER NOT NULL, due REAL NOT NULL, enqueued REAL NOT NULL, ended REAL NOT NULL,
-  status TEXT NOT NULL, event BLOB NOT NULL, payload BLOB NOT NULL
-);
-CREATE UNIQUE INDEX names ON events (service, function, id);
-CREATE INDEX requests ON events (request_id);
-CREATE INDEX waiting ON events (service, function, qualifier, number) WHERE state = 0;
-CREATE INDEX delayed ON events (due) WHERE state = 1;
-CREATE INDEX kept ON events (number) WHERE state = 3;
-"""
-_SIZES = """
-ALTER TABLE events ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
-UPDATE events SET size = 1024 + length(payload) + length(event);
-DROP INDEX waiting;
-DROP INDEX delayed;
-CREATE INDEX waiting ON events (service, function, qualifier, number, size, state) WHERE state = 0;
-CREATE INDEX delayed ON events (due, service, function, size, state) WHERE state = 1;
-CREATE INDEX records ON events (service, function, state, number, size, ended) WHERE state IN (2, 3);
-CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
-"""
-_SCHEMA = (_TABLES, _SIZES)
 
 
 class _Job(NamedTuple):
@@ -83,7 +60,9 @@ class SqliteQueue:
         self._pruner: asyncio.Task[None] | None = None
         self._tasks = Tasks()
         try:
-            self._database: Database[_Job, object] = Database(path, "queue", _SCHEMA, _commit, failed=self._failed)
+            self._database: Database[_Job, object] = Database(
+                path, "queue", QUEUE_TABLES, VERSION, _commit, failed=self._failed
+            )
             is_small = path.stat().st_size < _CHECKED
             connection = self._database.connection
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone() if is_small else ("ok",)

@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from pyfc.data.folder import check_version
+from pyfc.data.version import QUEUE, STORE
+from pyfc.errors import DataFolderTooNew
 from pyfc.model.function import Code, Function
 from pyfc.model.resources import Layer, Version
 from pyfc.registry.registry import Declared, Unreadable, readable, unreadable
 from pyfc.stores.sqlite import entries_of
 
-STORE, QUEUE, LOST = "store.sqlite", "queue.sqlite", "store-was-lost"
+LOST = "store-was-lost"
 _MOST = 5
 """Names in a message."""
 
@@ -98,7 +101,10 @@ def examine(data_folder: Path) -> list[str]:
     if not _size(store):
         return found
     try:
+        check_version(data_folder)
         entries = entries_of(store)
+    except DataFolderTooNew as error:
+        return [str(error)]
     except sqlite3.Error as error:
         return [*found, f"the store {store} can not be read: {error}"]
     found += [told(each) for each in unreadable(entries)]

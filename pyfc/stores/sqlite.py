@@ -8,18 +8,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pyfc.data.version import STORE_TABLES, VERSION
 from pyfc.errors import Conflict, InvalidArgument, PyfcError
 from pyfc.sqlite import Database, transaction
 from pyfc.stores.interface import NOTHING, Change, Entry
 from pyfc.stores.watching import Watches
 
-_SCHEMA = (
-    """
-CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE counter (revision INTEGER NOT NULL);
-INSERT INTO counter VALUES (0);
-""",
-)
 _END = "\U0010ffff"
 """Comes after every character of a key."""
 
@@ -40,7 +34,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._watches = Watches()
         try:
-            self._database = Database(path, "store", _SCHEMA, _commit, self._tell)
+            self._database = Database(path, "store", STORE_TABLES, VERSION, _commit, self._tell)
         except sqlite3.Error as error:
             raise InvalidArgument(message=f"the store {path} can not be opened: {error}") from error
         path.chmod(0o600)

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from pyfc.errors import AlreadyExists, InvalidArgument, PyfcError, QueueFull
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
-from pyfc.queues import sqlite, steady
+from pyfc.queues import steady
 from pyfc.queues.interface import Filter, Outcome, Queue
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.steady import Steady
@@ -492,40 +491,6 @@ def test_a_record_that_can_not_be_read_is_named_and_passed_over(
         connection.commit()
     run_with(make, after)
     assert "can not be read and is left alone" in caplog.text
-
-
-def test_a_queue_of_the_first_schema_is_taken_over_with_all_it_holds(tmp_path: Path) -> None:
-    kept = (
-        "a", "r-a", ("s", "f", "LATEST"), None, 100.0, 0.0, False, "", 0, "Enqueued", 0, 0.0, 0.0, "", b"", "", "",
-        b"", "", [("Enqueued", 100.0, "")],
-    )  # fmt: skip
-    with contextlib.closing(sqlite3.connect(tmp_path / "queue.sqlite")) as connection:
-        connection.executescript(f"{sqlite._TABLES} PRAGMA user_version=1;")
-        row = (
-            7,
-            "a",
-            "r-a",
-            "s",
-            "f",
-            "LATEST",
-            0,
-            0.0,
-            100.0,
-            0.0,
-            "Enqueued",
-            msgspec.msgpack.encode(kept),
-            b"x" * 50,
-        )
-        connection.execute(f"INSERT INTO events VALUES ({', '.join('?' * 13)})", row)
-        connection.commit()
-
-    async def scenario(queue: Queue) -> None:
-        assert await refusal(queue, event("b"))
-        [found] = await queue.take(LANE, 5)
-        assert (found.id, found.number, found.born, found.payload) == ("a", 7, 100.0, b"x" * 50)
-        assert found.size > 1024 + 50
-
-    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(events=1)), scenario)
 
 
 @pytest.mark.parametrize("seconds", [3600.0, -3600.0, 1e9, -1e9])

@@ -1,0 +1,157 @@
+"""A data folder before its files are opened: one process has it, and it is of this program's version.
+
+1. A folder of an older version is copied as it was (`before-N` in it), then all of its files are taken over in one
+   transaction: SQLite's journal of several files makes it one step also for a kill or a loss of power in the middle.
+2. A folder of a newer version is refused and left as it is.
+3. What is damaged is nobody's version: opening it tells what is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from pyfc.data.version import QUEUE, STEPS, STORE, VERSION
+from pyfc.errors import DataFolderInUse, DataFolderNotTakenOver, DataFolderTooNew, InvalidArgument
+from pyfc.sqlite import transaction
+
+_FILES = {STORE: "store", QUEUE: "queue"}
+"""Files that bear the version, and what of a Step is theirs."""
+_MAIN = "main"
+"""SQLite's name for the file that was opened first."""
+_WAIT = 5.0
+"""Seconds for somebody else who reads a file."""
+
+
+def lock(folder: Path) -> IO[str]:
+    """Make the data folder and lock it for this process; closing the file unlocks it. Raises DataFolderInUse,
+    InvalidArgument.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        file = (folder / "lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise InvalidArgument(message=f"the data folder {folder} can not be used: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        pid = file.read().strip() or "unknown"
+        file.close()
+        raise DataFolderInUse(path=folder, pid=pid) from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder this is; None if there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def check_version(folder: Path) -> dict[str, int]:
+    """The versions of the files that hold something, by their names. Raises DataFolderTooNew."""
+    found = {}
+    for name in _FILES:
+        version = _version(folder / name)
+        if version > VERSION:
+            copy = folder / f"before-{version}"
+            back = f"put back what it has kept in {copy}, without what was done since, " if copy.is_dir() else ""
+            raise DataFolderTooNew(path=folder, found=version, known=VERSION, back=back)
+        if version:
+            found[name] = version
+    return found
+
+
+def _version(path: Path) -> int:
+    """0 for a file that is not there, holds nothing yet, or is damaged."""
+    if not path.is_file():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=_WAIT)) as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error:
+        return 0
+    return int(version)
+
+
+def take_over(folder: Path) -> str:
+    """Make a locked data folder be of this version; what was done, for people, '' if nothing was. Raises
+    DataFolderTooNew, DataFolderNotTakenOver; then it is as it was.
+    """
+    versions = check_version(folder)
+    if all(version == VERSION for version in versions.values()):
+        return ""
+    copy = folder / f"before-{VERSION}"
+    try:
+        _copy(folder, versions, copy)
+        _migrate(folder, versions)
+    except (sqlite3.Error, OSError) as error:
+        raise DataFolderNotTakenOver(path=folder, known=VERSION, reason=error) from error
+    return f"the data folder {folder} was an older pyfc's and is this one's now; {copy} has its files of before"
+
+
+def _copy(folder: Path, names: Mapping[str, int], place: Path) -> None:
+    """Keep files as they are: the whole of them, or nothing."""
+    unfinished = place.with_name(f".{place.name}")
+    for old in (unfinished, place):
+        _remove(old)
+    unfinished.mkdir(mode=0o700)
+    for name in names:
+        with (
+            contextlib.closing(sqlite3.connect(folder / name, timeout=_WAIT)) as source,
+            contextlib.closing(sqlite3.connect(unfinished / name)) as target,
+        ):
+            source.backup(target)
+        _sync(unfinished / name)
+    _sync(unfinished)
+    unfinished.rename(place)
+    _sync(folder)
+
+
+def _remove(place: Path) -> None:
+    """A copy that is not whole, or of before an attempt that has changed nothing."""
+    if place.is_dir():
+        for path in place.iterdir():
+            path.unlink()
+        place.rmdir()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _migrate(folder: Path, versions: Mapping[str, int]) -> None:
+    """Do every step that the files need, in one transaction. Raises sqlite3.Error."""
+    first, *others = versions
+    schemas = {first: _MAIN, **{name: _FILES[name] for name in others}}
+    with contextlib.closing(sqlite3.connect(folder / first, timeout=_WAIT, isolation_level=None)) as connection:
+        for name in others:
+            connection.execute(f"ATTACH ? AS {schemas[name]}", (str(folder / name),))
+        for schema in schemas.values():
+            # A log of its own for each file, as the server has them, would make it several transactions.
+            connection.execute(f"PRAGMA {schema}.journal_mode=DELETE")
+            connection.execute(f"PRAGMA {schema}.synchronous=EXTRA")
+        with transaction(connection):
+            for number in range(min(versions.values()) + 1, VERSION + 1):
+                for name, schema in schemas.items():
+                    change = getattr(STEPS[number], _FILES[name])
+                    if versions[name] < number and change is not None:
+                        change(connection, schema)
+            for schema in schemas.values():
+                connection.execute(f"PRAGMA {schema}.user_version={VERSION}")

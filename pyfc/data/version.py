@@ -1,0 +1,111 @@
+"""The version of a data folder: the one place that says what its files hold, and how that became what it is.
+
+The number covers tables and values: whoever changes what is kept in a way that a pyfc of before would not understand,
+or would understand wrongly, adds one to VERSION and a step to STEPS. Each file bears the number (`user_version`). What
+folder.py does with it: an older folder is copied and taken over in one transaction, a newer one is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+VERSION = 3
+"""Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
+STORE, QUEUE = "store.sqlite", "queue.sqlite"
+STORE_TABLES = """
+CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE counter (revision INTEGER NOT NULL);
+INSERT INTO counter VALUES (0);
+"""
+"""`value`: see registry/registry.py."""
+QUEUE_TABLES = """
+CREATE TABLE events (
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL, request_id TEXT NOT NULL,
+  service TEXT NOT NULL, function TEXT NOT NULL, qualifier TEXT NOT NULL,
+  state INTEGER NOT NULL, due REAL NOT NULL, enqueued REAL NOT NULL, ended REAL NOT NULL,
+  status TEXT NOT NULL, event BLOB NOT NULL, payload BLOB NOT NULL, size INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX names ON events (service, function, id);
+CREATE INDEX requests ON events (request_id);
+CREATE INDEX waiting ON events (service, function, qualifier, number, size, state) WHERE state = 0;
+CREATE INDEX delayed ON events (due, service, function, size, state) WHERE state = 1;
+CREATE INDEX kept ON events (number) WHERE state = 3;
+CREATE INDEX records ON events (service, function, state, number, size, ended) WHERE state IN (2, 3);
+CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
+"""
+"""`state`: see queues/rows.py; `event`: the fields KEPT of model/asynchronous.py, as an array in MessagePack."""
+_BATCH = 1000
+_ENQUEUED, _BORN = 4, 20
+"""Places in the array."""
+
+Change = Callable[[sqlite3.Connection, str], None]
+"""Changes one file inside of the transaction of all; the name is the schema by which the connection knows it. What it
+can not read it leaves as it is. `executescript` would end the transaction.
+"""
+
+
+class Step(NamedTuple):
+    """What makes a folder of one version out of one of the version before; None where a file stays as it is."""
+
+    store: Change | None = None
+    queue: Change | None = None
+
+
+def _add_sizes(connection: sqlite3.Connection, schema: str) -> None:
+    for statement in (
+        "ALTER TABLE {}.events ADD COLUMN size INTEGER NOT NULL DEFAULT 0",
+        "UPDATE {}.events SET size = 1024 + length(payload) + length(event)",
+        "DROP INDEX {}.waiting",
+        "DROP INDEX {}.delayed",
+        "CREATE INDEX {}.waiting ON events (service, function, qualifier, number, size, state) WHERE state = 0",
+        "CREATE INDEX {}.delayed ON events (due, service, function, size, state) WHERE state = 1",
+        "CREATE INDEX {}.records ON events (service, function, state, number, size, ended) WHERE state IN (2, 3)",
+        "CREATE TABLE {}.clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL)",
+    ):
+        connection.execute(statement.format(schema))
+
+
+def _add_births(connection: sqlite3.Connection, schema: str) -> None:
+    """When events were put into the queue, which is since when they age: where it is not known, when they came."""
+
+    def born(data: bytes) -> bytes | None:
+        values: list[Any] = msgspec.msgpack.decode(data, type=list[Any])
+        if len(values) != _BORN:
+            return None
+        return msgspec.msgpack.encode([*values, values[_ENQUEUED]])
+
+    change_values(connection, f"{schema}.events", "number", "event", born)
+
+
+def change_values(
+    connection: sqlite3.Connection, table: str, key: str, column: str, change: Callable[[bytes], bytes | None]
+) -> None:
+    """Give each value of a column to `change`, and keep what that returns unless it is None; a value by which it fails
+    stays as it is. `key`: a column in whose order to go.
+    """
+    last: tuple[Any, ...] = ()
+    while True:
+        where = f"WHERE {key} > ?" if last else ""
+        query = f"SELECT {key}, {column} FROM {table} {where} ORDER BY {key} LIMIT {_BATCH}"  # noqa: S608  our own words
+        rows: list[tuple[Any, bytes]] = connection.execute(query, last).fetchall()
+        changed = [(new, name) for name, old in rows for new in _changed(old, change)]
+        connection.executemany(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", changed)  # noqa: S608
+        if len(rows) < _BATCH:
+            return
+        last = rows[-1][:1]
+
+
+def _changed(old: bytes, change: Callable[[bytes], bytes | None]) -> Iterable[bytes]:
+    try:
+        new = change(old)
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError):
+        return []
+    return [] if new is None else [new]
+
+
+STEPS: dict[int, Step] = {2: Step(queue=_add_sizes), 3: Step(queue=_add_births)}
+"""By the version that each leads to."""

@@ -29,6 +29,7 @@ from pyfc.data.version import QUEUE, STORE
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
+from pyfc.documents.reader import JsonReader
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.gateway.addresses import listening
 from pyfc.gateway.application import application
@@ -47,10 +48,13 @@ from pyfc.project.interface import Project
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
 from pyfc.registry import stored
-from pyfc.registry.configs import Extras
+from pyfc.registry.configs import Configs
 from pyfc.registry.deploy import Deployer, Report
+from pyfc.registry.domains import Domains
 from pyfc.registry.functions import Functions
-from pyfc.registry.operations import Desk
+from pyfc.registry.layers import Layers
+from pyfc.registry.operations import Operations
+from pyfc.registry.packages import Packages
 from pyfc.registry.registry import Registry
 from pyfc.registry.versions import Versions
 from pyfc.sandbox.cage import Cage
@@ -153,18 +157,24 @@ class App:
     def _build_api(self, registry: Registry) -> Api:
         """What the management API works with."""
         settings = self.settings
-        desk = self._desk = Desk(registry, self._bundles, settings, self.supervisor.caught_up, self._codes)
-        desk.sweeps = not stored.is_marked(self.data_folder)
-        self._stack.callback(desk.close)
-        versions = Versions(desk)
+        operations = self._operations = Operations(
+            registry, self._bundles, settings, self.supervisor.caught_up, self._codes,
+            sweeps=not stored.is_marked(self.data_folder),
+        )  # fmt: skip
+        self._stack.callback(operations.close)
+        versions = Versions(operations)
         objects = Objects(self.data_folder / "objects", settings.maximum_upload)
-        functions = Functions(desk, versions, objects, self.runtimes)
+        packages = Packages(self._bundles, objects)
+        functions = Functions(operations, versions, packages, self.runtimes)
         return Api(
             settings=settings,
-            desk=desk,
+            operations=operations,
             functions=functions,
             versions=versions,
-            extras=Extras(desk, functions),
+            configs=Configs(operations, functions),
+            domains=Domains(operations),
+            layers=Layers(operations, packages),
+            reader=JsonReader(),
             objects=objects,
             keys=self.keys,
             verifier=self.verifier,
@@ -244,7 +254,7 @@ class App:
         built = await self._build_missing(project)
         report = (await self._deployer.deploy(project, built))._replace(warnings=self.warnings)
         await self.supervisor.caught_up(report.revision)
-        self._desk.collect()
+        self._operations.collect()
         require(self.sandbox)
         return report
 

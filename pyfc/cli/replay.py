@@ -20,12 +20,11 @@ from pyfc.cli.local import run_project
 from pyfc.cli.shared import add_endpoint, client_of
 from pyfc.dev.output import tell
 from pyfc.dispatch.lane import Ran, request_of
+from pyfc.documents.objects import function_of
 from pyfc.model.function import Service
 from pyfc.model.invocation import Invocation, Kind
 from pyfc.model.names import LATEST, Target
 from pyfc.project.interface import Declaration, Project
-from pyfc.registry.documents import function_of
-from pyfc.registry.vocabulary import canonical
 from pyfc.settings import load as load_settings
 
 
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if ran is None:
         tell(f"it never ran: replayed with the code that {service}/{name} has now")
     version = ran.version if ran is not None else LATEST
-    document = canonical(client.functions_of(service if version == LATEST else f"{service}.{version}").get(name))
+    document = client.functions_of(service if version == LATEST else f"{service}.{version}").get(name)
     function = function_of(service, document)
     has_layers = bool(ran.layers if ran is not None else function.layers)
     with tempfile.TemporaryDirectory(prefix="pyfc-replay-") as scratch:

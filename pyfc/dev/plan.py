@@ -19,12 +19,12 @@ from fastcrc import crc64
 from pyfc.boundary import Boundary
 from pyfc.bundles.archive import pack
 from pyfc.client import Client, Collection
+from pyfc.documents.objects import function_fields, trigger_config
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.resources import Domain
 from pyfc.model.trigger import Trigger
 from pyfc.project.interface import Declaration, Project
-from pyfc.registry.documents import function_fields, trigger_config
 
 _SAME = object()
 

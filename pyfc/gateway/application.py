@@ -203,11 +203,11 @@ class _Own:
     async def event_code(self, request: Request) -> Response:
         """The code that ran an event last, also if it has been replaced since."""
         ran = await self._ran(request)
-        return _file(await self._api.desk.bundles.packed(ran.code, ran.packages))
+        return _file(await self._api.operations.bundles.packed(ran.code, ran.packages))
 
     async def event_layers(self, request: Request) -> Response:
         """The layers that it had then, as one archive."""
-        return _file(await self._api.desk.bundles.packed((await self._ran(request)).layers))
+        return _file(await self._api.operations.bundles.packed((await self._ran(request)).layers))
 
     async def _ran(self, request: Request) -> Ran:
         """What has run an event last, or would if it never ran. Raises NotFound."""
@@ -237,8 +237,8 @@ class _Own:
 
     async def layer(self, request: Request) -> Response:
         """A layer's package."""
-        record = await self._api.extras.layer(request.path_params["layer"], request.path_params["version"])
-        return _file(await self._api.desk.bundles.archive(record.value.code))
+        record = await self._api.layers.get(request.path_params["layer"], request.path_params["version"])
+        return _file(await self._api.operations.bundles.archive(record.value.code))
 
     async def upload(self, request: Request) -> Response:
         """Keep a package that is uploaded as to an object store. Its name, which only who may manage was told, is the

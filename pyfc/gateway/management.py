@@ -26,21 +26,22 @@ from pyfc.auth.signature import Signed, Verifier
 from pyfc.blobs.objects import Objects
 from pyfc.calls.table import Table
 from pyfc.dispatch.records import Records
+from pyfc.documents.reader import Document, JsonReader
+from pyfc.documents.shapes import Shape
 from pyfc.errors import AccessDenied, EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
-from pyfc.registry.configs import Extras
+from pyfc.registry.configs import Configs
+from pyfc.registry.domains import Domains
 from pyfc.registry.functions import Functions
-from pyfc.registry.operations import Desk, Wanted, etag_of
+from pyfc.registry.layers import Layers
+from pyfc.registry.operations import Operations, Wanted, etag_of
 from pyfc.registry.registry import Record
-from pyfc.registry.shapes import Shape, check
 from pyfc.registry.versions import Versions
-from pyfc.registry.vocabulary import canonical
 from pyfc.settings import Settings
 
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +49,13 @@ class Api:
     """What the endpoints work with."""
 
     settings: Settings
-    desk: Desk
+    operations: Operations
     functions: Functions
     versions: Versions
-    extras: Extras
+    configs: Configs
+    domains: Domains
+    layers: Layers
+    reader: JsonReader
     objects: Objects
     keys: Keys
     verifier: Verifier
@@ -131,6 +135,11 @@ class Endpoint(NamedTuple):
     body: type[Shape] | None = None
     """What may be sent."""
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it changes what is there already: what is not sent stays."""
+        return self.operation.startswith("Update")
+
 
 LIST = ("limit", "nextToken", "prefix", "startKey")
 
@@ -159,7 +168,7 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
                 BodyDigest(request.headers["content-md5"].encode("latin-1")).add(body).check()
             endpoint, document = methods[method], _document(body)
             if endpoint.body is not None:
-                check(document, endpoint.body)
+                document = api.reader.read(document, endpoint.body, partial=endpoint.is_change)
             answer = await endpoint.handler(Call(api, request, document, body))
         except PyfcError as error:
             return error_response(error, number, is_newer=is_newer)
@@ -200,10 +209,9 @@ def _document(body: bytes) -> Document:
     if not body.strip():
         return {}
     try:
-        parsed = json.loads(body, parse_constant=_no_number, parse_float=_number)
+        value = json.loads(body, parse_constant=_no_number, parse_float=_number)
         if _SURROGATE.search(body):
-            json.dumps(parsed, ensure_ascii=False).encode()
-        value = canonical(parsed)
+            json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise InvalidArgument(message="the body has half a character (a lone surrogate) in it") from None
     except (ValueError, RecursionError) as error:

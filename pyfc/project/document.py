@@ -104,6 +104,10 @@ class Field:
         """Whether there are names with values here."""
         return isinstance(self.resolved().node, yaml.MappingNode)
 
+    def is_list(self) -> bool:
+        """Whether there is a list here."""
+        return isinstance(self.resolved().node, yaml.SequenceNode)
+
     def is_null(self) -> bool:
         """Whether there is nothing here."""
         node = self.resolved().node

@@ -9,34 +9,30 @@ from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
-from pyfc.model.resources import Domain, Route
+from pyfc.model.resources import Route
 from pyfc.project import components, inheritance
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
-from pyfc.project.properties import (
-    FUNCTION,
-    SERVICE,
-    check_name,
-    http_trigger,
-    internet_access,
-    log_names,
-    note_later,
-    read_function,
-    read_protocol,
-    read_route,
-)
+from pyfc.project.properties import check_name, http_trigger, read_domain, read_function, read_route, read_service
 from pyfc.project.scope import Scope
+from pyfc.project.shapes import Elsewhere, FileFunction
 
 NAMES = ("s.yaml", "s.yml")
 _ROOT = ("edition", "name", "access", "vars", "services", "resources", "actions", "flow", "template", "extend", "env")
 _RESOURCE = ("component", "props", "actions", "access", "extend")
-_LATER = ("role", "vpcConfig", "nasConfig", "ossMountConfig", "vpcBinding", "tracingConfig", "tags")
 _FC = ("region", "service", "function", "triggers", "customDomains")
-_DOMAIN = ("region", "domainName", "protocol", "routeConfig", "certConfig", "tlsConfig", "wafConfig", "authConfig",
-           "corsConfig")  # fmt: skip
-_FC3_SERVICE = ("region", "internetAccess", "logConfig", "triggers", *_LATER)
-_TOOL_ONLY = ("endpoint", "annotations", "supplement", "buildDir")
+
+
+class _Fc3Function(FileFunction):
+    """A function of FC 3, with what stands beside it."""
+
+    region: Elsewhere = None
+    triggers: Elsewhere = None
+    endpoint: Elsewhere = None
+    annotations: Elsewhere = None
+    supplement: Elsewhere = None
+    build_dir: Elsewhere = None
 
 
 def read(path: Path, boundary: Boundary, given: Given) -> Project:
@@ -67,28 +63,13 @@ def _resource(name: str, resource: Field, project: Project, given: Given) -> Non
     elif kind == components.FC3:
         _fc3(props, project, given)
     else:
-        project.warnings.extend(props.unknown(_DOMAIN))
         _domain(props, props.need("routeConfig").need("routes"), None, project)
 
 
 def _fc(props: Field, project: Project, given: Given) -> None:
     service = props.need("service")
     name = check_name(service.need("name"), "service")
-    what = f"service {name}"
-    project.warnings.extend(service.unknown(SERVICE))
-    note_later(service, _LATER, what, project, capital=False)
-    log_project, log_store = log_names(service, what, project, capital=False)
-    description = service.get("description")
-    _add_service(
-        Service(
-            name=name,
-            description=description.text() if description is not None else "",
-            log_project=log_project,
-            log_store=log_store,
-            internet_access=internet_access(service),
-        ),
-        project,
-    )
+    _add_service(read_service(service, name, project, capital=False), project)
     function = props.get("function")
     own = None
     if function is not None:
@@ -114,30 +95,22 @@ def _domain(field: Field, routes: Field | None, own: tuple[str, str] | None, pro
         found = [Route(path="/*", service=own[0], function=own[1])]
     else:
         routes = routes or field.need("routeConfigs")
-        found = [read_route(each.need("path"), each.need("path").text(), each, own) for each in routes.elements()]
+        found = [read_route(each.need("path").text(), each, project, own) for each in routes.elements()]
     if is_auto:
         service, function = own or ((found[0].service, found[0].function) if found else (DEFAULT_SERVICE, "auto"))
         name = f"{function}.{service}.localhost"
     elif "${" in name or "{{" in name:
         raise named.error(f"'{name}'", "the name of a domain, or auto")
-    project.domains.append(
-        Domain(name=name.lower(), protocol=read_protocol(field.get("protocol")), routes=tuple(found))
-    )
+    project.domains.append(read_domain(field, name, found, project))
 
 
 def _fc3(props: Field, project: Project, given: Given) -> None:
     name = check_name(props.need("functionName"), "function")
-    what = f"function {name}"
-    known = [*FUNCTION, *_FC3_SERVICE, *_TOOL_ONLY]
-    note_later(props, _LATER, what, project, capital=False)
-    log_names(props, what, project, capital=False)
     _add_service(Service(name=DEFAULT_SERVICE), project)
     own = (DEFAULT_SERVICE, name)
     with project.tolerating(own):
         if _is_chosen(props, own, _region(props), project, given):
-            before = len(project.warnings)
-            _add_function(props, own, _region(props), project)
-            project.warnings[before:] = props.unknown(known)
+            _add_function(props, own, _region(props), project, _Fc3Function)
             _triggers(props, own, project, style="fc3")
 
 
@@ -176,8 +149,10 @@ def _is_chosen(field: Field, own: tuple[str, str], region: str, project: Project
     return True
 
 
-def _add_function(field: Field, own: tuple[str, str], region: str, project: Project) -> None:
-    declaration = read_function(field, *own, project, capital=False)
+def _add_function(
+    field: Field, own: tuple[str, str], region: str, project: Project, shape: type[FileFunction] = FileFunction
+) -> None:
+    declaration = read_function(field, *own, project, capital=False, shape=shape)
     project.functions.append(dataclasses.replace(declaration, region=region))
 
 
@@ -193,6 +168,7 @@ def _trigger(field: Field, function: tuple[str, str], project: Project, style: s
     name, kind = field.need(keys[0]).text(), field.need(keys[1]).text()
     if kind == "http":
         convention = "handler" if style == "fc" else "event"
-        project.triggers.append(http_trigger(field, function, name, field.need(keys[2]), convention=convention))
+        config = field.need(keys[2])
+        project.triggers.append(http_trigger(field, function, name, config, project, convention=convention))
     else:
         project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

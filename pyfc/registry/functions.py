@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
-import io
 from typing import BinaryIO
 
-from pyfc.blobs.objects import Objects
+from pyfc.documents.objects import function_of, service_of, trigger_of
+from pyfc.documents.reader import Document
 from pyfc.errors import (
-    EntityTooLarge,
     FunctionAlreadyExists,
     FunctionNotEmpty,
     FunctionNotFound,
@@ -27,22 +24,19 @@ from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import BINDINGS, Config, Version
 from pyfc.model.trigger import Trigger
 from pyfc.registry.deploy import opt_of
-from pyfc.registry.documents import Document, function_of, mapping_of, service_of, text_of, trigger_of
-from pyfc.registry.operations import Desk
+from pyfc.registry.operations import Operations
+from pyfc.registry.packages import Packages
 from pyfc.registry.registry import Record, key
 from pyfc.registry.versions import COUNTER, Versions
-
-_UPLOAD = 100 * 1024 * 1024
-"""Bytes of a package that is sent with the request (FC: 100 MB)."""
 
 
 class Functions:
     """Services and what they contain."""
 
-    def __init__(self, desk: Desk, versions: Versions, objects: Objects, runtimes: Runtimes) -> None:
-        self._desk = desk
+    def __init__(self, operations: Operations, versions: Versions, packages: Packages, runtimes: Runtimes) -> None:
+        self._operations = operations
         self._versions = versions
-        self._objects = objects
+        self._packages = packages
         self._runtimes = runtimes
 
     # services
@@ -50,66 +44,65 @@ class Functions:
     async def create_service(self, document: Document) -> Record[Service]:
         """A new service. Raises ServiceAlreadyExists."""
         service = service_of(document)
-        async with self._desk.turn:
-            return await self._desk.create(service, ServiceAlreadyExists(service=service.name))
+        async with self._operations.turn:
+            return await self._operations.create(service, ServiceAlreadyExists(service=service.name))
 
     async def service(self, name: str, qualifier: str = "") -> Record[Service]:
         """A service as it is, or as it was published. Raises ServiceNotFound, VersionNotFound, AliasNotFound."""
-        record = await self._desk.need(ServiceNotFound(service=name), Service, name)
+        record = await self._operations.need(ServiceNotFound(service=name), Service, name)
         version = await self._versions.resolve(name, "", qualifier)
         return record if version is None else record._replace(value=version.value.of, revision=version.revision)
 
     async def update_service(self, name: str, document: Document, etag: str) -> Record[Service]:
         """Change what `document` names."""
-        async with self._desk.turn:
-            old = await self._desk.need(ServiceNotFound(service=name), Service, name)
-            return await self._desk.replace(old, service_of(document, old.value), etag)
+        async with self._operations.turn:
+            old = await self._operations.need(ServiceNotFound(service=name), Service, name)
+            return await self._operations.replace(old, service_of(document, old.value), etag)
 
     async def delete_service(self, name: str, etag: str) -> None:
         """Delete an empty service. Raises ServiceNotEmpty."""
-        desk = self._desk
-        async with desk.turn:
-            old = await desk.need(ServiceNotFound(service=name), Service, name)
+        operations = self._operations
+        async with operations.turn:
+            old = await operations.need(ServiceNotFound(service=name), Service, name)
             for kind, what in ((Function, "functions"), (Version, "versions")):
-                if await desk.registry.page(kind, name, limit=1):
+                if await operations.registry.page(kind, name, limit=1):
                     raise ServiceNotEmpty(service=name, what=what)
             also = await self._versions.leftovers(name)
-            if await desk.registry.get(Config, BINDINGS, name, "", LATEST) is not None:
+            if await operations.registry.get(Config, BINDINGS, name, "", LATEST) is not None:
                 also.append(key(Config, BINDINGS, name, "", LATEST))
-            await desk.delete(old, etag, also)
+            await operations.delete(old, etag, also)
 
     async def tag_service(self, name: str, tags: dict[str, str], removed: list[str] | None) -> Record[Service]:
         """Set tags, and remove those named in `removed` (all of them if that is None)."""
-        async with self._desk.turn:
-            old = await self._desk.need(ServiceNotFound(service=name), Service, name)
+        async with self._operations.turn:
+            old = await self._operations.need(ServiceNotFound(service=name), Service, name)
             kept = {} if removed is None else {key: old.value.tags[key] for key in old.value.tags if key not in removed}
-            return await self._desk.replace(old, dataclasses.replace(old.value, tags={**kept, **tags}))
+            return await self._operations.replace(old, dataclasses.replace(old.value, tags={**kept, **tags}))
 
     # functions
 
     async def create(self, service: str, document: Document, convention: str = "handler") -> Record[Function]:
         """A new function. Raises ServiceNotFound, FunctionAlreadyExists. `convention`: see triggers/http.py."""
-        desk = self._desk
+        operations = self._operations
         function = function_of(service, document)
         self._check_runtime(function)
         exists = FunctionAlreadyExists(function=function.name, service=service)
-        with desk.keeping():
+        with operations.keeping():
             if service != DEFAULT_SERVICE or convention == "handler":
-                await desk.need(ServiceNotFound(service=service), Service, service)
-            if await desk.registry.get(Function, service, function.name) is not None:
+                await operations.need(ServiceNotFound(service=service), Service, service)
+            if await operations.registry.get(Function, service, function.name) is not None:
                 raise exists
-            code = await self._code(mapping_of(document, "code"))
-            if code is None and function.runtime != "custom-container":
-                raise InvalidArgument(message="code is missing: give zipFile, or ossBucketName and ossObjectName")
-            opt = await opt_of(desk.registry, desk.bundles, function.layers)
+            is_needed = function.runtime != "custom-container"
+            code = await (self._packages.need(document) if is_needed else self._packages.keep(document))
+            opt = await opt_of(operations.registry, operations.bundles, function.layers)
             function = dataclasses.replace(function, code=code, opt=opt)
-            async with desk.turn:
+            async with operations.turn:
                 also = await self._home(service, convention)
-                return await desk.create(function, exists, also)
+                return await operations.create(function, exists, also)
 
     async def _home(self, service: str, convention: str) -> list[Service]:
         """The service of functions that have none is made when it is needed."""
-        if await self._desk.registry.get(Service, service) is not None:
+        if await self._operations.registry.get(Service, service) is not None:
             return []
         if service == DEFAULT_SERVICE and convention == "event":
             return [Service(name=service)]
@@ -122,12 +115,12 @@ class Functions:
 
     async def function(self, service: str, name: str, qualifier: str = "") -> Record[Function]:
         """A function as it is, or as it was published. Raises the NotFound that fits."""
-        desk = self._desk
+        operations = self._operations
         await self.need_service(service)
         missing = FunctionNotFound(function=name, service=service)
         version = await self._versions.resolve(service, name, qualifier)
         if version is None:
-            return await desk.need(missing, Function, service, name)
+            return await operations.need(missing, Function, service, name)
         for each in version.value.functions:
             if each.name == name:
                 numbered = dataclasses.replace(each, version_id=str(version.value.number))
@@ -137,82 +130,56 @@ class Functions:
     async def need_service(self, name: str) -> None:
         """Raises ServiceNotFound. The service of functions without one is always there."""
         if name != DEFAULT_SERVICE:
-            await self._desk.need(ServiceNotFound(service=name), Service, name)
+            await self._operations.need(ServiceNotFound(service=name), Service, name)
 
     async def update(self, service: str, name: str, document: Document, etag: str) -> Record[Function]:
         """Change what `document` names, the code too if it has some."""
-        desk = self._desk
-        with desk.keeping():
+        operations = self._operations
+        with operations.keeping():
             await self.function(service, name)
-            code = await self._code(mapping_of(document, "code"))
-            async with desk.turn:
+            code = await self._packages.keep(document)
+            async with operations.turn:
                 old = await self.function(service, name)
                 new = function_of(service, document, old.value)
                 self._check_runtime(new)
                 opt = old.value.opt
                 if new.layers != old.value.layers:
-                    opt = await opt_of(desk.registry, desk.bundles, new.layers)
+                    opt = await opt_of(operations.registry, operations.bundles, new.layers)
                 new = dataclasses.replace(new, code=code or old.value.code, opt=opt)
-                changed = await desk.replace(old, new, etag)
-        desk.collect()
+                changed = await operations.replace(old, new, etag)
+        operations.collect()
         return changed
 
     async def change(self, service: str, name: str, **changes: object) -> Record[Function]:
         """Change fields that FC's API sets by operations of their own."""
-        async with self._desk.turn:
+        async with self._operations.turn:
             old = await self.function(service, name)
-            return await self._desk.replace(old, dataclasses.replace(old.value, **changes))  # type: ignore[arg-type]
+            return await self._operations.replace(old, dataclasses.replace(old.value, **changes))  # type: ignore[arg-type]
 
     async def delete(self, service: str, name: str, etag: str, *, with_triggers: bool = False) -> None:
         """Delete a function. Raises FunctionNotEmpty if it has triggers, unless they are to go with it."""
-        desk = self._desk
-        async with desk.turn:
+        operations = self._operations
+        async with operations.turn:
             old = await self.function(service, name)
-            triggers = await desk.registry.all(Trigger, service, name)
+            triggers = await operations.registry.all(Trigger, service, name)
             if triggers and not with_triggers:
                 raise FunctionNotEmpty(function=name)
-            configs = [record.value for record in await desk.registry.all(Config)]
+            configs = [record.value for record in await operations.registry.all(Config)]
             mine = [
                 each for each in configs if (each.service, each.function) == (service, name) and each.kind != COUNTER
             ]
             also = [key(Config, each.kind, each.service, each.function, each.qualifier) for each in mine]
             also += [key(Trigger, service, name, record.value.name) for record in triggers]
             also += await self._versions.leftovers(service, name)
-            await desk.delete(old, etag, also)
-        desk.collect()
+            await operations.delete(old, etag, also)
+        operations.collect()
 
     async def code(self, service: str, name: str, qualifier: str = "") -> tuple[BinaryIO, Code]:
         """A function's code as a zip file, which the caller closes."""
         record = await self.function(service, name, qualifier)
         if record.value.code is None:
             raise InvalidArgument(message=f"function '{name}' has no code here")
-        return await self._desk.bundles.archive(record.value.code), record.value.code
-
-    async def _code(self, document: Document) -> Code | None:
-        """The code that a `code` object means; None if it means none."""
-        if text := document.get("zipFile"):
-            return await self._uploaded(str(text))
-        bucket, name = text_of(document, "ossBucketName"), text_of(document, "ossObjectName")
-        if not bucket and not name:
-            return None
-        with self._objects.open(bucket, name) as stream:
-            return await self._desk.bundles.put_archive(stream, f"{bucket}/{name}")
-
-    async def _uploaded(self, text: str) -> Code:
-        if len(text) > _UPLOAD * 4 // 3 + 4:
-            raise EntityTooLarge(limit=_UPLOAD)
-        try:
-            data = base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidArgument(message=f"code.zipFile is no base64: {error}") from None
-        return await self._desk.bundles.put_archive(io.BytesIO(data), "code.zipFile")
-
-    async def layer_code(self, document: Document) -> Code:
-        """The files of a layer. Raises InvalidArgument if there are none."""
-        code = await self._code(document)
-        if code is None:
-            raise InvalidArgument(message="code is missing: give zipFile, or ossBucketName and ossObjectName")
-        return code
+        return await self._operations.bundles.archive(record.value.code), record.value.code
 
     # triggers
 
@@ -222,17 +189,17 @@ class Functions:
         """A new trigger of a function. Raises TriggerAlreadyExists."""
         trigger = trigger_of(service, function, document, convention)
         exists = TriggerAlreadyExists(trigger=trigger.name, service=service, function=function)
-        async with self._desk.turn:
+        async with self._operations.turn:
             await self.function(service, function)
             await self._check_trigger(trigger)
-            return await self._desk.create(trigger, exists)
+            return await self._operations.create(trigger, exists)
 
     async def _check_trigger(self, trigger: Trigger) -> None:
         """Raises InvalidArgument for a second HTTP trigger of the same qualifier, VersionNotFound, AliasNotFound."""
         await self._versions.resolve(trigger.service, trigger.function, trigger.qualifier)
         if trigger.type != "http":
             return
-        for record in await self._desk.registry.all(Trigger, trigger.service, trigger.function):
+        for record in await self._operations.registry.all(Trigger, trigger.service, trigger.function):
             other = record.value
             if (other.type, other.qualifier) == ("http", trigger.qualifier) and other.name != trigger.name:
                 what = trigger.qualifier or LATEST
@@ -242,20 +209,20 @@ class Functions:
         """A trigger. Raises the NotFound that fits."""
         await self.function(service, function)
         missing = TriggerNotFound(trigger=name, service=service, function=function)
-        return await self._desk.need(missing, Trigger, service, function, name)
+        return await self._operations.need(missing, Trigger, service, function, name)
 
     async def update_trigger(
         self, service: str, function: str, name: str, document: Document, etag: str, convention: str = "handler"
     ) -> Record[Trigger]:
         """Change a trigger's configuration, role, qualifier or description."""
-        async with self._desk.turn:
+        async with self._operations.turn:
             old = await self.trigger(service, function, name)
             convention = str(old.value.config.get("convention", convention))
             trigger = trigger_of(service, function, document, convention, old.value)
             await self._check_trigger(trigger)
-            return await self._desk.replace(old, trigger, etag)
+            return await self._operations.replace(old, trigger, etag)
 
     async def delete_trigger(self, service: str, function: str, name: str, etag: str) -> None:
         """Delete a trigger."""
-        async with self._desk.turn:
-            await self._desk.delete(await self.trigger(service, function, name), etag)
+        async with self._operations.turn:
+            await self._operations.delete(await self.trigger(service, function, name), etag)

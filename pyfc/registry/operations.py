@@ -67,7 +67,7 @@ def etag_of(record: Record[Any]) -> str:
     return f"{record.revision:016x}"
 
 
-class Desk:
+class Operations:
     """Reads and writes for the operations of one server."""
 
     def __init__(
@@ -77,14 +77,15 @@ class Desk:
         settings: Settings,
         served: Served,
         in_use: Callable[[], Iterable[str]],
+        *,
+        sweeps: bool = True,
     ) -> None:
         """`served` returns when everything up to a revision is served; `in_use` tells digests of code that stays also
-        when nothing declares it any more.
+        when nothing declares it any more; with `sweeps` other code is removed.
         """
         self._in_use = in_use
         self._tasks = Tasks()
-        self.sweeps = True
-        """Whether code is removed at all."""
+        self._sweeps = sweeps
         self.registry = registry
         self.bundles = bundles
         self.settings = settings
@@ -141,7 +142,7 @@ class Desk:
 
     def collect(self) -> None:
         """A moment from now remove code that nothing needs any more."""
-        if self.sweeps and not self._tasks:
+        if self._sweeps and not self._tasks:
             self._tasks.begin("removing code that nothing needs", self._sweep())
 
     async def _sweep(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyfc.documents.objects import alias_of
+from pyfc.documents.reader import Document
 from pyfc.errors import (
     AliasAlreadyExists,
     AliasNotFound,
@@ -13,8 +15,7 @@ from pyfc.errors import (
 from pyfc.model.function import Function, Service
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, whole
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Config, Version
-from pyfc.registry.documents import Document, alias_of
-from pyfc.registry.operations import Desk, Page, Wanted, etag_of
+from pyfc.registry.operations import Operations, Page, Wanted, etag_of
 from pyfc.registry.registry import Record, key_of, number
 
 COUNTER = "last-version"
@@ -24,8 +25,8 @@ COUNTER = "last-version"
 class Versions:
     """Versions and aliases."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
 
     async def resolve(self, service: str, function: str, qualifier: str) -> Record[Version] | None:
         """What a qualifier means; None for the newest. Raises VersionNotFound, AliasNotFound. Without `function` only
@@ -36,7 +37,7 @@ class Versions:
         if whole(qualifier) is not None:
             return await self.version(service, [function, SERVICE_SCOPE], qualifier)
         for scope in (function, SERVICE_SCOPE):
-            alias = await self._desk.registry.get(Alias, service, scope, qualifier) if scope else None
+            alias = await self._operations.registry.get(Alias, service, scope, qualifier) if scope else None
             if alias is not None:
                 return await self.version(service, [scope, function, SERVICE_SCOPE], alias.value.version_id)
         raise AliasNotFound(alias=qualifier, service=service)
@@ -46,30 +47,31 @@ class Versions:
         numbered = whole(text)
         if numbered is not None:
             for scope in scopes:
-                found = await self._desk.registry.get(Version, service, scope, number(numbered)) if scope else None
+                registry = self._operations.registry
+                found = await registry.get(Version, service, scope, number(numbered)) if scope else None
                 if found is not None:
                     return found
         raise VersionNotFound(version=text, service=service)
 
     async def publish(self, service: str, scope: str, description: str, etag: str = "") -> Record[Version]:
         """Make a version of what there is. Raises NothingToPublish if that is what the last one was made of."""
-        desk = self._desk
-        async with desk.turn:
-            home = await desk.registry.get(Service, service)
+        operations = self._operations
+        async with operations.turn:
+            home = await operations.registry.get(Service, service)
             if home is None:
                 if service != DEFAULT_SERVICE:
                     raise ServiceNotFound(service=service)
                 raise NothingToPublish
             if etag and scope == SERVICE_SCOPE and etag.strip('"') != etag_of(home):
-                await desk.replace(home, home.value, etag)
-            functions = [record.value for record in await desk.registry.all(Function, service)]
+                await operations.replace(home, home.value, etag)
+            functions = [record.value for record in await operations.registry.all(Function, service)]
             if scope != SERVICE_SCOPE:
                 functions = [function for function in functions if function.name == scope]
-            before = await desk.registry.all(Version, service, scope)
+            before = await operations.registry.all(Version, service, scope)
             if before and (before[-1].value.of, list(before[-1].value.functions)) == (home.value, functions):
                 raise NothingToPublish
             last = 0
-            for each in await desk.registry.all(Config, COUNTER, service):
+            for each in await operations.registry.all(Config, COUNTER, service):
                 if SERVICE_SCOPE in {scope, each.value.function} or each.value.function == scope:
                     last = max(last, int(each.value.document["number"]))
             version = Version(
@@ -81,11 +83,12 @@ class Versions:
                 functions=tuple(functions),
             )
             counter = Config(kind=COUNTER, service=service, function=scope, document={"number": last + 1})
-            return await desk.create(version, VersionInUse(version=last + 1, service=service, alias=""), [counter])
+            exists = VersionInUse(version=last + 1, service=service, alias="")
+            return await operations.create(version, exists, [counter])
 
     async def page(self, service: str, scope: str, wanted: Wanted, *, forward: bool) -> Page:
         """Versions, the newest first unless `forward`."""
-        records = await self._desk.registry.all(Version, service, scope)
+        records = await self._operations.registry.all(Version, service, scope)
         if not forward:
             records.reverse()
         first = whole(wanted.token or wanted.start)
@@ -98,21 +101,21 @@ class Versions:
 
     async def delete(self, service: str, scope: str, text: str) -> None:
         """Delete a version. Raises VersionInUse if an alias leads to it."""
-        desk = self._desk
-        async with desk.turn:
+        operations = self._operations
+        async with operations.turn:
             record = await self.version(service, [scope], text)
-            for alias in await desk.registry.all(Alias, service, scope):
+            for alias in await operations.registry.all(Alias, service, scope):
                 if text in {alias.value.version_id, *alias.value.additional_version_weight}:
                     raise VersionInUse(version=text, service=service, alias=alias.value.name)
-            await desk.delete(record)
-        desk.collect()
+            await operations.delete(record)
+        operations.collect()
 
     async def create_alias(self, service: str, scope: str, document: Document) -> Record[Alias]:
         """A new alias of a version. Raises AliasAlreadyExists."""
         alias = alias_of(service, scope, document)
-        async with self._desk.turn:
+        async with self._operations.turn:
             await self._check(alias)
-            return await self._desk.create(alias, AliasAlreadyExists(alias=alias.name, service=service))
+            return await self._operations.create(alias, AliasAlreadyExists(alias=alias.name, service=service))
 
     async def _check(self, alias: Alias) -> None:
         for version in (alias.version_id, *alias.additional_version_weight):
@@ -121,24 +124,24 @@ class Versions:
 
     async def alias(self, service: str, scope: str, name: str) -> Record[Alias]:
         """An alias. Raises AliasNotFound."""
-        return await self._desk.need(AliasNotFound(alias=name, service=service), Alias, service, scope, name)
+        return await self._operations.need(AliasNotFound(alias=name, service=service), Alias, service, scope, name)
 
     async def update_alias(self, service: str, scope: str, name: str, document: Document, etag: str) -> Record[Alias]:
         """Change what `document` names."""
-        async with self._desk.turn:
+        async with self._operations.turn:
             old = await self.alias(service, scope, name)
             new = alias_of(service, scope, document, old.value)
             await self._check(new)
-            return await self._desk.replace(old, new, etag)
+            return await self._operations.replace(old, new, etag)
 
     async def delete_alias(self, service: str, scope: str, name: str, etag: str) -> None:
         """Delete an alias."""
-        async with self._desk.turn:
-            await self._desk.delete(await self.alias(service, scope, name), etag)
+        async with self._operations.turn:
+            await self._operations.delete(await self.alias(service, scope, name), etag)
 
     async def leftovers(self, service: str, scope: str = "") -> list[str]:
         """Keys of what goes with a service, or a function. The newest number stays: a domain may lead to an older."""
-        registry = self._desk.registry
+        registry = self._operations.registry
         scopes = (service, scope) if scope else (service,)
         aliases = [key_of(record.value) for record in await registry.all(Alias, *scopes)]
         versions = [key_of(record.value) for record in await registry.all(Version, *scopes)]

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyfc.documents.reader import Reader
+from pyfc.documents.shapes import Shape
+from pyfc.errors import InvalidArgument
 from pyfc.gateway.application import APIS
 from pyfc.gateway.management import Endpoint
-from pyfc.registry.shapes import Shape
-from pyfc.registry.vocabulary import canonical
 from support import Response, Server, zipped
 
 CODE = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return event\n"})}
@@ -40,6 +41,7 @@ BODIES = [
 ]
 QUERIES = [(prefix, endpoint) for prefix, endpoints in APIS.items() for endpoint in endpoints if endpoint.query]
 Where = tuple[str, ...]
+MISSING: Any = object()
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +186,28 @@ def test_a_number_that_json_does_not_have_is_refused(shared: Server, number: str
 
 
 def test_every_property_is_known_in_any_case() -> None:
-    names = {where[-1] for _, endpoint in BODIES if endpoint.body for where, _ in properties(endpoint.body)} - {"[]"}
+    def spelled(where: Where, value: Any) -> Any:
+        return placed(tuple(name.upper() for name in where), value)
 
-    assert {name for name in names if list(canonical({name.upper(): 1})) != [name]} == set()
+    unknown = [
+        (body.__name__, where)
+        for body in {endpoint.body for _, endpoint in BODIES if endpoint.body}
+        for where, kind in properties(body)
+        for value in SAMPLES
+        if where[-1] != "[]" and fits(value, kind) and not is_known(body, where, spelled(where, value))
+    ]
+
+    assert not unknown
+
+
+def is_known(body: type[Shape], where: Where, document: Any) -> bool:
+    """Whether the property at `where` is found again, or missed beside another: then it was known."""
+    try:
+        found = Reader().read(document, body, partial=True)
+    except InvalidArgument as error:
+        return " has no " in str(error)
+    for name in where:
+        found = found[0] if name == "[]" else found.get(name, MISSING)  # type: ignore[call-overload]
+        if found is MISSING:
+            return False
+    return True

@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
 from pyfc.blobs.objects import TEMPORARY
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, unquoted
+from pyfc.documents import shapes
+from pyfc.documents.reader import Document
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, unquoted
 from pyfc.model.names import whole
 from pyfc.model.resources import Domain, Layer
-from pyfc.registry import shapes
 from pyfc.registry.documents import domain_document
 from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
@@ -26,31 +27,31 @@ def domain_of(call: Call, record: Record[Domain], version: str = _VERSION) -> Do
 
 async def create_domain(call: Call) -> Answer:
     """Make a domain whose requests go to functions."""
-    record = await call.api.extras.create_domain(call.document)
+    record = await call.api.domains.create(call.document)
     return Answer(domain_of(call, record), record=record)
 
 
 async def get_domain(call: Call) -> Answer:
     """Tell a domain."""
-    record = await call.api.extras.domain(call.names["domain"])
+    record = await call.api.domains.get(call.names["domain"])
     return Answer(domain_of(call, record), record=record)
 
 
 async def update_domain(call: Call) -> Answer:
     """Change what is sent."""
-    record = await call.api.extras.update_domain(call.names["domain"], call.document, call.etag)
+    record = await call.api.domains.update(call.names["domain"], call.document, call.etag)
     return Answer(domain_of(call, record), record=record)
 
 
 async def delete_domain(call: Call) -> Answer:
     """Delete a domain."""
-    await call.api.extras.delete_domain(call.names["domain"], call.etag)
+    await call.api.domains.delete(call.names["domain"], call.etag)
     return GONE
 
 
 async def list_domains(call: Call) -> Answer:
     """List domains."""
-    found = await call.api.desk.page(Domain, wanted=call.wanted)
+    found = await call.api.operations.page(Domain, wanted=call.wanted)
     return page("customDomains", [domain_of(call, record) for record in found.records], found.next_token)
 
 
@@ -65,18 +66,18 @@ def layer_of(call: Call, record: Record[Layer]) -> Document:
 
 async def publish_layer(call: Call) -> Answer:
     """Make a version of a layer."""
-    return Answer(layer_of(call, await call.api.extras.publish_layer(call.names["layer"], call.document)))
+    return Answer(layer_of(call, await call.api.layers.publish(call.names["layer"], call.document)))
 
 
 async def list_layers(call: Call) -> Answer:
     """List layers by their newest versions."""
-    found = await call.api.extras.layers(call.wanted, public=call.query.get("public", "").lower() == "true")
+    found = await call.api.layers.newest(call.wanted, public=call.query.get("public", "").lower() == "true")
     return page("layers", [layer_of(call, record) for record in found.records], found.next_token)
 
 
 async def list_layer_versions(call: Call) -> Answer:
     """List the versions of a layer, the newest first."""
-    records = await call.api.extras.layer_versions(call.names["layer"])
+    records = await call.api.layers.versions(call.names["layer"])
     if start := whole(call.query.get("startVersion", "")):
         records = [record for record in records if record.value.number <= start]
     limit = call.wanted.limit
@@ -86,25 +87,25 @@ async def list_layer_versions(call: Call) -> Answer:
 
 async def get_layer(call: Call) -> Answer:
     """Tell a version of a layer."""
-    return Answer(layer_of(call, await call.api.extras.layer(call.names["layer"], call.names["version"])))
+    return Answer(layer_of(call, await call.api.layers.get(call.names["layer"], call.names["version"])))
 
 
 async def get_layer_by_arn(call: Call) -> Answer:
     """Tell the version of a layer that an ARN names."""
     name, version = layer_of_arn(unquoted(call.names["arn"]))
-    return Answer(layer_of(call, await call.api.extras.layer(name, str(version))))
+    return Answer(layer_of(call, await call.api.layers.get(name, str(version))))
 
 
 async def delete_layer(call: Call) -> Answer:
     """Delete a version of a layer."""
-    await call.api.extras.delete_layer(call.names["layer"], call.names["version"])
+    await call.api.layers.delete(call.names["layer"], call.names["version"])
     return GONE
 
 
 async def share_layer(call: Call) -> Answer:
     """Make a layer public, or private again."""
     acl, public = call.query.get("acl", ""), call.query.get("public", "").lower()
-    await call.api.extras.share_layer(call.names["layer"], public=acl == "1" or public == "true")
+    await call.api.layers.share(call.names["layer"], public=acl == "1" or public == "true")
     return Answer({})
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument, InvocationNotFound
-from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
+from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import whole
 from pyfc.queues.interface import Filter
@@ -110,7 +111,7 @@ async def stop(call: Call) -> Answer:
 
 async def functions(call: Call) -> Answer:
     """List the functions whose calls are kept."""
-    found = await call.api.extras.configs("async-invoke-config", call.wanted)
+    found = await call.api.configs.page("async-invoke-config", call.wanted)
     rows = [
         {"serviceName": each.value.service, "functionName": each.value.function, "qualifier": each.value.qualifier}
         for each in found.records

@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
 from pyfc.calls.table import version_of
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page, trigger_url
+from pyfc.documents import shapes, triggers
+from pyfc.documents.reader import Document
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, trigger_url
 from pyfc.model.function import Function
 from pyfc.model.names import LATEST, Target
 from pyfc.model.trigger import Trigger
-from pyfc.registry import shapes
 from pyfc.registry.documents import function_document, trigger_document
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
@@ -57,7 +58,7 @@ async def list_(call: Call) -> Answer:
         more = records[wanted.limit - 1].value.name if len(records) > wanted.limit else ""
         return page("functions", [function_document(record) for record in records[: wanted.limit]], more)
     await call.api.functions.need_service(call.service)
-    found = await call.api.desk.page(Function, call.service, wanted=call.wanted)
+    found = await call.api.operations.page(Function, call.service, wanted=call.wanted)
     return page("functions", [function_document(record) for record in found.records], found.next_token)
 
 
@@ -135,7 +136,7 @@ async def delete_trigger(call: Call) -> Answer:
 async def list_triggers(call: Call) -> Answer:
     """List the triggers of a function."""
     await call.api.functions.function(call.service, call.function)
-    found = await call.api.desk.page(Trigger, call.service, call.function, wanted=call.wanted)
+    found = await call.api.operations.page(Trigger, call.service, call.function, wanted=call.wanted)
     return page("triggers", [_trigger(call, record) for record in found.records], found.next_token)
 
 
@@ -148,9 +149,9 @@ ENDPOINTS = (
     Endpoint("DELETE", _ONE, "DeleteFunction", delete),
     Endpoint("GET", _ONE + "/code", "GetFunctionCode", code, ("qualifier",)),
     Endpoint("GET", _ONE + "/instances", "ListInstances", instances, ("qualifier", "limit", "instanceIds")),
-    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=shapes.Trigger),
+    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=triggers.Trigger),
     Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, LIST),
     Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
-    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=shapes.Trigger),
+    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=triggers.Trigger),
     Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
 )

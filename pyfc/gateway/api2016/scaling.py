@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pyfc.calls.table import version_of
-from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
+from pyfc.documents import shapes
+from pyfc.documents.reader import Document
+from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.names import Target
 from pyfc.model.resources import ASYNC, ON_DEMAND, PROVISION, Config
-from pyfc.registry import shapes
 from pyfc.registry.documents import times
 from pyfc.registry.operations import Page
 from pyfc.registry.registry import Record
@@ -37,11 +38,11 @@ async def put_provision(call: Call) -> Answer:
 
 
 async def _put(call: Call, kind: str) -> Record[Config]:
-    return await call.api.extras.put_config(kind, call.service, call.function, call.qualifier, call.document)
+    return await call.api.configs.put(kind, call.service, call.function, call.qualifier, call.document)
 
 
 async def _get(call: Call, kind: str) -> Record[Config]:
-    return await call.api.extras.config(kind, call.service, call.function, call.qualifier)
+    return await call.api.configs.get(kind, call.service, call.function, call.qualifier)
 
 
 async def get_provision(call: Call) -> Answer:
@@ -51,7 +52,7 @@ async def get_provision(call: Call) -> Answer:
 
 
 async def _page(call: Call, kind: str) -> Page:
-    return await call.api.extras.configs(
+    return await call.api.configs.page(
         kind, call.wanted, service=call.query.get("serviceName", ""), qualifier=call.query.get("qualifier", "")
     )
 
@@ -82,7 +83,7 @@ async def get_on_demand(call: Call) -> Answer:
 
 async def delete_on_demand(call: Call) -> Answer:
     """Remove the limit."""
-    await call.api.extras.delete_config(ON_DEMAND, call.service, call.function, call.qualifier)
+    await call.api.configs.delete(ON_DEMAND, call.service, call.function, call.qualifier)
     return GONE
 
 
@@ -112,14 +113,14 @@ async def get_async(call: Call) -> Answer:
 
 async def delete_async(call: Call) -> Answer:
     """Forget that."""
-    await call.api.extras.delete_config(ASYNC, call.service, call.function, call.qualifier)
+    await call.api.configs.delete(ASYNC, call.service, call.function, call.qualifier)
     return GONE
 
 
 async def list_async(call: Call) -> Answer:
     """List that of all qualifiers of a function."""
     await call.api.functions.function(call.service, call.function)
-    found = await call.api.extras.configs(ASYNC, call.wanted, service=call.service, function=call.function)
+    found = await call.api.configs.page(ASYNC, call.wanted, service=call.service, function=call.function)
     return page("configs", [_asynchronous(record) for record in found.records], found.next_token)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pyfc.documents import shapes
+from pyfc.documents.objects import text_of
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page
 from pyfc.model.function import Service
-from pyfc.registry import shapes
-from pyfc.registry.documents import mapping_of, service_document, text_of
+from pyfc.registry.documents import service_document
 
 _TAGS = 20
 """Most tags of a service."""
@@ -40,11 +41,11 @@ async def list_(call: Call) -> Answer:
     """List services, those with given tags if there are parameters `tag_NAME`."""
     tags = {name[4:]: value for name, value in call.query.items() if name.startswith("tag_")}
     if not tags:
-        found = await call.api.desk.page(Service, wanted=call.wanted)
+        found = await call.api.operations.page(Service, wanted=call.wanted)
         return page("services", [service_document(record) for record in found.records], found.next_token)
     records = [
         record
-        for record in await call.api.desk.registry.all(Service)
+        for record in await call.api.operations.registry.all(Service)
         if tags.items() <= record.value.tags.items() and record.value.name.startswith(call.wanted.prefix)
     ]
     return page("services", [service_document(record) for record in records], "")
@@ -53,20 +54,20 @@ async def list_(call: Call) -> Answer:
 async def bind(call: Call) -> Answer:
     """Bind the service to a network; it is kept and told."""
     await call.api.functions.service(call.service)
-    await call.api.extras.bind(call.service, "", text_of(call.document, "vpcId"), bound=True)
+    await call.api.configs.bind(call.service, "", call.document.get("vpcId", ""), bound=True)
     return Answer({})
 
 
 async def bindings(call: Call) -> Answer:
     """List the networks that the service is bound to."""
     await call.api.functions.service(call.service)
-    return Answer({"vpcIds": await call.api.extras.bindings(call.service)})
+    return Answer({"vpcIds": await call.api.configs.bindings(call.service)})
 
 
 async def unbind(call: Call) -> Answer:
     """Unbind the service from a network."""
     await call.api.functions.service(call.service)
-    await call.api.extras.bind(call.service, "", call.names["vpc"], bound=False)
+    await call.api.configs.bind(call.service, "", call.names["vpc"], bound=False)
     return GONE
 
 
@@ -80,8 +81,8 @@ def _tagged(arn: str) -> str:
 
 async def tag(call: Call) -> Answer:
     """Set tags of a service."""
-    name = _tagged(text_of(call.document, "resourceArn"))
-    tags = {str(key): str(value) for key, value in mapping_of(call.document, "tags").items()}
+    name = _tagged(call.document["resourceArn"])
+    tags = {key: text_of(value) for key, value in call.document.get("tags", {}).items()}
     old = await call.api.functions.service(name)
     if len({**old.value.tags, **tags}) > _TAGS:
         raise InvalidArgument(message=f"a service has at most {_TAGS} tags")
@@ -91,8 +92,8 @@ async def tag(call: Call) -> Answer:
 
 async def untag(call: Call) -> Answer:
     """Remove tags of a service, those that are named or all."""
-    name = _tagged(text_of(call.document, "resourceArn"))
-    removed = None if call.document.get("all") is True else [str(each) for each in call.document.get("tagKeys") or []]
+    name = _tagged(call.document["resourceArn"])
+    removed = None if call.document.get("all") is True else call.document.get("tagKeys", [])
     await call.api.functions.tag_service(name, {}, removed)
     return Answer({"requestId": call.request_id})
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint, page
+from pyfc.documents import shapes
+from pyfc.documents.reader import Document
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Version
-from pyfc.registry import shapes
-from pyfc.registry.documents import alias_document, text_of, times
+from pyfc.registry.documents import alias_document, times
 from pyfc.registry.registry import Record
 
 
@@ -16,7 +17,7 @@ def version_document(record: Record[Version]) -> Document:
 
 async def publish(call: Call) -> Answer:
     """Make a version of the service as it is."""
-    description = text_of(call.document, "description")
+    description = call.document.get("description", "")
     record = await call.api.versions.publish(call.service, SERVICE_SCOPE, description, call.etag)
     return Answer(version_document(record), record=record)
 
@@ -71,7 +72,7 @@ async def delete_alias(call: Call) -> Answer:
 async def list_aliases(call: Call) -> Answer:
     """List the aliases of a service."""
     await call.api.functions.need_service(call.service)
-    found = await call.api.desk.page(Alias, call.service, SERVICE_SCOPE, wanted=call.wanted)
+    found = await call.api.operations.page(Alias, call.service, SERVICE_SCOPE, wanted=call.wanted)
     return page("aliases", [alias_document(record) for record in found.records], found.next_token)
 
 

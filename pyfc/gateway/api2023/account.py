@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
+from pyfc.documents import shapes
+from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.api2016 import account as older
 from pyfc.gateway.api2023.documents import arn
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Document, Endpoint
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.resources import Domain
-from pyfc.registry import shapes
 from pyfc.registry.registry import Record
 
 _VERSION = "2023-03-30"
@@ -27,25 +28,25 @@ def _domain(call: Call, record: Record[Domain]) -> Document:
 
 async def create_domain(call: Call) -> Answer:
     """Make a domain whose requests go to functions."""
-    record = await call.api.extras.create_domain(call.document, DEFAULT_SERVICE)
+    record = await call.api.domains.create(call.document, DEFAULT_SERVICE)
     return Answer(_domain(call, record), record=record)
 
 
 async def get_domain(call: Call) -> Answer:
     """Tell a domain."""
-    record = await call.api.extras.domain(call.names["domain"])
+    record = await call.api.domains.get(call.names["domain"])
     return Answer(_domain(call, record), record=record)
 
 
 async def update_domain(call: Call) -> Answer:
     """Change what is sent."""
-    record = await call.api.extras.update_domain(call.names["domain"], call.document, call.etag, DEFAULT_SERVICE)
+    record = await call.api.domains.update(call.names["domain"], call.document, call.etag, DEFAULT_SERVICE)
     return Answer(_domain(call, record), record=record)
 
 
 async def list_domains(call: Call) -> Answer:
     """List domains."""
-    found = await call.api.desk.page(Domain, wanted=call.wanted)
+    found = await call.api.operations.page(Domain, wanted=call.wanted)
     more = {"nextToken": found.next_token} if found.next_token else {}
     return Answer({"customDomains": [_domain(call, record) for record in found.records], **more})
 
@@ -74,16 +75,11 @@ def _function(text: str) -> str:
     return name
 
 
-def _pairs(document: Document) -> dict[str, str]:
-    given = document.get("tag") or []
-    lowered = [{str(key).lower(): value for key, value in each.items()} for each in given]
-    return {str(each["key"]): str(each.get("value", "")) for each in lowered if "key" in each}
-
-
 async def tag(call: Call) -> Answer:
     """Set tags of functions."""
-    for text in call.document.get("resourceId") or []:
-        await _change(call, _function(str(text)), _pairs(call.document), [])
+    pairs = {each["key"]: each.get("value", "") for each in call.document.get("tag", [])}
+    for text in call.document.get("resourceId", []):
+        await _change(call, _function(text), pairs, [])
     return Answer({"RequestId": call.request_id})
 
 
@@ -91,8 +87,8 @@ async def untag(call: Call) -> Answer:
     """Remove tags of functions, those that are named or all."""
     keys = [*call.lists("TagKey"), *(value for name, value in call.query.items() if name.startswith("TagKey."))]
     names = _names(call)
-    keys += [str(each) for each in call.document.get("tagKey") or []]
-    names += [str(each) for each in call.document.get("resourceId") or []]
+    keys += call.document.get("tagKey", [])
+    names += call.document.get("resourceId", [])
     is_all = call.query.get("All", "").lower() == "true" or call.document.get("all") is True
     for text in names:
         await _change(call, _function(text), {}, None if is_all else keys)
@@ -111,7 +107,7 @@ async def tags(call: Call) -> Answer:
     if names:
         records = [await call.api.functions.function(DEFAULT_SERVICE, name) for name in names]
     else:
-        records = await call.api.desk.registry.all(Function, DEFAULT_SERVICE)
+        records = await call.api.operations.registry.all(Function, DEFAULT_SERVICE)
     found = [
         {
             "ResourceType": "function",
@@ -138,7 +134,7 @@ async def resource_groups(_: Call) -> Answer:
 
 async def delete_domain(call: Call) -> Answer:
     """Delete a domain."""
-    await call.api.extras.delete_domain(call.names["domain"], call.etag)
+    await call.api.domains.delete(call.names["domain"], call.etag)
     return GONE
 
 

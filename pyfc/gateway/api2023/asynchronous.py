@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pyfc.documents.reader import Document
 from pyfc.gateway.api2016.asynchronous import common, find, wanted
 from pyfc.gateway.api2023.documents import arn
-from pyfc.gateway.management import Answer, Call, Document, Endpoint, page
+from pyfc.gateway.management import Answer, Call, Endpoint, page
 from pyfc.model.asynchronous import Event
 from pyfc.model.names import DEFAULT_SERVICE
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pyfc.errors import InvalidArgument
-from pyfc.gateway.management import Call, Document, trigger_url
+from pyfc.documents.objects import text_of, trigger_config
+from pyfc.documents.reader import Document
+from pyfc.gateway.management import Call, trigger_url
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.trigger import Trigger
-from pyfc.registry.documents import function_document, time_text, trigger_config
+from pyfc.registry.documents import function_document, time_text
 from pyfc.registry.registry import Record
 
 
@@ -21,31 +22,12 @@ def arn(call: Call, function: str, qualifier: str = "") -> str:
     return f"acs:fc:{settings.region}:{settings.account_id}:functions/{function}{tail}"
 
 
-def function_of(document: Document) -> Document:
-    """A function as the older API has it: the initializer is one of the hooks there, and layers may be objects."""
-    found = {name: value for name, value in document.items() if name != "tags"}
-    hooks = dict(found.get("instanceLifecycleConfig") or {})
-    initializer = hooks.pop("initializer", None)
-    if isinstance(initializer, dict):
-        found["initializer"] = initializer.get("handler", "")
-        if initializer.get("timeout"):
-            found["initializationTimeout"] = initializer["timeout"]
-    if "instanceLifecycleConfig" in found:
-        found["instanceLifecycleConfig"] = hooks
-    layers = found.get("layers") or []
-    if isinstance(layers, list):
-        found["layers"] = [each.get("arn", "") if isinstance(each, dict) else each for each in layers]
-    if "layers" not in document:
-        found.pop("layers")
-    return found
-
-
 def tags_of(document: Document) -> dict[str, str]:
-    """`tags` of a new function: a list of key and value."""
-    given = document.get("tags") or []
-    if isinstance(given, dict):
-        return {str(key): str(value) for key, value in given.items()}
-    return {str(each.get("key", each.get("Key"))): str(each.get("value", each.get("Value", ""))) for each in given}
+    """`tags` of a new function: a list of key and value, or an object."""
+    given = document.get("tags", [])
+    if isinstance(given, list):
+        return {each["key"]: each.get("value", "") for each in given}
+    return {key: text_of(value) for key, value in given.items()}
 
 
 def function_answer(call: Call, record: Record[Function]) -> Document:
@@ -78,18 +60,6 @@ def function_answer(call: Call, record: Record[Function]) -> Document:
     }
     if function.version_id:
         found["versionId"] = function.version_id
-    return found
-
-
-def trigger_of(document: Document) -> Document:
-    """A trigger as the older API has it: its configuration is an object there, and text here."""
-    found = dict(document)
-    config = found.get("triggerConfig")
-    if isinstance(config, str):
-        try:
-            found["triggerConfig"] = json.loads(config or "{}")
-        except ValueError as error:
-            raise InvalidArgument(message=f"triggerConfig is no JSON: {error}") from None
     return found
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from pyfc.documents import shapes, triggers
 from pyfc.gateway.api2016.functions import code_place, running
 from pyfc.gateway.api2016.versions import version_document
-from pyfc.gateway.api2023.documents import function_answer, function_of, tags_of, trigger_answer, trigger_of
+from pyfc.gateway.api2023.documents import function_answer, tags_of, trigger_answer
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import Alias
 from pyfc.model.trigger import Trigger
-from pyfc.registry import shapes
-from pyfc.registry.documents import alias_document, text_of
+from pyfc.registry.documents import alias_document
 
 _EVENT = "event"
 """FC 3's functions get HTTP requests as JSON events (triggers/http.py)."""
@@ -19,7 +19,7 @@ _EVENT = "event"
 
 async def create(call: Call) -> Answer:
     """Make a function of what is sent, its code among it."""
-    record = await call.api.functions.create(DEFAULT_SERVICE, function_of(call.document), _EVENT)
+    record = await call.api.functions.create(DEFAULT_SERVICE, call.document, _EVENT)
     if tags := tags_of(call.document):
         record = await call.api.functions.change(DEFAULT_SERVICE, record.value.name, tags=tags)
     return Answer(function_answer(call, record), record=record)
@@ -33,8 +33,7 @@ async def get(call: Call) -> Answer:
 
 async def update(call: Call) -> Answer:
     """Change what is sent."""
-    document = function_of(call.document)
-    record = await call.api.functions.update(DEFAULT_SERVICE, call.function, document, call.etag)
+    record = await call.api.functions.update(DEFAULT_SERVICE, call.function, call.document, call.etag)
     return Answer(function_answer(call, record), record=record)
 
 
@@ -50,7 +49,7 @@ async def list_(call: Call) -> Answer:
     wanted = call.wanted
     if name:
         wanted = wanted._replace(prefix=name)
-    found = await call.api.desk.page(Function, DEFAULT_SERVICE, wanted=wanted)
+    found = await call.api.operations.page(Function, DEFAULT_SERVICE, wanted=wanted)
     records = [record for record in found.records if runtime in {"", record.value.runtime}]
     return page("functions", [function_answer(call, record) for record in records], found.next_token)
 
@@ -83,19 +82,19 @@ async def enable(call: Call) -> Answer:
 async def bind(call: Call) -> Answer:
     """Bind the function to a network; it is kept and told."""
     await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    await call.api.extras.bind(DEFAULT_SERVICE, call.function, text_of(call.document, "vpcId"), bound=True)
+    await call.api.configs.bind(DEFAULT_SERVICE, call.function, call.document.get("vpcId", ""), bound=True)
     return GONE
 
 
 async def bindings(call: Call) -> Answer:
     """List the networks that the function is bound to; none for one that is not there yet, as tools expect."""
-    return Answer({"vpcIds": await call.api.extras.bindings(DEFAULT_SERVICE, call.function)})
+    return Answer({"vpcIds": await call.api.configs.bindings(DEFAULT_SERVICE, call.function)})
 
 
 async def unbind(call: Call) -> Answer:
     """Unbind the function from a network."""
     await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    await call.api.extras.bind(DEFAULT_SERVICE, call.function, call.names["vpc"], bound=False)
+    await call.api.configs.bind(DEFAULT_SERVICE, call.function, call.names["vpc"], bound=False)
     return GONE
 
 
@@ -105,7 +104,7 @@ async def unbind(call: Call) -> Answer:
 async def publish(call: Call) -> Answer:
     """Make a version of the function as it is."""
     await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    description = text_of(call.document, "description")
+    description = call.document.get("description", "")
     record = await call.api.versions.publish(DEFAULT_SERVICE, call.function, description, call.etag)
     return Answer(version_document(record), record=record)
 
@@ -161,7 +160,7 @@ async def delete_alias(call: Call) -> Answer:
 async def list_aliases(call: Call) -> Answer:
     """List the aliases of a function."""
     await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    found = await call.api.desk.page(Alias, DEFAULT_SERVICE, call.function, wanted=call.wanted)
+    found = await call.api.operations.page(Alias, DEFAULT_SERVICE, call.function, wanted=call.wanted)
     return page("aliases", [alias_document(record) for record in found.records], found.next_token)
 
 
@@ -170,8 +169,7 @@ async def list_aliases(call: Call) -> Answer:
 
 async def create_trigger(call: Call) -> Answer:
     """Make a trigger of a function."""
-    document = trigger_of(call.document)
-    record = await call.api.functions.create_trigger(DEFAULT_SERVICE, call.function, document, _EVENT)
+    record = await call.api.functions.create_trigger(DEFAULT_SERVICE, call.function, call.document, _EVENT)
     return Answer(trigger_answer(call, record), record=record)
 
 
@@ -184,7 +182,7 @@ async def get_trigger(call: Call) -> Answer:
 async def update_trigger(call: Call) -> Answer:
     """Change a trigger's configuration, role, qualifier or description."""
     record = await call.api.functions.update_trigger(
-        DEFAULT_SERVICE, call.function, call.names["trigger"], trigger_of(call.document), call.etag, _EVENT
+        DEFAULT_SERVICE, call.function, call.names["trigger"], call.document, call.etag, _EVENT
     )
     return Answer(trigger_answer(call, record), record=record)
 
@@ -198,7 +196,7 @@ async def delete_trigger(call: Call) -> Answer:
 async def list_triggers(call: Call) -> Answer:
     """List the triggers of a function."""
     await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    found = await call.api.desk.page(Trigger, DEFAULT_SERVICE, call.function, wanted=call.wanted)
+    found = await call.api.operations.page(Trigger, DEFAULT_SERVICE, call.function, wanted=call.wanted)
     return page("triggers", [trigger_answer(call, record) for record in found.records], found.next_token)
 
 
@@ -228,9 +226,9 @@ ENDPOINTS = (
     Endpoint("GET", _ONE + "/aliases/{alias}", "GetAlias", get_alias),
     Endpoint("PUT", _ONE + "/aliases/{alias}", "UpdateAlias", update_alias, body=shapes.Alias),
     Endpoint("DELETE", _ONE + "/aliases/{alias}", "DeleteAlias", delete_alias),
-    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=shapes.NewerTrigger),
+    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=triggers.NewerTrigger),
     Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, _PART),
     Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
-    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=shapes.NewerTrigger),
+    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=triggers.NewerTrigger),
     Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
 )

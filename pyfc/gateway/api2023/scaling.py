@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pyfc.documents import shapes
+from pyfc.documents.reader import Document
 from pyfc.gateway.api2016.scaling import reserved
 from pyfc.gateway.api2023.documents import arn
-from pyfc.gateway.management import GONE, Answer, Call, Document, Endpoint, page
+from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import ASYNC, CONCURRENCY, PROVISION, SCALING, Config
-from pyfc.registry import shapes
 from pyfc.registry.documents import config_document
 from pyfc.registry.registry import Record
 
@@ -35,24 +36,22 @@ class _Kind:
 
     async def put(self, call: Call) -> Answer:
         """Set it."""
-        record = await call.api.extras.put_config(
-            self.kind, DEFAULT_SERVICE, call.function, call.qualifier, call.document
-        )
+        record = await call.api.configs.put(self.kind, DEFAULT_SERVICE, call.function, call.qualifier, call.document)
         return Answer(_document(call, record), record=record)
 
     async def get(self, call: Call) -> Answer:
         """Tell it."""
-        record = await call.api.extras.config(self.kind, DEFAULT_SERVICE, call.function, call.qualifier)
+        record = await call.api.configs.get(self.kind, DEFAULT_SERVICE, call.function, call.qualifier)
         return Answer(_document(call, record), record=record)
 
     async def delete(self, call: Call) -> Answer:
         """Forget it."""
-        await call.api.extras.delete_config(self.kind, DEFAULT_SERVICE, call.function, call.qualifier)
+        await call.api.configs.delete(self.kind, DEFAULT_SERVICE, call.function, call.qualifier)
         return GONE
 
     async def list(self, call: Call) -> Answer:
         """List those of all functions, or of one."""
-        found = await call.api.extras.configs(
+        found = await call.api.configs.page(
             self.kind,
             call.wanted,
             service=DEFAULT_SERVICE,

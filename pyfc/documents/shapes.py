@@ -1,27 +1,43 @@
-"""The bodies of the management API: which properties each operation has, and what each may be.
+"""FC's JSON objects: which properties each has, and what each may be. Nothing is declared anywhere else.
 
-A body is held against its shape before anything is made of it, so that a mistyped value is the client's mistake, with
-the property's name, wherever it stands. Whole numbers and true or false may come as text, as FC's older clients
-send them; names that stand nowhere here are let through. Ranges, names and what belongs together are checked by the
-readers (registry/documents.py), for project files too.
+Bodies of the management API and template files are both read by these (documents/reader.py), OpenAPI shows them. What
+takes several properties together, or more than a type, a range and a pattern, is in documents/objects.py. A property
+without a default must be there, unless something is changed that has it already.
 """
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta, Struct, field
 
-from pyfc.errors import InvalidArgument
-
-Scalar = str | int | float | bool
-_AT = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?", re.DOTALL)
+from pyfc.documents.values import (
+    SCHEDULE,
+    AliasName,
+    Count,
+    DestinationArn,
+    DomainName,
+    Instances,
+    Method,
+    Name,
+    NameOrNone,
+    Part,
+    Port,
+    Protocol,
+    RoutePath,
+    Scalar,
+    Size,
+    Time,
+    VariableName,
+    Weight,
+)
 
 
 class Shape(Struct, rename="camel"):
-    """An object of FC's API; every property may be absent."""
+    """An object of FC's API."""
+
+    is_open: ClassVar[bool] = False
+    """Whether what is not declared is kept all the same."""
 
 
 class LogConfig(Shape):
@@ -31,7 +47,7 @@ class LogConfig(Shape):
     logstore: str = ""
     enable_request_metrics: bool = False
     enable_instance_metrics: bool = False
-    log_begin_rule: Literal["None", "DefaultRegex", ""] = "None"
+    log_begin_rule: Literal["None", "DefaultRegex"] = "None"
 
 
 class VpcConfig(Shape):
@@ -78,16 +94,14 @@ class OssMountConfig(Shape):
 class TracingConfig(Shape):
     """Where traces go: kept and told."""
 
-    type: Literal["Jaeger", ""] = ""
+    type: Literal["Jaeger"] | None = None
     params: dict[str, Scalar] = {}
 
 
-class Common(Shape):
-    """What services of the older APIs and functions of the newer one have."""
+class Kept(Shape):
+    """What services and functions may declare that changes nothing here: kept and told."""
 
-    description: str = ""
     role: str = ""
-    internet_access: bool = True
     log_config: LogConfig | None = None
     vpc_config: VpcConfig | None = None
     nas_config: NasConfig | None = None
@@ -95,11 +109,18 @@ class Common(Shape):
     tracing_config: TracingConfig | None = None
 
 
-class Service(Common):
+class KeptOfService(Kept):
+    """What of a service changes nothing here."""
+
+    vendor_config: dict[str, Any] = {}
+
+
+class Service(KeptOfService, kw_only=True):
     """A service."""
 
-    service_name: str = ""
-    vendor_config: dict[str, Any] = {}
+    service_name: Name
+    description: str = ""
+    internet_access: bool = True
 
 
 class Code(Shape):
@@ -115,13 +136,20 @@ class Hook(Shape):
     """A lifecycle hook."""
 
     handler: str = ""
-    timeout: int = 3
+    timeout: Annotated[int, Meta(ge=1, le=90)] = 3
+
+
+class Initializer(Shape):
+    """The hook that runs first; 0 seconds stand for no limit of its own."""
+
+    handler: str = ""
+    timeout: Annotated[int, Meta(ge=0, le=300)] = 0
 
 
 class Lifecycle(Shape):
     """The hooks of a function."""
 
-    initializer: Hook | None = None
+    initializer: Initializer | None = None
     pre_freeze: Hook | None = None
     pre_stop: Hook | None = None
 
@@ -129,12 +157,12 @@ class Lifecycle(Shape):
 class HealthCheck(Shape):
     """The health check of a custom runtime."""
 
-    http_get_url: str = ""
-    initial_delay_seconds: int = 0
-    period_seconds: int = 3
-    timeout_seconds: int = 1
-    failure_threshold: int = 3
-    success_threshold: int = 1
+    http_get_url: str
+    initial_delay_seconds: Annotated[int, Meta(ge=0, le=120)] = 0
+    period_seconds: Count = 3
+    timeout_seconds: Annotated[int, Meta(ge=1, le=3)] = 1
+    failure_threshold: Count = 3
+    success_threshold: Count = 1
 
 
 class CustomRuntime(Shape):
@@ -142,7 +170,7 @@ class CustomRuntime(Shape):
 
     command: list[str] = []
     args: list[str] = []
-    port: int = 9000
+    port: Port | None = None
     health_check_config: HealthCheck | None = None
 
 
@@ -153,8 +181,8 @@ class CustomContainer(Shape):
     command: str | list[str] = ""
     args: str | list[str] = ""
     entrypoint: list[str] = []
-    port: int = 9000
-    acceleration_type: Literal["Default", "None", ""] = "Default"
+    port: Port = 9000
+    acceleration_type: Literal["Default", "None"] = "Default"
     acr_instance_id: str = ""
     instance_id: str = field(default="", name="instanceID")
     web_server_mode: bool = True
@@ -179,36 +207,23 @@ class CustomDns(Shape):
 class GpuConfig(Shape):
     """A graphics card: kept and told."""
 
-    gpu_memory_size: int = 0
+    gpu_memory_size: Size = 0
     gpu_type: str = ""
 
 
-class AnyFunction(Common):
-    """What functions of every API have."""
+class KeptOfFunction(Kept):
+    """What of a function changes nothing here."""
 
-    function_name: str = ""
-    runtime: str = ""
-    handler: str = ""
-    initializer: str = ""
-    timeout: int = 3
-    initialization_timeout: int = 3
-    memory_size: int = 128
-    instance_concurrency: int = 1
-    instance_soft_concurrency: int = 0
-    instance_type: Annotated[str, Meta(pattern=r"^(e1|c1|g1|fc\.gpu\..+)?$")] = "e1"
-    cpu: float = 0.0
-    disk_size: int = 512
-    gpu_memory_size: int = 0
+    instance_soft_concurrency: Size = 0
+    instance_type: Annotated[
+        str, Meta(pattern=r"^(e1|c1|g1|fc\.gpu\..+)?$", description="e1, c1, g1 or a GPU's, fc.gpu.*")
+    ] = "e1"
+    cpu: Annotated[float, Meta(ge=0)] = 0.0
+    gpu_memory_size: Size = 0
     gpu_config: GpuConfig | None = None
-    ca_port: int = 9000
-    code: Code | None = None
-    environment_variables: dict[str, Scalar | None] = {}
-    custom_runtime_config: CustomRuntime | None = None
-    custom_health_check_config: HealthCheck | None = None
     custom_container_config: CustomContainer | None = None
     custom_dns: CustomDns | None = field(default=None, name="customDNS")
-    instance_lifecycle_config: Lifecycle | None = None
-    idle_timeout: int = 0
+    idle_timeout: Size = 0
     resource_group_id: str = ""
     session_affinity: str = ""
     session_affinity_config: str | dict[str, Any] = ""
@@ -216,29 +231,52 @@ class AnyFunction(Common):
     disable_ondemand: bool = False
 
 
+class AnyFunction(KeptOfFunction, kw_only=True):
+    """What functions of every API have, and those of template files. Sizes are MB, times seconds."""
+
+    function_name: Name
+    runtime: str
+    handler: str = ""
+    description: str = ""
+    initializer: str = ""
+    timeout: Annotated[int, Meta(ge=1, le=86400)] = 3
+    initialization_timeout: Annotated[int, Meta(ge=1, le=300)] = 3
+    memory_size: Annotated[int, Meta(ge=128, le=32768, multiple_of=64)] = 128
+    instance_concurrency: Annotated[int, Meta(ge=1, le=200)] = 1
+    disk_size: Literal[512, 10240] = 512
+    ca_port: Port = 9000
+    environment_variables: dict[VariableName, Scalar | None] = {}
+    custom_runtime_config: CustomRuntime | None = None
+    custom_health_check_config: HealthCheck | None = None
+    instance_lifecycle_config: Lifecycle | None = None
+    internet_access: bool = True
+
+
 class Function(AnyFunction):
     """A function of the older APIs."""
 
+    code: Code | None = None
     layers: list[str] = []
 
 
 class LayerReference(Shape):
     """A layer as the newer API tells it."""
 
-    arn: str = ""
+    arn: str
     size: int = 0
 
 
 class Tag(Shape):
     """A tag."""
 
-    key: str = ""
+    key: str
     value: str = ""
 
 
 class NewerFunction(AnyFunction):
     """A function of the newer API."""
 
+    code: Code | None = None
     layers: list[str | LayerReference] = []
     tags: list[Tag] | dict[str, Scalar] = []
 
@@ -246,27 +284,27 @@ class NewerFunction(AnyFunction):
 class PolicyItem(Shape):
     """What a call must have to be led elsewhere."""
 
-    type: str = ""
+    type: Literal["header", "cookie"] = "header"
     key: str = ""
-    operator: str = ""
+    operator: Literal["=", "==", "!=", "in", "contains"] = "="
     value: Scalar = ""
 
 
 class RoutePolicy(Shape):
     """Which calls are led elsewhere."""
 
-    condition: str = "AND"
+    condition: Literal["AND", "OR"] = "AND"
     policy_items: list[PolicyItem] = []
 
 
 class Alias(Shape):
     """An alias."""
 
-    alias_name: str = ""
+    alias_name: AliasName
     version_id: str | int = ""
     description: str = ""
-    additional_version_weight: dict[str, float] = {}
-    resolve_policy: str = "Random"
+    additional_version_weight: Annotated[dict[str, Weight], Meta(max_length=1)] = {}
+    resolve_policy: Literal["Random", "Content"] = "Random"
     route_policy: RoutePolicy | None = None
 
 
@@ -276,47 +314,32 @@ class Description(Shape):
     description: str = ""
 
 
-class Trigger(Shape):
-    """A trigger of the older APIs."""
-
-    trigger_name: str = ""
-    trigger_type: str = ""
-    trigger_config: dict[str, Any] = {}
-    description: str = ""
-    source_arn: str = ""
-    invocation_role: str = ""
-    qualifier: str = ""
-
-
-class NewerTrigger(Trigger):
-    """A trigger of the newer API."""
-
-    trigger_config: str | dict[str, Any] = ""  # type: ignore[assignment]
-
-
 class Rewriting(Shape):
     """One rule."""
 
-    match: str = ""
-    replacement: str = ""
+    match: Annotated[str, Meta(max_length=1024)] = ""
+    replacement: Annotated[str, Meta(max_length=1024)] = ""
+
+
+Rules = Annotated[list[Rewriting], Meta(max_length=100)]
 
 
 class RewriteConfig(Shape):
     """How paths are rewritten."""
 
-    equal_rules: list[Rewriting] = []
-    wildcard_rules: list[Rewriting] = []
-    regex_rules: list[Rewriting] = []
+    equal_rules: Rules = []
+    wildcard_rules: Rules = []
+    regex_rules: Rules = []
 
 
-class Route(Shape):
+class Route(Shape, kw_only=True):
     """Where paths of a domain lead."""
 
-    path: str = ""
-    service_name: str = ""
-    function_name: str = ""
+    path: RoutePath
+    service_name: NameOrNone = ""
+    function_name: Name
     qualifier: str = ""
-    methods: list[str] = []
+    methods: list[Method] = []
     rewrite_config: RewriteConfig | None = None
 
 
@@ -348,24 +371,29 @@ class WafConfig(Shape):
     enable_waf: bool = field(default=False, name="enableWAF")
 
 
-class Domain(Shape):
-    """A custom domain."""
+class KeptOfDomain(Shape):
+    """What of a domain changes nothing here."""
 
-    domain_name: str = ""
-    protocol: str = "HTTP"
-    route_config: RouteConfig | None = None
     cert_config: CertConfig | None = None
     tls_config: TlsConfig | None = None
     waf_config: WafConfig | None = None
     auth_config: dict[str, Any] = {}
 
 
+class Domain(KeptOfDomain, kw_only=True):
+    """A custom domain."""
+
+    domain_name: DomainName
+    protocol: Protocol = "HTTP"
+    route_config: RouteConfig | None = None
+
+
 class Layer(Shape):
     """A version of a layer."""
 
-    code: Code | None = None
+    code: Code
     description: str = ""
-    compatible_runtime: list[str] = []
+    compatible_runtime: Annotated[list[str], Meta(max_length=20)] = []
     license: str = ""
 
 
@@ -378,7 +406,7 @@ class Binding(Shape):
 class Tags(Shape):
     """Tags of a service."""
 
-    resource_arn: str = ""
+    resource_arn: str
     tags: dict[str, Scalar | None] = {}
     tag_keys: list[str] = []
     all: bool = False
@@ -394,34 +422,36 @@ class NewerTags(Shape):
     all: bool = False
 
 
-class ScheduledAction(Shape):
+class Timed(Shape):
+    """Something that is in force for a time."""
+
+    name: str
+    start_time: Time | None = None
+    end_time: Time | None = None
+
+
+class ScheduledAction(Timed, kw_only=True):
     """When the number of reserved instances changes."""
 
-    name: str = ""
-    start_time: str = ""
-    end_time: str = ""
-    schedule_expression: str = ""
-    target: int = 0
+    target: Instances
+    schedule_expression: Annotated[str, Meta(description=SCHEDULE)]
     time_zone: str = ""
 
 
-class TrackingPolicy(Shape):
-    """How the number of reserved instances follows the load."""
+class TrackingPolicy(Timed, kw_only=True):
+    """How the number of reserved instances follows the load: part of their slots is to be in use."""
 
-    name: str = ""
-    start_time: str = ""
-    end_time: str = ""
-    metric_type: str = ""
-    metric_target: float = 0.0
-    min_capacity: int = 0
-    max_capacity: int = 0
+    metric_type: Literal["ProvisionedConcurrencyUtilization"] = "ProvisionedConcurrencyUtilization"
+    metric_target: Part
+    min_capacity: Instances
+    max_capacity: Instances
 
 
 class Provision(Shape):
     """Reserved instances."""
 
-    target: int = 0
-    default_target: int = 0
+    target: Instances | None = None
+    default_target: Instances | None = None
     scheduled_actions: list[ScheduledAction] = []
     target_tracking_policies: list[TrackingPolicy] = []
     always_allocate_cpu: bool = field(default=False, name="alwaysAllocateCPU")
@@ -431,25 +461,29 @@ class Provision(Shape):
 class OnDemand(Shape):
     """A limit of instances."""
 
-    maximum_instance_count: int = 0
+    maximum_instance_count: Instances
 
 
 class Concurrency(Shape):
     """A limit of instances, in the newer API."""
 
-    reserved_concurrency: int = 0
+    reserved_concurrency: Instances
 
 
 class Scaling(Shape):
-    """Reserved instances, in the newer API."""
+    """Reserved instances, in the newer API; policies are kept and told."""
 
-    min_instances: int = 0
+    min_instances: Instances | None = None
+    horizontal_scaling_policies: list[dict[str, Any]] = []
+    scheduled_policies: list[dict[str, Any]] = []
+    enable_on_demand_scaling: bool = True
+    resident_pool_id: str = ""
 
 
 class Destination(Shape):
     """Where an outcome goes."""
 
-    destination: str = ""
+    destination: DestinationArn = ""
 
 
 class Destinations(Shape):
@@ -462,8 +496,8 @@ class Destinations(Shape):
 class Asynchronous(Shape):
     """How asynchronous calls are made."""
 
-    max_async_retry_attempts: int = 3
-    max_async_event_age_in_seconds: int = 86400
+    max_async_retry_attempts: Annotated[int, Meta(ge=0, le=8)] = 3
+    max_async_event_age_in_seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86400
     stateful_invocation: bool = False
     async_task: bool = False
     destination_config: Destinations | None = None
@@ -473,15 +507,3 @@ class Reason(Shape):
     """Why a function is disabled."""
 
     reason: str = ""
-
-
-def check(document: dict[str, Any], shape: type[Shape]) -> None:
-    """Raises InvalidArgument that names the property which has a value of another kind. Empty text at the top means
-    that the client says nothing of it.
-    """
-    try:
-        msgspec.convert({name: value for name, value in document.items() if value != ""}, shape, strict=False)
-    except (msgspec.ValidationError, ValueError, OverflowError, RecursionError) as error:
-        found = _AT.fullmatch(str(error))
-        what, where = found.groups() if found is not None else (str(error), "")
-        raise InvalidArgument(message=f"{where or 'the body'}: {what[:1].lower()}{what[1:]}".replace("`", "")) from None

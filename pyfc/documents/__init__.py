@@ -1,0 +1,1 @@
+"""FC's JSON objects, declared once for the management API and for template files."""

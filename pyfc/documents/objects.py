@@ -1,0 +1,382 @@
+"""FC's JSON objects become what is kept (pyfc/model) and the other way round; also what shapes can not say, since it
+takes several properties together. Everything here raises Mistake with the place of what is wrong.
+
+What pyfc keeps without honouring it (`extras`) is returned as it was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from itertools import repeat
+
+import msgspec
+
+from pyfc.documents import shapes, triggers, values
+from pyfc.documents.reader import Document, Mistake, Place, Reader, absent, names, typed, wrong
+from pyfc.errors import InvalidArgument
+from pyfc.model.function import (
+    FOREVER,
+    Function,
+    Hook,
+    Limits,
+    Program,
+    Provision,
+    ScheduledAction,
+    Service,
+    TrackingPolicy,
+)
+from pyfc.model.names import numbered
+from pyfc.model.policy import check_expression
+from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
+from pyfc.model.rewriting import check as check_rewriting
+from pyfc.model.trigger import Trigger
+
+_VARIABLES_SIZE = 4096
+"""Bytes of all environment variables of a function."""
+
+
+def _kept(document: Document, shape: type[shapes.Shape]) -> Document:
+    return {name: document[name] for name in names(shape) if name in document}
+
+
+def service_of(document: Document, old: Service | None = None) -> Service:
+    """The service that `document` describes, or makes of `old`."""
+    before = service_fields(old) if old is not None else {}
+    document, said = typed({**before, **document}, shapes.Service)
+    logs = said.log_config or shapes.LogConfig()
+    return Service(
+        name=old.name if old is not None else said.service_name,
+        description=said.description,
+        log_project=logs.project,
+        log_store=logs.logstore,
+        internet_access=said.internet_access,
+        extras=_kept(document, shapes.KeptOfService),
+        tags=dict(old.tags) if old is not None else {},
+    )
+
+
+def service_fields(service: Service) -> Document:
+    """What of a service can be set."""
+    return {
+        "serviceName": service.name,
+        "description": service.description,
+        "role": "",
+        "internetAccess": service.internet_access,
+        "logConfig": {"project": service.log_project, "logstore": service.log_store},
+        "vpcConfig": {"vpcId": "", "vSwitchIds": [], "securityGroupId": ""},
+        "nasConfig": {"userId": -1, "groupId": -1, "mountPoints": []},
+        **service.extras,
+    }
+
+
+def function_of(service: str, document: Document, old: Function | None = None) -> Function:
+    """The function that `document` describes, or makes of `old`; its code and layers' folder are `old`'s."""
+    before = function_fields(old) if old is not None else {}
+    document, said = typed({**before, **document}, shapes.NewerFunction)
+    hooks = said.instance_lifecycle_config or shapes.Lifecycle()
+    first = hooks.initializer
+    read = Function(
+        service=service,
+        name=old.name if old is not None else said.function_name,
+        runtime=said.runtime,
+        handler=_handler(said),
+        initializer=first.handler if first is not None else said.initializer,
+        pre_freeze=_hook(hooks.pre_freeze),
+        pre_stop=_hook(hooks.pre_stop),
+        description=said.description,
+        environment_variables=_variables(said),
+        limits=_limits(said, first),
+        program=_program(said),
+        internet_access=said.internet_access,
+        layers=tuple(each if isinstance(each, str) else each.arn for each in said.layers),
+        extras=_kept(document, shapes.KeptOfFunction),
+    )
+    if old is None:
+        return read
+    kept = ("code", "opt", "tags", "snapshot", "provision", "maximum_instance_count", "is_disabled", "is_declared")
+    return replace(read, **{name: getattr(old, name) for name in kept})
+
+
+def _handler(said: shapes.AnyFunction) -> str:
+    if not said.handler and not said.runtime.startswith("custom"):
+        raise absent((), "handler")
+    if said.handler and said.runtime.startswith("python") and not all(said.handler.rpartition(".")):
+        raise wrong(("handler",), f"'{said.handler}'", "<module>.<function>, as in index.handler")
+    return said.handler
+
+
+def _limits(said: shapes.AnyFunction, first: shapes.Initializer | None) -> Limits:
+    own = first.timeout if first is not None else 0
+    return Limits(
+        memory_size=said.memory_size,
+        timeout=said.timeout,
+        initialization_timeout=own or said.initialization_timeout,
+        instance_concurrency=said.instance_concurrency,
+        disk_size=said.disk_size,
+    )
+
+
+def _hook(said: shapes.Hook | None) -> Hook:
+    return Hook(handler=said.handler, timeout=said.timeout) if said is not None else Hook()
+
+
+def _program(said: shapes.AnyFunction) -> Program:
+    """`customRuntimeConfig` (with `port` and `healthCheckConfig` in FC 3), `caPort`, `customHealthCheckConfig`."""
+    config = said.custom_runtime_config or shapes.CustomRuntime()
+    health = config.health_check_config or said.custom_health_check_config
+    return Program(
+        command=(*config.command, *config.args),
+        port=config.port or said.ca_port,
+        health=msgspec.to_builtins(health) if health is not None else {},
+    )
+
+
+def _variables(said: shapes.AnyFunction) -> dict[str, str]:
+    found = {name: text_of(value) for name, value in said.environment_variables.items()}
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in found.items())
+    if size > _VARIABLES_SIZE:
+        most = f"at most {_VARIABLES_SIZE} bytes, names and values together"
+        raise wrong(("environmentVariables",), f"{size} bytes long", most)
+    return found
+
+
+def text_of(value: values.Scalar | None) -> str:
+    """A value as environment variables and tags have it."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def function_fields(function: Function) -> Document:
+    """What of a function can be set."""
+    limits = function.limits
+    hooks: Document = {}
+    for name, hook in (("preFreeze", function.pre_freeze), ("preStop", function.pre_stop)):
+        hooks[name] = {"handler": hook.handler, "timeout": hook.timeout}
+    document: Document = {
+        "functionName": function.name,
+        "description": function.description,
+        "runtime": function.runtime,
+        "handler": function.handler,
+        "initializer": function.initializer,
+        "timeout": limits.timeout,
+        "initializationTimeout": limits.initialization_timeout,
+        "memorySize": limits.memory_size,
+        "instanceConcurrency": limits.instance_concurrency,
+        "diskSize": limits.disk_size,
+        "environmentVariables": dict(function.environment_variables),
+        "layers": list(function.layers),
+        "instanceLifecycleConfig": hooks,
+        "internetAccess": function.internet_access,
+        **function.extras,
+    }
+    if function.runtime.startswith("custom"):
+        document["caPort"] = function.program.port
+        document["customRuntimeConfig"] = {"command": list(function.program.command), "args": []}
+        if function.program.health:
+            document["customHealthCheckConfig"] = dict(function.program.health)
+    return document
+
+
+def trigger_of(service: str, function: str, document: Document, convention: str, old: Trigger | None = None) -> Trigger:
+    """The trigger that `document` describes, or makes of `old`. `convention`: see triggers/http.py."""
+    before = _trigger_fields(old) if old is not None else {}
+    document, said = typed({**before, **document}, triggers.NewerTrigger)
+    return Trigger(
+        service=service,
+        function=function,
+        name=old.name if old is not None else said.trigger_name,
+        type=old.type if old is not None else said.trigger_type,
+        config=_trigger_config(said, convention, old),
+        description=said.description,
+        source_arn=old.source_arn if old is not None else said.source_arn,
+        invocation_role=said.invocation_role,
+        qualifier=numbered(said.qualifier),
+    )
+
+
+def _trigger_fields(trigger: Trigger) -> Document:
+    return {
+        "triggerName": trigger.name,
+        "triggerType": trigger.type,
+        "triggerConfig": trigger_config(trigger),
+        "description": trigger.description,
+        "invocationRole": trigger.invocation_role,
+        "qualifier": trigger.qualifier,
+    }
+
+
+def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger | None) -> Document:
+    kind, config = old.type if old is not None else said.trigger_type, said.trigger_config
+    if isinstance(config, str):
+        try:
+            config = msgspec.json.decode(config or "{}")
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise wrong(("triggerConfig",), f"no JSON ({error})", "a mapping of names to values, as text") from None
+    shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
+    read = Reader().read(config, shape, ("triggerConfig",))
+    if kind != "http":
+        return read
+    before = {**old.config, **read} if old is not None else read  # what is not named stays: who may call, above all
+    defaults = triggers.HttpTrigger()
+    return {"authType": defaults.auth_type, "methods": list(defaults.methods), **before, "convention": convention}
+
+
+def trigger_config(trigger: Trigger) -> Document:
+    """What it was declared with."""
+    return {key: value for key, value in trigger.config.items() if key != "convention"}
+
+
+def alias_of(service: str, scope: str, document: Document, old: Alias | None = None) -> Alias:
+    """The alias that `document` describes, or makes of `old`."""
+    before = alias_fields(old) if old is not None else {}
+    document, said = typed({**before, **document}, shapes.Alias)
+    return Alias(
+        service=service,
+        scope=scope,
+        name=old.name if old is not None else said.alias_name,
+        version_id=str(said.version_id),
+        description=said.description,
+        additional_version_weight=said.additional_version_weight,
+        resolve_policy=said.resolve_policy,
+        route_policy=document.get("routePolicy") or {},
+    )
+
+
+def alias_fields(alias: Alias) -> Document:
+    """What of an alias can be set."""
+    document: Document = {
+        "aliasName": alias.name,
+        "versionId": alias.version_id,
+        "description": alias.description,
+        "additionalVersionWeight": dict(alias.additional_version_weight),
+        "resolvePolicy": alias.resolve_policy,
+    }
+    if alias.route_policy:
+        document["routePolicy"] = dict(alias.route_policy)
+    return document
+
+
+def domain_of(document: Document, old: Domain | None = None, *, service: str = "") -> Domain:
+    """The domain that `document` describes, or makes of `old`. `service`: of routes that name none."""
+    before = {"domainName": old.name, "protocol": old.protocol, **old.extras} if old is not None else {}
+    document, said = typed({**before, **document}, shapes.Domain)
+    routes = old.routes if old is not None else ()
+    if said.route_config is not None:
+        places = (("routeConfig", "routes", number) for number in range(len(said.route_config.routes)))
+        routes = tuple(map(_route, said.route_config.routes, repeat(service), places))
+    return Domain(
+        name=old.name if old is not None else said.domain_name.lower(),
+        protocol=said.protocol,
+        routes=routes,
+        extras=_kept(document, shapes.KeptOfDomain),
+    )
+
+
+def route_of(document: Document, service: str) -> Route:
+    """One route of a domain, to a function of `service` if it names none."""
+    return _route(typed(document, shapes.Route)[1], service, ())
+
+
+def _route(said: shapes.Route, service: str, place: Place) -> Route:
+    rewrite = said.rewrite_config
+    return Route(
+        path=said.path,
+        service=said.service_name or service,
+        function=said.function_name,
+        qualifier=numbered(said.qualifier),
+        methods=tuple(said.methods),
+        rewrite=_rewriting(rewrite, (*place, "rewriteConfig")) if rewrite is not None else {},
+    )
+
+
+def _rewriting(said: shapes.RewriteConfig, place: Place) -> Document:
+    rules = {kind: listed for kind, listed in msgspec.to_builtins(said).items() if listed}
+    try:
+        check_rewriting(rules)
+    except InvalidArgument as error:
+        raise Mistake(place, f"can not be followed: {error}") from None
+    return rules
+
+
+def provision_of(document: Document) -> Provision:
+    """What a provision-config says."""
+    _, said = typed(document, shapes.Provision)
+    return Provision(
+        target=(said.target if said.target is not None else said.default_target) or 0,
+        scheduled_actions=tuple(
+            _action(each, ("scheduledActions", number)) for number, each in enumerate(said.scheduled_actions)
+        ),
+        target_tracking_policies=tuple(
+            _policy(each, ("targetTrackingPolicies", number))
+            for number, each in enumerate(said.target_tracking_policies)
+        ),
+    )
+
+
+def _action(said: shapes.ScheduledAction, place: Place) -> ScheduledAction:
+    if not check_expression(said.schedule_expression):
+        raise wrong((*place, "scheduleExpression"), f"'{said.schedule_expression}'", values.SCHEDULE)
+    start, end = _times(said, place)
+    return ScheduledAction(
+        name=said.name, expression=said.schedule_expression, target=said.target, start=start, end=end
+    )
+
+
+def _policy(said: shapes.TrackingPolicy, place: Place) -> TrackingPolicy:
+    if said.max_capacity < said.min_capacity:
+        least = f"at least minCapacity, {said.min_capacity}"
+        raise wrong((*place, "maxCapacity"), str(said.max_capacity), least)
+    start, end = _times(said, place)
+    return TrackingPolicy(
+        name=said.name,
+        metric_target=said.metric_target,
+        minimum=said.min_capacity,
+        maximum=said.max_capacity,
+        start=start,
+        end=end,
+    )
+
+
+def _times(said: shapes.Timed, place: Place) -> tuple[float, float]:
+    start = _moment(said.start_time, (*place, "startTime")) if said.start_time else 0.0
+    return start, _moment(said.end_time, (*place, "endTime")) if said.end_time else FOREVER
+
+
+def _moment(text: str, place: Place) -> float:
+    """A time in seconds since the epoch."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise wrong(place, f"'{text}'", values.TIME)
+    return time.timestamp()
+
+
+def config_of(kind: str, service: str, function: str, qualifier: str, document: Document) -> Config:
+    """The configuration that `document` describes; `kind` as in model/resources.py."""
+    provision = limit = None
+    if kind == PROVISION:
+        provision = provision_of(document)
+        document = {"scheduledActions": [], "targetTrackingPolicies": [], "alwaysAllocateCPU": False, **document}
+        document["target"] = provision.target
+    elif kind == ON_DEMAND:
+        limit = typed(document, shapes.OnDemand)[1].maximum_instance_count
+    elif kind == CONCURRENCY:
+        limit = typed(document, shapes.Concurrency)[1].reserved_concurrency
+    elif kind == SCALING:
+        least = typed(document, shapes.Scaling)[1].min_instances
+        provision = Provision(target=least) if least is not None else None
+    elif kind == ASYNC:
+        document = {"destinationConfig": {}, **typed(document, shapes.Asynchronous)[0]}
+    return Config(
+        kind=kind,
+        service=service,
+        function=function,
+        qualifier=qualifier,
+        document=document,
+        provision=provision,
+        limit=limit,
+    )

@@ -108,18 +108,22 @@ def _children(path: str, most: int) -> list[int]:
 
 
 class Process:
-    """A running worker. `on_exit` is called once, in the loop."""
+    """A running worker."""
 
     def __init__(self, pid: int, pidfd: int | None) -> None:
         self.pid = pid
         self.exit: Exit | None = None
-        self.on_exit: Callable[[Exit], None] = lambda _: None
         self.pidfd = pidfd
+        self._on_exit: Callable[[Exit], None] = lambda _: None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._is_orphan = False
         if pidfd is not None:
             self._loop.add_reader(pidfd, self._died)
+
+    def when_gone(self, action: Callable[[Exit], None]) -> None:
+        """Have `action` called, once and in the loop, when it has ended."""
+        self._on_exit = action
 
     def send_signal(self, number: signal.Signals) -> None:
         """Signal the process, never another one that got its number."""
@@ -175,4 +179,4 @@ class Process:
             self._loop.remove_reader(self.pidfd)
             os.close(self.pidfd)
             self.pidfd = None
-        self.on_exit(how)
+        self._on_exit(how)

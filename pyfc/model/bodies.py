@@ -26,18 +26,21 @@ class Incoming:
         """Bytes of the whole body, the first ones included."""
         self.broken = False
         """The client has left in the middle of it."""
-        self.on_more: Callable[[], None] = _nothing
-        """There is more to take, or `broken`."""
+        self._on_more: Callable[[], None] = _nothing
         self.on_room: Callable[[], None] = _nothing
         """There is room again after `write` has said that there is none."""
         self._pieces: deque[memoryview] = deque()
         self._held = 0
 
+    def when_more(self, action: Callable[[], None]) -> None:
+        """Have `action` called when there is more to take, or it is `broken`."""
+        self._on_more = action
+
     def write(self, piece: bytes) -> bool:
         """Keep a piece for the worker; False when no more should be read from the client for now."""
         self._pieces.append(memoryview(piece))
         self._held += len(piece)
-        self.on_more()
+        self._on_more()
         return self._held < _HIGH_WATER
 
     def take(self, most: int) -> memoryview | None:
@@ -57,7 +60,7 @@ class Incoming:
     def break_off(self) -> None:
         """The rest will not come."""
         self.broken = True
-        self.on_more()
+        self._on_more()
 
 
 class Stream(Protocol):

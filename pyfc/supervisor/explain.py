@@ -25,7 +25,7 @@ async def explain(function: Function, birth: Birth, launcher: Launcher) -> dict[
         failure = str(failed)
     finally:
         link = instance.link
-        peak = link.measure() if link is not None else 0.0
+        peak = link.life.peak.measure() if link is not None else 0.0
         instance.abandon()
     prepare, load, initialize = instance.phases
     return {

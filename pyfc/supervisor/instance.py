@@ -95,12 +95,12 @@ class Instance(WithoutCalls):
             self._check(link)
         except _StepFailed as failure:
             self._times.append(time.monotonic())
-            peak = link.measure()
+            peak = link.life.peak.measure()
             self.kill()
-            self.startup += link.take_output()
+            self.startup += link.output.take()
             usage = Usage(self._times[-1] - self._times[0], peak, True, self.id)
             raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
-        self.startup += link.take_output()
+        self.startup += link.output.take()
         link.life.started()
         self._times.append(time.monotonic())
         self._advance(Event.INITIALIZED)
@@ -143,14 +143,14 @@ class Instance(WithoutCalls):
         self._times.append(time.monotonic())
 
     async def _initialize(self, link: Link, request_id: str) -> None:
-        self.startup += link.take_output() + hook_start("initializer", request_id)
+        self.startup += link.output.take() + hook_start("initializer", request_id)
         link.send(frames.HOOK, frames.Hook("initializer", request_id))
         failed = True
         try:
             await self._step(link, frames.HOOK_DONE, self._birth.initialization_timeout, "Initializer")
             failed = False
         finally:
-            self.startup += link.take_output() + hook_end("initializer", request_id, failed=failed)
+            self.startup += link.output.take() + hook_end("initializer", request_id, failed=failed)
 
     async def _step(self, link: Link, kind: int, timeout: float, what: str) -> bytes:
         """Wait for one frame of the start; its payload. A fault in it, its absence and the worker's death are user
@@ -163,7 +163,7 @@ class Instance(WithoutCalls):
             program = self._birth.init.program
             if program and kind == frames.READY:
                 raise _StepFailed(faults.not_listening(timeout, program["port"])) from None
-            raise _StepFailed(faults.start_timed_out(what, timeout, link.measure())) from None
+            raise _StepFailed(faults.start_timed_out(what, timeout, link.life.peak.measure())) from None
         except LinkClosed as closed:
             has_run_nothing = self._birth.spec.runtime.start == "fork" and kind == frames.HELLO
             if (has_run_nothing or link.life.is_lost) and not self._is_unwanted:
@@ -183,14 +183,14 @@ class Instance(WithoutCalls):
         """Whether it still is as well as it was when it said so. Raises _StepFailed if not."""
         if link.life.is_lost:
             raise InstanceLost(reason="its process ended")
-        if link.is_doomed or self._is_unwanted:
+        if link.life.is_doomed or self._is_unwanted:
             raise _StepFailed(self._ended(link, None, time.monotonic() - self._times[0]))
 
     @staticmethod
     def _ended(link: Link, how: Exit | None, duration: float) -> Fault:
         if link.life.is_exhausted:
             return link.life.out_of_memory(duration)
-        peak = how.peak_memory / 1024 / 1024 if how is not None else link.peak.megabytes
+        peak = how.peak_memory / 1024 / 1024 if how is not None else link.life.peak.megabytes
         return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
     # the hooks, and idleness
@@ -242,7 +242,7 @@ class Instance(WithoutCalls):
             self.kill()
         except LinkClosed:
             pass  # it was killed meanwhile
-        output += link.take_output()
+        output += link.output.take()
         if self._hook is output:
             self._hook = None
         self.wrote(link, "", hook_start(name, request) + output + hook_end(name, request, failed=failed))

@@ -17,23 +17,30 @@ class Waiter:
 
     __slots__ = ("call", "expires", "gone", "losses", "reply", "served", "since", "why")
 
-    def __init__(self, call: Invocation, reply: Reply, now: float, patience: float, why: str) -> None:
+    def __init__(self, call: Invocation, reply: Reply, now: float, patience: float, why: str, losses: int = 0) -> None:
         self.since = now
         self.why = why
         self.call = call
         self.reply = reply
         self.expires = now + patience
         self.gone = False
-        self.losses = 0
+        self.losses = losses
         """Instances that had been given it and ended before they had begun it."""
         self.served = False
 
-    def flight(self, phases: Phases | None = None) -> Flight:
-        """It is handed to a worker now; `phases` if it is the first call there."""
-        flight = Flight(self.call, self.reply)
-        flight.losses = self.losses
-        flight.start = Start(_monotonic() - self.since, self.why, phases)
-        return flight
+    def flight(self, timeout: float, phases: Phases | None = None, startup: bytes = b"") -> Flight:
+        """It is handed to a worker now; if it is the first call there, with the `phases` of the start and what was
+        written in it.
+        """
+        now = _monotonic()
+        start = Start(now - self.since, self.why, phases)
+        return Flight(
+            self.call, self.reply, timeout, now, now + timeout, startup, phases is not None, start, self.losses
+        )
+
+    def wait(self) -> None:
+        """It is not served yet."""
+        self.served = False
 
     def cancel(self) -> bool:
         """See Ticket."""
@@ -52,6 +59,11 @@ class Line(deque[Waiter]):
             if not waiter.gone:
                 return waiter
         return None
+
+    def put_back(self, waiter: Waiter) -> None:
+        """It could not be served after all, and is the next one again."""
+        waiter.wait()
+        self.appendleft(waiter)
 
     def purge(self) -> int:
         """Forget those who have left; how many are left."""

@@ -52,6 +52,7 @@ _WEIGHT = 1 / 16
 """Of the newest call in the average run time."""
 _UNKNOWN = math.inf
 _FROZEN = State.FROZEN
+_monotonic = time.monotonic
 _MOST_LOSSES = 3
 _STALL = 0.01
 """Seconds after which a call that holds others up is no short one."""
@@ -135,8 +136,9 @@ class Pool:
                     self._idleness.woken(instance)
                 link = instance.link
                 assert link is not None
+                now, timeout = _monotonic(), self._timeout
                 try:
-                    is_sent = link.invoke(Flight(call, reply), self._timeout)
+                    is_sent = link.invoke(Flight(call, reply, timeout, now, now + timeout))
                 except BaseException:
                     self.serve_waiting(instance)  # what can not be sent costs no instance
                     raise
@@ -223,7 +225,7 @@ class Pool:
         if slots != self._slots:
             self._slots = slots
             for link, instance in self._by_link.items():
-                link.be_quiet(quiet=self._is_short)
+                link.output.be_quiet(quiet=self._is_short)
                 self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
 
     def _look_for_stalls(self) -> None:
@@ -231,11 +233,11 @@ class Pool:
         self._stall_timer = None
         now = time.monotonic()
         for link in list(self._by_link):
-            begun = min((flight.started for _, flight in link.begun()), default=now)
+            begun = min((flight.started for _, flight in link.discipline.begun()), default=now)
             if self.waiting or self._is_short:
                 self._run_time = max(self._run_time, now - begun)
-            if link.is_stalled(now - _STALL):
-                self.returned(link, link.take_back(dead=False))
+            if link.discipline.is_stalled(now - _STALL):
+                self.returned(link, link.discipline.take_back())
             if begun < now - _STALL or not link.in_flight:
                 link.listen()
         self._judge()
@@ -251,9 +253,7 @@ class Pool:
                 self._on_output(self.function, instance.id, "", flight.startup)
             now, patience = self._loop.time(), self._settings.maximum_wait
             reason = "its instance had ended" if flight.losses else "the call before it took long"
-            waiter = Waiter(flight.call, flight.reply, now, patience, reason)
-            waiter.losses = flight.losses
-            self.waiting.appendleft(waiter)
+            self.waiting.appendleft(Waiter(flight.call, flight.reply, now, patience, reason, flight.losses))
         self._sort_in(instance, len(link.in_flight) if instance.state is State.READY else 0)
         if self._is_over:
             self._refuse_all(_over())
@@ -309,13 +309,10 @@ class Pool:
         sink = partial(self._on_output, self.function, instance.id)
         instance.serve(self, Flood(sink, self._settings.log_rate))
         self._idleness.arm()
-        link.be_quiet(quiet=self._is_short)
+        link.output.be_quiet(quiet=self._is_short)
         waiter = self.waiting.next()
         if waiter is not None:
-            flight = waiter.flight(instance.phases)
-            flight.startup = instance.startup
-            flight.cold = True
-            self._hand_over(link, waiter, flight)
+            self._hand_over(link, waiter, waiter.flight(self._timeout, instance.phases, instance.startup))
         elif instance.startup:
             instance.wrote(link, "", instance.startup)
         self.serve_waiting(instance)
@@ -323,7 +320,7 @@ class Pool:
     def _hand_over(self, link: Link, waiter: Waiter, flight: Flight) -> bool:
         """Give a worker one of those who waited; False if it can not be sent behind those in flight."""
         try:
-            return link.invoke(flight, self._timeout)
+            return link.invoke(flight)
         except Exception:
             _log.exception("a call could not be sent", extra={"request_id": waiter.call.request_id})
             refusal = Internal(detail="the call could not be sent to its instance")
@@ -335,9 +332,8 @@ class Pool:
         link = instance.link
         assert link is not None
         while len(link.in_flight) < self._slots and (waiter := self.waiting.next()) is not None:
-            if not self._hand_over(link, waiter, waiter.flight()):
-                waiter.served = False
-                self.waiting.appendleft(waiter)
+            if not self._hand_over(link, waiter, waiter.flight(self._timeout)):
+                self.waiting.put_back(waiter)
                 break
         if not link.in_flight:
             self._rest(instance)

@@ -16,6 +16,7 @@ import msgspec
 from pyfc.model.invocation import Invocation, Reply, Result, Start
 from pyfc.sandbox.inside.window import Window
 from pyfc.wire import frames
+from pyfc.workers.output import LOG_KEPT
 
 _MORE, _LAST = msgpack.packb((True,)), msgpack.packb((False,))
 
@@ -122,17 +123,52 @@ class Flight(msgspec.Struct, eq=False):
 
     call: Invocation
     reply: Reply
+    timeout: float
+    """Seconds that it may take."""
+    started: float
+    """When it was sent, or, behind others, when its turn came; by the monotonic clock."""
+    deadline: float
     startup: bytes = b""
     """What its instance wrote before it; of the first call alone."""
     cold: bool = False
     """The first call of its instance."""
-    started: float = 0.0
-    deadline: float = 0.0
-    timeout: float = 0.0
-    late: bool = False
-    log: bytes = b""
     start: Start | None = None
-    upload: Upload | None = None
-    download: Download | None = None
     losses: int = 0
     """Workers that had been given it and ended before they had begun it."""
+    late: bool = False
+    log: bytes = b""
+    """What it has written, if that comes in frames."""
+    upload: Upload | None = None
+    download: Download | None = None
+
+    def begin(self, now: float) -> None:
+        """Its turn has come."""
+        self.started = now
+        self.deadline = now + self.timeout
+
+    def lose(self, now: float) -> None:
+        """Its worker has ended and had not begun it."""
+        self.losses += 1
+        self.started = now
+
+    def expire(self) -> None:
+        """It has taken too long, and is answered when its worker has ended."""
+        self.late = True
+
+    def wrote(self, data: bytes | memoryview) -> bytes:
+        """It has written this; what of its log has to be passed on as the answer can not carry it all."""
+        log = self.log + data
+        self.log = b"" if len(log) > LOG_KEPT else log
+        return b"" if self.log else log
+
+    def send_rest(self, number: int) -> None:
+        """The first bytes of its request are sent: the others follow."""
+        self.upload = Upload(number, self.call)
+
+    def break_off(self) -> None:
+        """The rest of its request will not come."""
+        self.upload = None
+
+    def receive(self, download: Download) -> None:
+        """Its answer comes in pieces."""
+        self.download = download

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 
 from pyfc.errors import PyfcError
 from pyfc.host.process import Exit
-from pyfc.model.invocation import Fault, Result
+from pyfc.model.invocation import Result
 from pyfc.workers.flight import Flight
 from pyfc.workers.handshake import Expectation
 from pyfc.workers.launch import Worker
 from pyfc.workers.output import Output
-from pyfc.workers.peak import Peak
+from pyfc.workers.pipes import Outgoing
 
 
 class Calls(Protocol):
@@ -20,32 +20,19 @@ class Calls(Protocol):
 
     worker: Worker
     owner: LinkOwner
+    instance_id: str
     in_flight: dict[int, Flight]
     """In the order in which they were sent."""
-    abandoned: dict[int, str]
-    """Calls that were answered because they were late, and still run: number -> request id."""
-    is_concurrent: bool
-    is_broken: bool
-    """It gets no further call."""
-    maximum_result: int
-    peak: Peak
+    outgoing: Outgoing
     output: Output
     expectation: Expectation
 
-    def begun(self) -> list[tuple[int, Flight]]:
-        """The calls that the worker may have begun, with their numbers."""
-
-    def is_stalled(self, since: float) -> bool:
-        """Whether calls wait behind one that began before `since`."""
-
-    def be_quiet(self, *, quiet: bool) -> None:
-        """Whether calls are so short that it is enough to read their output with their answers."""
+    @property
+    def discipline(self) -> Discipline:
+        """How its worker takes calls."""
 
     def listen(self) -> None:
         """Between calls, or while a call turns out to be long: output is read as soon as it is there."""
-
-    def take_back(self, *, dead: bool) -> list[Flight]:
-        """The calls that were sent ahead and not begun, in order. They are in flight here no more."""
 
     def read(self) -> bool:
         """Take the frames that have arrived; whether there was anything."""
@@ -56,26 +43,64 @@ class Calls(Protocol):
     def send(self, kind: int, header: Sequence[Any], number: int = 0) -> None:
         """A frame without a payload."""
 
-    def fail(self, number: int, flight: Flight, fault: Fault) -> None:
-        """Answer a call for its worker."""
-
-    def failed(self, flight: Flight, fault: Fault, log: bytes = b"") -> Result:
-        """The answer to a call that its worker can not give."""
-
-    def refuse(self, number: int, flight: Flight, error: PyfcError) -> None:
-        """Refuse a call for its worker, which has ended by nothing that it did."""
-
-    def measure(self) -> float:
-        """The largest resident memory of the worker so far, in MB, as it is known now."""
-
-    def take_output(self) -> bytes:
-        """What the worker has written outside of calls and nobody has been given; b"" once it is gone."""
-
-    def condemn(self) -> None:
-        """The worker is gone, or sent what is no frame, or closed its pipe: it gets no further call."""
-
     def release(self) -> None:
         """Close every descriptor: the worker is gone."""
+
+
+class Discipline(Protocol):
+    """How a worker takes its calls (disciplines.py)."""
+
+    packet: int
+    """Most bytes of a frame that is sent as a packet of its own; -1 if none is."""
+    packets: bool
+    """Each frame is a packet now."""
+    tells: bool
+    """An answer says whether its call has written to the pipe of output."""
+
+    def admits(self, length: int) -> bool:
+        """Whether an Invoke of so many bytes may be sent behind the calls in flight."""
+
+    def switch(self) -> None:
+        """Nothing is in flight, and the next frame is to be a packet, or not to be one: see whether it can."""
+
+    def over(self, number: int, now: float) -> None:
+        """One of several calls has ended by its answer. Raises ValueError if it had not begun."""
+
+    def begun(self) -> list[tuple[int, Flight]]:
+        """The calls that the worker may have begun, with their numbers."""
+
+    def is_stalled(self, since: float) -> bool:
+        """Whether calls wait behind one that began before `since`, and can be taken back."""
+
+    def give_up(self, number: int) -> Flight:
+        """Take out a call that the worker will not come to. Raises ValueError if it has begun it."""
+
+    def take_back(self) -> list[Flight]:
+        """Take out the calls that were sent ahead and not begun, in order."""
+
+    def unread(self) -> list[Flight]:
+        """Take out the calls that a worker which is gone has not begun, in order. Those that are late are none of them:
+        it had all the time that it may have.
+        """
+
+    def log_of(self, number: int, flight: Flight, *, written: bool) -> bytes:
+        """What a call has written that is over; `written`: it may have."""
+
+    def end(self, number: int, *, runs_on: bool) -> bytes:
+        """Take out a call that the worker will not answer, or whose answer is of no interest as it `runs_on`; what it
+        has written.
+        """
+
+    def take_stray(self, kind: int, number: int, payload: bytes) -> tuple[str, bytes] | None:
+        """A frame of a call that is not in flight: the request id and the output that it carries, if it does. Raises
+        ValueError if it is of none that ever was.
+        """
+
+    def spilled(self) -> tuple[str, bytes] | None:
+        """Output that no answer will carry: request id or '', and bytes."""
+
+    def interrupt(self, numbers: list[int]) -> None:
+        """Tell the worker to stop these calls, which are late, and to end."""
 
 
 class LinkOwner(Protocol):

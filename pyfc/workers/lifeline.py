@@ -19,11 +19,12 @@ import time
 from pyfc.errors import Internal
 from pyfc.host.process import Exit
 from pyfc.model import faults
-from pyfc.model.invocation import Fault
+from pyfc.model.invocation import Fault, Result, Usage
 from pyfc.sandbox.group import CROWD, Group, of_a_crowd
 from pyfc.wire import frames
 from pyfc.workers.flight import Flight
 from pyfc.workers.interface import Calls
+from pyfc.workers.peak import Peak
 
 _STOP_GRACE = 0.25
 """Seconds that the worker of a late call gets before SIGKILL."""
@@ -39,10 +40,13 @@ class Lifeline:
     """Watches one link's calls and its worker."""
 
     def __init__(self, link: Calls) -> None:
+        self.peak = Peak(link.worker.process.pid, link.worker.cell)
         self.is_armed = False
         self.closed = False
         self.is_starting = True
         """Its module is loaded, its initializer runs."""
+        self.is_broken = False
+        """It has ended, or sent what is no frame, or closed its pipe: it gets no further call."""
         self.is_late = False
         """A call of it took longer than it may."""
         self.is_exhausted = False
@@ -53,7 +57,7 @@ class Lifeline:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         process = link.worker.process
-        process.on_exit = self._exited
+        process.when_gone(self._exited)
         if process.exit is not None:
             self._loop.call_soon(self._exited, process.exit)
 
@@ -66,6 +70,11 @@ class Lifeline:
         self.is_armed = True
         self._timer = self._loop.call_later(delay, self._check)
         self._link.worker.cell.watch(self)
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether the worker is gone, or about to be ended."""
+        return self.is_broken or self.is_exhausted or self.closed
 
     @property
     def pid(self) -> int:
@@ -89,7 +98,7 @@ class Lifeline:
 
     def saw(self, held: int) -> None:
         """See Watched."""
-        self._link.peak.saw(held)
+        self.peak.saw(held)
 
     def crowded(self) -> None:
         """See Watched: whoever wonders why it is slow finds it in the function's log."""
@@ -107,56 +116,62 @@ class Lifeline:
     def _check(self) -> None:
         self.is_armed = False
         now = time.monotonic()
-        begun = [(number, flight) for number, flight in self._link.begun() if not flight.late]
+        begun = self._begun()
         late = [(number, flight) for number, flight in begun if flight.deadline <= now]
-        self.is_late = self.is_late or bool(late)
-        if late and len(late) < len(begun):
+        if late:
+            self.is_late = True
+            if len(late) == len(begun):
+                self._stop(late)
+                return
             for number, flight in late:
                 self._abandon(number, flight)
-        elif late:
-            self._stop(late)
-            return
-        waiting = [flight.deadline for _, flight in begun if flight.deadline > now]
-        if waiting:
-            self.arm(min(waiting) - now)
+        if running := self._begun():
+            self.arm(min(flight.deadline for _, flight in running) - now)
+
+    def _begun(self) -> list[tuple[int, Flight]]:
+        """The calls that run and are not late."""
+        return [(number, flight) for number, flight in self._link.discipline.begun() if not flight.late]
 
     def _stop(self, late: list[tuple[int, Flight]]) -> None:
         """Nothing else runs: the worker says where it is and ends, or is killed."""
         link = self._link
         link.owner.doomed(link)
-        for number, flight in late:
-            flight.late = True
-            if link.is_concurrent:
-                link.send(frames.CANCEL, frames.Cancel("timeout"), number)
-        if link.is_concurrent:
-            link.send(frames.STOP, ())
-        else:
-            link.worker.process.send_signal(signal.SIGTERM)
+        for _, flight in late:
+            flight.expire()
+        link.discipline.interrupt([number for number, _ in late])
         self._loop.call_later(_STOP_GRACE, self.kill)
 
     def _abandon(self, number: int, flight: Flight) -> None:
         """Answer a late call whose neighbours still run."""
         link = self._link
         link.owner.retired(link)
-        link.abandoned[number] = flight.call.request_id
         link.send(frames.CANCEL, frames.Cancel("timeout"), number)
-        link.fail(number, flight, faults.timed_out(flight.timeout, link.measure()))
+        log = link.discipline.end(number, runs_on=True)
+        self._answer(flight, faults.timed_out(flight.timeout, self.peak.measure()), log)
 
     def kill(self, *, is_meant: bool = True) -> None:
         """End the worker at once. `is_meant`: it is to end; else it most likely has."""
         self._is_meant = self._is_meant or is_meant
         self._link.worker.process.send_signal(signal.SIGKILL)
 
+    def condemn(self) -> None:
+        """The worker is gone, or sent what is no frame, or closed its pipe: it gets no further call."""
+        if not self.is_broken:
+            self.is_broken = True
+            self._loop.remove_reader(self._link.worker.incoming)
+            self._link.owner.doomed(self._link)
+            self.kill(is_meant=False)
+
     def _exited(self, how: Exit) -> None:
         """The worker is gone: take what it has written, fail what it has not answered, give everything back."""
         if self.closed:
             return
         link = self._link
-        while not link.is_broken and link.read():
+        while not self.is_broken and link.read():
             continue  # frames that were written before the death still count
-        link.condemn()
-        link.measure()
-        link.peak.saw(how.peak_memory)
+        self.condemn()
+        self.peak.measure()
+        self.peak.saw(how.peak_memory)
         group = self.group
         self.is_exhausted = (
             self.is_exhausted
@@ -168,44 +183,54 @@ class Lifeline:
         self.fail_flights()
         if self._timer is not None:
             self._timer.cancel()
-        link.owner.wrote(link, "", link.take_output())
+        link.owner.wrote(link, "", link.output.take())
         self.closed = True
         link.release()
+        self.peak.close()
         link.owner.closed(link, how)
 
     def fail_flights(self) -> None:
         """Answer the calls in flight: the worker is gone, or can not be killed for now."""
         link = self._link
         now = time.monotonic()
-        begun = link.begun()
-        unread = link.take_back(dead=True)
+        begun = link.discipline.begun()
+        unread = link.discipline.unread()
         for flight in unread:
-            flight.losses += 1
-            flight.started = flight.started or now
+            flight.lose(now)
         if returned := [flight for flight in unread if flight.losses <= _MOST_LOSSES]:
             link.owner.returned(link, returned)
         for flight in unread:
             if flight.losses > _MOST_LOSSES:
-                link.owner.answered(link, flight, link.failed(flight, self._fault(flight, now)))
+                self._answer(flight, self._fault(flight, now))
         for number, flight in begun:
             if number in link.in_flight:
                 self._fail(number, flight, now)
 
     def _fail(self, number: int, flight: Flight, now: float) -> None:
         """Answer a call that its worker has begun."""
+        link = self._link
+        log = link.discipline.end(number, runs_on=False)
         has_answer = flight.late or (flight.download is not None and flight.download.passed_on)
-        if self.is_lost and not has_answer:
-            self._link.refuse(number, flight, Internal(detail="the instance was lost while it ran the call"))
-        else:
-            self._link.fail(number, flight, self._fault(flight, now))
+        if not self.is_lost or has_answer:
+            self._answer(flight, self._fault(flight, now), log)
+            return
+        if log:
+            link.owner.wrote(link, flight.call.request_id, log)
+        link.owner.refused(link, flight, Internal(detail="the instance was lost while it ran the call"))
+
+    def _answer(self, flight: Flight, fault: Fault, log: bytes = b"") -> None:
+        """For the worker, which can not."""
+        link, duration = self._link, time.monotonic() - flight.started
+        usage = Usage(duration, self.peak.megabytes, flight.cold, link.instance_id, flight.start)
+        link.owner.answered(link, flight, Result(fault, fault.document(), usage, log=log, startup=flight.startup))
 
     def _fault(self, flight: Flight, now: float) -> Fault:
         if flight.late:
-            return faults.timed_out(flight.timeout, self._link.peak.megabytes)
+            return faults.timed_out(flight.timeout, self.peak.megabytes)
         if self.is_exhausted:
             return self.out_of_memory(now - flight.started)
-        return faults.exited(now - flight.started, self._link.peak.megabytes)
+        return faults.exited(now - flight.started, self.peak.megabytes)
 
     def out_of_memory(self, duration: float) -> Fault:
         """What its calls, or its start, are answered when it was exhausted. Seconds."""
-        return faults.out_of_memory(self.memory_size / _MEGABYTE, duration, self._link.peak.megabytes)
+        return faults.out_of_memory(self.memory_size / _MEGABYTE, duration, self.peak.megabytes)

@@ -27,6 +27,7 @@ class Output:
 
     def __init__(self, descriptor: int, mark: bytes, on_more: Callable[[], None]) -> None:
         self.listens = False
+        self.is_quiet = False
         self.is_empty = True
         """Nothing is held that has been read and not asked for."""
         self._descriptor = descriptor
@@ -40,14 +41,24 @@ class Output:
 
     def listen(self) -> None:
         """Read as soon as something is written, and tell it."""
-        if not self.listens:
+        if not self.listens and self._descriptor >= 0:
             self.listens = True
             self._loop.add_reader(self._descriptor, self._readable)
+
+    def be_quiet(self, *, quiet: bool) -> None:
+        """Whether calls are so short that it is enough to read when they are answered."""
+        self.is_quiet = quiet
 
     def ignore(self) -> None:
         """Read when asked."""
         self.listens = False
         self._loop.remove_reader(self._descriptor)
+
+    def close(self) -> None:
+        """The worker is gone: there is nothing any more."""
+        if self._descriptor >= 0:
+            self.ignore()
+        self._descriptor = -1
 
     def _readable(self) -> None:
         try:
@@ -104,7 +115,9 @@ class Output:
         return log
 
     def take(self) -> bytes:
-        """Everything there is, whoever wrote it: no call is in flight, or the worker is gone."""
+        """Everything there is, whoever wrote it: no call is in flight, or the worker is gone; b"" once it is closed."""
+        if self._descriptor < 0:
+            return b""
         self.read()
         data = b"".join([*self._logs.values(), self._rest])
         self._logs.clear()

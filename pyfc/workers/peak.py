@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from pyfc.host.process import Memory
 from pyfc.sandbox.sandbox import Cell
 
@@ -14,12 +16,16 @@ class Peak:
     def __init__(self, pid: int, cell: Cell) -> None:
         self.megabytes = 0.0
         """As far as it is known."""
-        self._memory = Memory(pid)
+        self.when = 0.0
+        """Of the last measurement, by the monotonic clock."""
+        self._memory: Memory | None = Memory(pid)
         self._cell = cell
 
     def measure(self) -> float:
-        """Ask the kernel; MB."""
-        self.megabytes = max(self.megabytes, self._memory.peak(), self._cell.peak())
+        """Ask the kernel, unless the worker is gone; MB."""
+        if self._memory is not None:
+            self.when = time.monotonic()
+            self.megabytes = max(self.megabytes, self._memory.peak(), self._cell.peak())
         return self.megabytes
 
     def saw(self, held: int) -> None:
@@ -27,5 +33,7 @@ class Peak:
         self.megabytes = max(self.megabytes, held / _MEGABYTE)
 
     def close(self) -> None:
-        """The worker is gone: nobody measures any more."""
-        self._memory.close()
+        """The worker is gone."""
+        if self._memory is not None:
+            self._memory.close()
+        self._memory = None

@@ -102,5 +102,5 @@ def discard(worker: Worker) -> None:
     if worker.process.exit is not None:
         worker.close()
         return
-    worker.process.on_exit = lambda _: worker.close()
+    worker.process.when_gone(lambda _: worker.close())
     worker.process.send_signal(signal.SIGKILL)

@@ -168,7 +168,7 @@ class Template(WithoutCalls):
             link.life.kill()
             raise
         link.life.started()
-        self.wrote(link, "", link.take_output())
+        self.wrote(link, "", link.output.take())
         self._link, self._made = link, time.monotonic()
         return link
 
@@ -194,7 +194,7 @@ class Template(WithoutCalls):
             raise HostRefused(reason=f"its limits can not be set: {error}") from error
         if header[0] is not None:
             raise Useless(reason=f"its import fails: {header[0][1]}")
-        if link.is_doomed:
+        if link.life.is_doomed:
             raise Useless(reason="its import ends the process")
 
     def wrote(self, _link: Calls, _request_id: str, data: bytes, /) -> None:

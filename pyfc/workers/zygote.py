@@ -299,7 +299,7 @@ class Keeper(Control):
         if self._process.exit is not None:
             _settle(self._gone)
             return
-        self._process.on_exit = lambda _: _settle(self._gone)
+        self._process.when_gone(lambda _: _settle(self._gone))
         self._process.send_signal(signal.SIGKILL)  # whatever it still has ends with it
 
 

@@ -274,16 +274,16 @@ class Exchange(WithoutCalls):
             found.append(self.system.go)
         if _is_ready(self.pipes.worker.incoming, select.POLLIN):
             found.append(link.read)
-        if link._backlog.pieces and _is_ready(self.pipes.worker.outgoing, select.POLLOUT):
-            found.append(link._backlog._writable)
+        if link.outgoing.pieces and _is_ready(self.pipes.worker.outgoing, select.POLLOUT):
+            found.append(link.outgoing._writable)
         return found
 
     def _of_calls(self) -> list[Callable[[], object]]:
         found: list[Callable[[], object]] = []
         if self.waiting and len(self.link.in_flight) < AHEAD:
             found.append(self._invoke)
-        if len(self.link.in_flight) > 1 and self.link._packets:
-            found.append(lambda: self.returned(self.link, self.link.take_back(dead=False)))
+        if len(self.link.in_flight) > 1 and self.link.discipline.packets:
+            found.append(lambda: self.returned(self.link, self.link.discipline.take_back()))
         return found
 
     def _of_clients(self) -> list[Callable[[], object]]:
@@ -307,7 +307,7 @@ class Exchange(WithoutCalls):
 
     def _invoke(self) -> None:
         client = self.waiting[0]
-        if self.link.invoke(Flight(client.call, client), 60.0):
+        if self.link.invoke(Flight(client.call, client, 60.0, 0.0, 60.0)):
             self.waiting.popleft()
 
     def play(self, order: list[int]) -> None:
@@ -328,7 +328,7 @@ class Exchange(WithoutCalls):
                 event()
 
     def close(self) -> None:
-        self.link._backlog.drop()
+        self.link.outgoing.close()
         with open(os.devnull, "rb") as null:
             os.dup2(null.fileno(), self.pipes.worker.outgoing)  # the end of the pipe, and a number that can be closed
         while not self.system.has_ended:
@@ -388,5 +388,5 @@ def test_every_call_is_answered_whole_in_every_order(given: list[Given], order: 
     done = exchange(given, order)
 
     assert [client.number for client in done.clients if not client.is_served] == []
-    assert not done.link.is_broken
+    assert not done.link.life.is_broken
     assert not done.link.in_flight

@@ -106,7 +106,8 @@ async def converse(data: list[bytes], sizes: list[int], concurrency: int) -> tup
     link = Link(worker, Owner(), "i", init, MAXIMUM_RESULT)
     answers = [Answers() for _ in range(CALLS if concurrency > 1 else 1)]
     for answer in answers:
-        link.invoke(Flight(Invocation("r", Target("s", "f"), Kind.EVENT, b"x"), answer), 60.0)  # type: ignore[arg-type]
+        call = Invocation("r", Target("s", "f"), Kind.EVENT, b"x")
+        link.invoke(Flight(call, answer, 60.0, 0.0, 60.0))  # type: ignore[arg-type]
     stream = b"".join(data)
     at = 0
     while at < len(stream) and not process.killed:

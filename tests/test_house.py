@@ -6,6 +6,7 @@ import ast
 import asyncio
 import configparser
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +110,30 @@ def test_every_package_is_on_the_map() -> None:
     for path in (ROOT / "pyfc").iterdir():
         if path.is_dir() and (path / "__init__.py").exists():
             assert f"`{path.name}`" in MAP, path.name
+
+
+def test_every_file_is_on_the_map() -> None:
+    """By its name, in the row of its package; commands and resources of the API have a file each."""
+    rows = {match[1]: match[2] for match in re.finditer(r"^\| (`\S+?`(?:, `\S+?`)*) \| (.*) \|$", MAP, re.MULTILINE)}
+    told = {package.strip("`"): row for packages, row in rows.items() for package in packages.split(", ")}
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "pyfc") and len(path.relative_to(ROOT).parts) > 2 and path.name != "__init__.py"
+        if not {"cli", "api2016", "api2023"} & set(path.parts)
+        if f"`{path.stem}`" not in told[path.relative_to(ROOT).parts[1]]
+    ]
+
+    assert missing == []
+
+
+def test_every_file_that_the_map_names_exists() -> None:
+    names = {path.name for path in (ROOT / "pyfc").rglob("*.py")}
+    paths = {str(path.relative_to(ROOT / "pyfc")) for path in (ROOT / "pyfc").rglob("*.py")}
+    named = set(re.findall(r"`([\w/]+\.py)`", MAP))
+    there = {each for each in named if (ROOT / each).exists() or each in (paths if "/" in each else names)}
+
+    assert sorted(named - there) == []
 
 
 def test_every_frame_is_in_the_runtimes_readme() -> None:

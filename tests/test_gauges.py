@@ -45,7 +45,6 @@ LARGE: set[str] = {
     "pyfc/supervisor/pool.py:Pool",
     "pyfc/supervisor/supervisor.py:Supervisor",
     "pyfc/workers/template.py:Template",
-    "runtimes/custom/calls.py:Call",
 }
 COMPLEX: set[str] = {
     "pyfc/app.py:App._build_missing",
@@ -107,8 +106,6 @@ COMPLEX: set[str] = {
     "pyfc/supervisor/pool.py:Pool.answered",
     "pyfc/supervisor/pool.py:Pool.submit",
     "pyfc/supervisor/supervisor.py:Supervisor._take",
-    "runtimes/custom/calls.py:Call._head",
-    "runtimes/custom/calls.py:Call.head",
     "runtimes/custom/http1.py:_take_head",
     "runtimes/python/bootstrap.py:_make_way",
     "runtimes/python/keep.py:Keeper._first_word",

@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import traceback
 from typing import Any
 
 import calls
+import client
 import enter
 import framing
 import loopback
 import program
 import pull
 import script
-import server
 import wire
 
 NAME = "custom"
@@ -45,7 +46,7 @@ class Bridge:
         self._loopback = None
         if child.listener >= 0:
             self._loopback = loopback.Loopback(child.listener, ports, own=child.own)
-        self.server = server.Server(self._place)
+        self.upstream = client.Upstream(self._place)
         self.fixed = _fixed_headers(init)
         self._pull: pull.Pull | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -94,9 +95,9 @@ class Bridge:
         health = self._wanted["health"]
         while True:
             try:
-                exchange = await self.server.connect() if self._place()[1] else None
-                if exchange is not None:
-                    exchange.abort()
+                connection = await self.upstream.connect() if self._place()[1] else None
+                if connection is not None:
+                    connection.abort()
                     break
             except OSError:
                 pass
@@ -113,8 +114,8 @@ class Bridge:
         health = self._wanted["health"]
         try:
             async with asyncio.timeout(health["timeoutSeconds"]):
-                answer = await server.ask(self.server, "GET", health["httpGetUrl"], self.fixed)
-        except (OSError, server.BrokenAnswer, TimeoutError):
+                answer = await client.ask(self.upstream, "GET", health["httpGetUrl"], self.fixed)
+        except (OSError, client.BrokenAnswer, TimeoutError):
             return False
         return 200 <= answer.status < 400
 
@@ -172,8 +173,12 @@ class Bridge:
             return
         if not data:
             os._exit(0)
-        for kind, number, header, payload in self._parser.feed(data):
-            self._take(kind, number, wire.unpack(header), bytes(payload))
+        try:
+            for kind, number, header, payload in self._parser.feed(data):
+                self._take(kind, number, wire.unpack(header), bytes(payload))
+        except Exception:  # a fault of ours or of pyfc's: who ends is replaced, and its calls are answered
+            traceback.print_exc()
+            os._exit(1)
 
     def _take(self, kind: int, number: int, header: list[Any], payload: bytes) -> None:
         if kind == wire.INVOKE:
@@ -198,11 +203,11 @@ class Bridge:
             if self._pull is not None:
                 fault, body = await self._pull.hook(name, request_id)
             else:
-                answer = await server.ask(self.server, method, path, [*self.fixed, *own])
+                answer = await client.ask(self.upstream, method, path, [*self.fixed, *own])
                 fault, body = None, answer.body
                 if answer.status >= 400 or answer.headers.get(b"x-fc-status") == b"404":
                     fault = ("UNHANDLED", "%s answered %d" % (path, answer.status), "")
-        except (OSError, server.BrokenAnswer) as error:
+        except (OSError, client.BrokenAnswer) as error:
             fault, body = ("UNHANDLED", "%s: %s" % (path, error), ""), b""
         self.send(wire.HOOK_DONE, number, (fault,), body if fault is not None else b"")
 

@@ -19,6 +19,7 @@ _REQUEST_LINE = re.compile(rb"(?P<method>" + _TOKEN + rb") (?P<target>[\x21-\x7e
 _FIELD = re.compile(rb"(?P<name>" + _TOKEN + rb"):[ \t]*(?P<value>[^\x00\n\r\f\v]*)")
 _LENGTH = re.compile(rb"[0-9]+")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,%d})(?:;[^\n]*)?[ \t]*\r\n" % (_MOST_DIGITS - 3))
+_LINE_ENDS = re.compile("[\0\r\n]")
 _END_OF_LINES = re.compile(rb"\n\r?\n")
 _HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"proxy-connection", b"te", b"trailer"}
 
@@ -201,6 +202,12 @@ class Body:
         list(_fields(lines))
         self.is_whole = True
         return b""
+
+
+def message(first: str, headers: list[tuple[str, str]]) -> bytes:
+    """The head of a message to send. No value can begin another line."""
+    lines = "".join("%s: %s\r\n" % (name, _LINE_ENDS.sub(" ", value)) for name, value in headers)
+    return ("%s\r\n%s\r\n" % (first, lines)).encode("latin-1", "replace")
 
 
 def _taken(buffer: bytearray, size: int) -> bytes:

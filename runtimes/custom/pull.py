@@ -17,9 +17,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import bodies
 import calls
 import http1
-import server
+import machine
 import window
 import wire
 
@@ -75,26 +76,96 @@ class Pull:
         return (calls.described(body), body) if kind == "error" else (None, b"")
 
 
-class PulledCall:
-    """One call that the program asks for."""
+class State(machine.Name):
+    """Where a call is that the program asks for."""
+
+    GATHERING = "gathering"
+    """Its request is not whole: a program gets that in one piece."""
+    OFFERED = "offered"
+    """It waits for the program to ask for it, or for its result."""
+    UNWANTED = "unwanted"
+    """The same, and the caller has left. What the program works on goes on; nobody will read what comes of it."""
+    SENDING = "sending"
+    """Its result goes out as there is credit."""
+    OVER = "over"
+    """It has been answered."""
+
+
+class Event(machine.Name):
+    """What happens to it."""
+
+    REQUESTED = "requested"
+    """The request is whole."""
+    RESULT = "result"
+    """The program has given a result that fits a frame."""
+    LARGE_RESULT = "large result"
+    """The same, and it fits none."""
+    CREDIT = "credit"
+    """More of the result may be sent."""
+    SENT = "sent"
+    """All of the result has been sent."""
+    LEFT = "left"
+    """The caller has left."""
+    FAILURE = "failure"
+    """The program has given an error, or a result of no use, or has ended."""
+
+
+class PulledCall(machine.Machine):
+    """One call that the program asks for. What may happen to it, and when, is one total table (machine.py)."""
 
     def __init__(self, bridge: calls.Bridge, api: Pull, number: int, header: list[Any], payload: bytes) -> None:
+        self.state = State.GATHERING
         self._bridge = bridge
         self._pull = api
         self._number = number
         self._header = header
         self._pieces = [payload]
         self._missing = header[1] - len(payload)
-        self._left = memoryview(b"")
-        """What of the result has no credit yet."""
-        self._incoming, self._outgoing = window.Window(), window.Window()
-        self._is_begun = self._is_over = self._is_gone = False
-        """The result goes out in pieces; it has been given; nobody waits for it."""
+        self._window = window.Window()
+        self._answer = bodies.Answer(bridge, number)
 
     def start(self) -> None:
-        """Offer it, when its body is whole."""
+        """Offer it, if its request is whole."""
+        if not self._missing:
+            self.happens(Event.REQUESTED)
+
+    def take(self, kind: int, header: list[Any], payload: bytes) -> None:
+        """A further frame."""
+        if kind == wire.DATA:
+            self._gather(payload)
+        elif kind == wire.CREDIT:
+            self.happens(Event.CREDIT, header[0])
+        elif kind == wire.CANCEL and header[0] == "disconnected":
+            self.happens(Event.LEFT)
+
+    def _gather(self, piece: bytes) -> None:
+        self._window.use(len(piece))
+        self._pieces.append(piece)
+        self._missing -= len(piece)
+        self._window.give(len(piece))  # the program gets the body whole: it lies here meanwhile
         if self._missing:
+            self._bridge.send(wire.CREDIT, self._number, (len(piece),))
+        else:
+            self.happens(Event.REQUESTED)
+
+    def fail(self, fault: bodies.Fault, document: bytes = b"") -> None:
+        """It ends without a result."""
+        self.happens(Event.FAILURE, fault, document)
+
+    def _answered(self, kind: str, headers: dict[str, str], body: bytes) -> None:
+        if kind == "error":
+            self.fail(calls.described(body), body)
             return
+        try:
+            told = _told_of_http(headers)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            self.fail(("UNHANDLED", "the program's x-fc-http-params are of no use: %s" % error, "InvalidResponse"))
+            return
+        self.happens(Event.RESULT if len(body) <= wire.MAXIMUM_UNARY else Event.LARGE_RESULT, body, *told)
+
+    # what is done
+
+    def _offer(self) -> None:
         _, _, request_id, kind, attempt, deadline, http, trace = self._header[:8]
         self._pull.open[request_id] = self._answered
         fixed = calls.own_fixed(self._bridge, self._header)
@@ -107,77 +178,62 @@ class PulledCall:
         self._pull.offer(headers, b"".join(self._pieces))
         self._pieces.clear()
 
-    def take(self, kind: int, header: list[Any], payload: bytes) -> None:
-        """A further frame."""
-        if kind == wire.DATA:
-            self._incoming.use(len(payload))
-            self._pieces.append(payload)
-            self._missing -= len(payload)
-            self._incoming.give(len(payload))  # the program gets the body whole: it lies here meanwhile
-            if self._missing:
-                self._bridge.send(wire.CREDIT, self._number, (len(payload),))
-            else:
-                self.start()
-        elif kind == wire.CREDIT:
-            self._outgoing.give(header[0])
-            self._send_rest()
-        elif kind == wire.CANCEL and header[0] == "disconnected":
-            self._abandon()
+    def _give(self, body: bytes, status: int, headers: list[list[str]] | None) -> None:
+        self._answer.add(body)
+        self._answer.give(None, status, headers)
 
-    def _abandon(self) -> None:
-        """The caller has left. What the program works on goes on; what it was not offered it never hears of."""
-        self._is_gone = True
-        self._left = memoryview(b"")
-        if self._is_begun:
-            self._send_rest()
-        elif self._missing:
-            self.fail(("UNHANDLED", "the caller has left", "Gone"))
+    def _send(self, body: bytes, status: int, headers: list[list[str]] | None) -> None:
+        self._answer.begin(len(body), status, headers)
+        self._answer.add(body)
+        self._answer.send()
 
-    def _answered(self, kind: str, headers: dict[str, str], body: bytes) -> None:
-        if self._is_over:
-            return
-        if kind == "error":
-            self.fail(calls.described(body), body)
-            return
-        try:
-            status, pairs = _told_of_http(headers)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            self.fail(("UNHANDLED", "the program's x-fc-http-params are of no use: %s" % error, "InvalidResponse"))
-            return
-        if len(body) <= wire.MAXIMUM_UNARY:
-            self._is_over = True
-            self._bridge.send(wire.REPLY, self._number, (False, len(body), None, status, pairs, True), body)
-            self._bridge.done(self._number)
-            return
-        self._is_begun = True
-        self._bridge.send(wire.REPLY, self._number, (True, len(body), None, status, pairs, False))
-        self._left = memoryview(b"" if self._is_gone else body)
-        self._send_rest()
+    def _drop(self, body: bytes, status: int, headers: list[list[str]] | None) -> None:
+        self._answer.begin(len(body), status, headers)
+        self._answer.end()
 
-    def _send_rest(self) -> None:
-        """Send what there is credit for."""
-        while self._left and self._outgoing.free:
-            part = self._left[: self._outgoing.free]
-            self._left = self._left[len(part) :]
-            self._outgoing.use(len(part))
-            self._bridge.send(wire.DATA, self._number, (True,), bytes(part))
-        if not self._left and self._is_begun and not self._is_over:
-            self._is_over = True
-            self._bridge.send(wire.END, self._number, (None, True))
-            self._bridge.done(self._number)
+    def _credit(self, size: int) -> None:
+        self._answer.credit(size)
+        if self._answer.send():
+            self.happens(Event.SENT)
 
-    def fail(self, fault: tuple[str, str, str], body: bytes = b"") -> None:
-        """It ends without a result."""
-        if self._is_over:
-            return
-        self._is_over = True
-        if self._is_begun:
-            self._bridge.send(wire.END, self._number, (fault, True))
-            self._bridge.done(self._number)
-            return
-        body = body or json.dumps({"errorMessage": fault[1], "errorType": fault[2]}).encode()
-        self._bridge.send(wire.REPLY, self._number, (False, len(body), fault, 200, None, True), body)
-        self._bridge.done(self._number)
+    def _refuse(self, fault: bodies.Fault = calls.GONE, document: bytes = b"") -> None:
+        self._answer.refuse(fault, document)
+
+    def _end(self, fault: bodies.Fault | None = None, _document: bytes = b"") -> None:
+        self._answer.end(fault)
+
+
+PulledCall.steps = machine.total(Event, {
+    State.GATHERING: {
+        Event.REQUESTED: (State.OFFERED, PulledCall._offer),
+        Event.LEFT: (State.OVER, PulledCall._refuse),
+        Event.FAILURE: (State.OVER, PulledCall._refuse),
+    },
+    State.OFFERED: {
+        Event.RESULT: (State.OVER, PulledCall._give),
+        Event.LARGE_RESULT: (State.SENDING, PulledCall._send),
+        Event.LEFT: (State.UNWANTED, PulledCall.ignore),
+        Event.FAILURE: (State.OVER, PulledCall._refuse),
+    },
+    State.UNWANTED: {
+        Event.RESULT: (State.OVER, PulledCall._give),
+        Event.LARGE_RESULT: (State.OVER, PulledCall._drop),
+        Event.FAILURE: (State.OVER, PulledCall._refuse),
+    },
+    State.SENDING: {
+        Event.CREDIT: (State.SENDING, PulledCall._credit),
+        Event.SENT: (State.OVER, PulledCall._end),
+        Event.LEFT: (State.OVER, PulledCall._end),
+        Event.FAILURE: (State.OVER, PulledCall._end),
+    },
+    State.OVER: {
+        Event.RESULT: (State.OVER, PulledCall.ignore),
+        Event.LARGE_RESULT: (State.OVER, PulledCall.ignore),
+        Event.CREDIT: (State.OVER, PulledCall.ignore),
+        Event.LEFT: (State.OVER, PulledCall.ignore),
+        Event.FAILURE: (State.OVER, PulledCall.ignore),
+    },
+})  # fmt: skip
 
 
 def describe(
@@ -307,5 +363,5 @@ class _Connection(asyncio.Protocol):
         """The answer to the request that waits."""
         kind = ("content-type", "application/octet-stream")
         self._transport.write(
-            server.message("HTTP/1.1 " + status, [kind, *headers, ("content-length", str(len(body)))]) + body
+            http1.message("HTTP/1.1 " + status, [kind, *headers, ("content-length", str(len(body)))]) + body
         )

@@ -275,7 +275,7 @@ class Bridge:
     def __init__(self, world: World, exchange: Exchange) -> None:
         self.send = world.write
         self.fixed = [("x-fc-qualifier", "LATEST"), ("x-fc-initialization-timeout", "3")]
-        self.server = self
+        self.upstream = self
         self._exchange = exchange
         self.answered: list[int] = []
         self.done = self.answered.append

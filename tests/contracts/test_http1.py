@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from runtime_modules import load
 
-HTTP1, SERVER, PULL, CALLS, WIRE = load("custom", "http1", "server", "pull", "calls", "wire")
+HTTP1, CLIENT, PULL, CALLS, WIRE = load("custom", "http1", "client", "pull", "calls", "wire")
 Message = tuple[bytes, list[tuple[bytes, bytes]], bytes, bool] | None
 """Status or method and target; the fields; the body as far as it has come; whether it is whole. None: refused."""
 
@@ -202,7 +202,7 @@ def test_fields_of_one_connection_are_not_passed_on() -> None:
 
 
 def test_no_value_of_ours_begins_another_line() -> None:
-    head = SERVER.request_head("POST", "/invoke", [("x-fc-function-handler", "a\r\nX-Forged: yes\0")])
+    head = CLIENT.request_head("POST", "/invoke", [("x-fc-function-handler", "a\r\nX-Forged: yes\0")])
 
     assert head == b"POST /invoke HTTP/1.1\r\nX-Fc-Function-Handler: a  X-Forged: yes \r\n\r\n"
 
@@ -283,7 +283,7 @@ def test_a_kept_connection_that_breaks_is_tried_once_more_and_then_an_error(kind
     async def scenario() -> list[Any]:
         listener = await asyncio.start_server(serve, "127.0.0.1", 0)
         place = listener.sockets[0].getsockname()[:2]
-        bridge = Talking(SERVER.Server(lambda: place))
+        bridge = Talking(CLIENT.Upstream(lambda: place))
         for number in (1, 2):
             header = [False, 0, "r", 1, 0, 0, ["GET", "/", "/", "127.0.0.1", []], None]
             CALLS.Call(bridge, number, header, b"").start()
@@ -318,8 +318,8 @@ class Talking:
 
     fixed = ()
 
-    def __init__(self, server: Any) -> None:
-        self.server = server
+    def __init__(self, upstream: Any) -> None:
+        self.upstream = upstream
         self.faults: list[Any] = []
         self.answered = asyncio.Semaphore(0)
 

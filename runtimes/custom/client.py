@@ -1,4 +1,5 @@
-"""HTTP/1.1 to the user's server: one exchange at a time per connection, connections kept where the server keeps them.
+"""An HTTP/1.1 client of the user's server: its connections, one exchange at a time on each, kept where the server keeps
+them. How messages are told apart is in http1.py, what becomes of an answer in calls.py.
 
 A body may come in pieces, in both directions; whoever gives more than can be passed on is not read from meanwhile.
 """
@@ -7,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -17,7 +17,6 @@ import http1
 _NO_BODY = {204, 304}
 _SWITCHING = 101
 _MOST_WHOLE = 65536
-_LINE_ENDS = re.compile("[\0\r\n]")
 _QUICK: int = getattr(socket, "TCP_QUICKACK", 0)
 
 
@@ -41,10 +40,10 @@ class Taker(Protocol):
         """It will not be."""
 
 
-class Exchange(asyncio.Protocol):
-    """One connection."""
+class Connection(asyncio.Protocol):
+    """One connection to the server."""
 
-    def __init__(self, on_idle: Callable[[Exchange], None]) -> None:
+    def __init__(self, on_idle: Callable[[Connection], None]) -> None:
         self.transport: asyncio.Transport
         self.is_fresh = True
         """No answer has begun on it yet."""
@@ -201,43 +200,33 @@ class Exchange(asyncio.Protocol):
             taker.end()
 
 
-def message(first: str, headers: list[tuple[str, str]]) -> bytes:
-    """The head of a message. No value can begin another line."""
-    lines = "".join("%s: %s\r\n" % (name, _LINE_ENDS.sub(" ", value)) for name, value in headers)
-    return ("%s\r\n%s\r\n" % (first, lines)).encode("latin-1", "replace")
-
-
 def request_head(method: str, target: str, headers: list[tuple[str, str]]) -> bytes:
     """The head of a request, its names as FC's proxy, in Go, has them."""
-    return message("%s %s HTTP/1.1" % (method, target), [(name.title(), value) for name, value in headers])
+    return http1.message("%s %s HTTP/1.1" % (method, target), [(name.title(), value) for name, value in headers])
 
 
-class Server:
+class Upstream:
     """The user's server at `place()`, which may change until it listens."""
 
     def __init__(self, place: Callable[[], tuple[str, int]]) -> None:
         self._place = place
-        self._idle: list[Exchange] = []
+        self._idle: list[Connection] = []
 
-    def idle(self) -> Exchange | None:
+    def idle(self) -> Connection | None:
         """A kept connection that is free, if there is one."""
         while self._idle:
-            exchange = self._idle.pop()
-            if exchange.is_open and not exchange.transport.is_closing():
-                return exchange
+            connection = self._idle.pop()
+            if connection.is_open and not connection.transport.is_closing():
+                return connection
         return None
 
-    async def connect(self) -> Exchange:
+    async def connect(self) -> Connection:
         """A new connection. Raises OSError."""
         host, port = self._place()
-        _, exchange = await asyncio.get_running_loop().create_connection(
-            lambda: Exchange(self._idle.append), host, port
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(self._idle.append), host, port
         )
-        return exchange
-
-    async def exchange(self) -> Exchange:
-        """A connection that is free. Raises OSError."""
-        return self.idle() or await self.connect()
+        return connection
 
 
 class Whole:
@@ -272,12 +261,12 @@ class Whole:
         return self._future.__await__()
 
 
-async def ask(server: Server, method: str, path: str, headers: list[tuple[str, str]]) -> Whole:
+async def ask(upstream: Upstream, method: str, path: str, headers: list[tuple[str, str]]) -> Whole:
     """One small exchange. Raises OSError, BrokenAnswer."""
     request = request_head(method, path, [("host", "127.0.0.1"), ("content-length", "0"), *headers])
     taker = Whole()
-    exchange = await server.connect()
-    exchange.ask(request, taker, is_head=False)
+    connection = await upstream.connect()
+    connection.ask(request, taker, is_head=False)
     waiting: Awaitable[None] = taker  # type: ignore[assignment]
     await waiting
     return taker

@@ -220,7 +220,22 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
         return read
     before = {**old.config, **read} if old is not None else read  # what is not named stays: who may call, above all
     defaults = triggers.HttpTrigger()
+    check_authorization(before, ("triggerConfig",))
     return {"authType": defaults.auth_type, "methods": list(defaults.methods), **before, "convention": convention}
+
+
+def check_authorization(config: Document, place: Place) -> None:
+    """An HTTP trigger that wants tokens says by what they are checked. `place`: of its configuration."""
+    if config.get("authType") != "jwt":
+        return
+    from pyfc.auth.tokens import authorizer_of  # noqa: PLC0415  80 ms that only who checks tokens should wait for
+
+    if not config.get("authConfig"):
+        raise absent(place, "authConfig")
+    try:
+        authorizer_of(config["authConfig"])
+    except InvalidArgument as error:
+        raise Mistake((*place, "authConfig"), f"checks no tokens: {error}") from None
 
 
 def trigger_config(trigger: Trigger) -> Document:

@@ -11,9 +11,11 @@ from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 
 if TYPE_CHECKING:
+    from pyfc.auth.tokens import Authorizer
     from pyfc.gateway.connection import Protocol as Request
     from pyfc.gateway.exchange import Exchange
 
+Parts = tuple[bytes, list[tuple[bytes, bytes]], bytes]
 MAXIMUM_HEAD = 64 * 1024
 TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"
 _SHELL_END = b"/exec"
@@ -35,6 +37,13 @@ def check_signature(verifier: Verifier, exchange: Exchange, *, is_trigger: bool 
     method, url = exchange.method.decode("latin-1"), (exchange.sent or exchange.url).decode("latin-1")
     body = exchange.body if exchange.incoming is None else None
     verifier.verify(Signed(method, url, fields, is_trigger, body))
+
+
+def authorized(authorizer: Authorizer, exchange: Exchange, path: bytes) -> Parts:
+    """Url, headers and body of a request with what its token claims. Raises AccessDenied, InvalidArgument."""
+    whole = None if exchange.incoming is not None else exchange.body
+    url, headers, body = authorizer.authorized(path, exchange.url, exchange.headers, whole)
+    return url, headers, exchange.body if body is None else body
 
 
 def is_asynchronous(value: bytes) -> bool:

@@ -18,7 +18,7 @@ from pyfc.calls.paths import NEWER, Place, event_place, find
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
 from pyfc.gateway.bodies import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
-from pyfc.gateway.checks import check_signature, is_asynchronous, trace_of, wants_log
+from pyfc.gateway.checks import Parts, authorized, check_signature, is_asynchronous, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange, Head
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard
@@ -259,7 +259,7 @@ class EventReply(_Reply):
         self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
         trace = self._common(fields)
         if self.is_async:
-            self.owner.accept(self, place)
+            self.owner.accept(self, place, exchange.body)
             return
         call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, trace)
         exchange.on_gone = self.left
@@ -321,22 +321,30 @@ class HttpReply(_Reply):
             if answers_preflight(exchange, method, config, self.cors, self.request_id):
                 return
         self.owner.check_trigger(config, method, exchange)
+        url, headers, body = self._authorized(config, rest)
         trace = self._common(exchange.fields)
-        request = translate(method, rest, exchange.url, exchange.client, exchange.headers, upgrades=exchange.upgrades)
+        request = translate(method, rest, url, exchange.client, headers, upgrades=exchange.upgrades)
         if self.is_async:
-            self.owner.accept(self, place, request)
+            self.owner.accept(self, place, body, request)
             return
         target = place.target
         if exchange.upgrades and not place.entry.is_server:  # then it is a request like any other (RFC 9110)
             exchange.upgrades, exchange.incoming = False, None
         if config.is_event and not exchange.upgrades:
-            body = to_event(request, exchange.body, self.owner.settings.account_id, self.request_id)
+            body = to_event(request, body, self.owner.settings.account_id, self.request_id)
             self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
         else:
             incoming = exchange.incoming
-            self.call = Invocation(self.request_id, target, Kind.HTTP, exchange.body, request, trace, 0, incoming)
+            self.call = Invocation(self.request_id, target, Kind.HTTP, body, request, trace, 0, incoming)
         exchange.on_gone = self.left
         exchange.ticket = place.entry.route.submit(self.call, self)
+
+    def _authorized(self, config: Config, path: bytes) -> Parts:
+        """Url, headers and body as the function gets them. Raises what is wrong with the token."""
+        exchange = self.exchange
+        if config.authorizer is None:
+            return exchange.url, exchange.headers, exchange.body
+        return authorized(config.authorizer, exchange, path)
 
     def _answer(self, result: Result) -> None:
         exchange, place, call = self.exchange, self.place, self.call

@@ -48,12 +48,14 @@ class Accepting:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
 
-    def __call__(self, reply: EventReply | HttpReply, place: Place, http: HttpRequest | None = None) -> None:
-        """Accept a call. Raises InvalidArgument, EntityTooLarge, QueueFull."""
+    def __call__(
+        self, reply: EventReply | HttpReply, place: Place, body: bytes, http: HttpRequest | None = None
+    ) -> None:
+        """Accept a call with this body. Raises InvalidArgument, EntityTooLarge, QueueFull."""
         exchange = reply.exchange
-        if len(exchange.body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
+        if len(body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
             raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
-        fields, body = exchange.fields, bytes(exchange.body)
+        fields, body = exchange.fields, bytes(body)
         if http is not None and place.trigger is not None and place.trigger.is_event:
             body, http = to_event(http, body, reply.owner.settings.account_id, reply.request_id), None
         event = Event(

@@ -95,12 +95,16 @@ class Sites:
         )
 
     def _local(self, host: str) -> str:
-        """The trigger's path of FUNCTION.SERVICE.localhost; browsers send it in lower case."""
+        """The trigger's path of FUNCTION.SERVICE.localhost, which browsers send in lower case: that of the version or
+        alias which the function's trigger is for.
+        """
         function, service, _ = host.split(".")
-        for target in self._table.entries:
+        for target, entry in self._table.entries.items():
             is_it = (target.function.lower(), target.service.lower(), target.qualifier) == (function, service, LATEST)
             if is_it:
-                return f"{_PROXY}/{target.service}/{target.function}"
+                qualifiers = sorted(each.qualifier for each in entry.triggers if each.type == "http")
+                name = f"{target.service}.{qualifiers[0]}" if qualifiers and qualifiers[0] else target.service
+                return f"{_PROXY}/{name}/{target.function}"
         raise FunctionNotFound(function=function, service=service)
 
 

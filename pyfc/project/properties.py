@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pyfc.documents import shapes, values
-from pyfc.documents.objects import config_of, domain_of, function_of, route_of, service_of, trigger_of
+from pyfc.documents.objects import (
+    check_authorization,
+    config_of,
+    domain_of,
+    function_of,
+    route_of,
+    service_of,
+    trigger_of,
+)
 from pyfc.documents.reader import Document, Mistake, Place, Reader, names, properties, shown
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
@@ -261,7 +269,12 @@ def http_trigger(
     check_name(field, "trigger", name)
     document = FileReader(project).declared(config, FileHttpTrigger)
     beside: Document = {key: document.pop(key) for key in ("invocationRole", "qualifier") if key in document}
+    if (qualifier := field.get("qualifier")) is not None:
+        beside["qualifier"] = qualifier.text()
+    if "jwtConfig" in document:
+        document.setdefault("authConfig", document.pop("jwtConfig"))
     with located(config):
+        check_authorization(document, ())
         return trigger_of(
             *function, {**beside, "triggerName": name, "triggerType": "http", "triggerConfig": document}, convention
         )

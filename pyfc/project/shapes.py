@@ -59,6 +59,8 @@ class FileHttpTrigger(triggers.HttpTrigger):
     """The configuration of an HTTP trigger, with what Funcraft has beside it."""
 
     is_open = False
+    jwt_config: str | dict[str, Any] = ""
+    """What older files call authConfig."""
     invocation_role: str = ""
     qualifier: str = ""
 

@@ -13,11 +13,14 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from pyfc.errors import InvalidArgument
 from pyfc.model.invocation import HttpRequest
+
+if TYPE_CHECKING:
+    from pyfc.auth.tokens import Authorizer
 
 _NOT_PASSED_ON = frozenset({
     "connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect",
@@ -43,14 +46,17 @@ class Config(NamedTuple):
     methods: frozenset[str]
     is_event: bool
     """Whether the function gets a JSON event (FC 3)."""
+    authorizer: Authorizer | None = None
+    """What checks the tokens of `authType: jwt`."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Config:
         """From a trigger's config."""
         return cls(
-            anonymous=values["authType"] == "anonymous",
+            anonymous=values["authType"] != "function",
             methods=frozenset(values["methods"]),
             is_event=values["convention"] == "event",
+            authorizer=_authorizer(values["authConfig"]) if values["authType"] == "jwt" else None,
         )
 
 
@@ -60,6 +66,12 @@ class Response(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes | memoryview
+
+
+def _authorizer(config: str | Mapping[str, Any]) -> Authorizer:
+    from pyfc.auth.tokens import authorizer_of  # noqa: PLC0415  80 ms that only who checks tokens should wait for
+
+    return authorizer_of(config)
 
 
 def translate(

@@ -115,7 +115,8 @@ WORDS: list[tuple[str, str, dict[str, object]]] = [
     ("instanceType", "functions", {**FUNCTION, "functionName": "w", "instanceType": "huge"}),
     ("logBeginRule", "", {"logConfig": {"logBeginRule": "Always"}}),
     ("tracingConfig", "", {"tracingConfig": {"type": "Zipkin"}}),
-    ("authType", "functions/f/triggers", trigger(authType="jwt")),
+    ("authType", "functions/f/triggers", trigger(authType="magic")),
+    ("authConfig", "functions/f/triggers", trigger(authType="jwt")),
     ("methods", "functions/f/triggers", trigger(methods=["BREW"])),
     ("triggerType", "functions/f/triggers", trigger("carrier-pigeon")),
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import os
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import jwt
 import pytest
 
 from support import Server, pyfc, template, wait_until
@@ -245,3 +248,70 @@ def test_what_an_ignore_file_names_reaches_no_function_and_is_not_deployed(
 
     for server in (served, other):
         assert server.invoke("demo/one").json == [".funignore", "index.py", "keep.pem"]
+
+
+TOKENS = """
+resources:
+  a:
+    component: fc3
+    props:
+      functionName: a
+      runtime: python3
+      handler: index.handler
+      code: ./
+      triggers:
+        - triggerName: web
+          triggerType: http
+          qualifier: LATEST
+          triggerConfig:
+            authType: jwt
+            methods: [GET]
+            authConfig:
+              jwks: ${json(file('keys.json'))}
+              tokenLookup: [{readPosition: header, parameterName: Authorization, prefix: "Bearer "}]
+              claimPassBy: [{mappingParameterPosition: header, claimName: sub, mappingParameterName: X-User}]
+              whitelist: [/open]
+"""
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def test_a_function_whose_trigger_wants_a_token_is_called_with_its_claims(serve: Callable[..., Server]) -> None:
+    key = {"kty": "oct", "alg": "HS256", "k": base64.urlsafe_b64encode(SECRET.encode()).decode().rstrip("=")}
+    code = (
+        "import json\ndef handler(event, context):\n    return json.loads(event)['headers'].get('X-User', 'nobody')\n"
+    )
+    server = serve({"s.yaml": TOKENS, "index.py": code, "keys.json": json.dumps({"keys": [key]})})
+    path = "/2016-08-15/proxy/default/a"
+    forged = {"X-User": "root"}
+
+    good = {"Authorization": f"Bearer {jwt.encode({'sub': 'ada'}, SECRET)}", **forged}
+    assert server.request("GET", f"{path}/", b"", good).body == b"ada"
+    assert server.request("GET", f"{path}/open", b"", forged).body == b"nobody"
+    for headers in (forged, {"Authorization": f"Bearer {jwt.encode({'sub': 'ada'}, SECRET[::-1])}"}):
+        answer = server.request("GET", f"{path}/", b"", headers)
+        assert (answer.status, answer.json["ErrorCode"]) == (403, "AccessDenied")
+
+
+def test_a_key_set_that_is_none_is_shown_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(TOKENS.replace("${json(file('keys.json'))}", "{keys: []}"))
+
+    status, _, complaint = pyfc("deploy", str(tmp_path), "--endpoint", "http://127.0.0.1:1")
+
+    assert status == 2
+    assert "s.yaml:17: resources.a.props.triggers[0].triggerConfig.authConfig checks no tokens: " in complaint
+
+
+def test_a_trigger_with_a_qualifier_calls_that_version(serve: Callable[..., Server]) -> None:
+    trigger = "triggers: [{name: web, type: http, qualifier: 1, config: {authType: anonymous, methods: [GET]}}]"
+    function = "function: {name: f, runtime: python3, handler: index.handler, codeUri: ./}"
+    text = f"services: {{a: {{component: fc, props: {{service: {{name: shop}}, {function}, {trigger}}}}}}}"
+    code = "def handler(environ, start_response):\n    start_response('200 OK', [])\n    return [b'version']\n"
+    server = serve({"s.yaml": text, "index.py": code})
+    host = {"Host": f"f.shop.localhost:{server.port}"}
+
+    assert server.request("GET", "/", b"", host).json["ErrorCode"] == "VersionNotFound"
+    assert server.manage("POST", "/2016-08-15/services/shop/versions", {}).status == 200
+
+    assert server.request("GET", "/", b"", host).body == b"version"
+    assert server.request("GET", "/2016-08-15/proxy/shop.1/f/").body == b"version"
+    assert server.request("GET", "/2016-08-15/proxy/shop/f/").status == 404

@@ -178,7 +178,7 @@ class App:
             objects=objects,
             keys=self.keys,
             verifier=self.verifier,
-            records=Records(self.dispatcher),
+            records=Records(self.queue, self.dispatcher),
             table=lambda: self.supervisor.table,
             logs=self.data_folder / "logs",
             endpoint=lambda: self.endpoint,

@@ -19,8 +19,8 @@ from pyfc.boundary import Boundary
 from pyfc.cli.local import run_project
 from pyfc.cli.shared import add_endpoint, client_of
 from pyfc.dev.output import tell
-from pyfc.dispatch.lane import Ran, request_of
 from pyfc.documents.objects import function_of
+from pyfc.model.asynchronous import Ran, request_of
 from pyfc.model.function import Service
 from pyfc.model.invocation import Invocation, Kind
 from pyfc.model.names import LATEST, Target

@@ -21,7 +21,6 @@ from starlette.websockets import WebSocketDisconnect
 from pyfc.auth.digest import BodyDigest
 from pyfc.blobs.objects import TEMPORARY
 from pyfc.calls.table import Entry, version_of
-from pyfc.dispatch.lane import Ran
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
 from pyfc.gateway.api2016 import account, asynchronous, functions, scaling, services, versions
@@ -34,6 +33,7 @@ from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
 from pyfc.gateway.shell import Shells
+from pyfc.model.asynchronous import Ran
 from pyfc.model.names import LATEST, Target, request_id, whole
 from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent

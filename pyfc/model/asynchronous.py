@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from pyfc.model.names import Target
+from pyfc.model.function import Function
+from pyfc.model.invocation import HttpRequest
+from pyfc.model.names import LATEST, Target
 from pyfc.model.policy import doubled
 
 DEFAULT_RETRIES = 3
@@ -145,3 +147,45 @@ def retry_delay(attempts: int, first: float) -> float:
 def refusal_delay(refusals: int) -> float:
     """Seconds until there may be room again (FC: from half a second on, doubling)."""
     return doubled(_FIRST_DELAY, refusals) * random.uniform(0.75, 1.25)  # noqa: S311
+
+
+class Ran(NamedTuple):
+    """What has run an event: the version of its function, the checksum of the code, and the digests of that, of its
+    installed packages and of its layers, where there are any.
+    """
+
+    version: str = LATEST
+    checksum: str = ""
+    code: str = ""
+    packages: str = ""
+    layers: str = ""
+
+    @classmethod
+    def of(cls, function: Function) -> Ran:
+        """What runs a function."""
+        code, layers = function.code, function.opt
+        version, opt = function.version_id or LATEST, layers.digest if layers is not None else ""
+        return cls(version, code.checksum, code.digest, code.packages, opt) if code is not None else cls(version)
+
+    @classmethod
+    def read(cls, text: str) -> Ran:
+        """From a record."""
+        return cls(*("" if word == "-" else word for word in text.split()))
+
+    @property
+    def text(self) -> str:
+        """As a record keeps it."""
+        return " ".join(word or "-" for word in self)
+
+    @property
+    def digests(self) -> list[str]:
+        """Of all that it takes to run it again."""
+        return [digest for digest in self[2:] if digest]
+
+
+def request_of(kept: Sequence[Any] | None) -> HttpRequest | None:
+    """The request of an HTTP function, as an event keeps it."""
+    if kept is None:
+        return None
+    method, path, uri, client, headers = kept
+    return HttpRequest(method, path, uri, client, [(name, value) for name, value in headers])

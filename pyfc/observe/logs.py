@@ -93,22 +93,31 @@ def tail(path: Path, offset: int | None, lines: int) -> tuple[list[dict[str, Any
     try:
         with _opened(path, os.O_RDONLY) as file:
             size = file.seek(0, os.SEEK_END)
-            is_whole = offset is not None
-            start = (offset if offset <= size else 0) if offset is not None else max(0, size - _TAIL)
+            start = max(0, size - _TAIL) if offset is None else offset if offset <= size else 0
             file.seek(start)
             data = file.read(_TAIL)
     except FileNotFoundError:
         return [], 0
     except OSError as error:
         raise Unavailable(message=f"the log {path} can not be read: {error.strerror}") from error
+    texts, end = _lines(data)
+    if offset is None:
+        begun = 1 if start else 0  # it may begin in the middle of a line
+        found = _records(texts[begun:])
+        return found[-lines:] if lines else [], start + end
+    return _records(texts), start + end
+
+
+def _lines(data: bytes) -> tuple[list[bytes], int]:
+    """The lines of what was read that are whole, and the place of their end."""
     end = data.rfind(b"\n") + 1
     if not end and len(data) == _TAIL:
         end = len(data)  # in the middle of a line that is too long: what follows is none of its own either
-    texts = data[:end].split(b"\n")
-    if not is_whole and start:
-        texts = texts[1:]  # it begins in the middle of a line
-    found = [record for text in texts if (record := _record(text)) is not None]
-    return found if is_whole else found[-lines:] if lines else [], start + end
+    return data[:end].split(b"\n"), end
+
+
+def _records(texts: list[bytes]) -> list[dict[str, Any]]:
+    return [record for text in texts if (record := _record(text)) is not None]
 
 
 def _record(text: bytes) -> dict[str, Any] | None:

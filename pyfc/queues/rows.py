@@ -158,25 +158,30 @@ def keep_time(mark: Mark, connection: sqlite3.Connection) -> None:
 
 def query_of(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
     """The query of records, and its arguments."""
-    conditions: dict[str, tuple[Any, ...]] = {
-        "enqueued >= ?": (wanted.begin,),
-        "enqueued <= ?": (min(wanted.end, 1e12),),
-    }
-    for column in ("service", "function", "qualifier"):
-        if value := getattr(wanted, column):
-            conditions[f"{column} = ?"] = (value,)
-    if wanted.statuses:
-        conditions[f"status IN ({','.join('?' * len(wanted.statuses))})"] = tuple(map(str, wanted.statuses))
-    if wanted.prefix:
-        conditions["substr(id, 1, ?) = ?"] = (len(wanted.prefix), wanted.prefix)
-    if wanted.only_kept:
-        conditions["state = 3"] = ()
-    if wanted.after:
-        conditions["number < ?" if wanted.newest_first else "number > ?"] = (wanted.after,)
+    conditions = ["enqueued BETWEEN ? AND ?"]
+    arguments: list[Any] = [wanted.begin, min(wanted.end, 1e12)]
+    for condition, values in _conditions(wanted):
+        conditions.append(condition)
+        arguments += values
     order = "DESC" if wanted.newest_first else "ASC"
     where = " AND ".join(conditions)
     query = f"SELECT {COLUMNS} FROM events WHERE {where} ORDER BY number {order} LIMIT ?"  # noqa: S608  no input
-    return query, (*(value for values in conditions.values() for value in values), wanted.limit)
+    return query, (*arguments, wanted.limit)
+
+
+def _conditions(wanted: Filter) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Those of a filter that says something, with their arguments."""
+    for column in ("service", "function", "qualifier"):
+        if value := getattr(wanted, column):
+            yield f"{column} = ?", (value,)
+    if wanted.statuses:
+        yield f"status IN ({','.join('?' * len(wanted.statuses))})", [status.value for status in wanted.statuses]
+    if wanted.prefix:
+        yield "substr(id, 1, ?) = ?", (len(wanted.prefix), wanted.prefix)
+    if wanted.only_kept:
+        yield "state = 3", ()
+    if wanted.after:
+        yield "number < ?" if wanted.newest_first else "number > ?", (wanted.after,)
 
 
 def state_of(event: Event, now: float) -> int:

@@ -242,20 +242,33 @@ class SqliteQueue:
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[object | PyfcError]:
     """All jobs together, and each by itself if one of them can not be."""
-    new = [(event, job.now) for job in jobs for event in job.new]
     try:
-        if len(new) <= rows.ROWS and all(job.run is None and not job.outcomes for job in jobs):
-            rows.insert(connection, new)
-            return [True] * len(jobs)
-        with transaction(connection):
-            rows.insert(connection, new)
-            rows.settle_all(connection, [(*each, job.now) for job in jobs for each in job.outcomes])
-            return [job.outcomes or (job.run(connection) if job.run is not None else True) for job in jobs]
+        return _at_once(connection, jobs)
     except sqlite3.OperationalError:
         raise  # the disk: it is the same for all
     except Exception:
         with transaction(connection):
             return [_attempt(connection, job) for job in jobs]
+
+
+def _at_once(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[object]:
+    """With as few statements as can be. Raises what keeps any of them from being done; then none is."""
+    new = [(event, job.now) for job in jobs for event in job.new]
+    outcomes = [(*each, job.now) for job in jobs for each in job.outcomes]
+    if not outcomes and len(new) <= rows.ROWS and all(job.run is None for job in jobs):
+        rows.insert(connection, new)
+        return [True] * len(jobs)
+    with transaction(connection):
+        rows.insert(connection, new)
+        rows.settle_all(connection, outcomes)
+        return [_run(connection, job) for job in jobs]
+
+
+def _run(connection: sqlite3.Connection, job: _Job) -> object:
+    """What is told of a job whose events and outcomes are written."""
+    if job.run is not None:
+        return job.run(connection)
+    return job.outcomes or True
 
 
 def _attempt(connection: sqlite3.Connection, job: _Job) -> object | PyfcError:
@@ -264,10 +277,8 @@ def _attempt(connection: sqlite3.Connection, job: _Job) -> object | PyfcError:
     result: object = True
     try:
         rows.insert(connection, [(event, job.now) for event in job.new])
-        if job.outcomes:
-            result = [each for each in job.outcomes if rows.settle(connection, *each, job.now)]
-        elif job.run is not None:
-            result = job.run(connection)
+        settled = [each for each in job.outcomes if rows.settle(connection, *each, job.now)]
+        result = settled if job.outcomes else _run(connection, job)
     except sqlite3.OperationalError:
         raise
     except Exception as error:

@@ -23,10 +23,7 @@ class MemoryStore:
 
     async def write(self, values: Mapping[str, bytes | None], expect: Mapping[str, int] = NOTHING) -> int:
         """See Store."""
-        for key, revision in expect.items():
-            entry = self._entries.get(key)
-            if revision != (entry.revision if entry else 0):
-                raise Conflict(message=f"'{key}' was changed by somebody else: read it again")
+        self._check(expect)
         known = {key: value for key, value in values.items() if value is not None or key in self._entries}
         if not known:
             return 0
@@ -38,6 +35,12 @@ class MemoryStore:
                 del self._entries[key]
         self._watches.tell([Change(key, value, self._revision) for key, value in known.items()])
         return self._revision
+
+    def _check(self, expect: Mapping[str, int]) -> None:
+        for key, revision in expect.items():
+            entry = self._entries.get(key)
+            if revision != (entry.revision if entry else 0):
+                raise Conflict(message=f"'{key}' was changed by somebody else: read it again")
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Entry]:
         """See Store."""

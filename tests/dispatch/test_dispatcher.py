@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from pyfc.calls.table import Entry, Table
-from pyfc.dispatch import dispatcher as dispatching
-from pyfc.dispatch import persistence
+from pyfc.dispatch import endings, lane, lanes, memory, persistence
 from pyfc.dispatch.dispatcher import Dispatcher
+from pyfc.dispatch.lane import Gate, Supply
 from pyfc.dispatch.records import Records
 from pyfc.errors import (
     AlreadyExists,
@@ -76,7 +76,7 @@ class World:
         self.dispatcher = Dispatcher(
             Settings(async_retry_delay=0.01, **settings), queue, cast("Any", supervisor), Journal(), self.deliver
         )
-        self.records = Records(self.dispatcher)
+        self.records = Records(queue, self.dispatcher)
 
     def entry(self, target: Target, **changes: Any) -> Entry:
         function = Function(service="s", name=target.function, runtime="python3", handler="index.handler", **changes)
@@ -136,8 +136,9 @@ async def empty(world: World) -> None:
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are short."""
     monkeypatch.setattr(persistence, "back_off", lambda _: 0.005)
-    monkeypatch.setattr(dispatching, "refusal_delay", lambda _: 0.005)
-    monkeypatch.setattr(dispatching, "retry_delay", lambda _attempts, _first: 0.01)
+    for module in (lane, lanes):
+        monkeypatch.setattr(module, "refusal_delay", lambda _: 0.005)
+    monkeypatch.setattr(endings, "retry_delay", lambda _attempts, _first: 0.01)
 
 
 @pytest.fixture
@@ -368,7 +369,7 @@ def test_what_is_delayed_or_tried_again_is_due_when_it_was_whatever_is_done_to_t
     seconds: float,
     restarts: bool,
 ) -> None:
-    monkeypatch.setattr(dispatching, "retry_delay", lambda _attempts, _first: 0.15)
+    monkeypatch.setattr(endings, "retry_delay", lambda _attempts, _first: 0.15)
     due: list[float] = []
 
     async def before(world: World) -> None:
@@ -432,7 +433,8 @@ def test_what_is_too_old_is_given_up(play: Callable[..., None]) -> None:
 def test_calls_of_a_disabled_function_wait_until_it_is_enabled(
     play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "refusal_delay", lambda _: 60.0)
+    for module in (lane, lanes):
+        monkeypatch.setattr(module, "refusal_delay", lambda _: 60.0)
 
     async def scenario(world: World) -> None:
         world.routes[ONE].waiters = waiters = []
@@ -444,8 +446,8 @@ def test_calls_of_a_disabled_function_wait_until_it_is_enabled(
         await world.promise("new")
         world.serve(OTHER, is_disabled=True)
         await world.promise("never", OTHER)
-        lane = world.dispatcher.lanes[OTHER]
-        await until(lambda: lane.is_disabled, "a refusal")
+        lane = world.dispatcher._lanes[OTHER]
+        await until(lambda: lane.gate is Gate.DISABLED, "a refusal")
         assert world.ran(OTHER) == []
         world.serve(OTHER)
         await until(lambda: world.ran(OTHER) == ["never"], "another function")
@@ -517,7 +519,8 @@ def test_of_two_who_retry_or_drop_the_same_call_one_is_refused(play: Callable[..
 def test_a_call_that_rests_or_waits_for_room_is_stopped_too(
     play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "refusal_delay", lambda _: 60.0)
+    for module in (lane, lanes):
+        monkeypatch.setattr(module, "refusal_delay", lambda _: 60.0)
 
     async def scenario(world: World) -> None:
         world.routes[ONE].answers = [bug]
@@ -534,12 +537,12 @@ def test_a_call_that_rests_or_waits_for_room_is_stopped_too(
 def test_many_large_events_of_many_functions_are_not_all_in_memory_and_all_run(
     play: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatching, "_MOST_HELD", 50_000)
-    monkeypatch.setattr(dispatching, "_MOST_TAKEN", 20_000)
+    monkeypatch.setattr(memory, "MOST_HELD", 50_000)
+    monkeypatch.setattr(memory, "MOST_TAKEN", 20_000)
 
     async def scenario(world: World) -> None:
         replies: list[Reply] = []
-        lanes = world.dispatcher.lanes
+        lanes = world.dispatcher._lanes
         for route in world.routes.values():
             route.answers = [replies.append] * 100
         for number in range(100):
@@ -549,16 +552,19 @@ def test_many_large_events_of_many_functions_are_not_all_in_memory_and_all_run(
                 world.dispatcher.arrived(event)
         answered = 0
         while answered < 200:
-            await until(lambda: replies and not any(lane.is_fetching for lane in lanes.values()), "calls that run")
-            held = sum(len(lane.ready) + len(lane.running) for lane in lanes.values())
+            await until(
+                lambda: replies and not any(lane.supply in {Supply.READING, Supply.STALE} for lane in lanes.all()),
+                "calls that run",
+            )
+            held = sum(len(lane.ready) + len(lane.running) for lane in lanes.all())
             assert held * 9_000 <= 150_000
             answered += len(replies)
             for reply in replies[:]:
                 reply.result(DONE)
             del replies[:]
-            await until(lambda: not any(lane.running for lane in lanes.values()) or replies, "their ends")
+            await until(lambda: not any(lane.running for lane in lanes.all()) or replies, "their ends")
         await empty(world)
-        assert world.dispatcher._held == 0
+        assert lanes._memory.held == 0
 
     play(scenario)
 

@@ -154,7 +154,7 @@ def test_an_error_of_ours_while_an_event_is_stored_is_a_500(tmp_path: Path, capl
         async def put(*_: object) -> None:
             raise RuntimeError("broken")
 
-        app.dispatcher.queue.put = lambda *_: asyncio.get_running_loop().create_task(put())  # type: ignore[method-assign]
+        app.queue.put = lambda *_: asyncio.get_running_loop().create_task(put())  # type: ignore[method-assign]
         check(await exchanged(app, CALL + b"X-Fc-Invocation-Type: Async\r\n\r\nhi"), caplog.records)
 
     run(tmp_path, scenario)

@@ -1,0 +1,246 @@
+"""One attempt at an event: its function is called, by the same route as by everybody else, or its message delivered.
+
+1. A function's own failure is tried again `maxAsyncRetryAttempts` times, with growing pauses; where there is no room
+   or the platform fails it is tried again for ever, or until it is older than `maxAsyncEventAgeInSeconds`, and that
+   uses up no attempt.
+2. Calls of a function that is disabled wait until it is enabled.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from pyfc.calls.table import Entry, Table, alias_of, version_of
+from pyfc.dispatch.endings import Endings
+from pyfc.dispatch.lane import Lane, Turn
+from pyfc.dispatch.lanes import Lanes
+from pyfc.dispatch.persistence import report
+from pyfc.errors import FunctionDisabled, Internal, NotFound, PyfcError
+from pyfc.model.asynchronous import Event, Policy, Ran, Status, request_of
+from pyfc.model.bodies import Stream
+from pyfc.model.invocation import Invocation, Kind, Result
+from pyfc.model.names import LATEST, Target
+from pyfc.model.resources import ASYNC, Config
+from pyfc.observe.journal import CallRecord, Journal
+from pyfc.settings import Settings
+from pyfc.supervisor.pool import Pool
+from pyfc.tasks import Tasks
+
+_LOG = 64 * 1024
+"""Bytes of a log that a record keeps."""
+_RESULT = 1024 * 1024
+"""Bytes of a result that a record keeps."""
+_HISTORY = 50
+"""States of an event that are remembered."""
+_ACCEPTED = 202
+
+
+class Deliver(Protocol):
+    """How a destination that is no function gets its message."""
+
+    async def __call__(self, address: str, message: bytes) -> None:
+        """Raises PyfcError if it was not taken."""
+
+
+class Served(Protocol):
+    """What calls of events look at: the supervisor."""
+
+    @property
+    def table(self) -> Table:
+        """What is served now."""
+
+    def config(self, target: Target, kind: str) -> Config | None:
+        """A configuration of one function and qualifier."""
+
+
+class _Reply:
+    """Waits for the answer of one event."""
+
+    streams = False
+
+    def __init__(self, attempts: Attempts, event: Event, call: Invocation, entry: Entry) -> None:
+        self._attempts = attempts
+        self._event = event
+        self._call = call
+        self._entry = entry
+
+    def head(self, head: Result, stream: Stream) -> None:
+        """See Reply."""
+        raise Internal(detail="a result in pieces for somebody who wants it whole")
+
+    def piece(self, data: bytes | memoryview) -> bool:
+        """See Reply."""
+        raise Internal(detail="a piece for somebody who wants the whole")
+
+    def result(self, result: Result) -> None:
+        """See Reply."""
+        try:
+            self._attempts.answered(self._event, self._call, self._entry, result)
+        except Exception as failure:
+            self._attempts.broken(self._event, failure)
+
+    def refuse(self, error: PyfcError) -> None:
+        """See Reply."""
+        try:
+            self._attempts.refused(self._event, error)
+        except Exception as failure:
+            self._attempts.broken(self._event, failure)
+
+
+class Attempts:
+    """Makes them, for the lanes of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        served: Served,
+        journal: Journal,
+        deliver: Deliver,
+        tasks: Tasks,
+        lanes: Lanes,
+        endings: Endings,
+    ) -> None:
+        self._settings = settings
+        self._served = served
+        self._journal = journal
+        self._deliver = deliver
+        self._tasks = tasks
+        self._lanes = lanes
+        self._endings = endings
+
+    def begin(self, lane: Lane, event: Event) -> None:
+        """Make an attempt, or an end of the event."""
+        policy = self.policy(event.target)
+        if event.status is Status.STOPPING:
+            self._endings.finish(event, Status.STOPPED, policy)
+        elif self._endings.is_too_old(event, policy):
+            event.condition = "EventAgeExceeded"
+            self._endings.finish(event, Status.EXPIRED, policy)
+        elif event.address:
+            self._tasks.begin(f"a message for {event.address}", self._send(event))
+        elif event.attempts > policy.retries:  # pyfc failed after the last of them
+            event.condition = event.error
+            self._endings.finish(event, Status.FAILED, policy)
+        else:
+            self._call(lane, event, time.time())
+
+    def _call(self, lane: Lane, event: Event, now: float) -> None:
+        table = self._served.table
+        alias = alias_of(table, event.target) if event.target not in table.entries else None
+        target = event.target._replace(qualifier=alias.choose({})) if alias else version_of(table, event.target)
+        entry = table.entries.get(target) if target is not None else None
+        if entry is None:
+            event.error, event.condition = "FunctionNotFound", "FunctionDeleted"
+            self._endings.finish(event, Status.INVALID)
+            return
+        if entry.function.is_disabled:
+            self.refused(event, FunctionDisabled(function=event.target.function, reason=""))
+            return
+        http = request_of(event.http)
+        kind = Kind.HTTP if http is not None else Kind.EVENT
+        call = Invocation(event.request_id, event.target, kind, event.payload, http, None, event.attempts)
+        event.started = now
+        event.note(Status.RUNNING, now)
+        try:
+            ticket = entry.route.submit(call, _Reply(self, event, call, entry))
+        except PyfcError as error:
+            self.refused(event, error)
+        else:
+            if event.number in lane.running:
+                lane.tickets[event.number] = ticket
+
+    def answered(self, event: Event, call: Invocation, entry: Entry, result: Result) -> None:
+        """The function ran, or failed by itself."""
+        function, policy = entry.function, self.policy(event.target)
+        self._journal.add(CallRecord(time.time(), function, call, _ACCEPTED, result, ""))
+        self._lanes[event.lane].worked()
+        event.attempts += 1
+        event.instance_id = result.usage.instance_id
+        event.version = Ran.of(function).text
+        event.log = (result.startup + result.log)[-_LOG:]
+        event.result = bytes(result.body[:_RESULT])
+        if event.status is Status.STOPPING:
+            self._endings.finish(event, Status.STOPPED, policy)
+        elif result.fault is None:
+            event.error = ""
+            self._endings.finish(event, Status.SUCCEEDED, policy)
+        elif event.attempts <= policy.retries:
+            event.error = result.fault.kind.error_type
+            self._endings.retry(event)
+        else:
+            event.error = event.condition = result.fault.kind.error_type
+            self._endings.finish(event, Status.FAILED, policy)
+
+    def refused(self, event: Event, error: PyfcError) -> None:
+        """There was no room, or pyfc failed: the lane waits, and the event uses up no attempt."""
+        if isinstance(error, NotFound):
+            event.error, event.condition = error.code, "FunctionDeleted"
+            self._endings.finish(event, Status.INVALID)
+            return
+        if event.status is Status.STOPPING:
+            self._endings.finish(event, Status.STOPPED)
+            return
+        event.error = error.code
+        event.note(Status.ENQUEUED, time.time(), error.code)
+        del event.history[:-_HISTORY]
+        self._lanes.refused(event, Turn.FORBIDDEN if isinstance(error, FunctionDisabled) else Turn.REFUSED)
+
+    def broken(self, event: Event, error: Exception) -> None:
+        """pyfc itself has failed with an event."""
+        self._lanes.rest(event, error)
+
+    async def _send(self, event: Event) -> None:
+        """Deliver a message to a destination that is no function."""
+        try:
+            await self._deliver(event.address, event.payload)
+        except Exception as error:
+            if not isinstance(error, PyfcError):
+                report(f"a message for {event.address}", error)
+            event.attempts += 1
+            event.error = str(error)
+            if event.status is Status.STOPPING:
+                self._endings.finish(event, Status.STOPPED)
+            elif event.attempts <= self._settings.destination_retries:
+                self._endings.retry(event)
+            else:
+                event.condition = "DestinationUnreachable"
+                self._endings.finish(event, Status.FAILED)
+        else:
+            self._endings.finish(event, Status.SUCCEEDED)
+
+    def hold_back(self, table: Table, lane: Lane) -> None:
+        """Take back what has not begun of functions that are disabled."""
+        for event in list(lane.running.values()):
+            target = version_of(table, event.target)
+            ticket = lane.tickets.get(event.number)
+            is_disabled = target is not None and table.entries[target].function.is_disabled
+            if is_disabled and ticket is not None and ticket.cancel():
+                self.refused(event, FunctionDisabled(function=event.target.function, reason=""))
+
+    def stop(self, event: Event) -> None:
+        """End an event that runs: at once if it waits for an instance, else the instance that runs it."""
+        event.note(Status.STOPPING, time.time())
+        ticket = self._lanes[event.lane].tickets.get(event.number)
+        if ticket is not None and ticket.cancel():
+            self._endings.finish(event, Status.STOPPED)
+            return
+        for entry in list(self._served.table.entries.values()):
+            if isinstance(entry.route, Pool) and entry.function.target[:2] == event.target[:2]:
+                _end_call(entry.route, event.request_id)
+
+    def policy(self, target: Target) -> Policy:
+        """The asynchronous configuration of a function: of this qualifier, else of the newest version."""
+        for qualifier in (target.qualifier, LATEST):
+            config = self._served.config(target._replace(qualifier=qualifier), ASYNC)
+            if config is not None:
+                return Policy.read(config.document)
+        return Policy()
+
+
+def _end_call(pool: Pool, request_id: str) -> None:
+    """End the instance that runs a call, as if it had been late."""
+    for instance in list(pool.instances):
+        flights = instance.link.in_flight.values() if instance.link is not None else ()
+        if any(flight.call.request_id == request_id for flight in flights):
+            pool.end(instance)

@@ -77,14 +77,8 @@ async def import_time(manifest: Manifest, target: Path, interpreter: str, shop: 
     """Seconds that importing everything the manifest names takes, the interpreter's own start taken off; None if
     something can not be imported. Importing is code of packages: it happens in `shop`.
     """
-    if manifest.tool == "pip":
-        names = [name for folder in target.glob("*.dist-info") for name in _modules(folder, manifest)]
-        program = f"import sys; sys.path.insert(0, {str(target)!r})\n" + "".join(f"import {each}\n" for each in names)
-        commands = ([interpreter, "-I", "-S", "-c", program], [interpreter, "-I", "-S", "-c", ""])
-    else:
-        program = "".join(f"require({str(target / 'node_modules' / name)!r});" for name in manifest.names)
-        node = shutil.which("node") or "node"
-        commands = ([node, "-e", program], [node, "-e", ""])
+    command, program = _importing(manifest, target, interpreter)
+    commands = ([*command, program], [*command, ""])
     told: list[str] = []
     status = await shop.script(
         [sys.executable, "-I", "-S", "-c", _CLOCK, json.dumps(commands)], shop.own_home, told.append,
@@ -95,6 +89,16 @@ async def import_time(manifest: Manifest, target: Path, interpreter: str, shop: 
     except ValueError:
         return None  # a package prints at its end
     return max(took[0] - took[1], 0.0) if len(took) == 2 else None
+
+
+def _importing(manifest: Manifest, target: Path, interpreter: str) -> tuple[list[str], str]:
+    """A command, and the program for it that imports everything the manifest names."""
+    if manifest.tool == "pip":
+        names = [name for folder in target.glob("*.dist-info") for name in _modules(folder, manifest)]
+        program = f"import sys; sys.path.insert(0, {str(target)!r})\n" + "".join(f"import {each}\n" for each in names)
+        return [interpreter, "-I", "-S", "-c"], program
+    program = "".join(f"require({str(target / 'node_modules' / name)!r});" for name in manifest.names)
+    return [shutil.which("node") or "node", "-e"], program
 
 
 _CLOCK = f"""

@@ -172,12 +172,12 @@ def _package(folder: Path, bound: Path | None) -> list[Manifest]:
         raise ProjectError(where=f"{path}:1", message=f"is not JSON: {error}") from error
     if not needed:
         return []
-    found = {_inside(folder / name, folder, bound, str(path)): None for name in _present(folder)}
     places = [version.removeprefix("file:") for version in versions if version.startswith(("file:", ".", "/"))]
-    for place in places:
-        found[_inside(folder / place, folder, bound, f"{path}: {place}")] = None
+    named = {folder / name: str(path) for name in _present(folder)}
+    named |= {folder / place: f"{path}: {place}" for place in places}
     if places or has_scripts(document) or document.get("workspaces"):
-        found[_inside(folder, folder, bound, str(path))] = None
+        named[folder] = str(path)
+    found = {_inside(each, folder, bound, where): None for each, where in named.items()}
     files = _outermost(found, path)
     return [Manifest(tool="npm", folder=folder, source=path.name, bound=bound, names=tuple(needed), files=files)]
 

@@ -156,9 +156,8 @@ def _scripts_of(root: Path, folder: Path) -> Iterator[Script]:
     name = f"{document.get('name') or folder.name} {document.get('version') or ''}".strip()
     scripts = document.get("scripts")
     scripts = scripts if isinstance(scripts, dict) else {}
-    wanted = SCRIPTS if root == folder else SCRIPTS[:3]
-    found = [Script(name, f"{each}: {scripts[each]}") for each in wanted if scripts.get(each)]
+    yield from (Script(name, f"{each}: {scripts[each]}") for each in SCRIPTS[: None if root == folder else 3]
+                if scripts.get(each))  # fmt: skip
     has_own = scripts.get("install") or scripts.get("preinstall") or document.get("gypfile") is False
     if not has_own and root != folder and (folder / "binding.gyp").is_file():
-        found.append(Script(name, "install: node-gyp rebuild"))
-    yield from found
+        yield Script(name, "install: node-gyp rebuild")

@@ -126,15 +126,18 @@ class Bundles:
         if self._kept != kept_before or self._busy:
             return False
         blobs = [digest for digest in self._blobs.digests() if digest not in kept]
-        roots = (self._folder, self._cache, self._packages_folder)
-        unwanted = [each for root in roots for each in list(root.iterdir()) if each.name.partition("-")[0] not in kept]
-        gone = [each.rename(each.with_name(_NEW + uuid.uuid4().hex)) for each in unwanted]
-        await asyncio.to_thread(_remove, *gone)
+        await asyncio.to_thread(_remove, *self._taken_away(kept))
         for digest in blobs:
             if self._kept != kept_before or self._busy:
                 return False
             await self._blobs.delete(digest)
         return True
+
+    def _taken_away(self, kept: set[str]) -> list[Path]:
+        """The folders of all other code, under names by which nobody finds them."""
+        roots = (self._folder, self._cache, self._packages_folder)
+        unwanted = [each for root in roots for each in list(root.iterdir()) if each.name.partition("-")[0] not in kept]
+        return [each.rename(each.with_name(_NEW + uuid.uuid4().hex)) for each in unwanted]
 
     async def put_archive(self, stream: BinaryIO, name: str) -> Code:
         """Keep the code in a zip file that messages call `name`. Raises InvalidArgument, StorageFull; then nothing is

@@ -66,20 +66,24 @@ def _run(arguments: list[str]) -> int:
     try:
         status = _command(command, arguments)
         flush()
-    except PyfcError as error:
-        tell(f"pyfc: {error}".replace("\n", "\n  "))  # no line of it looks like one of another's
-        return EXIT_USAGE if 400 <= error.status < 500 and command != "invoke" else EXIT_PLATFORM
     except BrokenPipeError:
         raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename is not None else ""
-        tell(f"pyfc: {where}{error.strerror or error}")
-        give_up_broken()
-        return EXIT_PLATFORM
     except Exception as error:
-        tell(traceback.format_exc() if os.environ.get(_TRACEBACK) else _unexpected(error))
-        return EXIT_PLATFORM
+        tell(_sentence(error))
+        if isinstance(error, OSError):
+            give_up_broken()
+        is_usage = isinstance(error, PyfcError) and 400 <= error.status < 500 and command != "invoke"
+        return EXIT_USAGE if is_usage else EXIT_PLATFORM
     return status
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, PyfcError):
+        return f"pyfc: {error}".replace("\n", "\n  ")  # no line of it looks like one of another's
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return f"pyfc: {where}{error.strerror or error}"
+    return traceback.format_exc() if os.environ.get(_TRACEBACK) else _unexpected(error)
 
 
 def _command(command: str, arguments: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyfc.build.builder import Builder, Built, cache_folder
@@ -15,7 +16,7 @@ from pyfc.dev.question import asking
 from pyfc.dev.table import table
 from pyfc.errors import InvalidArgument, OutsideProject, ProjectError
 from pyfc.host.runtimes import Runtimes
-from pyfc.project.interface import Project
+from pyfc.project.interface import Declaration, Project
 from pyfc.project.load import load
 from pyfc.sandbox.cage import Cage
 
@@ -52,29 +53,34 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> None:
-    runtimes, seen = Runtimes(), set()
-    for declaration in project.functions:
-        folder, function = declaration.code, declaration.function
-        if folder is None or folder in seen or runtimes.get(function.runtime) is None:
-            continue
-        seen.add(folder)
+    runtimes = Runtimes()
+    first: dict[Path, Declaration] = {}
+    for each in project.functions:
+        if each.code is not None and runtimes.get(each.function.runtime) is not None:
+            first.setdefault(each.code, each)
+    for folder, declaration in first.items():
+        function = declaration.function
         interpreter = runtimes.interpreter(function.runtime)
         assert interpreter is not None
         try:
             made = await builder.build(folder, interpreter.path, interpreter.version, project.boundary, lean=lean)
         except OutsideProject as error:
             raise ProjectError(where=declaration.where, message=str(error)) from error
-        for built in made:
-            end_progress()
-            say(f"{function.service}/{function.name}  {_told(built)}")
-            if explains:
-                _explain(built)
-        if not made:
-            say(f"{function.service}/{function.name}  needs nothing")
+        _tell_made(f"{function.service}/{function.name}", made, explains=explains)
     if builder.weakness:
         say(f"warning: {builder.weakness}")
     for text in (*(str(each.error) for each in project.mistakes), *project.boundary.left_out):
         tell(f"warning: {text}")
+
+
+def _tell_made(name: str, made: Sequence[Built], *, explains: bool) -> None:
+    for built in made:
+        end_progress()
+        say(f"{name}  {_told(built)}")
+        if explains:
+            _explain(built)
+    if not made:
+        say(f"{name}  needs nothing")
 
 
 def _told(built: Built) -> str:

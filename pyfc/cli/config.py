@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from pyfc.cli.shared import add_endpoint, show
 from pyfc.client import credentials, profiles
@@ -22,18 +23,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.action == "show":
-        choice = profiles.chosen()
-        key = choice.key or credentials.find(choice.endpoint)
-        row = {"endpoint": choice.endpoint, "from": choice.source, "accessKeyId": key.id if key else ""}
-        show([row], tuple(row), as_json=options.json)
-        return 0
+        _show(as_json=options.json)
+    elif options.action == "list":
+        _list(as_json=options.json)
+    else:
+        kept = profiles.read()
+        _change(kept, options)
+        profiles.write(kept)
+        say(f"{options.action} {options.profile}: done")
+    return 0
+
+
+def _show(*, as_json: bool) -> None:
+    choice = profiles.chosen()
+    key = choice.key or credentials.find(choice.endpoint)
+    row = {"endpoint": choice.endpoint, "from": choice.source, "accessKeyId": key.id if key else ""}
+    show([row], tuple(row), as_json=as_json)
+
+
+def _list(*, as_json: bool) -> None:
     kept = profiles.read()
+    rows = [{"profile": name, "endpoint": each.get("endpoint"), "accessKeyId": each.get("access_key_id"),
+             "current": name == kept["current"]} for name, each in kept["profiles"].items()]  # fmt: skip
+    show(rows, ("profile", "endpoint", "accessKeyId", "current"), as_json=as_json)
+
+
+def _change(kept: dict[str, Any], options: argparse.Namespace) -> None:
+    """Set, use or remove a profile. Raises InvalidArgument."""
     known = kept["profiles"]
-    if options.action == "list":
-        rows = [{"profile": name, "endpoint": each.get("endpoint"), "accessKeyId": each.get("access_key_id"),
-                 "current": name == kept["current"]} for name, each in known.items()]  # fmt: skip
-        show(rows, ("profile", "endpoint", "accessKeyId", "current"), as_json=options.json)
-        return 0
     if options.action == "set":
         given = {"endpoint": options.endpoint, "access_key_id": options.access_key_id,
                  "access_key_secret": options.access_key_secret}  # fmt: skip
@@ -48,6 +65,3 @@ def run(options: argparse.Namespace) -> int:
     else:
         del known[options.profile]
         kept["current"] = "" if kept["current"] == options.profile else kept["current"]
-    profiles.write(kept)
-    say(f"{options.action} {options.profile}: done")
-    return 0

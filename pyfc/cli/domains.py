@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pyfc.cli.shared import add_endpoint, client_of, pair, show
+from pyfc.client.client import Collection
 from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
 
@@ -28,13 +29,9 @@ def run(options: argparse.Namespace) -> int:
         say(f"{options.domain} is gone")
         return 0
     if options.function:
-        route = {"path": options.path, "serviceName": options.function[0], "functionName": options.function[1]}
-        old = domains.find(options.domain)
-        if old is None:
-            domains.create({"domainName": options.domain, "protocol": "HTTP", "routeConfig": {"routes": [route]}})
-        else:
-            kept = [each for each in old["routeConfig"]["routes"] if each["path"] != options.path]
-            domains.update(options.domain, {"routeConfig": {"routes": [*kept, route]}})
+        service, function = options.function
+        route = {"path": options.path, "serviceName": service, "functionName": function}
+        _add(domains, options.domain, route)
     found = [domains.get(options.domain)] if options.domain else domains.list()
     rows = [
         {"domain": each["domainName"], "path": route["path"],
@@ -43,3 +40,13 @@ def run(options: argparse.Namespace) -> int:
     ]  # fmt: skip
     show(rows, ("domain", "path", "function"), as_json=options.json)
     return 0
+
+
+def _add(domains: Collection, domain: str, route: dict[str, str]) -> None:
+    """Let a domain lead to a function; one that is not there is made. Its other paths stay."""
+    old = domains.find(domain)
+    if old is None:
+        domains.create({"domainName": domain, "protocol": "HTTP", "routeConfig": {"routes": [route]}})
+        return
+    kept = [each for each in old["routeConfig"]["routes"] if each["path"] != route["path"]]
+    domains.update(domain, {"routeConfig": {"routes": [*kept, route]}})

@@ -10,6 +10,7 @@ from pyfc.cli.shared import add_endpoint, add_outside, allows_outside, client_of
 from pyfc.client import Client
 from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
+from pyfc.project.interface import Project
 from pyfc.project.load import load
 
 
@@ -25,15 +26,8 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     client = client_of(options)
     if options.dir is not None:
-        project = load(Path(os.path.realpath(options.dir)), allows_outside=allows_outside(options), tolerates=True)
-        for domain in project.domains:
-            if client.domains().find(domain.name) is not None:
-                client.domains().delete(domain.name)
-        for each in project.functions:
-            _remove_function(client, each.function.service, each.function.name)
-        for service in project.services:
-            if client.services().find(service.name) is not None and not list(client.functions_of(service.name).list()):
-                _remove_service(client, service.name)
+        folder = Path(os.path.realpath(options.dir))
+        _remove_project(client, load(folder, allows_outside=allows_outside(options), tolerates=True))
         return 0
     if not options.name:
         raise InvalidArgument(message="name a service or function, or a folder by --dir")
@@ -47,6 +41,18 @@ def run(options: argparse.Namespace) -> int:
             _remove_function(client, service, found["functionName"])
         _remove_service(client, service)
     return 0
+
+
+def _remove_project(client: Client, project: Project) -> None:
+    """Remove what a folder declares; of its services those that have nothing else."""
+    for domain in project.domains:
+        if client.domains().find(domain.name) is not None:
+            client.domains().delete(domain.name)
+    for each in project.functions:
+        _remove_function(client, each.function.service, each.function.name)
+    for service in project.services:
+        if client.services().find(service.name) is not None and not list(client.functions_of(service.name).list()):
+            _remove_service(client, service.name)
 
 
 def _remove_function(client: Client, service: str, function: str) -> None:

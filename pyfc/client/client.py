@@ -249,14 +249,9 @@ class Client:
     def _request(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        if self._key is not None:
-            given = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in headers.items()}}
-            if self._key.token:
-                given["x-fc-security-token"] = self._key.token
-            headers = {**given, "authorization": authorization(self._key, Signed(method, path, given), given["date"])}
         connection = self._connect(self._address[0], self._address[1], timeout=self._timeout)
         try:
-            connection.request(method, path, body, headers)
+            connection.request(method, path, body, self._signed(method, path, headers))
             response = connection.getresponse()
             data = response.read()
         except ValueError as error:  # a header's value that is none; a host whose name can not be one
@@ -272,6 +267,15 @@ class Client:
                 failure.args = (f"{self.endpoint} wants a key and none is known: {_ADVICE}",)
             raise failure
         return response, data
+
+    def _signed(self, method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
+        """With a signature, if a key is known."""
+        if self._key is None:
+            return headers
+        given = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in headers.items()}}
+        if self._key.token:
+            given["x-fc-security-token"] = self._key.token
+        return {**given, "authorization": authorization(self._key, Signed(method, path, given), given["date"])}
 
 
 def _taken_apart(endpoint: str) -> tuple[str, str, str, int | None]:

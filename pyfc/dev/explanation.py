@@ -46,16 +46,7 @@ def _line(indent: str, name: str, seconds: float) -> str:
 
 def advice(found: dict[str, Any]) -> list[str]:
     """What may make cold starts shorter or rarer, the most useful first."""
-    lines: list[str] = []
-    template = found["template"]
-    if template == "ready":
-        lines.append(
-            "Only the first instance pays for this: the next ones are copies of a template, in a few milliseconds."
-        )
-    elif template == "none":
-        lines.append("The next instances will be copies of a template, which is made when a second one is needed.")
-    else:
-        lines.append(f"Every instance imports for itself, since there is no template: {one_line(template)}.")
+    lines = [_about_template(found["template"])]
     heavy = [node for node in _flat(found["imports"], 1) if node[1] >= _HEAVY]
     if heavy:
         names = ", ".join(f"{one_line(name)} ({seconds * 1000:.0f} ms)" for name, seconds, _ in heavy[:3])
@@ -71,6 +62,14 @@ def advice(found: dict[str, Any]) -> list[str]:
             f"It uses {found['peakMemoryMb']:.0f} of {found['memorySize']} MB before its first call: raise memorySize."
         )
     return lines
+
+
+def _about_template(state: str) -> str:
+    if state == "ready":
+        return "Only the first instance pays for this: the next ones are copies of a template, in a few milliseconds."
+    if state == "none":
+        return "The next instances will be copies of a template, which is made when a second one is needed."
+    return f"Every instance imports for itself, since there is no template: {one_line(state)}."
 
 
 def _flat(nodes: list[Any], depth: int) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,17 +62,24 @@ def look(project: Project, data_folder: Path, most: int) -> Watched:
     if project.source is None:
         folders.update(_below(root, data_folder))
     for code in codes:
-        real = Path(os.path.realpath(code))
-        folders.add(real if is_folder(real) else real.parent)
-        if is_folder(real):
-            with contextlib.suppress(InvalidArgument, OSError):  # the copy says what is wrong with it
-                for found in boundary.walk(code, skips=_is_skipped, suffix=_NO_FILES, apart=data_folder, most=most):
-                    folders.add(nofollow.location(found.descriptor))
+        folders.update(_of_code(code, boundary, data_folder, most))
     links = boundary.followed
     folders.update(target.parent for target in links.values() if not is_folder(target))
     anchors = {path: _identity(path) for path in (project.root, *codes, *links, *project.boundary.followed)}
     found_folders = frozenset(folder for folder in folders if is_folder(folder))
     return Watched(found_folders or frozenset({_nearest(root)}), links, anchors)
+
+
+def _of_code(code: Path, boundary: Boundary, data_folder: Path, most: int) -> Iterator[Path]:
+    """The folders that the copy of some code goes through."""
+    real = Path(os.path.realpath(code))
+    if not is_folder(real):
+        yield real.parent
+        return
+    yield real
+    with contextlib.suppress(InvalidArgument, OSError):  # the copy says what is wrong with it
+        for found in boundary.walk(code, skips=_is_skipped, suffix=_NO_FILES, apart=data_folder, most=most):
+            yield nofollow.location(found.descriptor)
 
 
 def _below(root: Path, data_folder: Path) -> Iterable[Path]:

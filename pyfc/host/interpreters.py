@@ -55,10 +55,14 @@ def candidates(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
             found.append(sys.executable)
             continue
         for version in versions if "{version}" in pattern else [""]:
-            name = pattern.format(version=version)
-            paths = [shutil.which(name), *(shutil.which(name, path=folder) for folder in folders)]
-            found += [os.path.realpath(path) for path in paths if path is not None]
+            found += _called(pattern.format(version=version), folders)
     return list(dict.fromkeys(found))
+
+
+def _called(name: str, folders: Sequence[str]) -> list[str]:
+    """The programs of a name on PATH and in `folders`."""
+    paths = [shutil.which(name), *(shutil.which(name, path=folder) for folder in folders)]
+    return [os.path.realpath(path) for path in paths if path is not None]
 
 
 def choose(name: str, patterns: Sequence[str], names: Sequence[str], oldest: str) -> Interpreter | None:

@@ -39,17 +39,18 @@ _OURS = "pyfc-*"
 
 
 class Groups:
-    """The groups of one server. `missing`: why a controller can not be used."""
+    """The groups of one server. `missing`: why a controller can not be used. `on_fence` is told of a fence that had to
+    be made again.
+    """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_fence: Callable[[Path], object] = lambda _: None) -> None:
         self.missing: dict[str, str] = {}
         self.version = 1
         self._name = name
+        self._on_fence = on_fence
         self._parents: dict[str, Path] = {}
         self.fence: Path | None = None
         """A group of version 2 above all workers, whether or not it limits anything; None where there can be none."""
-        self.on_fence: Callable[[Path], None] = lambda _: None
-        """Told of a fence that had to be made again."""
         self._unified: Path | None = None
         self._folders: set[Path] = set()
         """Those above the groups of workers, in every tree."""
@@ -106,14 +107,7 @@ class Groups:
         """Groups of servers that were killed and whose data folder has no server any more."""
         beside = {path.name for own in self._folders for path in own.parent.glob(_OURS)}
         for name in beside - {self._name}:
-            folders = [own.with_name(name) for own in self._folders]
-            locks = [_locked(folder) for folder in folders if folder.is_dir()]
-            if min(locks, default=-1) >= 0 and not any(map(_is_inhabited, folders)):
-                for folder in folders:
-                    _remove_empty(folder)
-            for lock in locks:
-                if lock >= 0:
-                    os.close(lock)
+            _remove_together([own.with_name(name) for own in self._folders])
 
     def _open_fence(self, folder: Path) -> None:
         """The zygotes' group: whatever they fork begins there."""
@@ -198,7 +192,7 @@ class Groups:
         self._hold()
         if self.fence is not None:
             self._open_fence(self.fence)
-            self.on_fence(self.fence)
+            self._on_fence(self.fence)
 
     def give_back(self, group: Group) -> None:
         """The worker is gone; what the kernel still holds is removed later."""
@@ -297,6 +291,17 @@ def _remove_empty(folder: Path) -> None:
     for group in (*folder.glob("w*"), folder):
         with contextlib.suppress(OSError):  # somebody has come in, or it was never there
             group.rmdir()
+
+
+def _remove_together(folders: list[Path]) -> None:
+    """Remove the groups of one server in every tree, if nobody holds them or lives in them."""
+    locks = [_locked(folder) for folder in folders if folder.is_dir()]
+    if min(locks, default=-1) >= 0 and not any(map(_is_inhabited, folders)):
+        for folder in folders:
+            _remove_empty(folder)
+    for lock in locks:
+        if lock >= 0:
+            os.close(lock)
 
 
 def _lines(path: Path) -> list[str]:

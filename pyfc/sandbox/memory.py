@@ -82,12 +82,10 @@ class Watched(Protocol):
 
 
 class Watch:
-    """The watch of one server. `by_group`: an instance's processes are those of its process group (without process
-    namespaces a daemon has no other mark), else those below its worker.
-    """
+    """The watch of one server."""
 
     def __init__(self) -> None:
-        self.by_group = False
+        self._by_group = False
         self._watched: set[Watched] = set()
         self._failed: set[Watched] = set()
         """Who could not be looked at, which has been told."""
@@ -104,6 +102,12 @@ class Watch:
         if self._timer is None:
             self._arm()
 
+    def count_by_group(self, is_so: bool) -> None:
+        """Whether an instance's processes are those of its process group (without process namespaces a daemon has no
+        other mark), else those below its worker.
+        """
+        self._by_group = is_so
+
     def close(self) -> None:
         """Look no more."""
         if self._timer is not None:
@@ -113,7 +117,7 @@ class Watch:
         self._known.clear()
 
     def _arm(self, took: float = 0.0) -> None:
-        interval = max(_SCAN_INTERVAL if self.by_group else INTERVAL, took * _SHARE)
+        interval = max(_SCAN_INTERVAL if self._by_group else INTERVAL, took * _SHARE)
         self._timer = asyncio.get_running_loop().call_later(interval, self._look)
 
     def _look(self) -> None:
@@ -125,12 +129,20 @@ class Watch:
             if self._watched:
                 self._arm(time.monotonic() - began)
 
-    def _look_at_all(self, began: float) -> None:
+    def _forget_inactive(self) -> None:
         self._watched = {worker for worker in self._watched if worker.is_active}
         self._asked = {worker: since for worker, since in self._asked.items() if worker in self._watched}
         self._known = {worker: known for worker, known in self._known.items() if worker in self._watched}
+        self._failed &= self._watched
+
+    def _members(self) -> dict[int, list[int]]:
+        """The processes of those whom no control group counts, by their process group if that is what they have."""
         counted = [worker for worker in self._watched if worker.group is None or not worker.group.counts_memory]
-        members = _groups(worker.pid for worker in counted) if self.by_group and counted else {}
+        return _groups(worker.pid for worker in counted) if self._by_group and counted else {}
+
+    def _look_at_all(self, began: float) -> None:
+        self._forget_inactive()
+        members = self._members()
         for worker in list(self._watched):
             try:
                 self._look_at(worker, members, began)
@@ -138,7 +150,6 @@ class Watch:
                 if worker not in self._failed:
                     _log.exception("process %d can not be watched", worker.pid)
                 self._failed.add(worker)
-        self._failed &= self._watched
 
     def _look_at(self, worker: Watched, members: Mapping[int, list[int]], began: float) -> None:
         if worker.group is not None and worker.group.restrain():
@@ -163,17 +174,19 @@ class Watch:
             self._asked.pop(worker, None)
             worker.exhaust(held)
         elif worker in self._asked:
-            waited = now - self._asked[worker]
-            hides = waited > _SILENCE and outline - known.outline > worker.memory_size
-            if hides or (is_much and waited > _ANSWER):
+            hides = outline - known.outline > worker.memory_size
+            if _is_too_long(now - self._asked[worker], is_much=is_much, hides=hides):
                 worker.exhaust(held)
         elif is_much or known.is_old(held if len(found) > 1 else 0, outline, now):
             self._asked[worker], self._known[worker] = now, known._replace(held=held)
-            loop = asyncio.get_running_loop()
-            try:
-                threading.Thread(target=self._ask, args=(worker, found, outline, loop), daemon=True).start()
-            except RuntimeError:  # this host has no thread left
-                self._ask(worker, found, outline, loop)
+            self._start_asking(worker, found, outline)
+
+    def _start_asking(self, worker: Watched, found: dict[int, int], outline: int) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            threading.Thread(target=self._ask, args=(worker, found, outline, loop), daemon=True).start()
+        except RuntimeError:  # this host has no thread left
+            self._ask(worker, found, outline, loop)
 
     def _ask(self, worker: Watched, found: dict[int, int], outline: int, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread."""
@@ -189,6 +202,11 @@ class Watch:
             worker.saw(held + nameless_bytes)
             if held + nameless_bytes > worker.memory_size:
                 worker.exhaust(held + nameless_bytes)
+
+
+def _is_too_long(waited: float, *, is_much: bool, hides: bool) -> bool:
+    """Whether the kernel has been kept from its answer for so long that there is nothing else to conclude."""
+    return (hides and waited > _SILENCE) or (is_much and waited > _ANSWER)
 
 
 class _Known(NamedTuple):

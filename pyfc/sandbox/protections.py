@@ -67,19 +67,22 @@ def layers(sandbox: Sandbox) -> list[Layer]:
 def summary(found: list[Layer]) -> list[str]:
     """For the start of a server: one line, and what nobody should have to look up."""
     if all(layer.state in {OFF, MISSING} for layer in found):
-        why = "--sandbox off" if found[0].state == OFF else found[0].detail
-        return [
-            f"WARNING: no sandbox ({why}): functions run with your user's rights, can read your files, use your "
-            "network and manage this server; memory sizes are not enforced"
-        ]
+        return [_warning("--sandbox off" if found[0].state == OFF else found[0].detail)]
     texts = [f"sandbox: {sum(layer.state == ON for layer in found)} of {len(found)} layers"]
     for state in (WEAKER, MISSING):
         names = [layer.name for layer in found if layer.state == state]
         if names:
             texts.append(f"{state}: {', '.join(names)}")
     told = "; ".join(texts) + ("" if len(texts) == 1 else " (`pyfc doctor` says why)")
-    exposed = next(layer for layer in found if layer.name == "sockets")
-    return [told] if exposed.state == ON else [told, f"WARNING: {exposed.protects}: {exposed.detail}"]
+    exposed = [layer for layer in found if layer.name == "sockets" and layer.state != ON]
+    return [told, *(f"WARNING: {layer.protects}: {layer.detail}" for layer in exposed)]
+
+
+def _warning(why: str) -> str:
+    return (
+        f"WARNING: no sandbox ({why}): functions run with your user's rights, can read your files, use your "
+        "network and manage this server; memory sizes are not enforced"
+    )
 
 
 def require(sandbox: Sandbox) -> None:

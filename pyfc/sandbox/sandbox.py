@@ -120,7 +120,7 @@ class Sandbox:
         """What a zygote has entered (enter.py); '' until one has told."""
         self.refused: dict[str, str] = {}
         """Layers that this host refuses, with its words."""
-        self.groups = Groups(group_name(data_folder))
+        self.groups = Groups(group_name(data_folder), self._guard)
         self.metadata = ""
         """Why functions can reach the addresses of cloud metadata; '' if they can not."""
         self._data_folder = data_folder.resolve()
@@ -137,7 +137,6 @@ class Sandbox:
         self._system = system()
         if LINUX and self.choice != "off":
             self.groups.open()
-            self.groups.on_fence = self._guard
             self.metadata = "no control groups of version 2 for this user"
             if self.groups.fence is not None:
                 self._guard(self.groups.fence)
@@ -186,7 +185,7 @@ class Sandbox:
     def told(self, mode: str, refused: dict[str, str]) -> None:
         """A zygote has entered `mode`."""
         self.mode, self.refused = mode, refused
-        self._watch.by_group = mode == "plain"
+        self._watch.count_by_group(mode == "plain")
 
     def profile(self, interpreter: str) -> dict[str, Any]:
         """What a zygote that is run by `interpreter` needs to know before it enters: see enter.py and root.py."""

@@ -158,11 +158,9 @@ def program(
     ]
     special = {**_arguments(network=network), **({} if counted else _uncounted())}
     if shared_processes:
-        special.update(_among_others())
-        special.update({} if changes_files else _of_files())
-    if bears:  # the keeper may have the same user
-        special.update(_of_itself())
-        special["clone"] = [*_if_one_of(0, (bears,), _ALLOW), *special["clone"]]
+        special.update({**_among_others(), **({} if changes_files else _of_files())})
+    if bears:
+        special.update(_of_template(special["clone"], bears))
     for name, block in special.items():
         if name in calls:
             code += [(_EQUAL, 0, len(block), calls[name]), *block]
@@ -224,6 +222,11 @@ def _of_files() -> dict[str, list[Instruction]]:
 def _of_itself() -> dict[str, list[Instruction]]:
     """Calls that may change nobody but the caller."""
     return {name: [*_if_one_of(argument, (0,), _ALLOW), _return(_DENY)] for name, argument in _OF_A_PROCESS.items()}
+
+
+def _of_template(clone: list[Instruction], flags: int) -> dict[str, list[Instruction]]:
+    """It may make copies, and change nobody else: its keeper may have the same user. `clone`: what else is judged."""
+    return {**_of_itself(), "clone": [*_if_one_of(0, (flags,), _ALLOW), *clone]}
 
 
 def _socket() -> list[Instruction]:

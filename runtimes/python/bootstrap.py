@@ -343,8 +343,8 @@ def _enter_path(code: str, packages: list[str], cache: str) -> None:
 
 def _make_way(code: str) -> None:
     """Forget what this process has loaded for itself and the user's code has a module of the same name for."""
-    names = {name.partition(".")[0] for name in os.listdir(code)}
-    own = {name for name in names if name in sys.modules and name not in KEPT and not _lies_in(sys.modules[name], code)}
+    names = {name.partition(".")[0] for name in os.listdir(code)} - KEPT
+    own = {name for name in names & sys.modules.keys() if not _lies_in(sys.modules[name], code)}
     for name in [each for each in sys.modules if each.partition(".")[0] in own] if own else ():
         if not _lies_in(sys.modules[name], code):
             del sys.modules[name]

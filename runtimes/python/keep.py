@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 import struct
-from typing import Any
+from typing import Any, NoReturn
 
 import births
 import control
@@ -136,16 +136,10 @@ class Keeper(control.Control):
         poll.register(self._socket, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll(_DEADLINE)}
         if ours.fileno() not in ready:
-            word = self._socket.recv(16) if ready else b""
-            if word[:1] == b"e" and word[1:].isdigit():
-                raise OSError(int(word[1:]), os.strerror(int(word[1:])))
-            raise examine.Refused("the template does not answer")
-        word, ancillary, _, _ = ours.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == _CREDENTIALS_MESSAGE and word == b"h":
-                pid: int = _CREDENTIALS.unpack(data)[0]
-                if pid > 1 and pid not in self._children:
-                    return pid
+            _refuse(self._socket.recv(16) if ready else b"")
+        pid = _sender(ours)
+        if pid > 1 and pid not in self._children:
+            return pid
         raise examine.Refused("the template answers in the place of its copy")
 
     @staticmethod
@@ -154,3 +148,21 @@ class Keeper(control.Control):
         poll.register(ours, select.POLLIN)
         if not poll.poll(_DEADLINE) or ours.recv(16) != word:
             raise examine.Refused("it " + what)
+
+
+def _refuse(word: bytes) -> NoReturn:
+    """Raise why a template has no copy, by what it has said; b"" for nothing."""
+    if word[:1] == b"e" and word[1:].isdigit():
+        raise OSError(int(word[1:]), os.strerror(int(word[1:])))
+    raise examine.Refused("the template does not answer")
+
+
+def _sender(ours: socket.socket) -> int:
+    """Who says hello, as the kernel tells; 0 if it is no hello."""
+    word, ancillary, _, _ = ours.recvmsg(16, socket.CMSG_SPACE(_CREDENTIALS.size))
+    numbers = [
+        _CREDENTIALS.unpack(data)[0]
+        for level, kind, data in ancillary
+        if level == socket.SOL_SOCKET and kind == _CREDENTIALS_MESSAGE and word == b"h"
+    ]
+    return numbers[0] if numbers else 0

@@ -119,8 +119,10 @@ class Response:
 
     def answer(self, result: Any) -> Answer:
         """All of it if it is there, or not worth two frames; else its pieces, the first of which has been made."""
-        if result is None or isinstance(result, (bytes, bytearray, list, tuple)):
-            return self._whole([] if result is None else [result] if isinstance(result, (bytes, bytearray)) else result)
+        if result is None or isinstance(result, (bytes, bytearray)):
+            return self._whole([result or b""])
+        if isinstance(result, (list, tuple)):
+            return self._whole(result)
         if isinstance(result, str) or not hasattr(result, "__iter__"):
             raise TypeError("invalid response type %s: it must be an iterable of bytes" % type(result).__name__)
         pieces = filter(None, map(_bytes, result))

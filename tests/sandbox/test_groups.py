@@ -19,8 +19,14 @@ NAME = f"pyfc-test-{os.getpid()}"
 
 
 @pytest.fixture
-def groups() -> Iterator[Groups]:
-    found = Groups(NAME)
+def fences() -> list[Path]:
+    """What has been told of fences that were made again."""
+    return []
+
+
+@pytest.fixture
+def groups(fences: list[Path]) -> Iterator[Groups]:
+    found = Groups(NAME, fences.append)
     found.open()
     if "memory" not in found.controllers:
         pytest.skip(f"no control groups for this user: {found.missing}")
@@ -233,9 +239,7 @@ def test_groups_with_processes_in_them_stay_whoever_holds_them(groups: Groups) -
         other.close()
 
 
-def test_groups_that_are_removed_under_a_living_server_are_made_again(groups: Groups) -> None:
-    fences: list[Path] = []
-    groups.on_fence = fences.append
+def test_groups_that_are_removed_under_a_living_server_are_made_again(groups: Groups, fences: list[Path]) -> None:
     for folder in groups._folders:
         sweep(folder, itself=True)
     assert not any(folder.exists() for folder in groups._folders)

@@ -164,8 +164,7 @@ class Cage:
             limit(name, value)
         if self.mode == "root" and wish["uid"]:
             os.setgroups([])
-            os.setresgid(wish["uid"], wish["uid"], wish["uid"])
-            os.setresuid(wish["uid"], wish["uid"], wish["uid"])
+            _become(wish["uid"])
         if kernel.LINUX:
             kernel.drop_capabilities()
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else it could not look at its own /proc/self
@@ -173,8 +172,14 @@ class Cage:
         if "landlock" not in self.missing and filter_name != "bridge":
             kernel.landlock(wish["read"], wish["write"])
         if "seccomp" not in self.missing:
-            usual = "own" if self.has_namespaces else "shared" if wish["network"] else "offline"
-            kernel.load_filter(self._filters[filter_name or ("template" if wish.get("template") else usual)])
+            kernel.load_filter(self._filters[filter_name or self._usual_filter(wish)])
+
+    def _usual_filter(self, wish: dict[str, Any]) -> str:
+        if wish.get("template"):
+            return "template"
+        if self.has_namespaces:
+            return "own"
+        return "shared" if wish["network"] else "offline"
 
     def settle_copy(self, processes: int) -> None:
         """In a copy of a template, after its keeper has furnished it: give up what its new user namespace gave it.
@@ -182,8 +187,7 @@ class Cage:
         """
         if processes:
             limit("NPROC", processes)
-        os.setresgid(self.inside, self.inside, self.inside)
-        os.setresuid(self.inside, self.inside, self.inside)
+        _become(self.inside)
         kernel.drop_capabilities()
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
         if "landlock" not in self.missing:
@@ -361,11 +365,24 @@ def _try(profile: dict[str, Any], mode: str, answer: int) -> None:
 
 def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
     """Each layer that a worker can do without, one after the other; then all of them, as a worker would."""
-    limits = {"CORE": 0}
     wish = {"limits": {}, "uid": 0, "network": True, "disk": 512, "read": [], "write": []}
     wish.update({"digest": "", "cache": "", "packages": "", "opt": ""})
     if cage.mode == "root":
         wish["uid"] = cage._profile["first_uid"]
+    if cage.mode == "plain":
+        wish["read"] = ["/"]
+    _look_for_layers(cage, missing)
+    cage.begin({"CORE": 0})
+    try:
+        cage.settle(wish)
+    except OSError as error:
+        if error.filename not in {"seccomp", "landlock"}:
+            raise
+        missing[error.filename] = str(error)
+
+
+def _look_for_layers(cage: Cage, missing: dict[str, str]) -> None:
+    """What can be known before anything is given up."""
     if not kernel.landlock_version():
         missing["landlock"] = "the kernel has no Landlock"
     elif kernel.landlock_version() < kernel.SCOPES_SINCE:
@@ -377,16 +394,12 @@ def _try_layers(cage: Cage, missing: dict[str, str]) -> None:
             kernel.mount("proc", "/proc", "proc", kernel.MS_RDONLY)
         except OSError as error:
             missing["proc"] = str(error)
-    if cage.mode == "plain":
-        wish["read"] = ["/"]
-    cage.begin(limits)
-    try:
-        cage.settle(wish)
-    except OSError as error:
-        layer = "seccomp" if error.filename == "seccomp" else "landlock" if error.filename == "landlock" else ""
-        if not layer:
-            raise
-        missing[layer] = str(error)
+
+
+def _become(user: int) -> None:
+    """Be a user and its group for good."""
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
 
 
 def limit(name: str, value: int) -> None:

@@ -133,22 +133,25 @@ def examine(pid: int, uid: int, group: str) -> None:
     """
     status = _status(pid)
     wrong = [name for name in ("CapPrm", "CapEff", "CapInh", "CapAmb") if int(status[name], 16)]
-    if int(status.get("Seccomp_filters", "2")) < 2 or status["Seccomp"] != "2":
-        wrong.append("the second filter")
-    if status["NoNewPrivs"] != "1":
-        wrong.append("NoNewPrivs")
-    if set(status["Uid"].split()) != {str(uid)} or set(status["Gid"].split()) != {str(uid)}:
-        wrong.append("user %s" % status["Uid"].split()[0])
-    if status["Threads"] != "1":
-        wrong.append("threads")
-    if children(pid):
-        wrong.append("children")
-    with open("/proc/%d/cgroup" % pid, encoding="ascii") as file:
-        limited = [line for line in file if not line.startswith("0:") and _is_limited(line)]
-    if group and not all(line.rstrip("\n").endswith("/" + group) for line in limited):
-        wrong.append("control groups")
+    numbers = {*status["Uid"].split(), *status["Gid"].split()}
+    checks = {
+        "the second filter": status["Seccomp"] == "2" and int(status.get("Seccomp_filters", "2")) >= 2,
+        "NoNewPrivs": status["NoNewPrivs"] == "1",
+        "user %s" % status["Uid"].split()[0]: numbers == {str(uid)},
+        "threads": status["Threads"] == "1",
+        "children": not children(pid),
+        "control groups": not group or _is_in_groups(pid, group),
+    }
+    wrong += [what for what, is_right in checks.items() if not is_right]
     if wrong:
         raise Refused("it has not given up, or does not have: %s" % ", ".join(wrong))
+
+
+def _is_in_groups(pid: int, name: str) -> bool:
+    """Whether each control group that limits a process is the one of that name."""
+    with open("/proc/%d/cgroup" % pid, encoding="ascii") as file:
+        limited = [line for line in file if not line.startswith("0:") and _is_limited(line)]
+    return all(line.rstrip("\n").endswith("/" + name) for line in limited)
 
 
 def _is_limited(line: str) -> bool:

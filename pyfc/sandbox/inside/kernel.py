@@ -189,20 +189,25 @@ def landlock(read: list[str], write: list[str]) -> None:
     files are left alone. No process outside can be signalled or talked to by abstract sockets, where the kernel can.
     """
     version = landlock_version()
-    files = (READ | WRITE | (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)) if read else 0
+    files = _rights_of(version) if read else 0
     scopes = _SCOPES if version >= SCOPES_SINCE else 0
     if not files and not scopes:
         return
     attributes = struct.pack("=QQQ", files, 0, scopes)[: 24 if scopes else 8]
     rules = syscall("landlock", _LANDLOCK_CREATE, attributes, len(attributes), 0)
     try:
-        for path, access in [(path, READ) for path in read] + [
-            (path, READ | WRITE | _REFER | _TRUNCATE) for path in write
-        ]:
-            _landlock_rule(rules, path, access & files)
+        for path in read:
+            _landlock_rule(rules, path, READ & files)
+        for path in write:
+            _landlock_rule(rules, path, (READ | WRITE | _REFER | _TRUNCATE) & files)
         syscall("landlock", _LANDLOCK_RESTRICT, rules, 0)
     finally:
         os.close(rules)
+
+
+def _rights_of(version: int) -> int:
+    """The rights to files that a version of Landlock knows."""
+    return READ | WRITE | (_REFER if version >= 2 else 0) | (_TRUNCATE if version >= 3 else 0)
 
 
 def _landlock_rule(rules: int, path: str, access: int) -> None:

@@ -15,7 +15,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 from pyfc import nofollow
 from pyfc.boundary import Boundary
 from pyfc.build import workshop
+from pyfc.build.actions import Action, run
 from pyfc.build.builtins import builtins_of
 from pyfc.build.commands import make_portable
 from pyfc.build.consent import Ask, Consents, refuse
@@ -91,6 +92,15 @@ class Builder:
         if found:
             self._remember(folder, last)
         return found
+
+    async def act(self, actions: Sequence[Action], template: Path) -> list[Path]:
+        """Run the actions of a template; the files of the project that are new or different. Raises ProjectError,
+        InvalidArgument, also of a machine without a cage.
+        """
+        consent = Consent(consents=self._consents, ask=self.ask)
+        return await run(
+            actions, template, self._root, self._cage, consent, lambda line: self._progress("actions", line)
+        )
 
     def missing(self, folder: Path, boundary: Boundary) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""

@@ -45,11 +45,25 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.network and not options.yes:
         raise InvalidArgument(message="--network says more of --yes: give both")
-    project = load(options.dir, allows_outside=allows_outside(options), tolerates=True)
+    project = _load(options, checks=False)
     builder = Builder(cache_folder(), Cage(), Consents(consents_file()), progress())
     builder.ask = always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking()
+    if project.actions:
+        asyncio.run(_run_actions(project, builder))
+    project = _load(options, checks=True)  # what actions have made is there now
     asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
     return 0
+
+
+def _load(options: argparse.Namespace, *, checks: bool) -> Project:
+    return load(options.dir, allows_outside=allows_outside(options), tolerates=True, checks=checks)
+
+
+async def _run_actions(project: Project, builder: Builder) -> None:
+    assert project.source is not None
+    made = await builder.act(project.actions, project.source)
+    end_progress()
+    say(f"{project.source.name}: {len(project.actions)} actions have run; files that are new or different: {len(made)}")
 
 
 async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> None:

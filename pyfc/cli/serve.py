@@ -202,6 +202,8 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     notes += [
         "\n  ".join(f"warning: {text}".splitlines()) for text in (*app.findings, *project.notes, *report.warnings)
     ]
+    if project.actions:
+        notes.append(f"warning: the template's {len(project.actions)} actions are not run here: `pyfc build` runs them")
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
+from pyfc.build.actions import Action
 from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Service
 from pyfc.model.resources import Config, Domain
@@ -69,6 +70,8 @@ class Project:
     triggers: list[Trigger] = field(default_factory=list)
     domains: list[Domain] = field(default_factory=list)
     configs: list[Config] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    """What `pyfc build` runs first."""
     unsupported: list[str] = field(default_factory=list)
     """What is declared and can not be honoured yet."""
     warnings: list[str] = field(default_factory=list)

@@ -37,12 +37,13 @@ def load(
     reads_variables: bool = False,
     allows_outside: bool = False,
     tolerates: bool = False,
+    checks: bool = True,
     settings: Settings | None = None,
 ) -> Project:
     """The project in `root`; only the folder itself is searched. With `reads_variables` the file `.env` adds variables
     to the environment of every function; its variables are those that templates may ask for anyway. With
     `allows_outside` files may lie anywhere. Raises ProjectError, with all mistakes that there are; with `tolerates`
-    functions with a mistake are left out, unless there are no others.
+    functions with a mistake are left out, unless there are no others; without `checks` also then.
     """
     if not is_folder(root):
         raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
@@ -71,7 +72,8 @@ def load(
             project.files.extend(ignoring.apply(folder, boundary))
     project.warnings.extend(_unstartable(project))
     project.is_strict = not tolerates
-    project.check()
+    if checks:
+        project.check()
     return project
 
 

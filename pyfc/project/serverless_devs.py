@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from pyfc.boundary import Boundary
-from pyfc.errors import ProjectError
+from pyfc.build.actions import Action
+from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import Route
@@ -20,6 +21,9 @@ from pyfc.project.shapes import Elsewhere, FileFunction
 
 NAMES = ("s.yaml", "s.yml")
 _ROOT = ("edition", "name", "access", "vars", "services", "resources", "actions", "flow", "template", "extend", "env")
+_BEFORE = ("pre-deploy", "pre-build")
+_OF_TOOLS = ("s ", "fun ")
+"""How command lines begin that call the tool itself: what they build is built anyway."""
 _RESOURCE = ("component", "props", "actions", "access", "extend")
 _FC = ("region", "service", "function", "triggers", "customDomains")
 
@@ -42,6 +46,7 @@ def read(path: Path, boundary: Boundary, given: Given) -> Project:
     scope = Scope.over(plain, boundary, given)
     document = scope.document
     project.warnings.extend(document.unknown(_ROOT))
+    _actions(document, project.root.name, project)
     resources = document.get("resources") or document.get("services")
     for name, resource in resources.items() if resources is not None else []:
         with project.tolerating():
@@ -57,6 +62,7 @@ def _resource(name: str, resource: Field, project: Project, given: Given) -> Non
         project.unsupported.append(f"component {resource.need('component').text()} of {name}")
         return
     project.warnings.extend(resource.unknown(_RESOURCE))
+    _actions(resource, name, project)
     props = resource.need("props")
     if kind == components.FC:
         _fc(props, project, given)
@@ -64,6 +70,35 @@ def _resource(name: str, resource: Field, project: Project, given: Given) -> Non
         _fc3(props, project, given)
     else:
         _domain(props, props.need("routeConfig").need("routes"), None, project)
+
+
+def _actions(field: Field, what: str, project: Project) -> None:
+    """Command lines before a deployment, which `pyfc build` runs; all others are named."""
+    with project.tolerating():
+        actions = field.get("actions")
+        for hook, steps in actions.items() if actions is not None and actions.is_mapping() else []:
+            for step in steps.elements() if not steps.is_null() else []:
+                _action(step, hook, what, project)
+
+
+def _action(step: Field, hook: str, what: str, project: Project) -> None:
+    line, path = step.get("run"), step.get("path")
+    text = line.text() if line is not None else ""
+    if hook in _BEFORE and text and not text.startswith(_OF_TOOLS):
+        folder = _checked(step, project.root / (path.text() if path is not None else ""), project)
+        project.actions.append(Action(step.where, text, folder))
+    else:
+        shown = text or next(
+            (f"{name} {step.need(name).text()}" for name in ("component", "plugin") if step.get(name)), ""
+        )
+        project.unsupported.append(f"action {hook} of {what} ({shown[:80]})")
+
+
+def _checked(field: Field, path: Path, project: Project) -> Path:
+    try:
+        return project.boundary.check(path)
+    except InvalidArgument as error:
+        raise ProjectError(where=field.where, message=str(error)) from error
 
 
 def _fc(props: Field, project: Project, given: Given) -> None:

@@ -17,15 +17,15 @@ import fcntl
 import os
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgpack
 
 from pyfc.model import faults
 from pyfc.model.invocation import Fault, Result, Usage
+from pyfc.sandbox.inside import framing
 from pyfc.wire import frames
-from pyfc.workers import longframe
 from pyfc.workers.bodies import Bodies
 from pyfc.workers.disciplines import discipline_of
 from pyfc.workers.flight import Flight
@@ -33,7 +33,6 @@ from pyfc.workers.handshake import Expectation
 from pyfc.workers.interface import LinkOwner
 from pyfc.workers.launch import Worker
 from pyfc.workers.lifeline import Lifeline
-from pyfc.workers.longframe import LongFrame
 from pyfc.workers.output import READ, Output
 from pyfc.workers.pipes import Outgoing
 
@@ -44,7 +43,7 @@ the figure is fresh."""
 _STALL = 0.01
 """The same for a call that shared its worker's time with others: its answer may have waited for theirs."""
 _LAST_NUMBER = 2**32 - 1
-_MAXIMUM = 4 + frames.MAXIMUM_FRAME
+_HEAD = frames.PREFIX.size
 
 _pack = msgpack.Packer(unicode_errors="surrogateescape").pack
 _prefix = frames.PREFIX.pack
@@ -59,9 +58,6 @@ _Taker = Callable[[int, Flight, list[Any], bytes | memoryview], Answer]
 
 class Link:
     """The pipes to one worker, whose calls are those of `owner`."""
-
-    _buffer = b""
-    _long: LongFrame | None = None
 
     def __init__(
         self, worker: Worker, owner: LinkOwner, instance_id: str, init: frames.Init, maximum_result: int
@@ -85,6 +81,7 @@ class Link:
             frames.LOG: self._bodies.take_log,
             frames.CANCEL: self._take_refusal,
         }
+        self._parser = framing.Parser()
         self._is_answering = False
         """The output was just read empty for an answer, in whose wake the next call is sent."""
         self.life = Lifeline(self)
@@ -123,8 +120,9 @@ class Link:
 
     def read(self) -> bool:
         """Take the frames that have arrived; whether there was anything."""
-        if self._long is not None:
-            return self._read_long(self._long)
+        parser = self._parser
+        if parser.is_amid and (room := parser.room) is not None:
+            return self._read_long(room)
         try:
             data = os.read(self.worker.incoming, READ)
         except BlockingIOError:
@@ -132,45 +130,49 @@ class Link:
         if not data:
             self.life.condemn()
             return False
-        self._take_all(self._buffer + data if self._buffer else data)
+        if not parser.is_amid and len(data) >= _HEAD:
+            length, kind, number, header_size = _frame_head(data)
+            start = _HEAD + header_size
+            if length + 4 == len(data) >= start:  # mostly it is one whole frame
+                self._take(kind, number, data[_HEAD:start], data[start:])
+                return True
+        self._take_all(parser.feed(data))
         return True
 
-    def _take_all(self, data: bytes) -> None:
-        """The frames in it that are whole; the rest is kept."""
-        at, end = 0, len(data)
-        while end - at >= 4 and not self.life.is_broken:
-            size = 4 + int.from_bytes(data[at : at + 4], "big")
-            if not frames.PREFIX.size <= size <= _MAXIMUM:
-                self.life.condemn()
-            elif size <= end - at:
-                self._take(data, at, size)
-                at += size
-            elif size > longframe.THRESHOLD:
-                self._long = LongFrame(data[at:])
-                at = end
-            else:
-                break
-        self._buffer = data[at:] if at else data
-
-    def _take(self, data: bytes | memoryview, at: int, size: int) -> None:
-        """One whole frame."""
-        _, kind, number, header_size = _frame_head(data, at)
-        start = at + frames.PREFIX.size + header_size
-        end = at + size
-        if start > end:
+    def _read_long(self, room: memoryview) -> bool:
+        """Read what there is of a long frame into its place; whether there was anything."""
+        try:
+            count = os.readv(self.worker.incoming, [room])
+        except BlockingIOError:
+            return False
+        if not count:
             self.life.condemn()
+            return False
+        self._take_all(self._parser.filled(count))
+        return True
+
+    def _take_all(self, found: Iterable[framing.Frame]) -> None:
+        try:
+            for kind, number, header, payload in found:
+                self._take(kind, number, header, payload)
+        except framing.Malformed:
+            self.life.condemn()
+
+    def _take(self, kind: int, number: int, packed: bytes, payload: bytes | memoryview) -> None:
+        """One whole frame."""
+        if self.life.is_broken:
             return
         try:
-            header = msgpack.unpackb(data[at + frames.PREFIX.size : start])
+            header = msgpack.unpackb(packed)
             take = self._takers.get(kind)
             if take is None:
-                self.expectation.offer(kind, header, bytes(data[start:end]))
+                self.expectation.offer(kind, header, bytes(payload))
                 return
             flight = self.in_flight.get(number)
             if flight is None:
-                self._take_stray(kind, number, data[start:end])
+                self._take_stray(kind, number, payload)
                 return
-            answer = take(number, flight, header, data[start:end])
+            answer = take(number, flight, header, payload)
         except (ValueError, TypeError, KeyError, IndexError, OverflowError):
             self.life.condemn()
             return
@@ -257,20 +259,6 @@ class Link:
         """A frame of a call that is not in flight. Raises ValueError for one that never was."""
         if (output := self.discipline.take_stray(kind, number, bytes(payload))) is not None:
             self.owner.wrote(self, *output)
-
-    def _read_long(self, frame: LongFrame) -> bool:
-        """Take a long frame when it is whole; whether there may be more to read."""
-        try:
-            whole = frame.fill(self.worker.incoming)
-        except EOFError:
-            self.life.condemn()
-            return False
-        if whole:
-            self._long = None
-            self._take(frame.view, 0, len(frame.view))
-        return whole
-
-    # the cold path
 
     def send(self, kind: int, header: Sequence[Any], number: int = 0) -> None:
         """A frame without a payload."""

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Union
+from itertools import chain
+from typing import Any, Union
 
 PREFIX = struct.Struct(">IBIH")
 """Length, type, call id, header length. The length counts what follows it."""
-_prefix = PREFIX.unpack_from
-LEAST = PREFIX.size - 4
+_prefix, _HEAD = PREFIX.unpack_from, PREFIX.size
+LEAST = _HEAD - 4
 """Smallest length: neither header nor payload."""
 MOST = LEAST + 65535 + 1024 * 1024
 """Largest length: the longest header, and the most that a payload holds."""
@@ -66,12 +67,18 @@ class Parser:
 
     def feed(self, data: bytes) -> Iterable[Frame]:
         """The frames that these bytes make whole, to be iterated to the end. Raises Malformed in its place."""
-        if not self.is_amid and len(data) >= PREFIX.size:  # mostly it is one whole frame
-            length, kind, call, header_size = _prefix(data)
-            if length == len(data) - 4 and header_size + LEAST <= length <= MOST:
-                start = PREFIX.size + header_size
-                return ((kind, call, data[PREFIX.size : start], data[start:]),)
-        return self._take(data)
+        if self.is_amid:
+            return self._take(data)
+        found: list[Frame] = []  # mostly it is whole frames and nothing else
+        at, end = 0, len(data)
+        while end - at >= _HEAD:
+            length, kind, call, header_size = _prefix(data, at)
+            start, stop = at + _HEAD + header_size, at + 4 + length
+            if stop > end or start > stop or length > MOST:
+                break
+            found.append((kind, call, data[at + _HEAD : start], data[start:stop]))
+            at = stop
+        return found if at == end else chain(found, self._take(data[at:]))
 
     def _take(self, data: bytes) -> Iterator[Frame]:
         """The same for bytes that are cut in any way."""
@@ -86,35 +93,35 @@ class Parser:
             data, self._begun, self.is_amid = self._begun + data, b"", False
         end = len(data)
         while end - at >= 4:
-            size = self._size(data, at)
-            if end - at < size:
-                self._frame, self._filled, self.is_amid = memoryview(bytearray(size)), end - at, True
+            length = int.from_bytes(data[at : at + 4], "big")
+            if not LEAST <= length <= MOST:
+                self._refuse("a frame of %d bytes" % length)
+            stop = at + 4 + length
+            if stop > end:
+                self._frame, self._filled, self.is_amid = memoryview(bytearray(4 + length)), end - at, True
                 self._frame[: self._filled] = data[at:]
                 return
-            yield self._cut(data, at, size)
-            at += size
+            yield self._cut(data, at, stop)
+            at = stop
         if at < end:
             self._begun, self.is_amid = data[at:], True
-
-    def _size(self, data: bytes, at: int) -> int:
-        """Bytes of the frame that begins here."""
-        length = int.from_bytes(data[at : at + 4], "big")
-        if not LEAST <= length <= MOST:
-            self._refuse("a frame of %d bytes" % length)
-        return 4 + length
 
     def _whole(self, frame: memoryview) -> Frame:
         """The frame that has been gathered."""
         self._frame, self.is_amid = None, False
-        return self._cut(frame if len(frame) >= LONG else bytes(frame), 0, len(frame))
+        size = len(frame)
+        if size < LONG:
+            return self._cut(bytes(frame), 0, size)
+        kind, call, header, payload = self._cut(frame, 0, size)
+        return kind, call, bytes(header), payload
 
-    def _cut(self, data: bytes | memoryview, at: int, size: int) -> Frame:
-        """One whole frame out of `data`."""
-        _, kind, call, header_size = PREFIX.unpack_from(data, at)
-        start = at + PREFIX.size + header_size
-        if start > at + size:
-            self._refuse("a header of %d bytes in a frame of %d" % (header_size, size))
-        return kind, call, bytes(data[at + PREFIX.size : start]), data[start : at + size]
+    def _cut(self, data: Any, at: int, stop: int) -> Frame:
+        """The frame that lies there in bytes or in a view of some."""
+        _, kind, call, header_size = _prefix(data, at)
+        start = at + _HEAD + header_size
+        if start > stop:
+            self._refuse("a header of %d bytes in a frame of %d" % (header_size, stop - at))
+        return kind, call, data[at + _HEAD : start], data[start:stop]
 
     def _refuse(self, error: str) -> None:
         self._error, self.is_amid = error, True

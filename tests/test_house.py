@@ -24,7 +24,7 @@ from pyfc.observe import journal
 from pyfc.project.load import load
 from pyfc.sandbox import memory
 from pyfc.settings import Settings
-from pyfc.supervisor import pool
+from pyfc.supervisor import stalls
 from pyfc.wire import frames
 from pyfc.workers import link, spares
 
@@ -232,7 +232,7 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
         (server, "_TICK"),
         (link, "_MEMORY_INTERVAL"),
         (link, "_SHORT_CALL"),
-        (pool, "_STALL"),
+        (stalls, "_STALL"),
         (spares, "_REFILL_DELAY"),
         (memory, "INTERVAL"),
     )

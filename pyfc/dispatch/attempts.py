@@ -240,7 +240,7 @@ class Attempts:
 
 def _end_call(pool: Pool, request_id: str) -> None:
     """End the instance that runs a call, as if it had been late."""
-    for instance in list(pool.instances):
+    for instance in list(pool.roster.instances):
         flights = instance.link.in_flight.values() if instance.link is not None else ()
         if any(flight.call.request_id == request_id for flight in flights):
             pool.end(instance)

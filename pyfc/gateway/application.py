@@ -227,7 +227,7 @@ class _Own:
         route = entry.route.rouse() if entry is not None and isinstance(entry.route, Dormant) else entry and entry.route
         if not isinstance(route, Pool):
             raise FunctionNotFound(service=service, function=function)
-        return _json(await explain(route.function, route.birth, route.launcher))
+        return _json(await explain(route.function, route.population.birth, route.population.launcher))
 
     async def code(self, request: Request) -> Response:
         """A function's package."""

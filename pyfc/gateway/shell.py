@@ -75,7 +75,7 @@ class Shells:
         function, wanted = names["function"], names["instance"]
         for target, entry in self._api.table().entries.items():
             if (target.service, target.function) == (service, function) and isinstance(entry.route, Pool):
-                for instance in entry.route.instances:
+                for instance in entry.route.roster.instances:
                     if instance.id == wanted and instance.link is not None:
                         return instance, entry.route
         raise InstanceNotFound(service=service, function=function, instance=wanted)
@@ -88,7 +88,7 @@ class _Session:
         self._socket = socket
         self._sandbox = sandbox
         self._instance = instance
-        self._birth = pool.birth
+        self._birth = pool.population.birth
         self._input = -1
         self._moved = asyncio.Event()
         """Something was said by either side."""

@@ -9,7 +9,8 @@ from typing import Any
 from pyfc.model.function import Function
 from pyfc.model.names import request_id
 from pyfc.supervisor.birth import Birth
-from pyfc.supervisor.instance import Instance, StartFailed
+from pyfc.supervisor.instance import Instance
+from pyfc.supervisor.starting import StartFailed
 from pyfc.workers.launch import Launcher
 
 
@@ -27,12 +28,12 @@ async def explain(function: Function, birth: Birth, launcher: Launcher) -> dict[
         link = instance.link
         peak = link.life.peak.measure() if link is not None else 0.0
         instance.abandon()
-    prepare, load, initialize = instance.phases
+    prepare, load, initialize = instance.beginning.phases
     return {
         "service": function.service,
         "function": function.name,
         "phases": {"PrepareCode": prepare, "RuntimeInitialize": load, "Initializer": initialize},
-        "imports": json.loads(instance.imports or b"[]"),
+        "imports": json.loads(instance.beginning.imports or b"[]"),
         "fault": failure,
         "peakMemoryMb": peak,
         "memorySize": function.limits.memory_size,

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect
 
 from pyfc.model.instance import State
 from pyfc.supervisor.instance import Instance
@@ -21,7 +20,7 @@ _PAUSE = 0.05
 
 
 class Idleness:
-    """Looks after `pool.idle`, whose instances stand in the order in which they became idle."""
+    """Looks after the idle instances of one pool."""
 
     def __init__(self, pool: Tended, freeze_after: float, idle_timeout: float) -> None:
         self._pool = pool
@@ -59,39 +58,36 @@ class Idleness:
         try:
             self._look_now(self._loop.time())
         finally:
-            if self._pool.instances:
+            if self._pool.roster.instances:
                 now = self._loop.time()
                 self._arm(max(now + _PAUSE, self._next(now)))
 
     def _look_now(self, now: float) -> None:
         pool = self._pool
-        while pool.idle and pool.idle[0].idle_since <= now - self._idle_timeout and pool.has_spare:
-            pool.idle.pop(0).stop()
-        warm = [instance for instance in pool.idle if not instance.is_frozen]
-        for instance in warm:
-            if instance.idle_since <= now - self._freeze_after:
+        while pool.roster.idle and pool.roster.idle_since <= now - self._idle_timeout and pool.has_spare:
+            pool.evict()
+        for instance, since in list(pool.roster.idle.items()):
+            if not instance.is_frozen and since <= now - self._freeze_after:
                 self._freeze(instance)
 
     def _next(self, now: float) -> float:
         """When there is something to do, if nothing happens before."""
-        pool = self._pool
-        warm = [instance.idle_since for instance in pool.idle if not instance.is_frozen]
-        busy = len(pool.instances) > len(pool.idle)
+        roster = self._pool.roster
+        warm = [since for instance, since in roster.idle.items() if not instance.is_frozen]
+        busy = len(roster.instances) > len(roster.idle)
         freeze = min([*warm, *([now] if busy else [])], default=float("inf")) + self._freeze_after
-        release = (pool.idle[0].idle_since if pool.idle else now) + self._idle_timeout
-        if not pool.has_spare:
-            release = now + self._idle_timeout
-        return min(freeze, release)
+        is_spare = roster.idle and self._pool.has_spare
+        return min(freeze, (roster.idle_since if is_spare else now) + self._idle_timeout)
 
     def _freeze(self, instance: Instance) -> None:
         if not instance.has_pre_freeze:
             instance.freeze()
             return
-        self._pool.idle.remove(instance)
+        since = self._pool.roster.idle.pop(instance)
         name = f"the preFreeze hook of instance {instance.id}"
-        self._tasks.begin(name, self._freeze_politely(instance), lambda _: instance.kill())
+        self._tasks.begin(name, self._freeze_politely(instance, since), lambda _: instance.kill())
 
-    async def _freeze_politely(self, instance: Instance) -> None:
+    async def _freeze_politely(self, instance: Instance, since: float) -> None:
         await instance.pre_freeze()
         if instance.state is not State.FREEZING:
             return
@@ -101,5 +97,4 @@ class Idleness:
             pool.serve_waiting(instance)
             return
         instance.freeze()
-        at = bisect([each.idle_since for each in pool.idle], instance.idle_since)
-        pool.idle.insert(at, instance)
+        pool.roster.rest_again(instance, since)

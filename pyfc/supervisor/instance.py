@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 
-from pyfc.errors import HostRefused, InstanceLost, Internal
 from pyfc.host.process import Exit
-from pyfc.model import faults
 from pyfc.model.instance import Event, State, advance
-from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
 from pyfc.model.names import instance_id, request_id
 from pyfc.observe.flood import Sink
 from pyfc.observe.markers import hook_end, hook_start
 from pyfc.supervisor.birth import Birth
+from pyfc.supervisor.starting import Start, StepFailed
 from pyfc.tasks import Tasks
 from pyfc.wire import frames
 from pyfc.workers.handshake import LinkClosed
@@ -35,15 +32,6 @@ KILL_GRACE = 5.0
 """Seconds after SIGKILL in which a process normally is gone; then it counts as stuck."""
 _CROWD_GRACE = 30.0
 """The same for a crowd of processes, which gets little of the processors for it."""
-_STARTUP_KEPT = 65536
-
-
-class StartFailed(Exception):
-    """A fault of user code while its instance was started: the answer of the call that needed the instance."""
-
-    def __init__(self, result: Result) -> None:
-        super().__init__(result.fault.message if result.fault is not None else "")
-        self.result = result
 
 
 class Instance(WithoutCalls):
@@ -53,16 +41,10 @@ class Instance(WithoutCalls):
         self.id = instance_id()
         self.state = State.STARTING
         self.link: Link | None = None
-        self.idle_since = 0.0
-        self.is_open = False
-        """Whether it is among its pool's `open` ones."""
-        self.imports = b""
-        """What Ready carried: the times of imports, if they were asked for."""
-        self._times: list[float] = []
-        self.startup = b""
-        """What it wrote before its first call."""
         self.died_of = ""
         """Once it is dead: `outOfMemory`, `timedOut`, `exited`; '' if it was ended because nobody needed it."""
+        self.beginning = Start(birth, self.id, lambda: self._is_unwanted)
+        """Its start, and what was written in it."""
         self._is_unwanted = False
         self._sink: Sink | None = None
         self._hook: bytearray | None = None
@@ -79,37 +61,26 @@ class Instance(WithoutCalls):
 
         `request_id` is that of the call which needs the instance; the initializer sees it.
         """
-        self._times = [time.monotonic()]
+        start = self.beginning
         await self._birth.present()
         worker = await self._launcher.launch(self._birth.spec)
         with undone(worker):
             link = self.link = Link(worker, self, self.id, self._birth.init, self._birth.maximum_result)
-        self.startup = worker.prelude
+        start.wrote(worker.prelude)
         if self.state is State.KILLED:
             link.life.kill()
         try:
-            await self._load(link)
+            await start.load(link)
             if self._birth.init.initializer and not worker.is_initialized:
                 self._advance(Event.LOADED)
-                await self._initialize(link, request_id)
-            self._check(link)
-        except _StepFailed as failure:
-            self._times.append(time.monotonic())
+                await start.initialize(link, request_id)
+            start.check(link)
+        except StepFailed as failure:
             peak = link.life.peak.measure()
             self.kill()
-            self.startup += link.output.take()
-            usage = Usage(self._times[-1] - self._times[0], peak, True, self.id)
-            raise StartFailed(Result(failure.fault, failure.body, usage, startup=self.startup)) from None
-        self.startup += link.output.take()
-        link.life.started()
-        self._times.append(time.monotonic())
+            raise start.failed(link, failure, peak) from None
+        start.succeeded(link)
         self._advance(Event.INITIALIZED)
-
-    @property
-    def phases(self) -> Phases:
-        """What its start consisted of, as far as it came."""
-        began, prepared, loaded, ended = (*self._times, *[self._times[-1]] * (4 - len(self._times)))
-        return Phases(prepared - began, loaded - prepared, ended - loaded)
 
     def serve(self, owner: LinkOwner, sink: Sink) -> None:
         """From here on its calls are those of `owner`, and what it writes beside them goes to `sink`."""
@@ -122,76 +93,9 @@ class Instance(WithoutCalls):
         if self._hook is not None:
             self._hook += data
         elif self._sink is None:
-            self.startup = (self.startup + data)[-_STARTUP_KEPT:]
+            self.beginning.wrote(data)
         else:
             self._sink(request_id, data)
-
-    async def _load(self, link: Link) -> None:
-        timeout = self._birth.load_timeout
-        await self._step(link, frames.HELLO, timeout, "Starting the runtime")
-        cell = link.worker.cell
-        try:
-            sandbox = self._birth.confine(cell)
-        except OSError as error:
-            raise HostRefused(reason=f"its limits can not be set: {error}") from error
-        cell.watch(link.life)
-        self._times.append(time.monotonic())
-        init = link.worker.init or self._birth.init._replace(sandbox=sandbox)
-        environment = {**init.environment, **cell.environment, "FC_INSTANCE_ID": self.id}
-        link.send(frames.INIT, init._replace(environment=environment))
-        self.imports = await self._step(link, frames.READY, timeout, "Loading the handler's module")
-        self._times.append(time.monotonic())
-
-    async def _initialize(self, link: Link, request_id: str) -> None:
-        self.startup += link.output.take() + hook_start("initializer", request_id)
-        link.send(frames.HOOK, frames.Hook("initializer", request_id))
-        failed = True
-        try:
-            await self._step(link, frames.HOOK_DONE, self._birth.initialization_timeout, "Initializer")
-            failed = False
-        finally:
-            self.startup += link.output.take() + hook_end("initializer", request_id, failed=failed)
-
-    async def _step(self, link: Link, kind: int, timeout: float, what: str) -> bytes:
-        """Wait for one frame of the start; its payload. A fault in it, its absence and the worker's death are user
-        faults.
-        """
-        began = time.monotonic()
-        try:
-            header, payload = await link.expectation.frame(kind, timeout)
-        except TimeoutError:
-            program = self._birth.init.program
-            if program and kind == frames.READY:
-                raise _StepFailed(faults.not_listening(timeout, program["port"])) from None
-            raise _StepFailed(faults.start_timed_out(what, timeout, link.life.peak.measure())) from None
-        except LinkClosed as closed:
-            has_run_nothing = self._birth.spec.runtime.start == "fork" and kind == frames.HELLO
-            if (has_run_nothing or link.life.is_lost) and not self._is_unwanted:
-                raise InstanceLost(reason="its process ended") from None
-            raise _StepFailed(self._ended(link, closed.how, time.monotonic() - began)) from None
-        if kind == frames.HELLO:
-            if header[0] != frames.VERSION:
-                raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
-        elif header[0] is not None:
-            told = faults.told(header[0])
-            raise _StepFailed(
-                told if told.kind is FaultKind.PLATFORM else told._replace(kind=FaultKind.INIT_FAILED), payload
-            )
-        return payload
-
-    def _check(self, link: Link) -> None:
-        """Whether it still is as well as it was when it said so. Raises _StepFailed if not."""
-        if link.life.is_lost:
-            raise InstanceLost(reason="its process ended")
-        if link.life.is_doomed or self._is_unwanted:
-            raise _StepFailed(self._ended(link, None, time.monotonic() - self._times[0]))
-
-    @staticmethod
-    def _ended(link: Link, how: Exit | None, duration: float) -> Fault:
-        if link.life.is_exhausted:
-            return link.life.out_of_memory(duration)
-        peak = how.peak_memory / 1024 / 1024 if how is not None else link.life.peak.megabytes
-        return faults.exited(duration, peak, FaultKind.INIT_FAILED)
 
     # the hooks, and idleness
 
@@ -331,12 +235,3 @@ class Instance(WithoutCalls):
 
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
-
-
-class _StepFailed(Exception):
-    """A step of the start ended badly by the user's doing."""
-
-    def __init__(self, fault: Fault, body: bytes = b"") -> None:
-        super().__init__(fault.message)
-        self.fault = fault
-        self.body = body or fault.document()

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from typing import Protocol
 
+from pyfc.errors import PyfcError
 from pyfc.supervisor.instance import Instance
+from pyfc.supervisor.line import Line
+from pyfc.supervisor.roster import Roster
+from pyfc.workers.interface import LinkOwner
 
 
-class Tended(Protocol):
-    """A pool (pool.py), as its idleness, its reserve and the scaler see it."""
+class Tended(LinkOwner, Protocol):
+    """A pool (pool.py), as those see it who look after it: its starts, idleness, reserve, stalls and the scaler."""
 
-    instances: set[Instance]
-    idle: list[Instance]
-    """In the order in which they became idle."""
+    roster: Roster
+    waiting: Line
+    """The calls that wait for an instance."""
     draining: bool
     """It serves those who wait and nobody else."""
     concurrency: int
     """Calls that an instance runs at once."""
     limit: int
     """Most instances."""
-
-    @property
-    def waiting(self) -> Sized:
-        """The calls that wait for an instance."""
 
     @property
     def has_spare(self) -> bool:
@@ -35,11 +34,26 @@ class Tended(Protocol):
     def start_reserved(self) -> bool:
         """One more instance, for no call; False if there is no room."""
 
+    def started(self, instance: Instance) -> None:
+        """An instance takes its first call, or waits for one."""
+
+    def predicted_wait(self) -> float:
+        """Seconds that the last of those who wait will wait for the instances there are."""
+
+    def refuse_all(self, error: PyfcError) -> None:
+        """Unless another instance lives or is being started, nobody is left to serve those who wait."""
+
     def serve_waiting(self, instance: Instance) -> None:
         """Give an instance as many of those who wait as it has slots for, or let it rest."""
 
     def evict(self) -> None:
         """Stop the instance that has been idle longest, to make room for another function's."""
+
+    def runs(self, seconds: float) -> None:
+        """A call that has not ended runs so long already."""
+
+    def judge(self) -> None:
+        """See whether the function has become short, or is so no more."""
 
 
 class Room(Protocol):

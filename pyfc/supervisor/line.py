@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import logging
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 
-from pyfc.model.invocation import Invocation, Phases, Reply, Start
+from pyfc.errors import PyfcError, ResourceExhausted
+from pyfc.model.function import Function
+from pyfc.model.invocation import Invocation, Phases, Reply, Result, Start
+from pyfc.settings import Settings
 from pyfc.workers.flight import Flight
 
+_log = logging.getLogger(__name__)
 _monotonic = time.monotonic
+_PAUSE = 0.1
+"""Seconds between two looks for those who have waited too long."""
 
 
 class Waiter:
@@ -38,10 +48,6 @@ class Waiter:
             self.call, self.reply, timeout, now, now + timeout, startup, phases is not None, start, self.losses
         )
 
-    def wait(self) -> None:
-        """It is not served yet."""
-        self.served = False
-
     def cancel(self) -> bool:
         """See Ticket."""
         self.gone = not self.served
@@ -49,7 +55,33 @@ class Waiter:
 
 
 class Line(deque[Waiter]):
-    """Those who wait, in order of arrival. Those who have left stand in it until somebody looks."""
+    """The calls that wait, in order of arrival. Those who have left stand in it until somebody looks. Who waits too
+    long is refused, but for the first `sure()`, who are about to be served.
+    """
+
+    def __init__(self, function: Function, settings: Settings, sure: Callable[[], int]) -> None:
+        super().__init__()
+        self._function = function
+        self._most = settings.maximum_waiting_calls
+        self._patience = settings.maximum_wait
+        self._sure = sure
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, call: Invocation, reply: Reply, reason: str) -> Waiter:
+        """Wait behind the others. Raises ResourceExhausted if there are too many."""
+        if len(self) >= self._most and self.purge() >= self._most:
+            raise self._exhausted(f"{len(self)} calls wait already")
+        loop = asyncio.get_running_loop()
+        waiter = Waiter(call, reply, loop.time(), self._patience, reason)
+        self.append(waiter)
+        if self._timer is None:
+            self._timer = loop.call_at(waiter.expires, self._expire)
+        return waiter
+
+    def rejoin(self, flight: Flight, reason: str) -> None:
+        """A call that has been given back is the next one."""
+        now = asyncio.get_running_loop().time()
+        self.appendleft(Waiter(flight.call, flight.reply, now, self._patience, reason, flight.losses))
 
     def next(self) -> Waiter | None:
         """The first who still waits, now served."""
@@ -62,7 +94,7 @@ class Line(deque[Waiter]):
 
     def put_back(self, waiter: Waiter) -> None:
         """It could not be served after all, and is the next one again."""
-        waiter.wait()
+        waiter.served = False
         self.appendleft(waiter)
 
     def purge(self) -> int:
@@ -72,17 +104,43 @@ class Line(deque[Waiter]):
         self.extend(present)
         return len(self)
 
-    def late(self, now: float, sure: int) -> list[Waiter]:
-        """Take out those whose time is up, but for the first `sure`, who are about to be served."""
+    def fail_next(self, result: Result) -> bool:
+        """Answer the first, whose instance could not be started; False if nobody waits."""
+        waiter = self.next()
+        if waiter is not None:
+            tell(waiter, partial(waiter.reply.result, result))
+        return waiter is not None
+
+    def refuse_all(self, error: PyfcError) -> None:
+        """Nobody will serve them."""
+        while (waiter := self.next()) is not None:
+            tell(waiter, partial(waiter.reply.refuse, error))
+
+    def _expire(self) -> None:
+        """Refuse those who have waited too long and for whom no instance is being started."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now, sure = loop.time(), self._sure()
         self.purge()
         late = [waiter for number, waiter in enumerate(self) if number >= sure and waiter.expires <= now]
         for waiter in late:
             self.remove(waiter)
-        return late
+        for waiter in late:
+            tell(waiter, partial(waiter.reply.refuse, self._exhausted(f"the call waited {self._patience:g} s")))
+        if self:
+            soonest = min(waiter.expires for waiter in self)
+            self._timer = loop.call_at(max(soonest, now + _PAUSE), self._expire)
 
-    def soonest(self) -> float:
-        """When the next one's time is up."""
-        return min(waiter.expires for waiter in self)
+    def _exhausted(self, reason: str) -> ResourceExhausted:
+        return ResourceExhausted(function=self._function.name, service=self._function.service, reason=reason)
+
+
+def tell(asked: Waiter | Flight, answer: Callable[[], None]) -> None:
+    """A bug of ours in one answer must not keep the others from theirs."""
+    try:
+        answer()
+    except Exception:
+        _log.exception("an answer could not be given", extra={"request_id": asked.call.request_id})
 
 
 @functools.lru_cache(maxsize=256)

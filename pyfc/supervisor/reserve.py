@@ -39,12 +39,12 @@ class Reserve:
     @property
     def has_more(self) -> bool:
         """Whether one instance less would be enough."""
-        return len(self._pool.instances) > self.target
+        return len(self._pool.roster.instances) > self.target
 
     @property
     def must_wait(self) -> bool:
         """Whether this host has refused an instance just now, and there are others: those must do for the moment."""
-        return time.monotonic() < self._refused_until and bool(self._pool.instances)
+        return time.monotonic() < self._refused_until and bool(self._pool.roster.instances)
 
     def use(self, provision: Provision) -> None:
         """Reserve by `provision` from now on."""
@@ -61,10 +61,10 @@ class Reserve:
             return
         if self._provision.is_needed:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
-        busy = sum(len(instance.link.in_flight) for instance in pool.instances if instance.link is not None)
+        busy = sum(len(instance.link.in_flight) for instance in pool.roster.instances if instance.link is not None)
         self.target = min(pool.limit, reserved(self._provision, time.time(), busy, pool.concurrency))
         if time.monotonic() >= self._next_try:
-            for _ in range(self.target - len(pool.instances)):
+            for _ in range(self.target - len(pool.roster.instances)):
                 pool.start_reserved()
 
     async def prove(self) -> Result | None:

@@ -65,10 +65,10 @@ class Scaler:
         return False
 
     def _evict(self) -> None:
-        idle = [pool for pool in self._pools if pool.idle]
+        idle = [pool for pool in self._pools if pool.roster.idle]
         if idle:
             self._leaving += 1
-            min(idle, key=lambda pool: (not pool.has_spare, pool.idle[0].idle_since)).evict()
+            min(idle, key=lambda pool: (not pool.has_spare, pool.roster.idle_since)).evict()
 
     def give_back(self) -> None:
         """See Room."""

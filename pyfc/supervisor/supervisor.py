@@ -254,7 +254,7 @@ class Supervisor:
         self._pools.add(pool)
         self._scaler.add(pool)
         self._launcher.hold(born.spec)
-        pool.reserve.look()
+        pool.population.reserve.look()
         return pool
 
     async def _present(self, function: Function) -> None:
@@ -276,17 +276,17 @@ class Supervisor:
             self._scaler.remove(route)
             self._draining.add(route)
             route.drain()
-            self._launcher.release(route.birth.spec)
+            self._launcher.release(route.population.birth.spec)
             self._tasks.begin(f"the end of {route.function.service}/{route.function.name}", self._drained(route))
 
     async def _drained(self, pool: Pool) -> None:
-        await pool.drained.wait()
+        await pool.roster.drained.wait()
         self._draining.discard(pool)
 
     def give_up_proofs(self) -> None:
         """Wait for no version that has not started yet: newer ones have come."""
         for pool in list(self._pools):
-            pool.reserve.give_up()
+            pool.population.reserve.give_up()
 
     def kill(self) -> None:
         """End every instance now."""
@@ -303,7 +303,7 @@ class Supervisor:
             pool.drain()
         try:
             async with asyncio.timeout(STOP_TIMEOUT + min(self._settings.drain_timeout, _longest_pre_stop(pools))):
-                await asyncio.gather(*(pool.drained.wait() for pool in pools))
+                await asyncio.gather(*(pool.roster.drained.wait() for pool in pools))
         except TimeoutError:
             self.kill()
         await self._launcher.close()
@@ -314,8 +314,8 @@ async def _next(batches: AsyncIterator[list[Change]]) -> list[Change]:
 
 
 async def _proof(old: Route, new: Route) -> Result | None:
-    has_served = isinstance(old, Pool) and old.cold_start > 0 and not old.birth.init.debug_port
-    return await new.reserve.prove() if has_served and isinstance(new, Pool) else None
+    has_served = isinstance(old, Pool) and old.population.start_took > 0 and not old.population.birth.init.debug_port
+    return await new.population.reserve.prove() if has_served and isinstance(new, Pool) else None
 
 
 def _longest_pre_stop(pools: Iterable[Pool]) -> float:

@@ -134,7 +134,7 @@ def test_a_host_that_refuses_an_instance_is_a_503_for_everyone_who_waits_and_is_
             ("ResourceThrottled", 503)
         ] * 3
         assert launcher.tries == 3
-        assert not pool.instances
+        assert not pool.roster.instances
         assert not pool.waiting
 
     asyncio.run(scenario())
@@ -181,12 +181,12 @@ def test_a_start_that_fails_anyhow_anywhere_leaves_nothing_and_answers_who_waits
                 await come_to(launcher, number, step)
             await answered(answer)
             async with asyncio.timeout(5):
-                await pool.drained.wait()
+                await pool.roster.drained.wait()
 
             assert answer.error is not None
             assert answer.error.status == (503 if failure == "HostRefused" else 500)
-            assert not pool.instances
-            assert not pool.starting
+            assert not pool.roster.instances
+            assert not pool.population.starting
             assert not pool.waiting
         assert launcher.tries == 5
         assert all(worker.is_closed for worker in launcher.workers)
@@ -203,14 +203,14 @@ def test_a_start_that_is_cancelled_anywhere_leaves_nothing_and_answers_who_waits
         answer = Answer()
 
         pool.submit(call(0), answer)
-        [task] = pool._tasks
+        [task] = pool.population._tasks
         await asyncio.sleep(0)
         if step != "launch":
             await come_to(launcher, 0, step)
         task.cancel()
         await answered(answer)
         async with asyncio.timeout(5):
-            await pool.drained.wait()
+            await pool.roster.drained.wait()
 
         assert answer.error is not None
         assert answer.error.status == 500
@@ -235,12 +235,12 @@ def test_a_worker_that_dies_when_it_has_just_said_ready_is_a_process_that_exited
         worker.process.reported(0, 0)
         await answered(answer)
         async with asyncio.timeout(5):
-            await pool.drained.wait()
+            await pool.roster.drained.wait()
 
         [result] = answer.results
         assert result.fault is not None
         assert "Process exited unexpectedly before completing request" in result.fault.message
-        assert pool.deaths["exited"] == 1
+        assert pool.roster.deaths["exited"] == 1
 
     asyncio.run(scenario())
 
@@ -261,7 +261,7 @@ def test_a_call_that_its_worker_never_read_goes_to_another_instance(concurrency:
         answer = Answer()
         pool.submit(call(0), answer)
         first = await started(pool, launcher, 0)
-        while not any(each.link and each.link.in_flight for each in pool.instances):
+        while not any(each.link and each.link.in_flight for each in pool.roster.instances):
             await asyncio.sleep(0)
 
         first.process.reported(0, 0)
@@ -284,7 +284,7 @@ def test_a_call_whose_instances_always_end_before_they_read_it_fails_in_the_end(
         pool.submit(call(0), answer)
         for number in range(4):
             worker = await started(pool, launcher, number)
-            while not any(each.link and each.link.in_flight for each in pool.instances):
+            while not any(each.link and each.link.in_flight for each in pool.roster.instances):
                 await asyncio.sleep(0)
             worker.process.reported(0, 0)
         await answered(answer)
@@ -333,7 +333,7 @@ def test_an_instance_that_is_lost_while_it_starts_is_replaced_and_nobody_hears_o
         pool.submit(call(0), answer)
         for number in range(3):
             await come_to(launcher, number, step)
-            while not all(each.link for each in pool.instances):
+            while not all(each.link for each in pool.roster.instances):
                 await asyncio.sleep(0)
             launcher.workers[number].process.orphaned()
         last = await started(pool, launcher, 3)
@@ -398,7 +398,7 @@ def test_nothing_that_happens_to_an_instance_in_any_order_is_impossible(steps: i
         pool = pool_of(launcher, Scaler(1), initializer="index.initialize")
         answers = [Answer()]
         pool.submit(call(0), answers[0])
-        [instance] = pool.instances
+        [instance] = pool.roster.instances
         while not launcher.workers or instance.link is None:
             await asyncio.sleep(0)
         life = Life(pool, launcher.workers[0])
@@ -412,7 +412,7 @@ def test_nothing_that_happens_to_an_instance_in_any_order_is_impossible(steps: i
                 getattr(life, each)()
             await asyncio.sleep(0)
         pool.kill()
-        while pool.instances:
+        while pool.roster.instances:
             await asyncio.sleep(0)
         await answered(*answers)
         assert instance.state is State.DEAD
@@ -429,7 +429,7 @@ class Life:
     def __init__(self, pool: Pool, worker: Pipes) -> None:
         self._pool = pool
         self._worker = worker
-        [self._instance] = pool.instances
+        [self._instance] = pool.roster.instances
 
     def turn(self) -> None:
         """A turn of the loop goes by."""
@@ -465,7 +465,7 @@ class Life:
         self._pool.drain()
 
     def freeze(self) -> None:
-        if self._instance in self._pool.idle and self._instance.state is State.READY:
+        if self._instance in self._pool.roster.idle and self._instance.state is State.READY:
             self._pool._idleness._freeze(self._instance)
 
     def thaw(self) -> None:
@@ -477,4 +477,4 @@ class Life:
             link.life.exhaust(1)
 
     def look(self) -> None:
-        self._pool._look_for_stalls()
+        self._pool._stalls._look()

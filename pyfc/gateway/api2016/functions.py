@@ -94,7 +94,7 @@ def running(call: Call, service: str) -> list[Document]:
     for target in targets:
         route = table.entries[target].route
         version = "0" if target.qualifier == LATEST else target.qualifier
-        ids = [instance.id for instance in route.instances] if isinstance(route, Pool) else []
+        ids = [instance.id for instance in route.roster.instances] if isinstance(route, Pool) else []
         found += [{"instanceId": each, "versionId": version} for each in ids if not wanted or each in wanted]
     return found[: call.wanted.limit]
 

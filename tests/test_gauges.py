@@ -49,7 +49,6 @@ COMPLEX: set[str] = {
     "pyfc/build/with_npm.py:_scripts_of",
     "pyfc/calls/paths.py:find",
     "pyfc/cli/domains.py:run",
-    "pyfc/dev/reload.py:Reloader._missing",
     "pyfc/dev/watched.py:look",
     "pyfc/documents/reader.py:Reader.read",
     "pyfc/documents/reader.py:_scalar",

@@ -220,9 +220,10 @@ class Reloader:
         old = self._project
         if not is_folder(old.root):
             return old.root
-        there = [path for path in old.files if is_there(path)] if project is None else project.files
-        is_replaced = bool(templates(old.root)) if project is None else project.source is not None
-        lost = [path for path in old.files if path not in there]
+        if project is None:
+            lost, is_replaced = [path for path in old.files if not is_there(path)], bool(templates(old.root))
+        else:
+            lost, is_replaced = [path for path in old.files if path not in project.files], project.source is not None
         return next((path for path in lost if path != old.source or not is_replaced), None)
 
     def _tell_mistakes(self, project: Project) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -262,6 +263,45 @@ def test_an_engine_that_gives_nothing_unasked_is_asked(play: Callable[..., None]
         assert len(world.ran()) == 101
 
     play(scenario, Reluctant)
+
+
+class Forgetful:
+    """A queue of an engine that loses a lease: what runs already is given to somebody once more."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue, self.again = queue, 3
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    def claim(self, _: Event) -> bool:
+        return False
+
+    async def take(self, *given: Any) -> list[Event]:
+        events = await self._queue.take(*given)
+        if events and self.again:
+            self.again -= 1
+            events.append(events[0].copy())
+        return events
+
+
+def test_an_event_whose_lease_is_lost_may_run_twice_and_ends_once(play: Callable[..., None]) -> None:
+    async def scenario(world: World) -> None:
+        world.configs[ONE] = {"destinationConfig": {"onSuccess": {"destination": "acs:mns:::/queues/q"}}}
+        for number in range(3):
+            await world.promise(f"n{number}", is_stateful=True)
+            await empty(world)
+        assert sorted(set(world.ran())) == ["n0", "n1", "n2"]
+        assert len(world.ran()) > 3
+        assert [(await world.record(f"n{number}")).status for number in range(3)] == [Status.SUCCEEDED] * 3
+        told = [json.loads(text)["requestContext"]["requestId"] for text in world.delivered]
+        assert sorted(set(told)) == ["n0", "n1", "n2"]
+        await world.promise("last", OTHER)
+        await until(lambda: world.ran(OTHER) == ["last"], "another lane")
+        await empty(world)
+        assert world.dispatcher._lanes._memory.held == 0
+
+    play(scenario, Forgetful)
 
 
 def test_an_outcome_that_can_never_be_written_holds_up_no_other(play: Callable[..., None]) -> None:

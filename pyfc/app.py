@@ -22,6 +22,7 @@ from pyfc.blobs.disk import DiskBlobs
 from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
+from pyfc.build.official import name_of, packages_of, stand_in
 from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Table
 from pyfc.data.folder import identity, lock, take_over
@@ -252,7 +253,8 @@ class App:
             await self.supervisor.prepared()
             self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed
         built = await self._build_missing(project)
-        report = (await self._deployer.deploy(project, built))._replace(warnings=self.warnings)
+        official = await self._official_layers(project)
+        report = (await self._deployer.deploy(project, built, official))._replace(warnings=self.warnings)
         await self.supervisor.caught_up(report.revision)
         self._operations.collect()
         require(self.sandbox)
@@ -285,6 +287,28 @@ class App:
         if self.builder.weakness:
             self.warnings.append(self.builder.weakness)
         return found
+
+    async def _official_layers(self, project: Project) -> dict[str, Path]:
+        """The official layers of the project's functions, as far as they are packages that can be had; of all others
+        it is told what stands in for them, or what is missing.
+        """
+        functions = [
+            each.function for each in project.functions if self.runtimes.get(each.function.runtime) is not None
+        ]
+        wanted = {arn: each.runtime for each in functions for arn in each.layers if name_of(arn)}
+        found = {arn: await self._official_layer(arn, runtime) for arn, runtime in wanted.items()}
+        return {arn: folder for arn, folder in found.items() if folder is not None}
+
+    async def _official_layer(self, arn: str, runtime: str) -> Path | None:
+        packages, interpreter = packages_of(arn), self.runtimes.interpreter(runtime)
+        if packages is None or interpreter is None or not self.settings.build:
+            self.warnings.append(stand_in(arn))
+            return None
+        try:
+            return await self.builder.layer(name_of(arn), packages, interpreter.path, interpreter.version)
+        except PyfcError as error:
+            self.warnings.append(f"{error}; its functions have to do without")
+            return None
 
     def bind(self) -> None:
         """Take the port; `port` is then the real one. Raises AddressInUse."""

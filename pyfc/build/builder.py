@@ -1,6 +1,7 @@
 """Builds what functions need, once for each content, and remembers the last result of each folder that was good.
 
     ROOT/built/DIGEST/        what is shown at the root of the code: packages, or node_modules
+    ROOT/layers/DIGEST/NAME/  an official layer: links to what was built, where FC's layers have it
     ROOT/last/FOLDER          for a folder of code: the digests of its last good result, by manifest
 
 A result is built in a workshop, examined and made the server's own when its writers are gone, and renamed into place:
@@ -30,6 +31,7 @@ from pyfc.build.consent import Ask, Consents, refuse
 from pyfc.build.job import Cage
 from pyfc.build.lean import import_time, size_of, strip
 from pyfc.build.manifest import Manifest, manifests
+from pyfc.build.official import Packages
 from pyfc.build.steps import Consent
 from pyfc.build.tools import install
 from pyfc.build.workshop import Workshop
@@ -101,6 +103,21 @@ class Builder:
         return await run(
             actions, template, self._root, self._cage, consent, lambda line: self._progress("actions", line)
         )
+
+    async def layer(self, name: str, packages: Packages, interpreter: str, version: str) -> Path:
+        """A folder that has the packages of an official layer where FC's layers have them. Raises ProjectError."""
+        empty, source = self._root / "official", f"official layer {name}"
+        empty.mkdir(parents=True, exist_ok=True)
+        manifest = Manifest(
+            tool=packages.tool, folder=empty, source=source, packages=packages.words, names=packages.words
+        )
+        built = await self._one(manifest, interpreter, version, lean=False)
+        place = self._root / "layers" / built.folder.name / name
+        place.mkdir(parents=True, exist_ok=True)
+        for below, target in ((packages.place, built.folder), ("bin", built.folder / "bin")):
+            if target.is_dir() and not (place / below).exists():
+                (place / below).symlink_to(target)
+        return place
 
     def missing(self, folder: Path, boundary: Boundary) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""

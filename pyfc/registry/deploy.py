@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
+from pyfc.build.official import name_of
 from pyfc.bundles.bundle import Bundles
 from pyfc.errors import InvalidArgument, LayerVersionNotFound, ProjectError
 from pyfc.host.runtimes import Runtimes
@@ -78,13 +79,20 @@ class Deployer:
         self._registry = registry
         self._bundles = bundles
         self._runtimes = runtimes
+        self._official: Mapping[str, Path] = {}
         self._has_deployed = False
         """Whether what is served is this folder's: then a function that has become mistaken goes on as it was."""
 
-    async def deploy(self, project: Project, built: Mapping[Path, Sequence[Path]] = MappingProxyType({})) -> Report:
-        """Make `project` the desired state. `built`: what was installed for a folder of code. Raises
-        ProjectError with file and line; then nothing has changed.
+    async def deploy(
+        self,
+        project: Project,
+        built: Mapping[Path, Sequence[Path]] = MappingProxyType({}),
+        official: Mapping[str, Path] = MappingProxyType({}),
+    ) -> Report:
+        """Make `project` the desired state. `built`: what was installed for a folder of code; `official`: the folders
+        of official layers. Raises ProjectError with file and line; then nothing has changed.
         """
+        self._official = official
         with self._bundles.busy():
             functions, refused = await self._bundled(project, built)
             known = await self._known()
@@ -180,9 +188,16 @@ class Deployer:
         found, missing = [], []
         for arn in function.layers:
             try:
-                await opt_of(self._registry, self._bundles, [arn])
-                found.append(arn)
+                found.append(await self._layer(arn))
             except (InvalidArgument, LayerVersionNotFound):
                 what = f"layer {arn} of function {function.service}/{function.name}"
                 missing.append(f"{what} (publish it with `pyfc layers NAME --publish DIR`)")
-        return await opt_of(self._registry, self._bundles, found), missing
+        return await self._bundles.merged([code for code in found if code is not None]), missing
+
+    async def _layer(self, arn: str) -> Code | None:
+        """The files of a layer; None for an official one that is told elsewhere. Raises LayerVersionNotFound,
+        InvalidArgument.
+        """
+        if arn in self._official:
+            return await self._bundles.put(self._official[arn], (), Boundary(None))
+        return None if name_of(arn) else await opt_of(self._registry, self._bundles, [arn])

@@ -34,12 +34,13 @@ from pyfc.documents.reader import JsonReader
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.gateway.addresses import listening
 from pyfc.gateway.application import application
+from pyfc.gateway.context import ServerContext
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.management import Api
-from pyfc.gateway.promises import Accepting
+from pyfc.gateway.promises import Promises
 from pyfc.gateway.server import GatewayServer
-from pyfc.gateway.shared import Shared
+from pyfc.gateway.sites import Sites
 from pyfc.host.descriptors import BUDGET
 from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener
@@ -199,19 +200,18 @@ class App:
     def _build_gateway(self, registry: Registry) -> None:
         settings = self.settings
         guard = Guard((settings.host, *settings.allow_host))
-        invocations = Invocations(settings, guard, self.journal, self.verifier, is_local=self.is_local)
+        promises = Promises(self.dispatcher, settings.account_id)
+        invocations = Invocations(settings, guard, self.journal, self.verifier, promises.accept, is_local=self.is_local)
         self.supervisor.on_table = self._use
-        self._invocations = invocations
-        invocations.accept = Accepting(self.dispatcher)
         recent = Recent()
         self.journal.listeners.append(recent.listen)
-        shared = Shared(settings, invocations)
+        context = self._context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))
         api = application(self._build_api(registry), guard, recent, self.sandbox)
-        self._server = GatewayServer(api, shared, self.descriptors)
+        self._server = GatewayServer(api, context, self.descriptors)
 
     def _use(self, table: Table) -> None:
         """Serve by another table from now on."""
-        self._invocations.use(table)
+        self._context.use(table)
         self.dispatcher.use(table)
 
     def problems(self) -> list[str]:

@@ -1,4 +1,6 @@
-"""What the path of a call leads to."""
+"""What the path of a call leads to: the one place that knows how paths begin, and the one that finds a function, with
+every check.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,53 @@ _EXPOSED = (
     "Date,x-fc-request-id,x-fc-error-type,x-fc-code-checksum,x-fc-invocation-duration,x-fc-max-memory-usage,"
     "x-fc-log-result,x-fc-invocation-code-version"
 )
-NEWER = b"/2023-03-30/"
-"""How paths of FC 3's API begin."""
+OLDER = ("/2016-08-15", "/2021-04-06")
+NEWER = "/2023-03-30"
+"""How paths of FC's APIs begin, by version; NEWER is FC 3's."""
+OURS = "/pyfc"
+HEALTH = "/healthz"
+PROXY = f"{OLDER[0]}/proxy"
+PREFIX_PARTS = 5
+"""Of the path of an HTTP trigger, split at slashes, so many lead to its function: /VERSION/proxy/SERVICE/FUNCTION."""
+_OWN = tuple(f"{each}/".encode() for each in (*OLDER, NEWER, OURS))
+_PROXIES = tuple(f"{each}/proxy/".encode() for each in OLDER)
+_SERVICES = tuple(f"{each}/services/".encode() for each in OLDER)
+_FUNCTIONS = f"{NEWER}/functions/".encode()
+_EVENT_END = b"/invocations"
+
+
+def is_own(url: bytes) -> bool:
+    """Whether a request is the server's own, or an API's, whatever names its domains have."""
+    return url.startswith(_OWN) or url.startswith(HEALTH.encode())
+
+
+def is_newer(path: bytes | str) -> bool:
+    """Whether a request is of FC 3's API, whose errors are shaped in another way."""
+    return path.startswith(f"{NEWER}/") if isinstance(path, str) else path.startswith(_OWN[len(OLDER)])
+
+
+def call_of(url: bytes) -> tuple[bytes, bool] | None:
+    """What a url means as a call: its path, and whether it is an HTTP trigger's; None if it is no call. The path is
+    without the query, but for FC 3's InvokeFunction, where that tells the version.
+    """
+    path = url.partition(b"?")[0]
+    if path.startswith(_PROXIES):
+        return path, True
+    if not path.endswith(_EVENT_END):
+        return None
+    if path.startswith(_SERVICES):
+        return path, False
+    return (url, False) if path.startswith(_FUNCTIONS) else None
+
+
+def trigger_path(service: str, function: str) -> str:
+    """How the path of an HTTP trigger begins."""
+    return f"{PROXY}/{service}/{function}"
+
+
+def event_path(service: str, function: str) -> str:
+    """The path of InvokeFunction."""
+    return f"{OLDER[0]}/services/{service}/functions/{function}/invocations"
 
 
 class Place(NamedTuple):
@@ -40,7 +87,7 @@ class Place(NamedTuple):
     """Whether every call with this path leads here."""
 
 
-def names_of_event(path: bytes) -> tuple[str, str]:
+def _names_of_event(path: bytes) -> tuple[str, str]:
     """Service (with its qualifier) and function of an InvokeFunction path, percent-encoded; the path has its query if
     it is one of FC 3's. Raises PathNotSupported.
     """
@@ -48,7 +95,7 @@ def names_of_event(path: bytes) -> tuple[str, str]:
     if len(parts) == 7 and parts[4] == "functions" and parts[6] == "invocations":
         return parts[3], parts[5]
     last, _, query = parts[-1].partition("?")
-    if path.startswith(NEWER) and len(parts) == 5 and last == "invocations":
+    if path.startswith(_FUNCTIONS) and len(parts) == 5 and last == "invocations":
         qualifier = parse_qs(query).get("qualifier", [""])[0]
         return f"{DEFAULT_SERVICE}.{qualifier}" if qualifier else DEFAULT_SERVICE, parts[3]
     raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
@@ -67,10 +114,10 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     config = Config.read(triggers[0].config) if triggers else None
     target, version = asked, entry.function.target.qualifier
     if not is_http and config is not None and not config.is_event:
-        url = f"/2016-08-15/proxy/{target.service}/{target.function}/"
+        url = f"{trigger_path(target.service, target.function)}/"
         raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
     if is_http and config is None:
-        url = f"POST /2016-08-15/services/{target.service}/functions/{target.function}/invocations"
+        url = f"POST {event_path(target.service, target.function)}"
         raise NoHttpTrigger(service=target.service, function=target.function, url=url)
     if config is not None and entry.is_server:
         config = config._replace(is_event=False)  # a program of its own gets the request itself in FC 3 too
@@ -105,4 +152,12 @@ def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[
 
 def event_place(table: Table, path: bytes, fields: Mapping[bytes, bytes]) -> Place:
     """What an InvokeFunction path leads to. Raises the NotFound that fits."""
-    return find(table, *names_of_event(path), fields, is_http=False)
+    return find(table, *_names_of_event(path), fields, is_http=False)
+
+
+def http_place(table: Table, path: bytes, fields: Mapping[bytes, bytes]) -> Place:
+    """What the path of an HTTP trigger leads to. Raises the NotFound that fits."""
+    parts = path.decode("latin-1").split("/", PREFIX_PARTS)
+    if len(parts) < PREFIX_PARTS or not parts[PREFIX_PARTS - 1]:
+        raise PathNotSupported(method="ANY", path=unquote(path.decode("latin-1")))
+    return find(table, parts[3], parts[4], fields, is_http=True)

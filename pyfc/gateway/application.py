@@ -20,6 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from pyfc.auth.digest import BodyDigest
 from pyfc.blobs.objects import TEMPORARY
+from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, trigger_path
 from pyfc.calls.table import Entry, version_of
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
@@ -45,14 +46,14 @@ from pyfc.supervisor.pool import Pool
 from pyfc.triggers.http import as_text
 from pyfc.version import VERSION
 
-OLDER: tuple[Endpoint, ...] = (
+_OLDER: tuple[Endpoint, ...] = (
     *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
     *account.OWN, *asynchronous.ENDPOINTS,
 )  # fmt: skip
-NEWER: tuple[Endpoint, ...] = (
+_NEWER: tuple[Endpoint, ...] = (
     *newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS, *newer_asynchronous.ENDPOINTS,
 )  # fmt: skip
-APIS = {"/2016-08-15": OLDER, "/2021-04-06": OLDER, "/2023-03-30": NEWER}
+APIS = {**dict.fromkeys(OLDER, _OLDER), NEWER: _NEWER}
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 _CHUNK = 1024 * 1024
 _LINES = 100
@@ -67,27 +68,27 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASG
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, PyfcError)
-        return error_response(error, request_id(), is_newer=_is_newer(request.scope))
+        return error_response(error, request_id(), is_newer=is_newer(request.scope["path"]))
 
     found: list[BaseRoute] = [
         Route("/", own.index, methods=["GET"]),
-        Route("/healthz", own.health, methods=["GET"]),
-        Route("/pyfc/functions", own.managed(own.functions), methods=["GET"]),
-        Route("/pyfc/calls/{id}", own.managed(own.call), methods=["GET"]),
-        Route("/pyfc/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
-        Route("/pyfc/events", own.managed(own.events), methods=["GET"]),
-        Route("/pyfc/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
-        Route("/pyfc/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
-        Route("/pyfc/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
-        Route("/pyfc/openapi.json", own.described, methods=["GET"]),
-        Route("/pyfc/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
-        Route("/pyfc/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
-        Route("/pyfc/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
+        Route(HEALTH, own.health, methods=["GET"]),
+        Route(OURS + "/functions", own.managed(own.functions), methods=["GET"]),
+        Route(OURS + "/calls/{id}", own.managed(own.call), methods=["GET"]),
+        Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
+        Route(OURS + "/events", own.managed(own.events), methods=["GET"]),
+        Route(OURS + "/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
+        Route(OURS + "/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
+        Route(OURS + "/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
+        Route(OURS + "/openapi.json", own.described, methods=["GET"]),
+        Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
+        Route(OURS + "/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
+        Route(OURS + "/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
     ]
     shells = Shells(api, sandbox)
     for prefix, endpoints in APIS.items():
         found += routes(api, prefix, endpoints)
-        service = "" if prefix == "/2023-03-30" else "/services/{service}"
+        service = "" if prefix == NEWER else "/services/{service}"
         path = f"{prefix}{service}/functions/{{function}}/instances/{{instance}}/exec"
         found.append(WebSocketRoute(path, shells.serve))
     found.append(Route("/{path:path}", own.unknown, methods=_METHODS))
@@ -254,7 +255,7 @@ class _Own:
         """Nothing has this path."""
         path = unquote(request.scope["raw_path"].decode("latin-1"))
         error = PathNotSupported(method=request.method, path=path)
-        return error_response(error, request_id(), is_newer=path.startswith("/2023-03-30/"))
+        return error_response(error, request_id(), is_newer=is_newer(path))
 
 
 class _Guarded:
@@ -284,7 +285,7 @@ class _Guarded:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1011, "reason": str(wrong)[:100]})
             elif not has_begun:
-                answer = error_response(wrong, number, is_newer=_is_newer(scope))
+                answer = error_response(wrong, number, is_newer=is_newer(scope["path"]))
                 answer.headers["Connection"] = "close"
                 await answer(scope, receive, send)
 
@@ -304,11 +305,6 @@ class _Guarded:
             await self._app(scope, receive, send)
 
 
-def _is_newer(scope: Scope) -> bool:
-    """Whether a request is FC 3's."""
-    return bool(scope["path"].startswith("/2023-03-30/"))
-
-
 def _is_bucket(headers: dict[bytes, bytes], path: str) -> bool:
     """Whether a request is for the bucket of uploads: by its host, as object stores have it, or by its path."""
     host = host_name(headers.get(b"host", b"").decode("latin-1"))
@@ -320,9 +316,9 @@ def describe(entry: Entry) -> dict[str, Any]:
     function, limits = entry.function, entry.function.limits
     is_http = any(trigger.type == "http" for trigger in entry.triggers)
     if is_http:
-        path = f"/2016-08-15/proxy/{function.service}/{function.name}/"
+        path = f"{trigger_path(function.service, function.name)}/"
     else:
-        path = f"/2016-08-15/services/{function.service}/functions/{function.name}/invocations"
+        path = event_path(function.service, function.name)
     return {
         "service": function.service,
         "function": function.name,

@@ -1,21 +1,14 @@
-"""Bodies that are too large, or too slow, to be gathered: a request's on its way to the function, a response's back."""
+"""Bodies of responses that come piece by piece, and what an upgraded connection carries."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
-from pyfc.auth.digest import BodyDigest
-from pyfc.errors import PyfcError
-from pyfc.model.bodies import ENDLESS, Incoming, Stream
+from pyfc.gateway.exchange import Exchange
+from pyfc.model.bodies import Stream
 from pyfc.model.invocation import Result
-from pyfc.wire.frames import MAXIMUM_UNARY
-
-if TYPE_CHECKING:
-    from pyfc.gateway.connection import Exchange
-    from pyfc.gateway.exchange import Exchange as Call
 
 NO_BODY = {204, 304}
 NO_LENGTH = {101, 204}
@@ -36,114 +29,40 @@ def length_of_nothing(status: int, headers: Sequence[tuple[str, str]], size: int
     return f"Content-Length: {size}\r\n" if size and status not in NO_BODY else ""
 
 
-def open_answer(exchange: Call, head: Result, lines: str, stream: Stream) -> Outgoing | Tunnel | None:
+def open_answer(exchange: Exchange, head: Result, lines: str, stream: Stream) -> Outgoing | Tunnel | None:
     """Begin an answer whose body comes piece by piece; None if nobody takes the pieces."""
     status = head.status
     if status == SWITCHING:
-        return exchange.tunnel(f"HTTP/1.1 101 Switching Protocols\r\n{lines}", stream.resume)
+        return Tunnel(exchange, f"HTTP/1.1 101 Switching Protocols\r\n{lines}", stream.resume)
     first = f"HTTP/1.1 {status} {PHRASES.get(status, '')}\r\n{lines}"
     if status in NO_BODY or exchange.method == b"HEAD":
-        exchange.respond(first + length_of_nothing(status, head.headers or (), head.size), b"")
+        nothing = length_of_nothing(status, head.headers or (), head.size)
+        exchange.outlet.respond(exchange, first + nothing, b"")
         stream.cancel()
         return None
-    return exchange.stream(first, head.size, stream.resume)
-
-
-def declared_stream(path: bytes, fields: dict[bytes, bytes]) -> int:
-    """The size of a request's body that may be passed on while it arrives; 0 for one that is gathered.
-
-    Functions read CONTENT_LENGTH, so a body of unknown length is gathered, like every event.
-    """
-    declared = fields.get(b"content-length", b"0")
-    is_large = len(declared) > 6 and int(declared) > MAXIMUM_UNARY
-    return int(declared) if is_large and path[11:17] == b"/proxy" else 0
-
-
-def _takes_streams(exchange: Exchange) -> bool:
-    """Whether the function that a request is for takes its body while it arrives."""
-    try:
-        config = exchange.protocol.shared.invocations.http_place(exchange.path, exchange.fields)[0].trigger
-    except PyfcError:
-        return False  # the whole request will be told
-    return config is not None and not config.is_event
-
-
-def pass_on(exchange: Exchange, body: bytes) -> bool:
-    """Take a piece of a large body; False while it is to be gathered still."""
-    flow = exchange.protocol.flow
-    if exchange.incoming is not None:
-        if _differs(exchange, body):
-            return True
-        if not exchange.incoming.write(body):
-            flow.pause_reading()
-        return True
-    if exchange.size < MAXIMUM_UNARY or not _takes_streams(exchange):
-        return False
-    exchange.body = b"".join([*(exchange.chunks or ()), body])
-    exchange.chunks = None
-    if b"content-md5" in exchange.fields:
-        exchange.digest = BodyDigest(exchange.fields[b"content-md5"])
-        if _differs(exchange, exchange.body):
-            return True
-    exchange.incoming = Incoming(exchange.declared)
-    exchange.incoming.on_room = flow.resume_reading
-    exchange.protocol.shared.invocations.handle(exchange)
-    return True
-
-
-def _differs(exchange: Exchange, piece: bytes) -> bool:
-    """Whether the last piece of a body shows that it is not the one that was stated: then it is not passed on, and
-    the request is refused.
-    """
-    if exchange.digest is None:
-        return False
-    exchange.digest.add(piece)
-    try:
-        if exchange.size >= exchange.declared:
-            exchange.digest.check()
-    except PyfcError as error:
-        exchange.protocol.refuse(error)
-        return True
-    return False
-
-
-def upgrade(exchange: Exchange) -> None:
-    """A request to go on as something else, a WebSocket: what follows it belongs to the function that agrees."""
-    exchange.incoming = Incoming(ENDLESS)
-    exchange.incoming.on_room = exchange.protocol.flow.resume_reading
-    exchange.upgrades = True
+    return Outgoing(exchange, first, head.size, stream.resume)
 
 
 class Tunnel:
     """What an upgraded connection carries, in both directions, as it is."""
 
     def __init__(self, exchange: Exchange, head: str, resume: Callable[[], None]) -> None:
-        self._exchange = exchange
-        self._protocol = exchange.protocol
+        self._outlet = exchange.outlet
+        self._incoming = exchange.incoming
         self._resume = resume
-        self._protocol.tunnel = self
-        self._protocol.transport.write(f"{head}\r\n".encode("latin-1"))
+        self._outlet.switch(head, self)
 
-    def received(self, data: bytes) -> None:
-        """Of the client."""
-        incoming = self._exchange.incoming
-        if incoming is not None and not incoming.write(data):
-            self._protocol.flow.pause_reading()
+    def received(self, data: bytes) -> bool:
+        """Of the client. False: no more for now."""
+        return self._incoming is None or self._incoming.write(data)
 
     def write(self, data: bytes | memoryview) -> bool:
         """See Outgoing."""
-        if not self._protocol.transport.is_closing():
-            self._protocol.transport.write(data)
-            if self._protocol.flow.write_paused:
-                self._protocol.on_room = self._resume
-                return False
-        return True
+        return self._outlet.send((data,), self._resume)
 
     def end(self, *, is_whole: bool) -> None:
         """The other side is through; `is_whole` means nothing here."""
-        self._exchange.response_complete = True
-        self._exchange.on_gone = self._protocol.on_room = None
-        self._protocol.end()
+        self._outlet.end()
 
 
 class Outgoing:
@@ -151,44 +70,21 @@ class Outgoing:
 
     def __init__(self, exchange: Exchange, head: str, size: int | None, resume: Callable[[], None]) -> None:
         self._exchange = exchange
-        self._protocol = exchange.protocol
-        self._transport = exchange.protocol.transport
         self._resume = resume
         self._is_chunked = size is None and exchange.is_current
+        self._is_last = size is None and not self._is_chunked
+        """HTTP/1.0: the end of the connection is that of the body."""
         length = "Transfer-Encoding: chunked\r\n" if self._is_chunked else ""
         if size is not None:
             length = f"Content-Length: {size}\r\n"
-        if size is None and not self._is_chunked:
-            exchange.keep_alive = False  # HTTP/1.0: the end of the connection is that of the body
-        ending = "\r\n" if exchange.keep_alive else "Connection: close\r\n\r\n"
-        self._transport.write(f"{head}{length}{self._protocol.shared.date}{ending}".encode("latin-1"))
+        exchange.outlet.begin(exchange, f"{head}{length}", is_last=self._is_last)
 
     def write(self, data: bytes | memoryview) -> bool:
         """Send a piece. False: no more until `resume` was called."""
-        if self._transport.is_closing():
-            return True  # the client has left; the call is told by its Exchange
-        if self._is_chunked:
-            self._transport.writelines((b"%x\r\n" % len(data), data, b"\r\n"))
-        else:
-            self._transport.write(data)
-        if self._protocol.flow.write_paused:
-            self._protocol.on_room = self._resume
-            return False
-        return True
+        pieces = (b"%x\r\n" % len(data), data, b"\r\n") if self._is_chunked else (data,)
+        return self._exchange.outlet.send(pieces, self._resume)
 
     def end(self, *, is_whole: bool) -> None:
         """The body is complete, or never will be: then the connection is cut so that the client can tell."""
-        exchange, protocol = self._exchange, self._protocol
-        exchange.response_complete = True
-        exchange.on_gone = None
-        protocol.on_room = None
-        if self._transport.is_closing():
-            return
-        if not is_whole:
-            self._transport.abort()
-            return
-        if self._is_chunked:
-            self._transport.write(b"0\r\n\r\n")
-        if not exchange.keep_alive:
-            protocol.end()
-        protocol.on_response_complete()
+        rest = b"0\r\n\r\n" if self._is_chunked else b""
+        self._exchange.outlet.finish(self._exchange, rest if is_whole else None, is_last=self._is_last)

@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pyfc.auth.digest import BodyDigest
 from pyfc.auth.signature import Verifier
-from pyfc.calls.paths import NEWER, Place, event_place, find
+from pyfc.calls.paths import PREFIX_PARTS, Place, event_place, http_place, is_newer
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
 from pyfc.gateway.bodies import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
 from pyfc.gateway.checks import Parts, authorized, check_signature, is_asynchronous, trace_of, wants_log
-from pyfc.gateway.exchange import Exchange, Head
+from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard
-from pyfc.gateway.promises import Accept, refuse_all
-from pyfc.gateway.sites import Sites, answers_preflight, cors_lines
+from pyfc.gateway.promises import Accept
+from pyfc.gateway.sites import cors_lines, preflight
 from pyfc.model.bodies import Stream
 from pyfc.model.function import Function
-from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Usage
+from pyfc.model.invocation import Fault, FaultKind, HttpRequest, Invocation, Kind, Result, Ticket, Usage
 from pyfc.model.names import request_ids
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
@@ -36,80 +37,56 @@ from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, fro
 _CLIENT_CLOSED = 499
 _CORS = "access-control-allow-"
 _KNOWN = 10_000
-_OF_SWITCHING = {"connection", "upgrade"}
+_NOT_SETTABLE_SWITCHING = NOT_SETTABLE - {"connection", "upgrade"}
 _wall = time.time
 
 
-class Invocations:
-    """The call paths of one server."""
+class _Places:
+    """What paths lead to, as far as it is known."""
 
-    def __init__(
-        self, settings: Settings, guard: Guard, journal: Journal, verifier: Verifier, *, is_local: bool
-    ) -> None:
-        self.settings = settings
-        self._verifier = verifier
-        self._guard = guard
-        self._journal = journal
+    def __init__(self) -> None:
         self._table = Table({}, {}, {}, {})
-        self._event_places: dict[bytes, Place] = {}
-        self._http_places: dict[bytes, Place] = {}
-        self._hosts: set[bytes | None] = set()
-        self._numbers: list[str] = []
-        self.disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
-        self.sites = Sites(settings.site, guard.is_known)
-        self.accept: Accept = refuse_all
-        self.heads: dict[bytes, Head] = {}
-        """Of requests that were parsed before, by their bytes: they lead where the table did."""
-        self._signs = not is_local and settings.auth != "off"
-        """Whether every call must be signed."""
+        self._events: dict[bytes, Place] = {}
+        self._triggers: dict[bytes, Place] = {}
 
     def use(self, table: Table) -> None:
         """Serve what `table` holds from now on."""
         self._table = table
-        self.sites.use(table)
-        self._event_places = {}
-        self._http_places = {}
-        self.heads.clear()
+        self._events = {}
+        self._triggers = {}
 
-    def handle(self, exchange: Exchange) -> None:
-        """Answer a request on `/VERSION/services/.../invocations` or `/VERSION/proxy/...`, now or later."""
-        if not self._numbers:
-            self._numbers = request_ids()
-        path = exchange.path
-        place = self._event_places.get(path)
-        if place is not None or path[11:17] != b"/proxy":
-            reply: EventReply | HttpReply = EventReply(self, exchange, self._numbers.pop())
-        else:
-            reply = HttpReply(self, exchange, self._numbers.pop())
-        try:
-            reply.begin(place, path)
-        except PyfcError as error:
-            reply.refuse(error)
-        except Exception as error:
-            reply.fail(error)
-
-    def event_place(self, path: bytes, fields: dict[bytes, bytes]) -> Place:
+    def of_event(self, path: bytes, fields: dict[bytes, bytes]) -> Place:
         """What an InvokeFunction path leads to. Raises the NotFound that fits."""
-        place = event_place(self._table, path, fields)
-        if b"%" not in path and place.is_fixed and len(self._event_places) < _KNOWN:
-            self._event_places[path] = place
+        place = self._events.get(path)
+        if place is None:
+            place = event_place(self._table, path, fields)
+            if b"%" not in path and place.is_fixed and len(self._events) < _KNOWN:
+                self._events[path] = place
         return place
 
-    def http_place(self, path: bytes, fields: dict[bytes, bytes]) -> tuple[Place, bytes]:
-        """What an HTTP-trigger path leads to, and the rest of the path. Raises the NotFound that fits."""
-        parts = path.split(b"/", 5)
-        if len(parts) < 5 or not parts[4]:
-            raise PathNotSupported(method="ANY", path=unquote(path.decode("latin-1")))
-        prefix = b"/".join(parts[:5])
-        place = self._http_places.get(prefix)
+    def of_trigger(self, path: bytes, fields: dict[bytes, bytes]) -> tuple[Place, bytes]:
+        """What an HTTP trigger's path leads to, and the rest of the path. Raises the NotFound that fits."""
+        prefix = b"/".join(path.split(b"/", PREFIX_PARTS)[:PREFIX_PARTS])
+        place = self._triggers.get(prefix)
         if place is None:
-            service, function = parts[3].decode("latin-1"), parts[4].decode("latin-1")
-            place = find(self._table, service, function, fields, is_http=True)
+            place = http_place(self._table, path, fields)
             if b"%" not in prefix and place.is_fixed:
-                self._http_places[prefix] = place
+                self._triggers[prefix] = place
         return place, path[len(prefix) :]
 
-    def check_sender(self, exchange: Exchange) -> None:
+
+class _Senders:
+    """Who may call."""
+
+    def __init__(self, guard: Guard, verifier: Verifier, *, signs: bool, signs_triggers: bool) -> None:
+        """`signs`: every call must be signed; `signs_triggers`: those of an HTTP trigger that is not anonymous."""
+        self._guard = guard
+        self._verifier = verifier
+        self._signs = signs
+        self._signs_triggers = signs_triggers
+        self._hosts: set[bytes | None] = set()
+
+    def check(self, exchange: Exchange) -> None:
         """Raises AccessDenied for another site's page or an unknown Host; remembers the hosts that are known."""
         fields = exchange.fields
         host = fields.get(b"host")
@@ -125,29 +102,93 @@ class Invocations:
         if method not in config.methods:
             allowed = ", ".join(sorted(config.methods))
             raise AccessDenied(message=f"method {method} is not among the trigger's methods: {allowed}")
-        if not config.anonymous and self.settings.auth != "off":
+        if not config.anonymous and self._signs_triggers:
             check_signature(self._verifier, exchange, is_trigger=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What answers are made with."""
+
+    places: _Places
+    senders: _Senders
+    journal: Journal
+    accept: Accept
+    """Takes asynchronous calls."""
+    account_id: str
+    disposition: str
+    """A line of the head of every HTTP trigger's answer."""
 
     def record(self, function: Function, call: Invocation, status: int, result: Result | None, error: str) -> None:
         """Leave a record of a finished call."""
-        journal = self._journal
+        journal = self.journal
         if not journal.inbox:
             journal.wake()
         journal.inbox.append(CallRecord(_wall(), function, call, status, result, error))
+
+
+class Invocations:
+    """The call paths of one server."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        guard: Guard,
+        journal: Journal,
+        verifier: Verifier,
+        accept: Accept,
+        *,
+        is_local: bool,
+    ) -> None:
+        is_signed = settings.auth != "off"
+        disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
+        senders = _Senders(guard, verifier, signs=is_signed and not is_local, signs_triggers=is_signed)
+        self._places = _Places()
+        self._context = _Context(self._places, senders, journal, accept, settings.account_id, disposition)
+        self._numbers: list[str] = []
+
+    def use(self, table: Table) -> None:
+        """Serve what `table` holds from now on."""
+        self._places.use(table)
+
+    def handle(self, exchange: Exchange) -> EventReply | HttpReply:
+        """Answer a request, now or later."""
+        if not self._numbers:
+            self._numbers = request_ids()
+        reply: EventReply | HttpReply = (HttpReply if exchange.is_http else EventReply)(
+            self._context, exchange, self._numbers.pop()
+        )
+        try:
+            reply.begin()
+        except PyfcError as error:
+            reply.refuse(error)
+        except Exception as error:
+            reply.fail(error)
+        return reply
+
+    def takes_pieces(self, exchange: Exchange) -> bool:
+        """Whether the function that a request is for takes its body while it arrives."""
+        try:
+            config = self._places.of_trigger(exchange.path, exchange.fields)[0].trigger
+        except PyfcError:
+            return False  # the whole request will be told
+        return config is not None and not config.is_event
 
 
 class _Reply:
     """What both kinds of answer share."""
 
     error_header = ""
-    is_async = False
     has_begun = False
     """Whether a part of the response has been written."""
+    gone = False
+    """Nobody waits for the response any more."""
     place: Place | None = None
     call: Invocation | None = None
+    ticket: Ticket | None = None
 
-    def __init__(self, owner: Invocations, exchange: Exchange, number: str) -> None:
-        self.owner = owner
+    def __init__(self, context: _Context, exchange: Exchange, number: str) -> None:
+        self.context = context
         self.exchange = exchange
         self.request_id = number
 
@@ -166,20 +207,27 @@ class _Reply:
 
     def refuse(self, error: PyfcError) -> None:
         """See Reply."""
-        exchange, place = self.exchange, self.place
+        place = self.place
         if place is not None:
-            status = _CLIENT_CLOSED if exchange.gone else error.status
-            self.owner.record(place.entry.function, self._call(place), status, None, error.code)
-        if exchange.gone:
+            status = _CLIENT_CLOSED if self.gone else error.status
+            self.context.record(place.entry.function, self._call(place), status, None, error.code)
+        self._say(error)
+
+    def _say(self, error: PyfcError, *, is_last: bool = False) -> None:
+        """Answer with an error."""
+        exchange = self.exchange
+        if self.gone:
             return
-        body = error.newer_document(self.request_id) if exchange.path.startswith(NEWER) else error.document()
+        body = error.newer_document(self.request_id) if is_newer(exchange.path) else error.document()
         extra = self.error_header
         if error.retry_after is not None:
             extra += f"Retry-After: {error.retry_after}\r\n"
-        exchange.respond(
+        exchange.outlet.respond(
+            exchange,
             f"HTTP/1.1 {error.status} {PHRASES.get(error.status, '')}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nX-Fc-Request-Id: {self.request_id}\r\n{extra}",
             b"" if exchange.method == b"HEAD" else body,
+            is_last=is_last,
         )
 
     def result(self, result: Result) -> None:
@@ -195,33 +243,38 @@ class _Reply:
 
     def fail(self, error: BaseException) -> None:
         """An error of ours: the client gets 500 and the end of its connection, and hears nothing that comes later."""
-        exchange = self.exchange
+        exchange, place = self.exchange, self.place
         wrong = failed(self.request_id, f"{exchange.method.decode('latin-1')} {exchange.path.decode('latin-1')}", error)
-        exchange.keep_alive = False
         try:
             if self.has_begun:
-                exchange.abort()
-            elif not exchange.gone:
-                self.refuse(wrong)
+                exchange.outlet.abort()
+            elif not self.gone:
+                if place is not None:
+                    self.context.record(place.entry.function, self._call(place), wrong.status, None, wrong.code)
+                self._say(wrong, is_last=True)
         except Exception as another:
             failed(self.request_id, "its refusal", another)
-            exchange.abort()
-        exchange.gone = True
+            exchange.outlet.abort()
+        self.gone = True
 
-    def refuse_by(self, fault: Fault, result: Result, place: Place) -> None:
+    def _not_promised(self, error: BaseException) -> None:
+        """An asynchronous call could not be accepted: there is no call to be recorded."""
+        self.place = None
+        if isinstance(error, PyfcError):
+            self._say(error)
+        else:
+            self.fail(error)
+
+    def _refuse_by(self, fault: Fault, result: Result, place: Place) -> None:
         """The function's program did what FC has an error code for."""
         kind = FunctionNotStarted if fault.type == FunctionNotStarted.code else ProgramFailed
-        self.place = None
-        self.owner.record(place.entry.function, self._call(place), kind.status, result, "")
-        self.refuse(kind(message=fault.message))
+        self.context.record(place.entry.function, self._call(place), kind.status, result, "")
+        self._say(kind(message=fault.message))
 
-    def _common(self, fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]] | None:
-        """What both kinds read of the headers: refuses what can not be served, returns the trace."""
-        if b"x-fc-invocation-type" in fields:
-            self.is_async = is_asynchronous(fields[b"x-fc-invocation-type"])
+    def _check_body(self) -> None:
+        fields = self.exchange.fields
         if b"content-md5" in fields and self.exchange.incoming is None:
             BodyDigest(fields[b"content-md5"]).add(self.exchange.body).check()
-        return trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
 
     def _platform_lines(self, usage: Usage, place: Place, *, has_ended: bool = True) -> str:
         """The headers that FC adds to every answer of a function. Before it has ended nobody knows what it will use."""
@@ -236,9 +289,12 @@ class _Reply:
 
     def left(self) -> None:
         """The client went away: a call that has not begun never will, and is recorded now."""
-        ticket, place = self.exchange.ticket, self.place
+        self.gone = True
+        if self.exchange.incoming is not None:
+            self.exchange.incoming.break_off()
+        place, ticket = self.place, self.ticket
         if place is not None and ticket is not None and ticket.cancel():
-            self.owner.record(place.entry.function, self._call(place), _CLIENT_CLOSED, None, "ClientClosedRequest")
+            self.context.record(place.entry.function, self._call(place), _CLIENT_CLOSED, None, "ClientClosedRequest")
 
 
 class EventReply(_Reply):
@@ -246,35 +302,34 @@ class EventReply(_Reply):
 
     wants_log = False
 
-    def begin(self, place: Place | None, path: bytes) -> None:
-        """See _Reply."""
-        exchange = self.exchange
-        self.owner.check_sender(exchange)
+    def begin(self) -> None:
+        """Call the function. Raises why it can not be called."""
+        exchange, context = self.exchange, self.context
+        context.senders.check(exchange)
         if exchange.method != b"POST":
-            raise PathNotSupported(method=exchange.method.decode(), path=unquote(path.decode("latin-1")))
-        if place is None:
-            place = self.owner.event_place(path, exchange.fields)
-        self.place = place
+            raise PathNotSupported(method=exchange.method.decode(), path=unquote(exchange.path.decode("latin-1")))
         fields = exchange.fields
+        place = self.place = context.places.of_event(exchange.path, fields)
         self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
-        trace = self._common(fields)
-        if self.is_async:
-            self.owner.accept(self, place, exchange.body)
+        is_async = b"x-fc-invocation-type" in fields and is_asynchronous(fields[b"x-fc-invocation-type"])
+        self._check_body()
+        trace = trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
+        if is_async:
+            context.accept(exchange, self.request_id, place, exchange.body, None, self._not_promised)
             return
         call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, trace)
-        exchange.on_gone = self.left
-        exchange.ticket = place.entry.route.submit(call, self)
+        self.ticket = place.entry.route.submit(call, self)
 
     def _answer(self, result: Result) -> None:
         exchange, place, call = self.exchange, self.place, self.call
         assert place is not None
         assert call is not None
         if result.fault is not None and result.fault.kind is FaultKind.PLATFORM:
-            self.refuse_by(result.fault, result, place)
+            self._refuse_by(result.fault, result, place)
             return
         function = place.entry.function
-        self.owner.record(function, call, _CLIENT_CLOSED if exchange.gone else 200, result, "")
-        if exchange.gone:
+        self.context.record(function, call, _CLIENT_CLOSED if self.gone else 200, result, "")
+        if self.gone:
             return
         extra = ""
         if result.fault is not None:
@@ -282,7 +337,8 @@ class EventReply(_Reply):
         if self.wants_log:
             log = transcript(self.request_id, function, result)[-TAIL:]
             extra += f"X-Fc-Log-Result: {base64.b64encode(log).decode()}\r\n"
-        exchange.respond(
+        exchange.outlet.respond(
+            exchange,
             "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
             f"Content-Length: {len(result.body)}\r\n{self._platform_lines(result.usage, place)}{extra}",
             result.body,
@@ -306,38 +362,30 @@ class HttpReply(_Reply):
         """See Reply."""
         return self.place is not None and self.place.trigger is not None and not self.place.trigger.is_event
 
-    def begin(self, _: Place | None, path: bytes) -> None:
-        """See _Reply."""
-        exchange = self.exchange
+    def begin(self) -> None:
+        """Call the function. Raises why it can not be called."""
+        exchange, fields = self.exchange, self.exchange.fields
         if exchange.problem is not None:
             raise exchange.problem
-        place, rest = self.owner.http_place(path, exchange.fields)
+        place, rest = self.context.places.of_trigger(exchange.path, fields)
         config = place.trigger
         assert config is not None
         self.place = place
         method = exchange.method.decode("latin-1")
-        if b"origin" in exchange.fields:
-            self.cors = cors_lines(exchange.fields)
-            if answers_preflight(exchange, method, config, self.cors, self.request_id):
+        if b"origin" in fields:
+            self.cors = cors_lines(fields)
+            if (answer := preflight(fields, method, config, self.cors, self.request_id)) is not None:
+                exchange.outlet.respond(exchange, answer, b"")
                 return
-        self.owner.check_trigger(config, method, exchange)
+        self.context.senders.check_trigger(config, method, exchange)
         url, headers, body = self._authorized(config, rest)
-        trace = self._common(exchange.fields)
-        request = translate(method, rest, url, exchange.client, headers, upgrades=exchange.upgrades)
-        if self.is_async:
-            self.owner.accept(self, place, body, request)
-            return
-        target = place.target
-        if exchange.upgrades and not place.entry.is_server:  # then it is a request like any other (RFC 9110)
-            exchange.upgrades, exchange.incoming = False, None
-        if config.is_event and not exchange.upgrades:
-            body = to_event(request, body, self.owner.settings.account_id, self.request_id)
-            self.call = Invocation(self.request_id, target, Kind.EVENT, body, None, trace)
+        request = translate(method, rest, url, exchange.outlet.address, headers, upgrades=exchange.upgrades)
+        is_async = b"x-fc-invocation-type" in fields and is_asynchronous(fields[b"x-fc-invocation-type"])
+        self._check_body()
+        if is_async:
+            self.context.accept(exchange, self.request_id, place, body, request, self._not_promised)
         else:
-            incoming = exchange.incoming
-            self.call = Invocation(self.request_id, target, Kind.HTTP, body, request, trace, 0, incoming)
-        exchange.on_gone = self.left
-        exchange.ticket = place.entry.route.submit(self.call, self)
+            self._submit(place, config, request, body)
 
     def _authorized(self, config: Config, path: bytes) -> Parts:
         """Url, headers and body as the function gets them. Raises what is wrong with the token."""
@@ -346,36 +394,55 @@ class HttpReply(_Reply):
             return exchange.url, exchange.headers, exchange.body
         return authorized(config.authorizer, exchange, path)
 
+    def _submit(self, place: Place, config: Config, request: HttpRequest, body: bytes) -> None:
+        exchange, fields, number = self.exchange, self.exchange.fields, self.request_id
+        trace = trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
+        if exchange.upgrades and not place.entry.is_server:
+            exchange.decline_upgrade()
+        if config.is_event and not exchange.upgrades:
+            body = to_event(request, body, self.context.account_id, number)
+            self.call = Invocation(number, place.target, Kind.EVENT, body, None, trace)
+        else:
+            incoming = exchange.incoming
+            self.call = Invocation(number, place.target, Kind.HTTP, body, request, trace, 0, incoming)
+        self.ticket = place.entry.route.submit(self.call, self)
+
     def _answer(self, result: Result) -> None:
-        exchange, place, call = self.exchange, self.place, self.call
+        place, call = self.place, self.call
         assert place is not None
-        assert place.trigger is not None
         assert call is not None
         if self.status:
             self._end(place, call, result)
             return
         fault = result.fault if self.invalid is None else self.invalid
         if fault is not None and fault.kind is FaultKind.PLATFORM:
-            self.refuse_by(fault, result, place)
+            self._refuse_by(fault, result, place)
             return
-        answer = Response(result.status, result.headers or [], result.body)
-        if fault is None and place.trigger.is_event:
-            answer = from_event(bytes(result.body))
-        lines = ""
+        answer, lines, result = self._answer_of(result, fault, place)
+        self.context.record(place.entry.function, call, _CLIENT_CLOSED if self.gone else answer.status, result, "")
+        if not self.gone:
+            self._respond(answer, lines, result.usage, place)
+
+    def _answer_of(self, result: Result, fault: Fault | None, place: Place) -> tuple[Response, str, Result]:
+        """What the client is answered, with the function's own headers as lines; and the result, which has a fault if
+        the answer can not be sent.
+        """
         if fault is None:
+            assert place.trigger is not None
+            is_event = place.trigger.is_event
+            answer = (
+                from_event(bytes(result.body))
+                if is_event
+                else Response(result.status, result.headers or [], result.body)
+            )
             try:
-                lines = _header_lines(answer, self.cors)
+                return answer, _header_lines(answer, self.cors), result
             except ValueError as error:
                 fault = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
-        if fault is not None:
-            if fault is not result.fault:
-                result = result._replace(fault=fault, body=fault.document())
-            answer = Response(502, [], result.body)
-            lines = f"Content-Type: application/json\r\nX-Fc-Error-Type: {fault.kind.error_type}\r\n"
-        status = _CLIENT_CLOSED if exchange.gone else answer.status
-        self.owner.record(place.entry.function, call, status, result, "")
-        if not exchange.gone:
-            self._respond(answer, lines, result.usage, place)
+        if fault is not result.fault:
+            result = result._replace(fault=fault, body=fault.document())
+        lines = f"Content-Type: application/json\r\nX-Fc-Error-Type: {fault.kind.error_type}\r\n"
+        return Response(502, [], result.body), lines, result
 
     def head(self, head: Result, stream: Stream) -> None:
         """See Reply."""
@@ -386,7 +453,7 @@ class HttpReply(_Reply):
             self.fail(error)
 
     def _begin_answer(self, head: Result, stream: Stream) -> None:
-        exchange, place = self.exchange, self.place
+        place = self.place
         assert place is not None
         try:
             lines = _header_lines(Response(head.status, head.headers or [], b""), self.cors)
@@ -394,13 +461,13 @@ class HttpReply(_Reply):
             self.invalid = Fault(FaultKind.UNHANDLED, str(error), "InvalidResponse")
             stream.cancel()
             return
-        if exchange.gone:
+        if self.gone:
             stream.cancel()
             return
-        lines = self.owner.disposition + lines + self._platform_lines(head.usage, place, has_ended=False)
+        lines = self.context.disposition + lines + self._platform_lines(head.usage, place, has_ended=False)
         self.stream = stream
         self.status, self.has_begun = head.status, True
-        self.outgoing = open_answer(exchange, head, lines, stream)
+        self.outgoing = open_answer(self.exchange, head, lines, stream)
 
     def piece(self, data: bytes | memoryview) -> bool:
         """See Reply."""
@@ -408,9 +475,8 @@ class HttpReply(_Reply):
 
     def _end(self, place: Place, call: Invocation, result: Result) -> None:
         """A result that came in pieces is over."""
-        status = _CLIENT_CLOSED if self.exchange.gone else self.status
-        self.owner.record(place.entry.function, call, status, result, "")
-        if self.outgoing is not None and not self.exchange.gone:
+        self.context.record(place.entry.function, call, _CLIENT_CLOSED if self.gone else self.status, result, "")
+        if self.outgoing is not None and not self.gone:
             self.outgoing.end(is_whole=result.fault is None)
         self.stream = self.outgoing = None
 
@@ -421,10 +487,11 @@ class HttpReply(_Reply):
             self.stream.cancel()
 
     def _respond(self, answer: Response, lines: str, usage: Usage, place: Place) -> None:
-        size, has_body = len(answer.body), answer.status not in NO_BODY and self.exchange.method != b"HEAD"
+        exchange = self.exchange
+        size, has_body = len(answer.body), answer.status not in NO_BODY and exchange.method != b"HEAD"
         length = f"Content-Length: {size}\r\n" if has_body else length_of_nothing(answer.status, answer.headers, size)
-        head = f"HTTP/1.1 {answer.status} {PHRASES.get(answer.status, '')}\r\n{lines}{self.owner.disposition}{length}"
-        self.exchange.respond(head + self._platform_lines(usage, place), answer.body if has_body else b"")
+        head = f"HTTP/1.1 {answer.status} {PHRASES.get(answer.status, '')}\r\n{lines}{self.context.disposition}{length}"
+        exchange.outlet.respond(exchange, head + self._platform_lines(usage, place), answer.body if has_body else b"")
 
 
 def _header_lines(answer: Response, cors: str) -> str:
@@ -432,13 +499,13 @@ def _header_lines(answer: Response, cors: str) -> str:
     switches = answer.status == SWITCHING
     if not 200 <= answer.status <= 599 and not switches:
         raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")
-    lines = ""
+    lines, hidden = "", _NOT_SETTABLE_SWITCHING if switches else NOT_SETTABLE
     for name, value in answer.headers:
         if not TOKEN.fullmatch(name) or not FIELD.fullmatch(value):
             text = f"invalid response header {name!r}: {value!r}"[:500]
             raise ValueError(f"{text}; it must be one line of Latin-1 text")
         lower = name.lower()
-        if (lower not in NOT_SETTABLE or (switches and lower in _OF_SWITCHING)) and not lower.startswith("x-fc-"):
+        if lower not in hidden and not lower.startswith("x-fc-"):
             lines += f"{name}: {value}\r\n"
             if lower.startswith(_CORS):
                 cors = ""

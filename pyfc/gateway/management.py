@@ -24,6 +24,7 @@ from pyfc.auth.digest import BodyDigest
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, Verifier
 from pyfc.blobs.objects import Objects
+from pyfc.calls.paths import NEWER, trigger_path
 from pyfc.calls.table import Table
 from pyfc.dispatch.records import Records
 from pyfc.documents.reader import Document, JsonReader
@@ -156,7 +157,7 @@ def routes(api: Api, prefix: str, endpoints: Sequence[Endpoint]) -> list[Route]:
 
 
 def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
-    is_newer = prefix == "/2023-03-30"
+    is_newer = prefix == NEWER
 
     async def dispatch(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
@@ -256,7 +257,7 @@ def page(key: str, documents: list[Document], next_token: str) -> Answer:
 def trigger_url(call: Call, service: str, function: str, qualifier: str = "") -> str:
     """Where an HTTP trigger is called."""
     name = f"{service}.{qualifier}" if qualifier else service
-    return f"{call.base}/2016-08-15/proxy/{quote(name)}/{quote(function)}/"
+    return f"{call.base}{trigger_path(quote(name), quote(function))}/"
 
 
 def unquoted(text: str) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 
+from pyfc.calls.paths import NEWER, OLDER
 from pyfc.gateway.management import Endpoint
 from pyfc.version import VERSION
 
 _SCHEMA = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
 _ERRORS = {
-    "/2023-03-30": {"RequestId": {"type": "string"}, "Code": {"type": "string"}, "Message": {"type": "string"}},
+    NEWER: {"RequestId": {"type": "string"}, "Code": {"type": "string"}, "Message": {"type": "string"}},
 }
 _OLDER_ERROR = {"ErrorCode": {"type": "string"}, "ErrorMessage": {"type": "string"}}
 _HEADERS = {"X-Fc-Request-Id": {"schema": {"type": "string"}, "required": True}}
@@ -55,9 +56,8 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
 
 
 _CALLS = (
-    ("/2016-08-15", "/services/{service}/functions/{function}/invocations"),
-    ("/2021-04-06", "/services/{service}/functions/{function}/invocations"),
-    ("/2023-03-30", "/functions/{function}/invocations"),
+    *((each, "/services/{service}/functions/{function}/invocations") for each in OLDER),
+    (NEWER, "/functions/{function}/invocations"),
 )
 
 

@@ -6,94 +6,74 @@ import asyncio
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pyfc.calls.paths import Place
 from pyfc.dispatch.dispatcher import Dispatcher
-from pyfc.errors import (
-    AlreadyExists,
-    EntityTooLarge,
-    Internal,
-    InvalidArgument,
-    InvocationAlreadyExists,
-    PyfcError,
-    Unavailable,
-)
+from pyfc.errors import AlreadyExists, EntityTooLarge, InvalidArgument, InvocationAlreadyExists, Unavailable
 from pyfc.gateway.bodies import PHRASES
+from pyfc.gateway.exchange import Exchange
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
 from pyfc.model.invocation import HttpRequest
 from pyfc.triggers.http import to_event
 
-if TYPE_CHECKING:
-    from pyfc.gateway.exchange import Exchange
-    from pyfc.gateway.invocations import EventReply, HttpReply
-
 _ID = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
 _IDS = (b"x-fc-stateful-async-invocation-id", b"x-fc-async-task-id")
 _LONGEST_DELAY = 3600.0
+Refuse = Callable[[BaseException], None]
+"""Answers a call that could not be promised."""
+Accept = Callable[[Exchange, str, Place, bytes, HttpRequest | None, Refuse], None]
+"""Promises.accept."""
 
 
-Accept = Callable[..., None]
-"""Takes an asynchronous call (Accepting, below)."""
-
-
-def refuse_all(*_: object) -> None:
-    """Where there is no queue."""
-    raise Internal(detail="this server has no queue")
-
-
-class Accepting:
+class Promises:
     """Puts calls into the queue."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, account_id: str) -> None:
         self._dispatcher = dispatcher
+        self._account_id = account_id
 
-    def __call__(
-        self, reply: EventReply | HttpReply, place: Place, body: bytes, http: HttpRequest | None = None
+    def accept(
+        self, exchange: Exchange, request_id: str, place: Place, body: bytes, http: HttpRequest | None, refuse: Refuse
     ) -> None:
-        """Accept a call with this body. Raises InvalidArgument, EntityTooLarge, QueueFull."""
-        exchange = reply.exchange
+        """Promise a call with this body, and answer it when the promise is durable; `refuse` hears why it can not be made so. Raises
+        InvalidArgument, EntityTooLarge, QueueFull.
+        """
         if len(body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
             raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)
         fields, body = exchange.fields, bytes(body)
         if http is not None and place.trigger is not None and place.trigger.is_event:
-            body, http = to_event(http, body, reply.owner.settings.account_id, reply.request_id), None
+            body, http = to_event(http, body, self._account_id, request_id), None
         event = Event(
-            id=_id(fields) or reply.request_id,
-            request_id=reply.request_id,
+            id=_id(fields) or request_id,
+            request_id=request_id,
             target=place.target,
             payload=body,
             http=tuple(http) if http is not None else None,
             is_stateful=self._dispatcher.policy(place.target).is_stateful or bool(_id(fields)),
         )
-        self._dispatcher.submit(event, _delay(fields)).add_done_callback(partial(self._promised, reply, event))
+        written = self._dispatcher.submit(event, _delay(fields))
+        written.add_done_callback(partial(self._promised, exchange, event, refuse))
 
-    def _promised(self, reply: EventReply | HttpReply, event: Event, done: asyncio.Future[bool]) -> None:
+    def _promised(self, exchange: Exchange, event: Event, refuse: Refuse, done: asyncio.Future[bool]) -> None:
         """The event is durable, or could not be made so."""
         error = Unavailable(message="the server stops") if done.cancelled() else done.exception()
         if error is None:
             try:
-                _accepted(reply.exchange, event)
+                _accepted(exchange, event)
             except Exception as failure:
-                reply.fail(failure)
+                refuse(failure)
             self._dispatcher.arrived(event)
-            return
-        if isinstance(error, AlreadyExists):
-            error = InvocationAlreadyExists(invocation=event.id)
-        reply.place = None
-        if isinstance(error, PyfcError):
-            reply.refuse(error)
+        elif isinstance(error, AlreadyExists):
+            refuse(InvocationAlreadyExists(invocation=event.id))
         else:
-            reply.fail(error)
+            refuse(error)
 
 
 def _accepted(exchange: Exchange, event: Event) -> None:
     """202, without a body and so without a type of one."""
-    if exchange.gone:
-        return
     named = "" if event.id == event.request_id else f"X-Fc-Stateful-Async-Invocation-Id: {event.id}\r\n"
     head = f"HTTP/1.1 202 {PHRASES[202]}\r\nContent-Length: 0\r\nX-Fc-Request-Id: {event.request_id}\r\n{named}"
-    exchange.respond(head, b"")
+    exchange.outlet.respond(exchange, head, b"")
 
 
 def _id(fields: dict[bytes, bytes]) -> str:

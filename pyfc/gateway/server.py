@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
-from email.utils import formatdate
 from functools import partial
 from typing import Any, cast
 
@@ -14,9 +13,9 @@ from uvicorn import Config, Server
 
 from pyfc.errors import Unavailable
 from pyfc.gateway.acceptor import Acceptor
-from pyfc.gateway.checks import refusal
-from pyfc.gateway.connection import Protocol
-from pyfc.gateway.shared import Shared
+from pyfc.gateway.connection import Connection
+from pyfc.gateway.context import ServerContext
+from pyfc.gateway.failures import refusal
 from pyfc.host.descriptors import Descriptors
 
 _TICK = 1.0
@@ -28,21 +27,21 @@ _MOST_CLOSED = 32
 class GatewayServer(Server):
     """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
 
-    def __init__(self, app: Any, shared: Shared, descriptors: Descriptors) -> None:
+    def __init__(self, app: Any, context: ServerContext, descriptors: Descriptors) -> None:
         config = Config(
             app,
-            http=cast("type[asyncio.Protocol]", partial(Protocol, shared)),  # uvicorn only calls it
+            http=cast("type[asyncio.Protocol]", partial(Connection, context)),  # uvicorn only calls it
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=None,
-            ssl_certfile=shared.settings.tls_certificate or None,
-            ssl_keyfile=shared.settings.tls_key or None,
+            ssl_certfile=context.settings.tls_certificate or None,
+            ssl_keyfile=context.settings.tls_key or None,
         )
         super().__init__(config)
-        self._shared = shared
+        self._context = context
         self._descriptors = descriptors
         self._stop = asyncio.Event()
 
@@ -50,8 +49,8 @@ class GatewayServer(Server):
         """Accept connections on `sockets`."""
         await self.lifespan.startup()
         config = self.config
-        protocol = partial(Protocol, self._shared, config, self.server_state, self.lifespan.state)
-        tls = (config.ssl, self._shared.settings.header_timeout) if config.ssl is not None else None
+        protocol = partial(Connection, self._context, config, self.server_state, self.lifespan.state)
+        tls = (config.ssl, self._context.settings.header_timeout) if config.ssl is not None else None
         self._tick()
         self.servers = cast("list[asyncio.base_events.Server]", [
             Acceptor(
@@ -64,15 +63,15 @@ class GatewayServer(Server):
     def _refusal(self) -> bytes:
         """For a client for whom there is no descriptor."""
         message = "this server has as many connections as its limit of descriptors allows (ulimit -n)"
-        return refusal(Unavailable(message=message), self._shared.date)
+        return refusal(Unavailable(message=message), self._context.date)
 
     def _make_room(self) -> bool:
         """Close the connections that have been unused for longest; False if none is."""
-        now = self._shared.now
+        now = self._context.now
         unused = [
             each
             for each in self.server_state.connections
-            if isinstance(each, Protocol) and not each.busy and now - each.touched > _UNUSED
+            if isinstance(each, Connection) and each.is_unused(now, _UNUSED)
         ]
         unused.sort(key=lambda each: each.touched)
         for each in unused[:_MOST_CLOSED]:
@@ -96,12 +95,10 @@ class GatewayServer(Server):
                     await self._stop.wait()
 
     def _tick(self) -> None:
-        date = formatdate(usegmt=True)
-        self._shared.date = f"Date: {date}\r\n"
-        self.server_state.default_headers = [(b"date", date.encode())]
-        self._shared.now = now = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        self.server_state.default_headers[:] = [(b"date", self._context.tick(now).encode())]
         for connection in list(self.server_state.connections):
-            if not isinstance(connection, Protocol) or not connection.is_late(now):
+            if not isinstance(connection, Connection) or not connection.is_late(now):
                 continue
             if connection.transport.get_write_buffer_size():
                 connection.transport.abort()

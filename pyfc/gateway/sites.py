@@ -11,19 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
+from pyfc.calls.paths import PROXY, is_own, trigger_path
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
-from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.guard import host_name
 from pyfc.model.names import LATEST
 from pyfc.model.resources import Domain, Route
 from pyfc.model.rewriting import rewrite
 from pyfc.triggers.http import Config
 
-_PROXY = "/2016-08-15/proxy"
 _LOCAL = ".localhost"
-_OWN = (b"/2016-08-15/", b"/2021-04-06/", b"/2023-03-30/", b"/pyfc/", b"/healthz")
-"""What no domain answers at the server's own name: how the paths of its API begin."""
 _MOST = 256
 _AGE = 86400
 """Seconds for which a browser may remember what a preflight has told."""
@@ -56,7 +53,7 @@ class Sites:
         found = self._found.get(host)
         if found is None:
             found = self._is_one(host)
-        return found or (bool(self._name) and not url.startswith(_OWN) and self._is_known(host))
+        return found or (bool(self._name) and not is_own(url) and self._is_known(host))
 
     def _is_one(self, host: bytes) -> bool:
         name = host_name(host.decode("latin-1"))
@@ -85,11 +82,11 @@ class Sites:
                 allowed = ", ".join(route.methods)
                 raise AccessDenied(message=f"method {method.decode()} is not among the route's methods: {allowed}")
         except PyfcError as error:
-            return _PROXY.encode(), url, error
+            return PROXY.encode(), url, error
         name = f"{route.service}.{route.qualifier}" if route.qualifier else route.service
         rewritten = rewrite(route.rewrite, path)
         return (
-            f"{_PROXY}/{name}/{route.function}{rewritten}".encode("latin-1"),
+            f"{trigger_path(name, route.function)}{rewritten}".encode("latin-1"),
             f"{rewritten}{mark}{query}".encode("latin-1"),
             None,
         )
@@ -104,7 +101,7 @@ class Sites:
             if is_it:
                 qualifiers = sorted(each.qualifier for each in entry.triggers if each.type == "http")
                 name = f"{target.service}.{qualifiers[0]}" if qualifiers and qualifiers[0] else target.service
-                return f"{_PROXY}/{name}/{target.function}"
+                return trigger_path(name, target.function)
         raise FunctionNotFound(function=function, service=service)
 
 
@@ -131,18 +128,15 @@ def cors_lines(fields: Mapping[bytes, bytes]) -> str:
     return f"Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Allow-Credentials: true\r\n"
 
 
-def answers_preflight(exchange: Exchange, method: str, config: Config, cors: str, request_id: str) -> bool:
-    """Whether it was a browser that asked what it may send, and has been answered, since the function does not do that
-    itself.
+def preflight(fields: Mapping[bytes, bytes], method: str, config: Config, cors: str, request_id: str) -> str | None:
+    """The head of the answer to a browser that asks what it may send, since the function does not do that itself; None
+    if it was none.
     """
-    fields = exchange.fields
     if method != "OPTIONS" or "OPTIONS" in config.methods or b"access-control-request-method" not in fields:
-        return False
+        return None
     wanted = fields.get(b"access-control-request-headers", b"").decode("latin-1")
     allowed = f"Access-Control-Allow-Headers: {wanted}\r\n" if wanted else ""
-    exchange.respond(
+    return (
         f"HTTP/1.1 204 No Content\r\n{cors}Access-Control-Allow-Methods: {', '.join(sorted(config.methods))}\r\n"
-        f"{allowed}Access-Control-Max-Age: {_AGE}\r\nX-Fc-Request-Id: {request_id}\r\n",
-        b"",
+        f"{allowed}Access-Control-Max-Age: {_AGE}\r\nX-Fc-Request-Id: {request_id}\r\n"
     )
-    return True

@@ -21,14 +21,14 @@ class Incoming:
     The gateway writes what arrives; the link takes it as fast as the worker gives credit.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, on_room: Callable[[], None] = _nothing) -> None:
+        """`on_room`: there is room again after `write` has said that there is none."""
         self.size = size
         """Bytes of the whole body, the first ones included."""
         self.broken = False
         """The client has left in the middle of it."""
         self._on_more: Callable[[], None] = _nothing
-        self.on_room: Callable[[], None] = _nothing
-        """There is room again after `write` has said that there is none."""
+        self._on_room = on_room
         self._pieces: deque[memoryview] = deque()
         self._held = 0
 
@@ -54,7 +54,7 @@ class Incoming:
         was_full = self._held >= _HIGH_WATER
         self._held -= len(piece)
         if was_full and self._held < _HIGH_WATER:
-            self.on_room()
+            self._on_room()
         return piece
 
     def break_off(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from pyfc.app import App
-from pyfc.gateway.invocations import Invocations
+from pyfc.gateway.context import ServerContext
 from pyfc.model.invocation import Invocation, Kind, Reply, Result, Ticket, Usage
 from pyfc.project.load import load
 from pyfc.settings import Settings
@@ -82,8 +82,8 @@ def run(folder: Path, scenario: Callable[[App], Awaitable[None]], auth: str = "a
     asyncio.run(whole())
 
 
-def invocations(app: App) -> Invocations:
-    return app._server._shared.invocations
+def context(app: App) -> ServerContext:
+    return app._server._context
 
 
 async def exchanged(app: App, data: bytes) -> bytes:
@@ -121,23 +121,25 @@ def test_an_error_of_ours_on_a_call_path_is_a_500_and_the_end_of_its_connection(
     async def scenario(app: App) -> None:
         table = app.supervisor.table
         broken = {name: each._replace(route=Broken(where)) for name, each in table.entries.items()}
-        invocations(app).use(table._replace(entries=broken))
+        context(app).use(table._replace(entries=broken))
         known = request_head + b"Connection: keep-alive\r\n\r\nhi"
         for _ in range(2):  # the second time its head is known
             caplog.clear()
             check(await exchanged(app, known), caplog.records)
-        invocations(app).use(table)
+        context(app).use(table)
         assert (await exchanged(app, request_head + b"Connection: close\r\n\r\nhi")).startswith(b"HTTP/1.1 200 ")
 
     run(tmp_path, scenario)
 
 
-def test_an_answer_that_has_begun_is_cut_by_an_error_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_has_begun_is_cut_by_an_error_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(app: App) -> None:
         table = app.supervisor.table
         broken = {name: each._replace(route=Broken("piece")) for name, each in table.entries.items()}
-        invocations(app).use(table._replace(entries=broken))
-        invocations(app).record = cast("Any", None)  # what ends an answer calls this
+        context(app).use(table._replace(entries=broken))
+        monkeypatch.setattr("pyfc.gateway.invocations._wall", None)  # what ends an answer calls this
         raw = b""
         try:
             raw = await exchanged(app, WEB + b"\r\n")
@@ -177,7 +179,7 @@ def test_an_error_of_ours_where_a_request_is_taken_apart_is_a_500(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(app: App) -> None:
-        invocations(app).sites.takes = cast("Any", None)
+        context(app).sites.takes = cast("Any", None)
         check(await exchanged(app, CALL + b"\r\nhi"), caplog.records)
 
     run(tmp_path, scenario)

@@ -1,0 +1,160 @@
+"""The head of a request: what arrives of it, what is wrong with it, and those that were parsed before.
+
+Clients that keep a connection send the same bytes again and again; the same bytes mean the same request, so a head is
+taken apart once. Only plain heads are kept: those of calls that arrived in one piece with their body, have a known
+length, and keep the connection.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.gateway.exchange import Exchange
+
+MAXIMUM_HEAD = 64 * 1024
+TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"
+HEAD_END = b"\r\n\r\n"
+MOST_NEW = 16
+"""Heads in succession that were all different: a connection that sends such (signed ones are) is looked at no more."""
+_MOST = 256
+_LARGEST = 4096
+"""Bytes of a head that is kept."""
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_ONCE = (b"host", b"content-length", b"transfer-encoding")
+
+
+class Known(NamedTuple):
+    """A head that was parsed before, checked and taken apart."""
+
+    whole: int
+    """Bytes of head and body."""
+    method: bytes
+    path: bytes
+    url: bytes
+    headers: list[tuple[bytes, bytes]]
+    fields: dict[bytes, bytes]
+    is_http: bool
+    sent: bytes
+
+
+def remember(known: dict[bytes, Known], data: bytes, exchange: Exchange) -> None:
+    """Keep the head of `exchange`, which `data` began and completed, if it is a plain one."""
+    end = data.find(HEAD_END) + len(HEAD_END)
+    fields = exchange.fields
+    is_alone = b"transfer-encoding" not in fields and len(data) - end == int(fields.get(b"content-length", b"0"))
+    if not is_alone or exchange.problem is not None or end > _LARGEST or not exchange.keep_alive or exchange.expects:
+        return
+    if len(known) >= _MOST:
+        known.clear()
+    known[data[:end]] = Known(
+        len(data), exchange.method, exchange.path, exchange.url, exchange.headers, fields, exchange.is_http,
+        exchange.sent,
+    )  # fmt: skip
+
+
+class Arrival:
+    """The head that is arriving on a connection."""
+
+    def __init__(self) -> None:
+        self.since = 0.0
+        """Loop time of its first byte."""
+        self.is_large = False
+        """It may be larger than is allowed: it came in pieces, or with very much data."""
+        self._size = 0
+        self._is_in_line = False
+
+    def begin(self, now: float) -> None:
+        """A new request."""
+        self.since, self._size = now, 0
+
+    def prepared(self, data: bytes, *, is_between: bool) -> bytes:
+        """What came, for the parser. `is_between`: it begins a request."""
+        if is_between or self._is_in_line:
+            data, self._is_in_line = _plain_line(data)
+        self.is_large = self._size > 0 or len(data) > MAXIMUM_HEAD
+        return data
+
+    def exceeds(self, size: int) -> bool:
+        """So many bytes more, and the head is not whole: whether it is too large."""
+        self._size += size
+        return self._size > MAXIMUM_HEAD
+
+
+def _plain_line(data: bytes) -> tuple[bytes, bool]:
+    """The beginning of a request with what is beyond ASCII in its first line percent-encoded, as it should have been
+    (curl sends addresses as they were typed); and whether the line is not whole yet.
+    """
+    end = data.find(b"\n", len(data) - len(data.lstrip(b"\r\n")))
+    line = data if end < 0 else data[:end]
+    if line.isascii():
+        return data, end < 0
+    return _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + data[len(line) :], end < 0
+
+
+class Parsed(NamedTuple):
+    """A head that was just parsed."""
+
+    url: bytes
+    headers: list[tuple[bytes, bytes]]
+    fields: dict[bytes, bytes]
+    version: str
+    upgrades: bool
+    is_large: bool
+
+
+def problem_of(head: Parsed, maximum_body: int) -> PyfcError | None:
+    """What makes a head ambiguous or too large, if anything does."""
+    for rule in _RULES:
+        if message := rule(head):
+            return InvalidArgument(message=message)
+    if int(head.fields.get(b"content-length", b"0")) > maximum_body:
+        return EntityTooLarge(limit=maximum_body)
+    return None
+
+
+def _too_large(head: Parsed) -> str:
+    if not head.is_large:
+        return ""
+    size = len(head.url) + sum(len(name) + len(value) for name, value in head.headers)
+    return TOO_MUCH_HEAD if size >= MAXIMUM_HEAD else ""
+
+
+def _twice(head: Parsed) -> str:
+    if len(head.fields) == len(head.headers):
+        return ""
+    names = [name for name, _ in head.headers]
+    return next((f"the header {name.decode()} is there twice" for name in _ONCE if names.count(name) > 1), "")
+
+
+def _line(head: Parsed) -> str:
+    if b"host" not in head.fields and head.version == "1.1":
+        return "the header Host is missing"
+    return "" if head.url.startswith(b"/") else "the request's target must be a path"
+
+
+def _length(head: Parsed) -> str:
+    if _LENGTH.fullmatch(head.fields.get(b"content-length", b"0")):
+        return ""
+    return "Content-Length must be a number of at most 18 digits"
+
+
+def _coding(head: Parsed) -> str:
+    coding = head.fields.get(b"transfer-encoding")
+    if coding is None or (
+        coding.lower() == b"chunked" and head.version == "1.1" and b"content-length" not in head.fields
+    ):
+        return ""
+    return "Transfer-Encoding must be chunked, without Content-Length, in HTTP/1.1"
+
+
+def _upgrade(head: Parsed) -> str:
+    has_body = b"transfer-encoding" in head.fields or head.fields.get(b"content-length", b"0") != b"0"
+    return "a request that asks for an upgrade must not have a body" if head.upgrades and has_body else ""
+
+
+_RULES: tuple[Callable[[Parsed], str], ...] = (_too_large, _twice, _line, _length, _coding, _upgrade)
+"""In the order in which they are told."""

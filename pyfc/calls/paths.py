@@ -110,23 +110,32 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     if entry.function.is_disabled:
         raise FunctionDisabled(function=asked.function, reason="")
     newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
+    config = _config(newest, qualifier)
+    _check_way(asked, config, is_http=is_http)
+    if config is not None and entry.is_server:
+        config = config._replace(is_event=False)  # a program of its own gets the request itself in FC 3 too
+    checksum = entry.function.code.checksum if entry.function.code is not None else ""
+    fixed = (
+        f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {entry.function.target.qualifier}\r\n"
+        f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
+    )
+    return Place(entry, asked, fixed, config, is_fixed)
+
+
+def _config(newest: Entry, qualifier: str) -> Config | None:
+    """That of the HTTP trigger of a version or alias, if there is one."""
     triggers = [each for each in newest.triggers if each.type == "http" and (each.qualifier or LATEST) == qualifier]
-    config = Config.read(triggers[0].config) if triggers else None
-    target, version = asked, entry.function.target.qualifier
+    return Config.read(triggers[0].config) if triggers else None
+
+
+def _check_way(target: Target, config: Config | None, *, is_http: bool) -> None:
+    """Raises an error for a call that comes the other way than the function is called."""
     if not is_http and config is not None and not config.is_event:
         url = f"{trigger_path(target.service, target.function)}/"
         raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
     if is_http and config is None:
         url = f"POST {event_path(target.service, target.function)}"
         raise NoHttpTrigger(service=target.service, function=target.function, url=url)
-    if config is not None and entry.is_server:
-        config = config._replace(is_event=False)  # a program of its own gets the request itself in FC 3 too
-    checksum = entry.function.code.checksum if entry.function.code is not None else ""
-    fixed = (
-        f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {version}\r\n"
-        f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
-    )
-    return Place(entry, target, fixed, config, is_fixed)
 
 
 def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[Entry, bool]:

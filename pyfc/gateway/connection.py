@@ -48,7 +48,8 @@ _LEAST_BODY = 1024
 _LINGER = 2.0
 """Seconds that a refused client gets to read its answer."""
 _SHELL_END = b"/exec"
-_IDLE, _DEAF = Reading.IDLE, Reading.DEAF  # a look into an enum costs as much as a call
+_IDLE, _HEAD, _BODY, _DEAF, _TUNNEL = Reading  # a look into an enum costs as much as a call
+_BEGUN, _HEADED, _WHOLE, _SWITCHED, _ENDED = Happening
 
 
 class _Answering(HttpToolsProtocol):
@@ -168,9 +169,57 @@ class _Answering(HttpToolsProtocol):
         """The response that was just written has said that it is the last one."""
         self._on_room = None
         self._forget()
-        self._advance(Happening.ENDED)
+        self._advance(_ENDED)
         self.pipeline.clear()
         self.transport.close()
+
+    def refuse(self, error: PyfcError, number: str = "") -> None:
+        """Take nothing more from this client. If no answer is owed to it, say why; else end with the last one owed."""
+        if self.reading is _DEAF:
+            return
+        self._advance(_ENDED)
+        has_begun = self._give_up_unfinished()
+        last: Any = self.pipeline[0][0] if self.pipeline else self._turn
+        if has_begun:
+            self.transport.abort()
+        elif last is not None:
+            if not isinstance(last, Exchange):  # see _keeps
+                last.keep_alive = False
+            self.flow.pause_reading()
+        else:
+            self._say_last(refusal(error, self.context.date, number))
+
+    def _give_up_unfinished(self) -> bool:
+        """Tell whoever answers a request that its body will never be whole; whether a part of the answer is out."""
+        cycle = self.cycle
+        if not _is_unfinished(cycle):
+            return False
+        for item in [item for item in self.pipeline if item[0] is cycle]:
+            self.pipeline.remove(item)
+        is_turn, reply = cycle is self._turn, self._reply
+        if is_turn:
+            self._turn = self._reply = None
+        if not isinstance(cycle, Exchange):
+            cycle.disconnected = True
+            cycle.message_event.set()
+            return bool(cycle.response_started)
+        if not is_turn or reply is None:
+            return False
+        reply.left()
+        return reply.has_begun
+
+    def _fail(self, error: BaseException) -> None:
+        """An error of ours in a request that is not whole yet."""
+        number, method = request_id(), self.parser.get_method() if self.parser is not None else b""
+        wrong = failed(number, f"{method.decode('latin-1')} {self.url.decode('latin-1')}", error)
+        self.refuse(wrong, number)
+
+    def _say_last(self, answer: bytes) -> None:
+        """Close so that a client which still sends gets to read the answer."""
+        self.transport.write(answer)
+        with contextlib.suppress(OSError, NotImplementedError):
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER, self.transport.close)
 
     def abort(self) -> None:
         """See Outlet."""
@@ -183,6 +232,10 @@ class _Answering(HttpToolsProtocol):
             on_room, self._on_room = self._on_room, None
             on_room()
 
+    def is_unused(self, now: float, seconds: float) -> bool:
+        """Whether nothing has been asked for so many seconds, and everything is answered."""
+        return self.reading is _IDLE and self._turn is None and now - self.touched > seconds
+
     def _is_stuck(self, now: float, seconds: float) -> bool:
         """Whether the client has taken nothing of an answer for so many seconds."""
         unsent = _unsent(self.transport)
@@ -193,7 +246,7 @@ class _Answering(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has left: what it waited for is not begun any more, or runs unheard."""
         reply = self._reply
-        self._advance(Happening.ENDED)
+        self._advance(_ENDED)
         self.pipeline.clear()
         if isinstance(self.cycle, Exchange):
             self.cycle = None
@@ -244,7 +297,7 @@ class Connection(_Answering):
 
     def _pass_by(self, data: bytes) -> None:
         """What came is not for the parser."""
-        if self._tunnel is not None and self.reading is Reading.TUNNEL and not self._tunnel.received(data):
+        if self._tunnel is not None and self.reading is _TUNNEL and not self._tunnel.received(data):
             self.flow.pause_reading()
 
     def _note_progress(self, size: int) -> None:
@@ -274,7 +327,7 @@ class Connection(_Answering):
             self._fail(error.__context__ or error)
         except httptools.HttpParserError as error:
             self.refuse(InvalidArgument(message=f"this is not a valid HTTP request: {error}"))
-        if self.reading is Reading.HEAD and self._head.exceeds(len(data)):
+        if self.reading is _HEAD and self._head.exceeds(len(data)):
             self.refuse(InvalidArgument(message=TOO_MUCH_HEAD))
 
     def _upgrade(self, *, is_longer: bool) -> None:
@@ -294,29 +347,23 @@ class Connection(_Answering):
         is_free, path = self._turn is None, self.url.partition(b"?")[0]
         return is_free and path.endswith(_SHELL_END) and self.parser.should_upgrade() and self._should_upgrade()
 
-    def _fail(self, error: BaseException) -> None:
-        """An error of ours in a request that is not whole yet."""
-        number, method = request_id(), self.parser.get_method() if self.parser is not None else b""
-        wrong = failed(number, f"{method.decode('latin-1')} {self.url.decode('latin-1')}", error)
-        self.refuse(wrong, number)
-
     # what the parser finds
 
     def on_message_begin(self) -> None:
         """A new request: nothing is known of it yet."""
-        self._advance(Happening.BEGUN)
+        self._advance(_BEGUN)
         self.url = b""
         self.headers = []
         self._head.begin(self.context.now)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Gather the head; trailers after a body are not headers."""
-        if self.reading is Reading.HEAD:
+        if self.reading is _HEAD:
             self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: refuse it, take it as a call, or leave it to uvicorn."""
-        self._advance(Happening.HEADED)
+        self._advance(_HEADED)
         if self.reading is _DEAF:
             return
         parser, url, fields, sites = self.parser, self.url, dict(self.headers), self.context.sites
@@ -338,12 +385,10 @@ class Connection(_Answering):
     ) -> None:
         before, fields, is_current = self.cycle, head.fields, head.version != "1.0"
         keep_alive = self.parser.should_keep_alive() and is_current and not head.upgrades
-        length = fields.get(b"content-length", b"")
-        declared = int(length) if is_http and len(length) > _SMALL_DIGITS else 0
         exchange = self.cycle = Exchange(
             self, self.parser.get_method(), self.url, path, self.headers, fields, is_http, keep_alive, sent, problem,
-            declared=declared if declared > MAXIMUM_UNARY else 0,
-            expects=b"expect" in fields and fields[b"expect"].lower() == b"100-continue",
+            declared=_large(fields) if is_http else 0,
+            expects=fields.get(b"expect", b"").lower() == b"100-continue",
             is_current=is_current,
         )  # fmt: skip
         if is_http and fields.get(b"upgrade", b"").lower() == b"websocket":
@@ -427,7 +472,7 @@ class Connection(_Answering):
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        self._advance(Happening.WHOLE)
+        self._advance(_WHOLE)
         cycle = self.cycle
         if self.reading is _DEAF or cycle is None:
             return
@@ -438,66 +483,20 @@ class Connection(_Answering):
         if cycle is self._turn and (cycle.incoming is None or cycle.upgrades):
             self._handle(cycle)
 
-    # the end of what is read
-
     def switch(self, head: str, receiver: Receiver) -> None:
         """See Outlet."""
-        self._advance(Happening.SWITCHED)
+        self._advance(_SWITCHED)
         self._tunnel = receiver
         self.transport.write(f"{head}\r\n".encode("latin-1"))
-
-    def refuse(self, error: PyfcError, number: str = "") -> None:
-        """Take nothing more from this client. If no answer is owed to it, say why; else end with the last one owed."""
-        if self.reading is _DEAF:
-            return
-        self._advance(Happening.ENDED)
-        unfinished = self.cycle if _is_unfinished(self.cycle) else None
-        for item in [item for item in self.pipeline if item[0] is unfinished]:
-            self.pipeline.remove(item)
-        has_begun = unfinished is not None and self._give_up(unfinished)
-        last: Any = self.pipeline[0][0] if self.pipeline else self._turn
-        if has_begun:
-            self.transport.abort()
-        elif last is not None:
-            if not isinstance(last, Exchange):  # see _keeps
-                last.keep_alive = False
-            self.flow.pause_reading()
-        else:
-            self._say_last(refusal(error, self.context.date, number))
-
-    def _give_up(self, cycle: Any) -> bool:
-        """Tell whoever answers a request that its body will never be whole; whether a part of the answer is out."""
-        is_turn, reply = cycle is self._turn, self._reply
-        if is_turn:
-            self._turn = self._reply = None
-        if not isinstance(cycle, Exchange):
-            cycle.disconnected = True
-            cycle.message_event.set()
-            return bool(cycle.response_started)
-        if not is_turn or reply is None:
-            return False
-        reply.left()
-        return reply.has_begun
-
-    def _say_last(self, answer: bytes) -> None:
-        """Close so that a client which still sends gets to read the answer."""
-        self.transport.write(answer)
-        with contextlib.suppress(OSError, NotImplementedError):
-            self.transport.write_eof()
-        self.loop.call_later(_LINGER, self.transport.close)
-
-    def is_unused(self, now: float, seconds: float) -> bool:
-        """Whether nothing has been asked for so many seconds, and everything is answered."""
-        return self.reading is _IDLE and self._turn is None and now - self.touched > seconds
 
     def is_late(self, now: float) -> bool:
         """Whether the client is idle or too slow."""
         settings = self.context.settings
         if self.transport.get_write_buffer_size():
             return self._is_stuck(now, settings.keep_alive_timeout)
-        if self.reading is Reading.HEAD:
+        if self.reading is _HEAD:
             return now - self._head.since > settings.header_timeout
-        if self.reading is Reading.BODY:
+        if self.reading is _BODY:
             return now - self.touched > settings.body_timeout and not self.flow.read_paused
         return self.is_unused(now, settings.keep_alive_timeout)
 
@@ -508,6 +507,16 @@ def _unsent(transport: asyncio.Transport) -> int:
     with contextlib.suppress(OSError):
         fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, waiting)
     return transport.get_write_buffer_size() + waiting[0]
+
+
+def _large(fields: dict[bytes, bytes]) -> int:
+    """The size of a body that may be passed on while it arrives; 0 for one that is gathered.
+
+    Functions read CONTENT_LENGTH, so a body of unknown length is gathered, like every event.
+    """
+    length = fields.get(b"content-length", b"")
+    size = int(length) if len(length) > _SMALL_DIGITS else 0
+    return size if size > MAXIMUM_UNARY else 0
 
 
 def _is_unfinished(cycle: Any) -> bool:

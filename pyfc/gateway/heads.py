@@ -8,7 +8,6 @@ length, and keep the connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
@@ -108,53 +107,40 @@ class Parsed(NamedTuple):
 
 def problem_of(head: Parsed, maximum_body: int) -> PyfcError | None:
     """What makes a head ambiguous or too large, if anything does."""
-    for rule in _RULES:
-        if message := rule(head):
-            return InvalidArgument(message=message)
+    message = _too_large(head) if head.is_large else ""
+    if not message and len(head.fields) != len(head.headers):
+        message = _twice(head)
+    message = message or _wrong_line(head) or _wrong_body(head)
+    if message:
+        return InvalidArgument(message=message)
     if int(head.fields.get(b"content-length", b"0")) > maximum_body:
         return EntityTooLarge(limit=maximum_body)
     return None
 
 
 def _too_large(head: Parsed) -> str:
-    if not head.is_large:
-        return ""
     size = len(head.url) + sum(len(name) + len(value) for name, value in head.headers)
     return TOO_MUCH_HEAD if size >= MAXIMUM_HEAD else ""
 
 
 def _twice(head: Parsed) -> str:
-    if len(head.fields) == len(head.headers):
-        return ""
     names = [name for name, _ in head.headers]
     return next((f"the header {name.decode()} is there twice" for name in _ONCE if names.count(name) > 1), "")
 
 
-def _line(head: Parsed) -> str:
+def _wrong_line(head: Parsed) -> str:
     if b"host" not in head.fields and head.version == "1.1":
         return "the header Host is missing"
     return "" if head.url.startswith(b"/") else "the request's target must be a path"
 
 
-def _length(head: Parsed) -> str:
-    if _LENGTH.fullmatch(head.fields.get(b"content-length", b"0")):
-        return ""
-    return "Content-Length must be a number of at most 18 digits"
-
-
-def _coding(head: Parsed) -> str:
-    coding = head.fields.get(b"transfer-encoding")
-    if coding is None or (
-        coding.lower() == b"chunked" and head.version == "1.1" and b"content-length" not in head.fields
-    ):
-        return ""
-    return "Transfer-Encoding must be chunked, without Content-Length, in HTTP/1.1"
-
-
-def _upgrade(head: Parsed) -> str:
-    has_body = b"transfer-encoding" in head.fields or head.fields.get(b"content-length", b"0") != b"0"
-    return "a request that asks for an upgrade must not have a body" if head.upgrades and has_body else ""
-
-
-_RULES: tuple[Callable[[Parsed], str], ...] = (_too_large, _twice, _line, _length, _coding, _upgrade)
-"""In the order in which they are told."""
+def _wrong_body(head: Parsed) -> str:
+    fields = head.fields
+    length, coding = fields.get(b"content-length", b"0"), fields.get(b"transfer-encoding")
+    if not _LENGTH.fullmatch(length):
+        return "Content-Length must be a number of at most 18 digits"
+    if coding is not None and (coding.lower() != b"chunked" or head.version != "1.1" or b"content-length" in fields):
+        return "Transfer-Encoding must be chunked, without Content-Length, in HTTP/1.1"
+    if head.upgrades and (coding is not None or length != b"0"):
+        return "a request that asks for an upgrade must not have a body"
+    return ""

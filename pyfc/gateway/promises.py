@@ -35,8 +35,8 @@ class Promises:
     def accept(
         self, exchange: Exchange, request_id: str, place: Place, body: bytes, http: HttpRequest | None, refuse: Refuse
     ) -> None:
-        """Promise a call with this body, and answer it when the promise is durable; `refuse` hears why it can not be made so. Raises
-        InvalidArgument, EntityTooLarge, QueueFull.
+        """Promise a call with this body, and answer it when the promise is durable; `refuse` hears why it can not be
+        made so. Raises InvalidArgument, EntityTooLarge, QueueFull.
         """
         if len(body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:
             raise EntityTooLarge(limit=MAXIMUM_PAYLOAD)

@@ -114,7 +114,9 @@ def test_the_server_has_what_is_overridden_and_used_of_it() -> None:
     assert "await self.main_loop()" in source_of(Server)
     assert "connection.shutdown()" in source_of(Server.shutdown)
     made = Server(Config(app))
-    ours = set(vars(server.GatewayServer)) | {"_context", "_descriptors", "_stop", "lifespan"}
+    ours = set(vars(server.GatewayServer)) | {"_context", "_descriptors", "_stop", "lifespan", "servers"}
+    assert "for server in self.servers:" in source_of(Server.shutdown)
+    assert "self.lifespan = config.lifespan_class(config)" in source_of(Server)
     for name in names_of_self(source_of(server.GatewayServer)) - ours:
         assert hasattr(made, name), name
     assert isinstance(made.server_state.default_headers, list)  # filled in place, and read by each answer

@@ -38,7 +38,6 @@ COMPLEX: set[str] = {
     "pyfc/build/manifest.py:_package",
     "pyfc/build/with_npm.py:_scripts_of",
     "pyfc/cli/domains.py:run",
-    "pyfc/dev/watched.py:look",
     "pyfc/documents/reader.py:Reader.read",
     "pyfc/documents/reader.py:_scalar",
     "pyfc/gateway/api2016/asynchronous.py:wanted",

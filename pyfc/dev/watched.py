@@ -6,6 +6,7 @@ Folders are watched one by one, since who watches a whole tree follows every lin
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -64,9 +65,9 @@ def look(project: Project, data_folder: Path, most: int) -> Watched:
     for code in codes:
         folders.update(_of_code(code, boundary, data_folder, most))
     links = boundary.followed
-    folders.update(target.parent for target in links.values() if not is_folder(target))
+    folders.update(target.parent for target in itertools.filterfalse(is_folder, links.values()))
     anchors = {path: _identity(path) for path in (project.root, *codes, *links, *project.boundary.followed)}
-    found_folders = frozenset(folder for folder in folders if is_folder(folder))
+    found_folders = frozenset(filter(is_folder, folders))
     return Watched(found_folders or frozenset({_nearest(root)}), links, anchors)
 
 

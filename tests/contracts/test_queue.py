@@ -24,13 +24,27 @@ from support import run_with
 
 LANE, OTHER = Target("s", "f"), Target("s", "g")
 MakeQueue = Callable[[], Queue]
-ENGINES: dict[str, Callable[[Path], Queue]] = {"sqlite": lambda folder: SqliteQueue(folder / "queue.sqlite")}
+ENGINES: dict[str, Callable[[Path, Bounds], Queue]] = {
+    "sqlite": lambda folder, bounds: SqliteQueue(folder / "queue.sqlite", bounds)
+}
 
 
 @pytest.fixture(params=ENGINES)
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeQueue:
-    """Makes the queue inside of the loop that uses it; made again it is the same one, opened again."""
-    return lambda: ENGINES[request.param](tmp_path)
+def bounded(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Bounds], MakeQueue]:
+    """What makes a queue with bounds inside of the loop that uses it; made again it is the same one, opened again."""
+    return lambda bounds: lambda: ENGINES[request.param](tmp_path, bounds)
+
+
+@pytest.fixture
+def make(bounded: Callable[[Bounds], MakeQueue]) -> MakeQueue:
+    """The same of one with the usual bounds."""
+    return bounded(Bounds())
+
+
+@pytest.fixture
+def make_sqlite(tmp_path: Path) -> Callable[[], SqliteQueue]:
+    """The same of that engine, for what happens inside of it."""
+    return lambda: SqliteQueue(tmp_path / "queue.sqlite")
 
 
 def test_every_engine_file_is_tested() -> None:
@@ -99,7 +113,7 @@ def test_what_was_not_settled_is_there_again_after_a_start_and_what_was_is_not(m
 
 @pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.RETRYING])
 def test_what_is_settled_while_somebody_takes_is_not_given_again(
-    make: MakeQueue, status: Status, monkeypatch: pytest.MonkeyPatch
+    make_sqlite: Callable[[], SqliteQueue], status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(queue: SqliteQueue) -> None:
         await queue.put([event("a"), event("b"), event("c")])
@@ -121,11 +135,11 @@ def test_what_is_settled_while_somebody_takes_is_not_given_again(
             await queue.settle([Outcome(first)])
             assert [each.id for each in await queue.take(LANE, 5)] == ["a"]
 
-    run_with(make, scenario)
+    run_with(make_sqlite, scenario)
 
 
 def test_what_is_free_again_when_another_lane_has_been_read_is_waited_for(
-    make: MakeQueue, monkeypatch: pytest.MonkeyPatch
+    make_sqlite: Callable[[], SqliteQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(queue: SqliteQueue) -> None:
         await queue.put([event("a"), event("b", OTHER)])
@@ -152,7 +166,7 @@ def test_what_is_free_again_when_another_lane_has_been_read_is_waited_for(
         assert [each.id for each in await other] == ["b"]
         assert [each.id for each in await again] == ["a"]
 
-    run_with(make, scenario)
+    run_with(make_sqlite, scenario)
 
 
 def test_a_delayed_event_is_taken_when_it_is_due(make: MakeQueue) -> None:
@@ -270,7 +284,7 @@ def test_what_somebody_has_taken_is_not_replaced(make: MakeQueue) -> None:
 
 
 def test_who_replaces_what_is_read_at_this_moment_waits_until_it_is_known(
-    make: MakeQueue, monkeypatch: pytest.MonkeyPatch
+    make_sqlite: Callable[[], SqliteQueue], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scenario(queue: SqliteQueue) -> None:
         await queue.put([event("a"), event("b")])
@@ -291,7 +305,7 @@ def test_who_replaces_what_is_read_at_this_moment_waits_until_it_is_known(
         assert await replacing[0]
         assert await queue.get("s", "f", "a") is None
 
-    run_with(make, scenario)
+    run_with(make_sqlite, scenario)
 
 
 def test_a_close_ends_every_lease(make: MakeQueue) -> None:
@@ -347,7 +361,7 @@ async def refusal(queue: Queue, *events: Event) -> str:
     return str(caught.value)
 
 
-def test_what_waits_has_a_bound_in_number_per_function_and_in_all(tmp_path: Path) -> None:
+def test_what_waits_has_a_bound_in_number_per_function_and_in_all(bounded: Callable[[Bounds], MakeQueue]) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.put([event("a"), event("b", due=queue.now() + 60)])
         assert "2 calls of it wait already" in await refusal(queue, event("c"))
@@ -366,15 +380,15 @@ def test_what_waits_has_a_bound_in_number_per_function_and_in_all(tmp_path: Path
         assert await refusal(queue, event("j"))
 
     bounds = Bounds(events=2, all_events=3)
-    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", bounds), scenario)
+    run_with(bounded(bounds), scenario)
 
     async def again(queue: Queue) -> None:
         assert "2 calls of it wait already" in await refusal(queue, event("k"))
 
-    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(events=2)), again)
+    run_with(bounded(Bounds(events=2)), again)
 
 
-def test_what_waits_has_a_bound_in_bytes(tmp_path: Path) -> None:
+def test_what_waits_has_a_bound_in_bytes(bounded: Callable[[Bounds], MakeQueue]) -> None:
     large = b"x" * 10_000
 
     async def scenario(queue: Queue) -> None:
@@ -385,10 +399,12 @@ def test_what_waits_has_a_bound_in_bytes(tmp_path: Path) -> None:
         await queue.put([event("f", OTHER, payload=large)])
         assert "in all" in await refusal(queue, event("g", OTHER, payload=large))
 
-    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(size=25_000, all_size=40_000)), scenario)
+    run_with(bounded(Bounds(size=25_000, all_size=40_000)), scenario)
 
 
-def test_what_is_refused_or_follows_from_others_or_is_taken_up_again_is_counted_right(tmp_path: Path) -> None:
+def test_what_is_refused_or_follows_from_others_or_is_taken_up_again_is_counted_right(
+    bounded: Callable[[Bounds], MakeQueue],
+) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.put([event("mine")])
         for _ in range(5):
@@ -412,11 +428,11 @@ def test_what_is_refused_or_follows_from_others_or_is_taken_up_again_is_counted_
         await queue.put([event("h")])
         assert await refusal(queue, event("i"))
 
-    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(events=2)), scenario)
+    run_with(bounded(Bounds(events=2)), scenario)
 
 
 def test_records_that_take_too_much_room_are_forgotten_the_oldest_of_who_has_most(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    bounded: Callable[[Bounds], MakeQueue], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario(queue: Queue) -> None:
         await queue.put([event(f"other{number}", OTHER) for number in range(3)])
@@ -439,7 +455,7 @@ def test_records_that_take_too_much_room_are_forgotten_the_oldest_of_who_has_mos
         assert left[-1] == "a39"
         assert "a5" not in left
 
-    run_with(lambda: SqliteQueue(tmp_path / "queue.sqlite", Bounds(records_size=100_000)), scenario)
+    run_with(bounded(Bounds(records_size=100_000)), scenario)
     assert "records of calls of s/f are gone" in caplog.text
 
 
@@ -474,7 +490,7 @@ def test_one_write_that_can_not_be_is_no_other_s_failure(make: MakeQueue) -> Non
 
 
 def test_a_record_that_can_not_be_read_is_named_and_passed_over(
-    tmp_path: Path, make: MakeQueue, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, make_sqlite: Callable[[], SqliteQueue], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def before(queue: Queue) -> None:
         await queue.put([event("a"), event("b"), event("c")])
@@ -485,11 +501,11 @@ def test_a_record_that_can_not_be_read_is_named_and_passed_over(
         assert [each.id for each in await queue.list(Filter())] == ["c", "a"]
         assert await queue.get("s", "f", "b") is None
 
-    run_with(make, before)
+    run_with(make_sqlite, before)
     with contextlib.closing(sqlite3.connect(tmp_path / "queue.sqlite")) as connection:
         connection.execute("UPDATE events SET event = x'c1ff' WHERE id = 'b'")
         connection.commit()
-    run_with(make, after)
+    run_with(make_sqlite, after)
     assert "can not be read and is left alone" in caplog.text
 
 

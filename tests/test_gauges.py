@@ -59,8 +59,6 @@ COMPLEX: set[str] = {
     "pyfc/supervisor/draft.py:Draft._deleted",
     "pyfc/supervisor/draft.py:scale",
     "pyfc/supervisor/supervisor.py:Supervisor._take",
-    "runtimes/custom/http1.py:_take_head",
-    "runtimes/python/wsgi.py:Response.answer",
 }
 REACHING: set[str] = {
     "pyfc/app.py:self._bundles.changed",
@@ -68,8 +66,6 @@ REACHING: set[str] = {
     "pyfc/app.py:self._bundles.splits",
     "pyfc/app.py:self.supervisor.on_table",
     "pyfc/cli/serve.py:app.on_progress",
-    "runtimes/custom/bridge.py:self._child.on_exit",
-    "runtimes/custom/bridge.py:self._pull.is_own",
     "runtimes/python/births.py:generator.bit_generator.state",
 }
 

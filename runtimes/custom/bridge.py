@@ -58,21 +58,19 @@ class Bridge:
     async def serve(self) -> None:
         """Until the end of this process."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGCHLD, self._child.reap)
+        loop.add_signal_handler(signal.SIGCHLD, self._child.reap, self._exited)
         loop.add_signal_handler(signal.SIGTERM, self._child.signal, signal.SIGTERM)
-        self._child.on_exit = self._exited
         if self._loopback is not None:
             loop.add_reader(self._loopback.listener, self._loopback.answer)
         os.set_blocking(3, False)
         loop.add_reader(3, self._readable)
         environment = {**self._init[3], **self._variables()}
         if self._wanted["pulls"]:
-            self._pull = pull.Pull(self, self._started)
+            self._pull = pull.Pull(self, self._started, self._loopback.is_own if self._loopback else lambda _: True)
             port = await self._pull.listen(own=self._child.own)
             environment["FC_RUNTIME_API"] = "127.0.0.1:%d" % port
             if self._loopback is not None:
                 self._loopback.take_in(port)
-                self._pull.is_own = self._loopback.is_own
         self._child.run(self._wanted["command"], environment, self._init[2])
         if not self._wanted["pulls"]:
             self._spawn(self._wait_for_server())

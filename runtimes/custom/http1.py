@@ -43,7 +43,7 @@ class Head(NamedTuple):
 
     def get(self, name: bytes) -> bytes:
         """All values of a field; b"" if it is not there."""
-        return b", ".join(value for each, value in self.fields if each.lower() == name)
+        return b", ".join(_values(self.fields, name))
 
     @property
     def keeps(self) -> bool:
@@ -80,11 +80,7 @@ def _take_head(buffer: bytearray, form: re.Pattern[bytes]) -> Head | None:
     if first is None:
         raise Malformed("the first line is no HTTP/1: %r" % (lines[0][:80] if lines else b""))
     fields = list(_fields(lines[1:]))
-    size = _length([value for name, value in fields if name.lower() == b"content-length"])
-    codings = [value.lower() for name, value in fields if name.lower() == b"transfer-encoding"]
-    if codings not in ([], [b"chunked"]):
-        raise Malformed("a Transfer-Encoding other than chunked")
-    is_chunked = bool(codings)
+    size, is_chunked = _length(fields), _is_chunked(fields)
     return Head(first.groupdict(), fields, None if is_chunked else size, is_chunked)
 
 
@@ -125,8 +121,19 @@ def _unfolded(lines: list[bytes]) -> list[bytes]:
     return whole
 
 
-def _length(values: list[bytes]) -> int | None:
-    told = {text.strip(b" \t") for value in values for text in value.split(b",")}
+def _values(fields: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    return [value for each, value in fields if each.lower() == name]
+
+
+def _is_chunked(fields: list[tuple[bytes, bytes]]) -> bool:
+    codings = [value.lower() for value in _values(fields, b"transfer-encoding")]
+    if codings not in ([], [b"chunked"]):
+        raise Malformed("a Transfer-Encoding other than chunked")
+    return bool(codings)
+
+
+def _length(fields: list[tuple[bytes, bytes]]) -> int | None:
+    told = {text.strip(b" \t") for value in _values(fields, b"content-length") for text in value.split(b",")}
     if not told:
         return None
     text = told.pop()

@@ -22,7 +22,6 @@ class Program:
         self.listener = listener
         self.own = own
         """Whether the bridge has a loopback of its own."""
-        self.on_exit: Callable[[int], None] = lambda _: None
         self._door = door
 
     def run(self, command: list[str], environment: dict[str, str], folder: str) -> None:
@@ -31,8 +30,10 @@ class Program:
         with self._door:
             self._door.sendall("\0".join(texts).encode("utf-8", "surrogateescape"))
 
-    def reap(self) -> None:
-        """Some child of this process has ended: the program itself, or what it has left behind."""
+    def reap(self, on_exit: Callable[[int], None]) -> None:
+        """Some child of this process has ended: the program itself, of whose end `on_exit` is told, or what it has
+        left behind.
+        """
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -41,7 +42,7 @@ class Program:
             if pid == 0:
                 return
             if pid == self.pid:
-                self.on_exit(os.waitstatus_to_exitcode(status))
+                on_exit(os.waitstatus_to_exitcode(status))
 
     def signal(self, number: signal.Signals) -> None:
         """Signal it, if it is still there."""

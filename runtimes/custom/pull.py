@@ -30,15 +30,16 @@ _HANDLER, _TYPES = 0, {"initializer": 1, "preStop": 2, "preFreeze": 3}
 
 
 class Pull:
-    """The API of one instance. `on_first`: the program has asked for its first call."""
+    """The API of one instance. `on_first`: the program has asked for its first call; `is_own`: whether a connection
+    from this port may ask.
+    """
 
-    def __init__(self, bridge: calls.Bridge, on_first: Callable[[], None]) -> None:
+    def __init__(self, bridge: calls.Bridge, on_first: Callable[[], None], is_own: Callable[[int], bool]) -> None:
         self._bridge = bridge
         self._on_first = on_first
         self._waiting: deque[tuple[list[tuple[str, str]], bytes]] = deque()
         self._askers: deque[_Connection] = deque()
-        self.is_own: Callable[[int], bool] = lambda _: True
-        """Whether a connection from this port may ask; until that can be known, every one may."""
+        self.is_own = is_own
         self.open: dict[str, Callable[[str, dict[str, str], bytes], None]] = {}
         """By request id: what to do with the outcome (`response` or `error`), its headers and its body."""
 

@@ -123,20 +123,13 @@ class Response:
             return self._whole([result or b""])
         if isinstance(result, (list, tuple)):
             return self._whole(result)
-        if isinstance(result, str) or not hasattr(result, "__iter__"):
-            raise TypeError("invalid response type %s: it must be an iterable of bytes" % type(result).__name__)
-        pieces = filter(None, map(_bytes, result))
-        first = next(pieces, None)
+        pieces = _pieces_of(result)
+        first = next(pieces, b"")
         size = self._declared()
-        if first is None or getattr(result, "__len__", _unknown)() == 1 or -1 < size <= MAXIMUM_GATHERED:
-            return self._whole(itertools.chain([first] if first else [], pieces))
-        return Answer(
-            self._checked(),
-            self.headers,
-            b"",
-            itertools.chain(self.written, [first], pieces),
-            size if size >= 0 else None,
-        )
+        is_small = size is not None and size <= MAXIMUM_GATHERED
+        if not first or is_small or getattr(result, "__len__", _unknown)() == 1:
+            return self._whole(itertools.chain([first], pieces))
+        return Answer(self._checked(), self.headers, b"", itertools.chain(self.written, [first], pieces), size)
 
     def _whole(self, pieces: Iterable[Any]) -> Answer:
         body = b"".join([*self.written, *map(_bytes, pieces)])
@@ -147,12 +140,19 @@ class Response:
             raise RuntimeError("the handler returned without calling start_response")
         return self.status
 
-    def _declared(self) -> int:
-        """The Content-Length that the application has set; -1 if it has not."""
+    def _declared(self) -> int | None:
+        """The Content-Length that the application has set, if it has."""
         for name, value in self.headers:
             if name.lower() == "content-length" and value.strip().isdigit():
                 return int(value)
-        return -1
+        return None
+
+
+def _pieces_of(result: Any) -> Iterator[bytes]:
+    """Those of a body in pieces that are not empty. Raises TypeError if it is none."""
+    if isinstance(result, str) or not hasattr(result, "__iter__"):
+        raise TypeError("invalid response type %s: it must be an iterable of bytes" % type(result).__name__)
+    return filter(None, map(_bytes, result))
 
 
 def _unknown() -> int:

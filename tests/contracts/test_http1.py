@@ -235,7 +235,7 @@ def test_the_runtime_api_answers_or_waits_whatever_it_is_sent(
     first: bytes, lines: list[tuple[bytes, ...]], body: bytes, sizes: list[int]
 ) -> None:
     async def scenario() -> None:
-        connection, transport = PULL._Connection(PULL.Pull(Bridge(), lambda: None)), Transport()
+        connection, transport = PULL._Connection(PULL.Pull(Bridge(), lambda: None, lambda _: True)), Transport()
         connection.connection_made(mock_transport(transport))
         for piece in pieces(whole(first, lines, body), sizes):
             if not transport.is_closed:

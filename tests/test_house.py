@@ -220,6 +220,30 @@ def following(node: ast.AST) -> Iterator[str]:
             yield f".{name}"
 
 
+INSIDE = [
+    path for path in SOURCES if path.parent in {ROOT / "runtimes" / "python", ROOT / "pyfc" / "sandbox" / "inside"}
+]
+"""What runs in the interpreter of a function."""
+DEBUGGERS = {"debugpy", "pydevd", "pydevd_pycharm", "_pydevd_bundle"}
+"""What `--debug` needs, in the environment of whoever asks for it."""
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_runs_in_a_functions_interpreter_needs_no_more_than_python_3_9(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+
+    assert set(imported(tree)) <= sys.stdlib_module_names | {each.stem for each in INSIDE} | DEBUGGERS
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The packages that a module imports, wherever it does."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
 FOUR = ["gateway/connection.py", "gateway/invocations.py", "supervisor/pool.py", "workers/link.py"]
 
 

@@ -1,4 +1,5 @@
 """The life of one bridge: Hello, Init, the user's program, then calls: frames to pyfc, HTTP to the program's server.
+What may happen to one call is in calls.py and pull.py.
 
 1. Init's `program` says what to start and where it listens. Ready is sent when it does, or when it has ended.
 2. A program that ends, ends its instance: calls in flight are answered with FC's CAExited.
@@ -33,11 +34,11 @@ _HOOKS = {"initializer": ("POST", "/initialize"), "preFreeze": ("GET", "/pre-fre
 class Bridge:
     """One instance's. See calls.Bridge."""
 
-    def __init__(self, channel: wire.Channel, init: list[Any], child: program.Program) -> None:
+    def __init__(self, channel: wire.Channel, init: wire.Init, child: program.Program) -> None:
         self._channel = channel
         self._init = init
         self._child = child
-        self._wanted: dict[str, Any] = init[15]
+        self._wanted: dict[str, Any] = init.program
         self.port: int = self._wanted["port"]
         self._calls: dict[int, Any] = {}
         self._parser = framing.Parser()
@@ -64,14 +65,14 @@ class Bridge:
             loop.add_reader(self._loopback.listener, self._loopback.answer)
         os.set_blocking(3, False)
         loop.add_reader(3, self._readable)
-        environment = {**self._init[3], **self._variables()}
+        environment = {**self._init.environment, **self._variables()}
         if self._wanted["pulls"]:
             self._pull = pull.Pull(self, self._started, self._loopback.is_own if self._loopback else lambda _: True)
             port = await self._pull.listen(own=self._child.own)
             environment["FC_RUNTIME_API"] = "127.0.0.1:%d" % port
             if self._loopback is not None:
                 self._loopback.take_in(port)
-        self._child.run(self._wanted["command"], environment, self._init[2])
+        self._child.run(self._wanted["command"], environment, self._init.code)
         if not self._wanted["pulls"]:
             self._spawn(self._wait_for_server())
         await loop.create_future()
@@ -147,8 +148,8 @@ class Bridge:
         """Why it could not be started, where that is what happened."""
         if status not in _NOT_STARTED:
             return ""
-        path = self._init[3].get("PATH", os.defpath)
-        why = script.why_not(self._wanted["command"][0], self._init[2], path)
+        path = self._init.environment.get("PATH", os.defpath)
+        why = script.why_not(self._wanted["command"][0], self._init.code, path)
         return ": " + why if why else ""
 
     # frames
@@ -217,8 +218,8 @@ class Bridge:
         os._exit(0)
 
 
-def _fixed_headers(init: list[Any]) -> list[tuple[str, str]]:
-    told, hooks = init[4], init[12]
+def _fixed_headers(init: wire.Init) -> list[tuple[str, str]]:
+    told, hooks = init.context, init.hooks
     function, service, credentials = told["function"], told["service"], told["credentials"]
     fixed = {
         "access-key-id": credentials["access_key_id"],
@@ -250,6 +251,6 @@ def main(incoming: int, outgoing: int, cage: enter.Cage) -> None:
     frame = channel.read()
     if frame is None or frame[0] != wire.INIT:
         return
-    init = frame[2]
-    child = program.prepare(cage, init[10])
+    init = wire.Init.of(frame[2])
+    child = program.prepare(cage, init.sandbox)
     asyncio.run(Bridge(channel, init, child).serve())

@@ -1,5 +1,6 @@
 """HTTP/1.1 as it arrives on a connection: heads, and bodies piece by piece. For both directions: what a user's server
 answers, and what a program asks of the runtime API. Both are programs of the user's: nothing they send is believed.
+The connections are in client.py and pull.py.
 
 A test compares every answer here with h11's.
 """

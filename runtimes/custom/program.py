@@ -1,4 +1,5 @@
-"""Starts the user's program beside the bridge, in the same sandbox but for the network, and knows when it ends."""
+"""Starts the user's program beside the bridge, in the same sandbox but for the network, and knows when it ends. Whether
+it listens, and what its end means to calls, is bridge.py's."""
 
 from __future__ import annotations
 

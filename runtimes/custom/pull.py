@@ -1,4 +1,5 @@
 """FC's runtime API, by which a go1 program asks for its calls instead of listening for them (fc-runtime-go-sdk).
+Programs that are servers are called by calls.py.
 
     GET  /2020-11-11/runtime/invocation/next           waits for a call: its event, and headers that describe it
     POST /2020-11-11/runtime/invocation/ID/response    its result

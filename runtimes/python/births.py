@@ -1,6 +1,6 @@
 """A template: a worker that has imported its function and makes copies of itself, each of which becomes an instance.
 
-It holds no privilege: its keeper (keep.py) furnishes the copies from outside and believes nothing that is said here.
+It holds no privilege: its keeper (keeper.py) furnishes the copies from outside and believes nothing that is said here.
 A copy gives its rights up, gets random numbers of its own, and goes on as a worker that has just been started.
 """
 

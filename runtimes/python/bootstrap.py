@@ -1,4 +1,5 @@
-"""The life of one Python worker: Hello, Init, the user's module, its initializer, its calls.
+"""The life of one Python worker: Hello, Init, the user's module, its initializer, its calls. How the bodies of a call
+travel is in calls.py, several calls at once are in threads.py, HTTP functions in wsgi.py.
 
 The worker never tells times or sizes: the supervisor measures. Whatever user code raises becomes FC's error JSON;
 `sys.exit` and deadly signals end the process, as they do in FC.
@@ -47,34 +48,34 @@ def main(incoming: int, outgoing: int, settle: Callable[[dict[str, Any]], None],
     init = _greet(channel)
     if init is None:
         return
-    settle(init[10])
+    settle(init.sandbox)
     if copies is not None:
         worker = _Worker(channel, init)
-        if worker.prepare(init[11]):
+        if worker.prepare(init.template):
             copies.wait(worker.renew)
             if worker.born():
                 worker.serve()
             worker.end()
         return
-    if not init[0]:
-        _compile_all(init[2], init[6])
+    if not init.handler:
+        _compile_all(init.code, init.cache)
         channel.write(wire.READY, 0, (None,))
         return
     worker = _Worker(channel, init)
-    if init[13]:
-        debugging.BEGIN[init[16]](init[13])
+    if init.debug_port:
+        debugging.BEGIN[init.debugger](init.debug_port)
         worker.is_debugged = True
-    worker.load(traces=init[14])
+    worker.load(traces=init.traces)
     worker.serve()
     worker.end()
 
 
-def _greet(channel: wire.Channel, meanwhile: Callable[[], None] = lambda: None) -> list[Any] | None:
+def _greet(channel: wire.Channel, meanwhile: Callable[[], None] = lambda: None) -> wire.Init | None:
     """Say Hello, and hear what to be; None if nothing. `meanwhile`: what is done until the answer comes."""
     channel.write(wire.HELLO, 0, (wire.VERSION, NAME))
     meanwhile()
     frame = channel.read()
-    return frame[2] if frame is not None and frame[0] == wire.INIT else None
+    return wire.Init.of(frame[2]) if frame is not None and frame[0] == wire.INIT else None
 
 
 def _compile_all(code: str, cache: str) -> None:
@@ -87,26 +88,26 @@ def _compile_all(code: str, cache: str) -> None:
 
 
 class _Worker:
-    def __init__(self, channel: wire.Channel, init: list[Any]) -> None:
+    def __init__(self, channel: wire.Channel, init: wire.Init) -> None:
         self._channel = channel
-        self._code, environment = init[2:4]
-        packages, cache, _, self._concurrency, mark = init[5:10]
+        self._code = init.code
+        self._concurrency = init.concurrency
         self._handler: Callable[..., Any] = _echo
         self._hooks: dict[str, Callable[..., Any]] = {}
         self._take(init)
-        self._output = output.Output(mark)
+        self._output = output.Output(init.mark)
         self._logger = logging.getLogger()
         self._is_loaded = self.is_debugged = False
-        _enter_environment(environment)
-        _enter_path(self._code, packages, cache)
+        _enter_environment(init.environment)
+        _enter_path(init.code, init.packages, init.cache)
         signal.signal(signal.SIGTERM, self._on_timeout)
 
-    def _take(self, init: list[Any]) -> None:
+    def _take(self, init: wire.Init) -> None:
         """What may be another in a copy than in its template."""
-        self._handler_name = init[0]
-        self._hook_names = {"initializer": init[1], **init[12]}
-        self._fixed = context.Fixed(init[4])
-        self._source = init[7]
+        self._handler_name = init.handler
+        self._hook_names = {"initializer": init.initializer, **init.hooks}
+        self._fixed = context.Fixed(init.context)
+        self._source = init.source
 
     def prepare(self, wanted: dict[str, Any]) -> bool:
         """In a template: import what its copies need; the answer is Ready. False if it is of no use."""
@@ -133,8 +134,8 @@ class _Worker:
         init = _greet(self._channel, self._rehearse)
         if init is None:
             return False
-        os.environ.update(init[3])
-        self._output.mark_with(init[9])
+        os.environ.update(init.environment)
+        self._output.mark_with(init.mark)
         if self._is_loaded:
             self._answer(wire.READY, 0, (None,))
         else:

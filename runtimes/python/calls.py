@@ -1,4 +1,5 @@
-"""One call as the worker holds it: the body of its request, and an answer in one piece or in many.
+"""One call as the worker holds it: the body of its request, and an answer in one piece or in many. What the function
+makes of it is none of its business: bootstrap.py and wsgi.py run that.
 
 1. What a frame does not hold follows in Data frames within the credit of a Window, which is given as the function
    reads. An answer in more than one frame is ended by End.

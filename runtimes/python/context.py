@@ -1,4 +1,6 @@
-"""FC's context object, as Python functions see it (fields and names: FC's Python context page)."""
+"""FC's context object, as Python functions see it (fields and names: FC's Python context page). What is in it comes
+with Init and Invoke: the server decides that.
+"""
 
 from __future__ import annotations
 

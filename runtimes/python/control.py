@@ -1,4 +1,5 @@
 """The control socket of a zygote or a keeper: frames with descriptors, and the end of the children that were forked.
+What it is asked for is in zygote.py and keeper.py, how a child is locked in, in enter.py.
 
 1. Whoever forks reaps: a child that has ended is waited for here and reported as Exited. Before it is waited for,
    while its number can not belong to anyone else, everything left in its process group is killed.

@@ -1,5 +1,5 @@
 """How an instance is debugged: by whatever speaks the debug adapter protocol, or by PyCharm. What that needs is
-imported only then.
+imported only then. Whether it is, and when, is for the server and bootstrap.py to say.
 """
 
 from __future__ import annotations

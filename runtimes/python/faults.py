@@ -1,4 +1,6 @@
-"""What user code raises, as the supervisor and FC's callers see it."""
+"""What user code raises, as the supervisor and FC's callers see it. Who catches it and answers with it is
+bootstrap.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """What a function must not see of the process it runs in: pyfc's modules, their paths, its arguments, its `__main__`.
+Files and other processes are hidden by the sandbox (enter.py), not here.
 
 A function that looks at its stack finds the places where FC's own runtime lies.
 """

@@ -1,4 +1,6 @@
-"""How long each import takes, as a tree: for a worker that is started only to find that out."""
+"""How long each import takes, as a tree: for a worker that is started only to find that out. What is made of it
+is the server's business.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where `print` and `logging` go: descriptor 1 and 2, which are one pipe to the supervisor.
+"""Where `print` and `logging` go: descriptor 1 and 2, which are one pipe to the supervisor. How much of it is kept, and
+where, is the server's business.
 
 Rules:
 1. Both streams share one buffer, so that their order is the order of the writes.
@@ -6,8 +7,8 @@ Rules:
    hangs or is killed has lost at most what it wrote in its last moments.
 3. A line of the logger carries the id of the request, as FC's Python runtime writes it.
 4. The output of a call that has written something, by whatever means, ends with a mark, so that the next call may
-   begin before anybody has read it. With several calls at
-   once there are no marks: what a call's own thread prints goes to its `CallLog` instead.
+   begin before anybody has read it. With several calls at once there are no marks: what a call's own thread prints
+   goes to its `CallLog` instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 """Several calls at once in one worker (instanceConcurrency > 1): each runs in a thread, as in FC's Python runtime.
+What is run is bootstrap.py's; a worker with one call at a time has none of this.
 
 1. One thread at a time leads: it reads the channel and hands each frame to the call it belongs to. At first that is
    the main thread, which hands each call to a thread of its own. Threads are kept for the next calls.

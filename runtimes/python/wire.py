@@ -1,4 +1,5 @@
 """The worker's side of the wire: frames over descriptors, and the part of msgpack that headers need.
+How frames are told apart is in framing.py, what becomes of them in bootstrap.py, calls.py and threads.py.
 
 runtimes/README.md describes every frame. Standard library only, Python 3.9 syntax: the function's interpreter may be
 older than pyfc's.
@@ -12,7 +13,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import framing
 
@@ -42,6 +43,33 @@ _F64 = struct.Struct(">d")
 Frame = tuple[int, int, list[Any], bytes]
 """Type, call id, header, payload."""
 _Reader = Callable[[bytes, int], "tuple[Any, int]"]
+
+
+class Init(NamedTuple):
+    """What a worker is to be: the fields of an Init frame, which pyfc/wire/frames.py explains."""
+
+    handler: str
+    initializer: str
+    code: str
+    environment: dict[str, str]
+    context: dict[str, Any]
+    packages: list[str]
+    cache: str
+    source: str
+    concurrency: int
+    mark: str
+    sandbox: dict[str, Any]
+    template: dict[str, Any]
+    hooks: dict[str, str]
+    debug_port: int = 0
+    traces: bool = False
+    program: dict[str, Any] = {}  # noqa: RUF012  never changed
+    debugger: str = "attach"
+
+    @classmethod
+    def of(cls, fields: list[Any]) -> Init:
+        """Those of a frame, which may have some that nobody here knows yet."""
+        return cls(*fields[: len(cls._fields)])
 
 
 class WireError(Exception):

@@ -1,4 +1,5 @@
 """HTTP functions: a request becomes a WSGI environment, what the application answers becomes one result.
+How bodies travel is in calls.py.
 
 The environment's keys are those of FC's Python runtime ("HTTP function" page): REMOTE_ADDR, SERVER_NAME and the
 others have FC's own values, and `fc.request_uri` and `fc.context` are FC's additions.

@@ -8,7 +8,7 @@ JSON object for it. Rules:
 0. First of all it locks itself in (enter.py), and tells how far it came: Nested. The process that was started stays
    outside of the namespaces and waits for the one that becomes the zygote.
 1. It reads Fork(limits) with descriptors, answers Forked(pid) with a pidfd, and goes on. So it does with Keep, whose
-   child is the keeper of one function (keep.py), and with Exec, whose child settles and becomes another program. Such
+   child is the keeper of one function (keeper.py), and with Exec, whose child settles and becomes another program. Such
    a one may have been started before it has a function: Furnish shows it the code.
 """
 
@@ -31,7 +31,7 @@ import context  # noqa: E402
 import control  # noqa: E402
 import enter  # noqa: E402
 import hiding  # noqa: E402
-import keep  # noqa: E402
+import keeper  # noqa: E402
 import output  # noqa: E402
 import wire  # noqa: E402
 
@@ -40,7 +40,7 @@ _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = (
     "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "framing", "hiding",
-    "imports", "keep", "examine", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
+    "imports", "keeper", "examine", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
 )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def _serve(zygote: control.Control, cage: enter.Cage) -> tuple[dict[str, int], b
             control.become_worker(descriptors)
             return header[0], None
         if kind == wire.KEEP and zygote.fork(token, descriptors, cage) == 0:
-            return keep.Keeper(control.take_only(descriptors[0]), cage, header[0]).serve()
+            return keeper.Keeper(control.take_only(descriptors[0]), cage, header[0]).serve()
         if kind == wire.EXEC and zygote.fork(token, descriptors, cage) == 0:
             control.become_program(descriptors, cage, *header[:4])
         if kind == wire.FURNISH:

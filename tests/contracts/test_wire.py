@@ -54,6 +54,14 @@ def test_both_sides_have_the_same_numbers() -> None:
     assert {name: getattr(WIRE, name) for name in shared} == {name: getattr(frames, name) for name in shared}
 
 
+def test_both_sides_have_the_same_fields_of_an_init() -> None:
+    assert WIRE.Init._fields == frames.Init._fields
+    assert WIRE.Init._field_defaults == frames.Init._field_defaults
+    assert WIRE.Init.of([*range(len(frames.Init._fields)), "of a later version"]) == tuple(
+        range(len(frames.Init._fields))
+    )
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
     lambda children: st.lists(children, max_size=20) | st.dictionaries(st.text(max_size=40), children, max_size=20),

@@ -1,5 +1,5 @@
 """The one way in which a template makes a copy of itself: a raw clone, whose flags are the cage of the copy. Standard
-library only, imports no pyfc.
+library only, imports no pyfc. What the copy does next is in births.py, who judges it in examine.py.
 
 The copy has a user, mount, process and IPC namespace of its own from its first instruction on, and is a child of the
 template's parent. The template's filter (seccomp.py) lets these flags through and no others that make namespaces.

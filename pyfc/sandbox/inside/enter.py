@@ -1,5 +1,7 @@
 """How a zygote and its workers are locked in: standard library only, Python 3.9 syntax, imports no pyfc.
 
+What is wished for is sandbox.py's to say, the root is built by root.py, and the calls themselves are in kernel.py.
+
 The zygote loads this file by its path. What is taken away here can not be had back by the code that runs afterwards.
 
 1. `nest`, once, in the zygote: the best of the modes that this host allows. `root`: namespaces made by root; `user`:
@@ -90,7 +92,7 @@ class Cage:
         return pid
 
     def keep(self, *, network: bool) -> dict[str, int]:
-        """In a fork of a zygote: be the keeper of one function (keep.py), the first process of its namespaces. Its
+        """In a fork of a zygote: be the keeper of one function (keeper.py), the first process of its namespaces. Its
         mount and process namespace, to come back to.
         """
         os.setsid()

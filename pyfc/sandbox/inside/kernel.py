@@ -1,4 +1,5 @@
 """The kernel's calls that Python 3.9 has no function for, by ctypes: standard library only, imports no pyfc.
+When and why they are made is for enter.py, root.py, examine.py and caged.py to say.
 
 Each raises OSError naming the call. On other systems than Linux the module can be imported and nothing in it called.
 """

@@ -1,4 +1,5 @@
 """Mounts that are made in one place and put into another mount namespace: standard library only, imports no pyfc.
+Which there are is for enter.py and examine.py to say.
 
 A mount made here is attached nowhere until `attach`; whoever holds its descriptor may enter another mount namespace in
 between. Linux 5.2. Each function raises OSError naming the call.

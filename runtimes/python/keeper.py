@@ -1,5 +1,6 @@
 """The keeper of one function: a fork of the zygote, trusted, the first process of its function's namespaces. It forks
 the template, and furnishes and examines the template's copies (examine.py), which are its own children.
+What the template does at its end is in births.py.
 
 1. Fork starts the template, a worker like any other but for its filter and its socket to the keeper. A second Fork
    starts another one when the first is gone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes long, and runs with --all only")
+    config.addinivalue_line("markers", "long: takes more than five seconds, and runs with --all only")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each server and command compiles all of pyfc again
     if config.option.basetemp is None:  # pytest's own is one for all runs of a user, each of which closes it to others
         config.option.basetemp = Path(tempfile.mkdtemp(prefix="pyfc-tests-")) / "run"
     examples = config.getoption("--fuzz")

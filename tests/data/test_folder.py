@@ -326,6 +326,7 @@ def killed_after(data: Path, steps: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+@pytest.mark.long
 def test_a_kill_in_the_middle_of_a_migration_loses_nothing(tmp_path: Path) -> None:
     original = earliest(tmp_path / "original", 400)
     whole = killed_after(Path(shutil.copytree(original, tmp_path / "whole")), 1_000_000)
@@ -379,6 +380,7 @@ def tracer(tmp_path: Path) -> Callable[[Path, int], int]:
     return run
 
 
+@pytest.mark.long
 def test_a_kill_at_each_write_to_the_disk_loses_nothing(tmp_path: Path, tracer: Callable[[Path, int], int]) -> None:
     original = earliest(tmp_path / "original", 400)
     seen = set()

@@ -428,6 +428,7 @@ def test_what_was_deployed_is_there_after_a_restart_and_after_a_kill(tmp_path: P
     assert third.stop()[0] == 0
 
 
+@pytest.mark.long
 def test_a_kill_in_the_middle_of_writes_leaves_whole_things_only(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()

@@ -77,6 +77,7 @@ def test_what_lies_in_the_folder_already_is_not_installed(offline: Path, serve: 
     assert server.invoke("default/f").body == b"my own"
 
 
+@pytest.mark.long
 def test_a_package_that_can_not_be_had_is_named_and_the_last_good_result_stands_in(
     offline: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_package_that_can_not_be_had_is_named_and_the_last_good_result_stands_
     assert "what was built before is served" in warnings[0]
 
 
+@pytest.mark.long
 def test_a_changed_manifest_is_installed_while_it_is_developed(offline: Path, serve: Callable[..., Server]) -> None:
     from support import wait_until
 
@@ -118,6 +120,7 @@ def test_build_tells_what_it_did_and_does_it_once(offline: Path, tmp_path: Path)
     assert "as it was built before" in second[1]
 
 
+@pytest.mark.long
 def test_a_lean_build_says_what_it_gains_and_serve_keeps_to_it(offline: Path, tmp_path: Path) -> None:
     folder = write(tmp_path / "app", {"f/requirements.txt": "greeting==2.0\n"})
     source = "import greeting, os\ndef handler(event, context):\n    return str(os.listdir(greeting.__path__[0]))\n"
@@ -179,6 +182,7 @@ def test_node_modules_are_installed(offline: Path, tmp_path: Path) -> None:
     assert not (folder / "f" / "node_modules").exists(), "the user's folder is left alone"
 
 
+@pytest.mark.long
 def test_wheels_are_for_the_interpreter_that_runs_the_function(offline: Path, tmp_path: Path) -> None:
     from pyfc.host.runtimes import Runtimes
 
@@ -200,6 +204,7 @@ def test_wheels_are_for_the_interpreter_that_runs_the_function(offline: Path, tm
         assert server.stop() == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_modules_that_fcs_runtimes_have_are_installed_when_they_are_used(offline: Path, tmp_path: Path) -> None:
     from pyfc.boundary import Boundary

@@ -217,7 +217,12 @@ def test_a_request_of_a_client_comes_as_it_was_sent(own: Server) -> None:
             "CAExited",
             "the custom runtime exited with status 127 before it listened: no-such-command is not on PATH",
         ),
-        ("deaf", "FunctionNotStarted", "the custom runtime does not listen on port 9000 after 5 seconds"),
+        pytest.param(
+            "deaf",
+            "FunctionNotStarted",
+            "the custom runtime does not listen on port 9000 after 5 seconds",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_program_that_does_not_serve_has_fcs_error(own: Server, name: str, code: str, message: str) -> None:

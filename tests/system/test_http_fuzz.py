@@ -291,6 +291,7 @@ def check(server: Server, requests: Sequence[bytes]) -> None:
     )
 
 
+@pytest.mark.long
 def test_every_form_on_every_route_is_answered_or_closed_in_time(edge: Server) -> None:
     process = psutil.Process(edge.process.pid)
     assert len(forms(b"/")) >= 90

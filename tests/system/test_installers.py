@@ -164,6 +164,7 @@ def told_by_node(bench: Bench) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.long
 def test_a_package_that_is_built_from_source_reaches_nothing_of_its_user(bench: Bench) -> None:
     source_distribution(bench.folder.parent / "packages", "curious", source_files("curious", bench.given))
     bench.write({"f/requirements.txt": "curious\n"})
@@ -175,6 +176,7 @@ def test_a_package_that_is_built_from_source_reaches_nothing_of_its_user(bench: 
     assert ("warning: there are no namespaces here" in told) is (bench.mode == "plain")
 
 
+@pytest.mark.long
 @HAS_NPM
 def test_an_install_script_of_npm_reaches_nothing_of_its_user(bench: Bench) -> None:
     files = {f"f/vendor/{name}": text for name, text in node_package("curious", bench.given).items()}
@@ -212,6 +214,7 @@ def registry(bench: Bench) -> Iterator[Registry]:
 ONLINE = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_EXTRA_INDEX_URL": "", "npm_config_offline": "false"}
 
 
+@pytest.mark.long
 def test_what_downloads_has_the_users_settings_and_what_builds_has_not(bench: Bench, registry: Registry) -> None:
     bench.given["port"] = int(registry.host.partition(":")[2])
     source_distribution(bench.folder.parent / "packages", "curious", source_files("curious", bench.given))
@@ -226,6 +229,7 @@ def test_what_downloads_has_the_users_settings_and_what_builds_has_not(bench: Be
     assert {path.name for path in kept.iterdir()} == {"http", "http-v2"}, "what was built is no download"
 
 
+@pytest.mark.long
 @HAS_NPM
 def test_npm_has_its_token_while_it_fetches_and_no_longer(bench: Bench, registry: Registry) -> None:
     node_archive(bench.folder.parent / "packages", "curious", node_package("curious", bench.given))
@@ -238,6 +242,7 @@ def test_npm_has_its_token_while_it_fetches_and_no_longer(bench: Bench, registry
     expect_nothing_reached(told_by_node(bench), bench)
 
 
+@pytest.mark.long
 def test_a_consent_is_kept_until_a_manifest_changes(own: Bench) -> None:
     source_distribution(own.folder.parent / "packages", "curious", source_files("curious", own.given))
     own.write({"f/requirements.txt": "curious\n"})
@@ -250,6 +255,7 @@ def test_a_consent_is_kept_until_a_manifest_changes(own: Bench) -> None:
     assert "nobody has allowed that" in own.build()[2]
 
 
+@pytest.mark.long
 def test_code_of_packages_has_the_network_if_the_user_says_so(own: Bench) -> None:
     source_distribution(own.folder.parent / "packages", "curious", source_files("curious", own.given))
     own.write({"f/requirements.txt": "curious\n"})
@@ -261,6 +267,7 @@ def test_code_of_packages_has_the_network_if_the_user_says_so(own: Bench) -> Non
     assert "my key" not in json.dumps(told)
 
 
+@pytest.mark.long
 def test_a_package_beside_the_code_is_built_in_a_copy_of_it(own: Bench) -> None:
     own.write({f"f/vendor/{name}": text for name, text in source_files("curious", own.given).items()})
     own.write({"f/requirements.txt": "./vendor\n"})

@@ -28,6 +28,7 @@ from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
 from pyfc.gateway.application import describe
+from pyfc.model.mounts import FOLDER, mounts_of
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
 from pyfc.registry.deploy import Report
@@ -214,11 +215,22 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
         notes.append(
             "warning: --auth off: whoever reaches this server can manage it, functions with network access among them"
         )
+    notes += _mounted(app, project, report)
     notes += _reachable(app, report)
     notes += _debugged(app, report)
     notes += _plain(app)
     notes += summary(layers(app.sandbox))
     return notes
+
+
+def _mounted(app: App, project: Project, report: Report) -> list[str]:
+    """Where on this machine lies what functions find mounted."""
+    services = {each.name: each for each in project.services}
+    functions = [each for each in report.functions if each.service in services]
+    found = {mount for each in functions for mount in mounts_of(services[each.service], each)}
+    if found and not app.sandbox.has_namespaces:
+        return ["warning: without namespaces nothing is mounted: nasConfig and ossMountConfig mean nothing here"]
+    return [f"mounted at {each.at}: {app.data_folder / FOLDER / each.folder}" for each in sorted(found)]
 
 
 def _reachable(app: App, report: Report) -> list[str]:

@@ -26,6 +26,7 @@ from pyfc.documents.objects import (
 from pyfc.documents.reader import Document, Mistake, Place, Reader, names, properties, shown
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
+from pyfc.model.mounts import can_mount
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
 from pyfc.model.resources import ASYNC, Config, Domain, Route
 from pyfc.model.trigger import Trigger
@@ -152,9 +153,18 @@ def note_later(field: Field, noted: tuple[str, ...], what: str, project: Project
     """Note the properties among `noted` that are set."""
     for name in noted:
         value = field.get(name)
-        if value is not None and not _is_off(value):
+        if value is not None and not _is_off(value) and not _is_mounted(name, value):
             shown_name = name[:1].upper() + name[1:] if capital else name
             project.unsupported.append(f"{shown_name} of {what}")
+
+
+def _is_mounted(name: str, value: Field) -> bool:
+    """Whether it declares mounts all of which are shown here."""
+    if name not in {"nasConfig", "ossMountConfig"} or not value.is_mapping():
+        return False
+    points = value.get("mountPoints")
+    places = [each.get("mountDir") for each in points.elements()] if points is not None and points.is_list() else []
+    return bool(places) and all(place is not None and can_mount(place.text()) for place in places)
 
 
 def _is_off(value: Field) -> bool:

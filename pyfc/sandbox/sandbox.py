@@ -29,6 +29,7 @@ from pyfc.host.interpreters import prefix_of
 from pyfc.host.process import PROCESSES, in_thread
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Limits
+from pyfc.model.mounts import FOLDER, Mount
 from pyfc.sandbox import configuration, metadata, seccomp
 from pyfc.sandbox.group import Group
 from pyfc.sandbox.groups import Groups
@@ -60,7 +61,7 @@ SYSTEM = (
     )),
 )  # fmt: skip
 """Of this machine, read-only; see `system`."""
-_OWN = ("code", "cache", "packages")
+_OWN = ("code", "cache", "packages", FOLDER)
 """Of the data folder, each function's part shown to its workers."""
 DEVICES = tuple("/dev/" + name for name in ("null", "zero", "full", "random", "urandom"))
 _PAUSES = (0.01, 0.1, 0.5, 2.0)
@@ -250,7 +251,14 @@ class Sandbox:
         return ("/code", "/cache") if self.has_namespaces else (str(artefact.folder), str(artefact.cache))
 
     def wish(
-        self, artefact: Artefact, limits: Limits, interpreter: str, *, network: bool, compiles: bool = False
+        self,
+        artefact: Artefact,
+        limits: Limits,
+        interpreter: str,
+        *,
+        network: bool,
+        compiles: bool = False,
+        mounts: Sequence[Mount] = (),
     ) -> dict[str, Any]:
         """What a worker of one function settles into (enter.py); its cell is added by `confine`."""
         if self.mode == "off":
@@ -263,6 +271,7 @@ class Sandbox:
             "opt": artefact.opt.name if artefact.opt is not None else "",
             "network": network,
             "disk": limits.disk_size,
+            "mounts": [self._mounted(each) for each in mounts] if self.has_namespaces else [],
             "compiles": compiles,
             "uid": 0,
             "limits": self._limits(limits),
@@ -279,6 +288,14 @@ class Sandbox:
             ],
             "write": [*DEVICES, *([cache] if compiles else [])],
         }
+
+    def _mounted(self, mount: Mount) -> tuple[str, str, bool]:
+        """A folder of the data folder, which is made, and where it is shown."""
+        folder = self._data_folder / FOLDER / mount.folder
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            folder.chmod(0o777)  # instances have a user each; nobody else comes this far
+        return mount.folder, mount.at, mount.is_read_only
 
     def blank(self, cell: Cell, limits: Limits) -> dict[str, Any]:
         """The wish of a worker that is started for any function with these limits."""

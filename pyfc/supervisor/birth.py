@@ -24,6 +24,7 @@ from pyfc.errors import InvalidArgument
 from pyfc.host.interpreters import Interpreter
 from pyfc.host.runtimes import Runtime
 from pyfc.model.function import Function, Service
+from pyfc.model.mounts import mounts_of
 from pyfc.model.names import LATEST
 from pyfc.sandbox.sandbox import LIMITS, Cell, Sandbox
 from pyfc.settings import Settings
@@ -77,7 +78,8 @@ def birth(
     """
     is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
-    wish = sandbox.wish(artefact, function.limits, interpreter, network=network)
+    mounts = mounts_of(service, function)
+    wish = sandbox.wish(artefact, function.limits, interpreter, network=network, mounts=mounts)
     init = _init(service, function, artefact, runtime, settings, sandbox, role)._replace(
         sandbox=wish, packages=packages(runtime, interpreter, settings, debugs=is_debugged)
     )
@@ -85,7 +87,7 @@ def birth(
     def confine(cell: Cell) -> dict[str, Any]:
         return sandbox.confine(wish, cell, function.limits)
 
-    bears = runtime.templates and not is_debugged
+    bears = runtime.templates and not is_debugged and not mounts
     spec = LaunchSpec(
         runtime=runtime,
         interpreter=interpreter,
@@ -94,9 +96,7 @@ def birth(
             environment=init.environment,
             confine=confine,
             size=function.limits,
-            needs_start=not network
-            or function.opt is not None
-            or any(name in function.environment_variables for name in runtime.early),
+            needs_start=not network or bool(mounts) or _decides_early(function, runtime),
         ),
         template=_template(function, artefact, init, confine, settings) if bears else None,
     )
@@ -111,6 +111,11 @@ def birth(
         pre_stop_timeout=float(function.pre_stop.timeout),
         confine=confine,
     )
+
+
+def _decides_early(function: Function, runtime: Runtime) -> bool:
+    """Whether a program has to be started for this function: it reads at its start what others decide."""
+    return function.opt is not None or any(name in function.environment_variables for name in runtime.early)
 
 
 def _init(

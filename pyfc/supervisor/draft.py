@@ -9,7 +9,7 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from pyfc.calls.table import Entry, Table, version_of
 from pyfc.errors import ServiceNotFound
@@ -162,12 +162,17 @@ class Draft:
 
 def _as_born(service: Service) -> Service:
     """What instances are born with."""
-    return dataclasses.replace(service, description="", extras={}, tags={})
+    return dataclasses.replace(service, description="", extras=_mounting(service.extras), tags={})
+
+
+def _mounting(extras: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it instances are born with."""
+    return {name: extras[name] for name in ("nasConfig", "ossMountConfig") if name in extras}
 
 
 def _runs_as(one: Function, other: Function) -> bool:
     """Whether the instances of one can serve the other."""
-    return one == dataclasses.replace(
+    return _mounting(one.extras) == _mounting(other.extras) and one == dataclasses.replace(
         other,
         description=one.description,
         tags=one.tags,

@@ -236,6 +236,9 @@ class Cage:
                 kernel.bind(root.HIDDEN + "/packages/" + wish["packages"], "/packages")
         if wish["opt"]:
             kernel.bind(root.HIDDEN + "/code/" + wish["opt"], "/opt")
+        if wish.get("mounts"):
+            root.mount_shared(wish["mounts"])
+            os.umask(0)
         for name in self._profile["own"]:
             kernel.unmount(root.HIDDEN + "/" + name)
 

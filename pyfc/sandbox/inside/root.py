@@ -21,6 +21,8 @@ import kernel
 HIDDEN = "/.pyfc"
 AGAIN = HIDDEN + "/again"
 """Has what is shown below /tmp, for workers to show it again when they have mounted their own /tmp."""
+TOPS = ("mnt", "home", "data", "nas")
+"""Below which workers mount what their functions share (pyfc/model/mounts.py)."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _LARGEST_COPY = 1024 * 1024
@@ -43,6 +45,8 @@ def build(profile: dict[str, Any]) -> None:
     for path, source in profile["place"].items():
         os.makedirs(place + path)
         kernel.bind(source, place + path)
+    for name in TOPS:
+        os.makedirs(os.path.join(place, name), exist_ok=True)
     for path in profile["hide"]:
         _hide(place + path)
         _hide(place + AGAIN + path)
@@ -51,7 +55,7 @@ def build(profile: dict[str, Any]) -> None:
     for name, source in profile["own"].items():
         target = place + HIDDEN + "/" + name
         os.makedirs(target)
-        kernel.bind(source, target, writable=name == "cache")
+        kernel.bind(source, target, writable=name in {"cache", "mounts"})
     _furnish_cage(place, profile)
     _proc(place + "/proc")
     os.chdir(place)
@@ -69,6 +73,18 @@ def show_again(paths: list[str]) -> None:
     for path in paths:
         os.makedirs(path)
         kernel.bind(AGAIN + path, path)
+
+
+def mount_shared(shared: list[tuple[str, str, bool]]) -> None:
+    """In a worker: folders of the server that functions share, each with its name, its place, and whether it is
+    read-only. What one instance writes there is everybody's to change: each has a user of its own.
+    """
+    for top in sorted({at.split("/")[1] for _, at, _ in shared}):
+        if top in TOPS and not os.listdir("/" + top):
+            kernel.mount("tmpfs", "/" + top, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")
+    for name, at, is_read_only in sorted(shared, key=lambda each: each[1]):
+        os.makedirs(at, exist_ok=True)
+        kernel.bind(HIDDEN + "/mounts/" + name, at, writable=not is_read_only)
 
 
 def _show(place: str, path: str) -> None:

@@ -1,0 +1,114 @@
+"""`nasConfig` and `ossMountConfig`: folders of the data folder that functions share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import pyfc
+from pyfc.model.function import Function, Service
+from pyfc.model.mounts import TOPS, Mount, can_mount, mounts_of
+from support import Server, impossible, server_in_mode
+
+CODE = """
+import json, os
+def handler(event, context):
+    order = json.loads(event)
+    path = order['path']
+    if 'link' in order:
+        os.symlink(order['link'], path)
+        return 'linked'
+    if 'write' in order:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'a') as file:
+            file.write(order['write'])
+    with open(path) as file:
+        return file.read()
+"""
+NAS = {"mountPoints": [{"serverAddr": "nas-1.example:/share", "mountDir": "/mnt/auto"}]}
+BUCKETS = {
+    "mountPoints": [
+        {"bucketName": "pictures", "bucketPath": "/a", "mountDir": "/home/pictures", "readOnly": True},
+        {"bucketName": "pictures", "bucketPath": "/a", "mountDir": "/mnt/pictures", "readOnly": False},
+    ]
+}
+FOLDER = "nas-1%2Eexample%3A%2Fshare"
+
+
+def resource(name: str, runtime: str = "python3") -> str:
+    props = {
+        "functionName": name, "runtime": runtime, "handler": "index.handler", "code": "./", "nasConfig": NAS,
+        "ossMountConfig": BUCKETS,
+    }  # fmt: skip
+    return f"  {name}: {json.dumps({'component': 'fc3', 'props': props})}\n"
+
+
+def call(server: Server, name: str, **order: str) -> str:
+    return server.invoke(f"default/{name}", json.dumps(order).encode()).body.decode()
+
+
+@pytest.mark.parametrize("mode", ["root", "user"])
+def test_what_one_function_writes_another_reads_and_changes(tmp_path: Path, mode: str) -> None:
+    if reason := impossible(mode):
+        pytest.skip(reason)
+    files = {"s.yaml": f"resources:\n{resource('one')}{resource('two')}", "index.py": CODE}
+    server = server_in_mode(mode, tmp_path, files)
+    try:
+        shares(server, tmp_path)
+    finally:
+        server.stop()
+
+
+def shares(server: Server, tmp_path: Path) -> None:
+    assert call(server, "one", path="/mnt/auto/deep/file", write="one") == "one"
+    assert call(server, "two", path="/mnt/auto/deep/file", write=" and two") == "one and two"
+    assert call(server, "one", path="/mnt/pictures/x", write="p") == "p"
+    assert call(server, "two", path="/home/pictures/x") == "p"
+    assert "Read-only file system" in call(server, "two", path="/home/pictures/y", write="p")
+    assert not [note for note in server.ready["notes"] if "nasConfig" in note or "ossMountConfig" in note]
+    [kept] = tmp_path.glob(f"**/mounts/{FOLDER}/deep/file")
+    assert kept.read_text() == "one and two"
+    assert f"mounted at /mnt/auto: {kept.parents[1]}" in server.ready["notes"]
+
+
+def test_no_link_in_a_mount_leads_out_of_what_the_function_sees(serve: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    server = serve({"s.yaml": f"resources:\n{resource('one')}{resource('two')}", "index.py": CODE})
+
+    assert call(server, "one", path="/mnt/auto/link", link=str(tmp_path / "secret")) == "linked"
+    assert call(server, "one", path="/mnt/auto/up", link="../../..") == "linked"
+
+    assert "No such file" in call(server, "two", path="/mnt/auto/link")
+    assert "No such file" in call(server, "two", path="/mnt/auto/up/mounts")
+    assert "No such file" in call(server, "two", path="/.pyfc/mounts/x")
+
+
+def test_mounts_are_those_of_the_service_and_of_the_function_where_something_can_be_mounted() -> None:
+    service = Service(name="s", extras={"nasConfig": NAS, "ossMountConfig": None})
+    other = {
+        "mountPoints": [{"serverAddr": "b:/", "mountDir": "/mnt/auto"}, {"serverAddr": "c:/", "mountDir": "/usr/x"}]
+    }
+    function = Function(service="s", name="f", runtime="python3", handler="i.h", extras={"nasConfig": other})
+
+    assert mounts_of(service, function) == (Mount("b%3A%2F", "/mnt/auto"),)
+    assert mounts_of(service, Function(service="s", name="f", runtime="go1", handler="i")) == (
+        Mount(FOLDER, "/mnt/auto"),
+    )
+    for at in ("", "/", "/mnt", "mnt/x", "/mnt/../etc", "/mnt//x", "/code/x", "/etc/x", "/mnt/x/"):
+        assert not can_mount(at)
+    long = [{"serverAddr": "x" * 500, "mountDir": "/mnt/a"}, {"serverAddr": "..", "mountDir": "/mnt/b"}]
+    found = mounts_of(
+        service, Function(service="s", name="f", runtime="x", handler="i", extras={"nasConfig": {"mountPoints": long}})
+    )
+    assert all(
+        len(mount.folder) < 250 and mount.folder not in {".", ".."} and "/" not in mount.folder for mount in found
+    )
+
+
+def test_the_folders_below_which_something_can_be_mounted_are_the_same_on_both_sides() -> None:
+    source = (Path(pyfc.__file__).parent / "sandbox" / "inside" / "root.py").read_text()
+
+    assert f"TOPS = {TOPS!r}".replace("'", '"') in source

@@ -114,15 +114,14 @@ class App:
         _raise_descriptor_limit()
         self.descriptors = BUDGET
         self._stack.enter_context(lock(self.data_folder))
+        taken_over = take_over(self.data_folder)
         self.journal = Journal()
         logs = FunctionLogs(self.data_folder / "logs", settings.log_file_size, settings.log_file_count)
         self.journal.listeners.append(logs.listen)
         self._stack.callback(logs.close)
         self._stack.callback(self.journal.flush)
         stored.mark_loss(self.data_folder)
-        self.findings = stored.losses(self.data_folder)
-        if done := take_over(self.data_folder):
-            self.findings.append(done)
+        self.findings = [*stored.losses(self.data_folder), *taken_over]
         store = SqliteStore(self.data_folder / STORE)
         self._stack.push_async_callback(store.close)
         registry = self._registry = Registry(store)

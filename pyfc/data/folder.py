@@ -86,20 +86,20 @@ def _version(path: Path) -> int:
     return int(version)
 
 
-def take_over(folder: Path) -> str:
-    """Make a locked data folder be of this version; what was done, for people, '' if nothing was. Raises
-    DataFolderTooNew, DataFolderNotTakenOver; then it is as it was.
+def take_over(folder: Path) -> list[str]:
+    """Make a locked data folder be of this version; what was done, for people. Raises DataFolderTooNew,
+    DataFolderNotTakenOver; then it is as it was.
     """
     versions = check_version(folder)
     if all(version == VERSION for version in versions.values()):
-        return ""
+        return []
     copy = folder / f"before-{VERSION}"
     try:
         _copy(folder, versions, copy)
         _migrate(folder, versions)
     except (sqlite3.Error, OSError) as error:
         raise DataFolderNotTakenOver(path=folder, known=VERSION, reason=error) from error
-    return f"the data folder {folder} was an older pyfc's and is this one's now; {copy} has its files of before"
+    return [f"the data folder {folder} was an older pyfc's and is this one's now; {copy} has its files of before"]
 
 
 def _copy(folder: Path, names: Mapping[str, int], place: Path) -> None:
@@ -145,7 +145,9 @@ def _migrate(folder: Path, versions: Mapping[str, int]) -> None:
             connection.execute(f"ATTACH ? AS {schemas[name]}", (str(folder / name),))
         for schema in schemas.values():
             # A log of its own for each file, as the server has them, would make it several transactions.
-            connection.execute(f"PRAGMA {schema}.journal_mode=DELETE")
+            (mode,) = connection.execute(f"PRAGMA {schema}.journal_mode=DELETE").fetchone()
+            if mode != "delete":
+                raise sqlite3.OperationalError("another program uses its files")
             connection.execute(f"PRAGMA {schema}.synchronous=EXTRA")
         with transaction(connection):
             for number in range(min(versions.values()) + 1, VERSION + 1):

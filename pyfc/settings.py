@@ -30,7 +30,7 @@ class Settings:
     )
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True)
     data_dir: str = _setting("", "Data folder; by default one per served folder in the user's state folder.", flag=True)
-    strict: bool = _setting(False, "Refuse to start if anything in the template is wrong.", flag=True)
+    strict: bool = _setting(False, "Refuse to start if anything in the template is wrong, or a warning.", flag=True)
     reload: bool = _setting(False, "Watch the folder: a change is served as soon as it has proved to start.", flag=True)
     debug: str = _setting(
         "", "Function whose one instance waits for a debugger (debugpy), with no time limits.", flag=True

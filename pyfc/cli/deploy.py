@@ -17,15 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("dir", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    parser.add_argument("--strict", action="store_true", default=None, help="refuse what there are warnings about")
     add_outside(parser)
     add_endpoint(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    project = load(Path(os.path.realpath(options.dir)), allows_outside=allows_outside(options))
+    settings = load_settings(os.environ, strict=options.strict)
+    root = Path(os.path.realpath(options.dir))
+    project = load(root, allows_outside=allows_outside(options), strict=settings.strict)
     client = client_of(options)
-    steps = plan(client, project, load_settings().maximum_code_size)
+    steps = plan(client, project, settings.maximum_code_size)
     for text in project.notes:
         tell(f"warning: {text}")
     if project.unsupported:

@@ -94,7 +94,8 @@ async def _start(app: App, root: Path, console: Console) -> Project:
         root,
         reads_variables=settings.reload,
         allows_outside=settings.allow_outside,
-        tolerates=not settings.strict,
+        tolerates=True,
+        strict=settings.strict,
         settings=settings,
     )
     app.on_progress = progress(shown=not settings.json)

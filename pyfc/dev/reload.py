@@ -209,7 +209,8 @@ class Reloader:
             self._project.root,
             reads_variables=True,
             allows_outside=allowed,
-            tolerates=not self._app.settings.strict,
+            tolerates=True,
+            strict=self._app.settings.strict,
             settings=self._app.settings,
         )
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -21,6 +22,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import FieldInfo
 
 from pyfc.documents.shapes import Shape
 from pyfc.errors import InvalidArgument
@@ -70,7 +72,7 @@ def shown(place: Place) -> str:
 
 
 @cache
-def properties(shape: type[Shape]) -> dict[str, msgspec.structs.FieldInfo]:
+def properties(shape: type[Shape]) -> dict[str, FieldInfo]:
     """What a shape declares, by the names in small letters."""
     return {field.encode_name.lower(): field for field in msgspec.structs.fields(shape)}
 
@@ -101,24 +103,25 @@ class Reader:
         given = self.unfold(value)
         if not isinstance(given, Mapping):
             raise wrong(place, described(given, shape), allowed(shape))
-        found: Document = {}
-        strange = []
-        for name, each in given.items():
-            field = properties(shape).get(str(name).lower())
-            if field is None:
-                strange.append(str(name))
-            elif field.type is Any:
-                found[field.encode_name] = each
-            elif (inner := self._value(each, field.type, (*place, field.encode_name))) is not None:
-                found[field.encode_name] = inner
-        if strange and shape.is_open:
-            found |= {name: self.plain(given[name]) for name in strange}
-        elif strange:
-            self.unknown(value, shape, strange)
-        for field in () if partial else properties(shape).values():
-            if field.required and field.encode_name not in found:
-                raise absent(place, field.encode_name)
+        found = {**self._others(value, given, shape), **self._known(given, shape, place)}
+        if not partial:
+            _check_required(found, shape, place)
         return found
+
+    def _known(self, given: Mapping[str, Any], shape: type[Shape], place: Place) -> Document:
+        declared = properties(shape)
+        known = [(field, each) for name, each in given.items() if (field := declared.get(str(name).lower()))]
+        read = {field.encode_name: self._property(each, field, place) for field, each in known}
+        return {name: each for name, each in read.items() if each is not None}
+
+    def _others(self, value: Any, given: Mapping[str, Any], shape: type[Shape]) -> Document:
+        strange = [name for name in given if str(name).lower() not in properties(shape)]
+        if strange and not shape.is_open:
+            self.unknown(value, shape, strange)
+        return {name: self.plain(given[name]) for name in strange} if shape.is_open else {}
+
+    def _property(self, value: Any, field: FieldInfo, place: Place) -> Any:
+        return value if field.type is Any else self._value(value, field.type, (*place, field.encode_name))
 
     def _value(self, value: Any, kind: Any, place: Place) -> Any:
         """A value of one of the kinds that `kind` allows; None for nothing."""
@@ -135,18 +138,20 @@ class Reader:
 
     def _fitting(self, value: Any, given: Any, kind: Any, place: Place) -> Any:
         bare, meta = _bare(kind)
-        found: Document | list[Any]
-        if isinstance(given, Mapping):
-            found = self.read(value, bare, place) if get_origin(bare) is not dict else self._dict(given, bare, place)
-        elif isinstance(given, list):
-            [inner] = get_args(bare)
-            read = (self._value(each, inner, (*place, number)) for number, each in enumerate(given))
-            found = [each for each in read if each is not None]
-        else:
+        if _form(kind) is None:
             return _scalar(given, kind, place)
+        if get_origin(bare) is list:
+            found = self._list(given, bare, place)
+        else:
+            found = self._dict(given, bare, place) if get_origin(bare) is dict else self.read(value, bare, place)
         if meta is not None and meta.max_length is not None and len(found) > meta.max_length:
             raise wrong(place, f"{len(found)} long", allowed(kind))
         return found
+
+    def _list(self, given: list[Any], kind: Any, place: Place) -> Any:
+        [inner] = get_args(kind)
+        read = (self._value(each, inner, (*place, number)) for number, each in enumerate(given))
+        return [each for each in read if each is not None]
 
     def _dict(self, given: Mapping[str, Any], kind: Any, place: Place) -> Document:
         """A mapping whose names are the user's own."""
@@ -175,6 +180,12 @@ class JsonReader(Reader):
             self._told |= {(shape, name) for name in new}
             listed = json.dumps(new)[:_LONGEST]
             _log.warning("requests have properties of %s that are not known and ignored: %s", shape.__name__, listed)
+
+
+def _check_required(found: Document, shape: type[Shape], place: Place) -> None:
+    for field in properties(shape).values():
+        if field.required and field.encode_name not in found:
+            raise absent(place, field.encode_name)
 
 
 def typed(document: Document, shape: type[S]) -> tuple[Document, S]:
@@ -215,26 +226,27 @@ def _form_of(value: Any) -> type[Any] | None:
 
 
 def _scalar(given: Any, kind: Any, place: Place) -> Any:
-    bare, _ = _bare(kind)
-    if isinstance(given, str) and ("\0" in given):
-        raise wrong(place, "no text", "text without the character 0")
-    if get_origin(bare) is Literal:
-        for option in get_args(bare):
-            if str(option).lower() == str(given).lower():
-                return option
-    elif isinstance(given, str) and _is_text(kind) and _fits(given, kind):
-        return given
-    elif bare is bool and isinstance(given, str) and given.lower() in _BOOLEANS:
-        return _BOOLEANS[given.lower()]
-    else:
-        try:
+    found: Any = None
+    if isinstance(given, str):
+        found = _of_text(given, kind, place)
+    if found is None and not (isinstance(given, str) and _is_text(kind)):
+        with contextlib.suppress(msgspec.ValidationError, OverflowError):
             found = msgspec.convert(given, kind, strict=False)
-        except (msgspec.ValidationError, OverflowError):
-            pass
-        else:
-            if not isinstance(found, float) or math.isfinite(found):
-                return found
-    raise wrong(place, described(given, kind), allowed(kind))
+    if found is None or (isinstance(found, float) and not math.isfinite(found)):
+        raise wrong(place, described(given, kind), allowed(kind))
+    return found
+
+
+def _of_text(given: str, kind: Any, place: Place) -> Any:
+    """What a text means where msgspec would not take it; None for nothing."""
+    if "\0" in given:
+        raise wrong(place, "no text", "text without the character 0")
+    if _is_text(kind):
+        return given if _fits(given, kind) else None
+    bare, _ = _bare(kind)
+    if get_origin(bare) is Literal:
+        return next((each for each in get_args(bare) if str(each).lower() == given.lower()), None)
+    return _BOOLEANS.get(given.lower()) if bare is bool else None
 
 
 def _fits(text: str, kind: Any) -> bool:
@@ -258,6 +270,9 @@ def described(value: Any, kind: Any) -> str:
     return value if _NUMBER.fullmatch(value) and not _is_text(kind) else f"'{value[:_LONGEST]}'"
 
 
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
+
+
 def allowed(kind: Any) -> str:
     """What a kind of value is, in words."""
     bare, meta = _bare(kind)
@@ -268,12 +283,12 @@ def allowed(kind: Any) -> str:
         return " or ".join(dict.fromkeys(allowed(each) for each in get_args(bare) if each is not type(None)))
     if origin is Literal:
         return "one of " + ", ".join(str(each) for each in get_args(bare))
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", list: "a list"}
-    text = words.get(origin or bare, "a mapping of names to values")
-    return text + (_range(meta) if meta is not None else "")
+    return _WORDS.get(origin or bare, "a mapping of names to values") + _range(meta)
 
 
-def _range(meta: Meta) -> str:
+def _range(meta: Meta | None) -> str:
+    if meta is None:
+        return ""
     if meta.max_length is not None:
         return f" of at most {meta.max_length}"
     text = f" from {meta.ge}" if meta.ge is not None else ""

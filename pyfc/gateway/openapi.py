@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from pyfc.calls.paths import NEWER, OLDER
+from pyfc.documents.shapes import Shape
+from pyfc.documents.triggers import TRIGGERS
 from pyfc.gateway.management import Endpoint
 from pyfc.version import VERSION
 
@@ -28,9 +30,11 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
     every = [endpoint for endpoints in apis.values() for endpoint in endpoints]
     bodies = list(dict.fromkeys(endpoint.body for endpoint in every if endpoint.body is not None))
     for prefix, endpoints in apis.items():
+        changed = {each.path: each.body for each in endpoints if each.operation.startswith(("Update", "Put"))}
         for endpoint in endpoints:
             path = prefix + _NAME.sub(r"{\1}", endpoint.path)
-            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(prefix, endpoint)
+            answer = changed.get(endpoint.path) or (endpoint.body if endpoint.operation.startswith("Create") else None)
+            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(prefix, endpoint, answer)
     for prefix, path in _CALLS:
         paths[prefix + path] = {"post": _call(prefix, path)}
     return {
@@ -42,7 +46,7 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": msgspec.json.schema_components(bodies, ref_template=_SCHEMA)[1],
+            "schemas": _schemas(bodies),
             "securitySchemes": {
                 "signature": {
                     "type": "apiKey",
@@ -55,13 +59,28 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
     }
 
 
+def _schemas(bodies: Sequence[type[Shape]]) -> dict[str, Any]:
+    """Every shape by its name, and as NAMEPart what a change may send and an answer has: nothing of it is required."""
+    _, found = msgspec.json.schema_components([*bodies, *TRIGGERS.values()], ref_template=_SCHEMA)
+    configs = [{"$ref": _SCHEMA.format(name=shape.__name__)} for shape in TRIGGERS.values()]
+    for name in ("Trigger", "NewerTrigger"):
+        found[name]["properties"]["triggerConfig"]["anyOf"] = [*configs, {"type": ["object", "string"]}]
+    parts = {f"{body.__name__}Part": {**found[body.__name__], "required": []} for body in bodies}
+    return {**found, **parts}
+
+
+def _reference(shape: type[Shape] | None, part: str = "Part") -> dict[str, Any]:
+    return {"$ref": _SCHEMA.format(name=shape.__name__ + part)} if shape is not None else {"type": "object"}
+
+
 _CALLS = (
     *((each, "/services/{service}/functions/{function}/invocations") for each in OLDER),
     (NEWER, "/functions/{function}/invocations"),
 )
 
 
-def _operation(prefix: str, endpoint: Endpoint) -> dict[str, Any]:
+def _operation(prefix: str, endpoint: Endpoint, answer: type[Shape] | None) -> dict[str, Any]:
+    """`answer`: what it answers, with properties beside that only the server knows."""
     found: dict[str, Any] = {
         "operationId": _id(prefix, endpoint.operation),
         "summary": (inspect.getdoc(endpoint.handler) or "").partition("\n\n")[0],
@@ -71,14 +90,14 @@ def _operation(prefix: str, endpoint: Endpoint) -> dict[str, Any]:
             "2XX": {
                 "description": "What was asked for; after a deletion nothing.",
                 "headers": _HEADERS,
-                "content": {"application/json": {"schema": {"type": "object"}}},
+                "content": {"application/json": {"schema": _reference(answer)}},
             },
             **_failures(prefix),
         },
     }
     if endpoint.method in {"POST", "PUT"} or (endpoint.method == "DELETE" and "tag" in endpoint.path):
         schema: dict[str, Any] = {"description": "Names are matched without regard to case; null means absent."}
-        schema |= {"$ref": _SCHEMA.format(name=endpoint.body.__name__)} if endpoint.body else {"type": "object"}
+        schema |= _reference(endpoint.body, "Part" if endpoint.is_change else "")
         found["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}
     if endpoint.method in {"PUT", "DELETE"}:
         found["parameters"].append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,9 @@ class Declaration:
     """The region it is declared for, if it says so."""
     layers: Path | None = None
     """What its layers hold together, a folder or a zip, if that is at hand here."""
+
+
+_LOCATED = re.compile(r"(.+?:[0-9]+): (.+)", re.DOTALL)
 
 
 class Mistake(NamedTuple):
@@ -106,6 +110,13 @@ class Project:
             first, *others = [each.error for each in self.mistakes]
             lines = "".join(f"\n{each}" for each in others)
             raise ProjectError(where=first.fields["where"], message=f"{first.fields['message']}{lines}") from first
+
+    def refuse_warnings(self) -> None:
+        """Make a mistake of each warning."""
+        for text in self.warnings:
+            located = _LOCATED.fullmatch(text)
+            where, message = located.groups() if located is not None else (str(self.source or self.root), text)
+            self.mistakes.append(Mistake(ProjectError(where=where, message=message), None))
 
     @property
     def notes(self) -> list[str]:

@@ -38,12 +38,14 @@ def load(
     allows_outside: bool = False,
     tolerates: bool = False,
     checks: bool = True,
+    strict: bool = False,
     settings: Settings | None = None,
 ) -> Project:
     """The project in `root`; only the folder itself is searched. With `reads_variables` the file `.env` adds variables
     to the environment of every function; its variables are those that templates may ask for anyway. With
     `allows_outside` files may lie anywhere. Raises ProjectError, with all mistakes that there are; with `tolerates`
-    functions with a mistake are left out, unless there are no others; without `checks` also then.
+    functions with a mistake are left out, unless there are no others; without `checks` also then. When `strict`,
+    warnings are mistakes.
     """
     if not is_folder(root):
         raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
@@ -71,7 +73,9 @@ def load(
         if is_folder(folder):
             project.files.extend(ignoring.apply(folder, boundary))
     project.warnings.extend(_unstartable(project))
-    project.is_strict = not tolerates
+    project.is_strict = strict or not tolerates
+    if strict:
+        project.refuse_warnings()
     if checks:
         project.check()
     return project

@@ -209,6 +209,20 @@ def test_a_strict_server_and_a_deployment_refuse_any_mistake(
     assert "Handler is 'index'" in complaint
 
 
+@pytest.mark.parametrize("command", ["serve", "dev", "deploy"])
+def test_what_there_is_a_warning_about_is_refused_strictly_before_anything_is_served(
+    serve: Callable[..., Server], tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "index.py").write_text(GOOD)
+    (tmp_path / "template.yml").write_text(template({"good": {"Timout": 5}}))
+    options = ["--port", "0"] if command != "deploy" else ["--endpoint", serve({}).endpoint]
+
+    status, printed, complaint = pyfc(command, str(tmp_path), "--strict", *options)
+
+    assert (status, printed) == (2, "")
+    assert "Properties.Timout is not a property that pyfc knows" in complaint
+
+
 def test_a_function_that_becomes_mistaken_goes_on_as_it_was_while_others_change(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

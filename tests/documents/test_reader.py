@@ -1,0 +1,148 @@
+"""FC's objects, as requests and template files have them: the same is accepted, with the same words."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from declared import documents, last, mistaken, placed, properties
+from pyfc.documents import shapes, triggers
+from pyfc.documents.reader import JsonReader, Mistake, Reader, names, typed
+from pyfc.documents.shapes import Shape
+from pyfc.errors import ProjectError
+from pyfc.gateway.application import APIS
+from pyfc.project.document import Field
+from pyfc.project.interface import Project
+from pyfc.project.properties import FileReader, located
+
+BODIES = {each.body for endpoints in APIS.values() for each in endpoints if each.body is not None}
+SHAPES = sorted({*BODIES, *triggers.TRIGGERS.values()}, key=lambda shape: shape.__name__)
+
+
+def field(document: Any, name: str = "Properties") -> Field:
+    """A document as it stands in a file."""
+    node = yaml.compose(json.dumps(document), Loader=yaml.SafeLoader)
+    return Field(Path("template.yml"), name, node)
+
+
+def from_file(document: Any, shape: type[Shape]) -> dict[str, Any]:
+    with located(where := field(document)):
+        return FileReader(Project(root=Path())).read(where, shape, partial=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_what_fits_is_read_and_read_again_in_any_case(shape: type[Shape], data: st.DataObject) -> None:
+    document = data.draw(documents(shape))
+
+    read, said = typed(document, shape)
+
+    assert typed(read, shape) == (read, said)
+    assert typed({name.upper(): value for name, value in document.items()}, shape)[1] == said
+
+
+def told(read: Callable[[], dict[str, Any]]) -> Any:
+    """What is read, or what is wrong, without file, line and what stands above."""
+    try:
+        return read()
+    except ProjectError as error:
+        return error.fields["message"].removeprefix("Properties.")  # type: ignore[attr-defined]
+    except Mistake as error:
+        return str(error)
+
+
+def as_text(value: Any) -> Any:
+    """A value as files have it, in which every scalar is text."""
+    if isinstance(value, dict):
+        return {name: as_text(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [as_text(each) for each in value]
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_every_mistake_names_its_property_and_files_are_told_the_same(shape: type[Shape]) -> None:
+    for where, kind in properties(shape):
+        for value in mistaken(kind):
+            with pytest.raises(Mistake, match=last(where)):
+                Reader().read(placed(where, value), shape, partial=True)
+
+            document = placed(where, as_text(value))
+            if where[0] not in names(shapes.Kept):  # a tool may make these of text
+                assert told(lambda: from_file(document, shape)) == told(  # noqa: B023  called at once
+                    lambda: Reader().read(document, shape, partial=True)  # noqa: B023
+                ), (where, value)
+
+
+def test_what_is_null_or_empty_is_as_good_as_nothing() -> None:
+    document = {"timeout": None, "diskSize": "", "logConfig": "", "layers": None, "description": ""}
+
+    assert Reader().read(document, shapes.Function, partial=True) == {"description": ""}
+
+
+def test_numbers_and_booleans_may_come_as_text() -> None:
+    document = {"timeout": "5", "internetAccess": "NO", "diskSize": "512", "cpu": "0.5"}
+    expected = {"timeout": 5, "internetAccess": False, "diskSize": 512, "cpu": 0.5}
+
+    assert Reader().read(document, shapes.Function, partial=True) == expected == from_file(document, shapes.Function)
+
+
+def test_the_user_s_own_names_stay_as_they_are() -> None:
+    variables = {"Timeout": "mine", "PATH": "/x", "N": None, "ONE": 1}
+
+    read = Reader().read({"EnvironmentVariables": variables}, shapes.Function, partial=True)
+
+    assert read == {"environmentVariables": variables}
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ({}, "the body has no functionName; it is required"),
+        ({"functionName": "f", "runtime": "python3", "customHealthCheckConfig": {}},
+         "customHealthCheckConfig has no httpGetUrl; it is required"),
+        ({"functionName": "f", "runtime": "python3", "layers": "x"}, "layers is 'x'; it must be a list"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_told_after_what_is_wrong(document: dict[str, Any], message: str) -> None:
+    with pytest.raises(Mistake) as caught:
+        typed(document, shapes.Function)
+
+    assert str(caught.value) == message
+
+
+def test_names_that_are_not_known_are_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    reader = JsonReader()
+    caplog.set_level(logging.WARNING)
+
+    for _ in range(2):
+        assert reader.read({"serviceName": "s", "newest\n": 1}, shapes.Service) == {"serviceName": "s"}
+    for number in range(2000):
+        reader.read({"serviceName": "s", f"new{number}": 1}, shapes.Service)
+
+    first, *others = [each.getMessage() for each in caplog.records]
+    assert first == 'requests have properties of Service that are not known and ignored: ["newest\\n"]'
+    assert len(others) == 999  # a client that makes them up does not fill the log
+
+
+def test_what_a_file_does_not_know_is_a_warning_at_any_depth() -> None:
+    project = Project(root=Path())
+    document = {"InstanceLifecycleConfig": {"PreStop": {"Handlr": "x"}}, "Timout": 5}
+
+    read = FileReader(project).read(field(document), shapes.Function, partial=True)
+
+    assert read == {"instanceLifecycleConfig": {"preStop": {}}}
+    assert {text.partition(": ")[2] for text in project.warnings} == {
+        "Properties.InstanceLifecycleConfig.PreStop.Handlr is not a property that pyfc knows, it is ignored; did you "
+        "mean Handler?",
+        "Properties.Timout is not a property that pyfc knows, it is ignored; did you mean Timeout?",
+    }

@@ -26,15 +26,9 @@ _HEADERS = {"X-Fc-Request-Id": {"schema": {"type": "string"}, "required": True}}
 
 def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
     """The whole document. `apis`: endpoints by the beginning of their paths."""
-    paths: dict[str, Any] = {}
     every = [endpoint for endpoints in apis.values() for endpoint in endpoints]
     bodies = list(dict.fromkeys(endpoint.body for endpoint in every if endpoint.body is not None))
-    for prefix, endpoints in apis.items():
-        changed = {each.path: each.body for each in endpoints if each.operation.startswith(("Update", "Put"))}
-        for endpoint in endpoints:
-            path = prefix + _NAME.sub(r"{\1}", endpoint.path)
-            answer = changed.get(endpoint.path) or (endpoint.body if endpoint.operation.startswith("Create") else None)
-            paths.setdefault(path, {})[endpoint.method.lower()] = _operation(prefix, endpoint, answer)
+    paths = {path: found for prefix, endpoints in apis.items() for path, found in _paths(prefix, endpoints).items()}
     for prefix, path in _CALLS:
         paths[prefix + path] = {"post": _call(prefix, path)}
     return {
@@ -57,6 +51,16 @@ def description(apis: Mapping[str, Sequence[Endpoint]]) -> dict[str, Any]:
             },
         },
     }
+
+
+def _paths(prefix: str, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    changed = {each.path: each.body for each in endpoints if each.operation.startswith(("Update", "Put"))}
+    paths: dict[str, Any] = {}
+    for endpoint in endpoints:
+        path = prefix + _NAME.sub(r"{\1}", endpoint.path)
+        answer = changed.get(endpoint.path) or (endpoint.body if endpoint.operation.startswith("Create") else None)
+        paths.setdefault(path, {})[endpoint.method.lower()] = _operation(prefix, endpoint, answer)
+    return paths
 
 
 def _schemas(bodies: Sequence[type[Shape]]) -> dict[str, Any]:

@@ -126,16 +126,23 @@ def _bindings(body: list[ast.stmt]) -> Iterator[tuple[str, int, bool]]:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             parameters = [argument.arg for argument in statement.args.posonlyargs + statement.args.args]
             yield statement.name, statement.lineno, parameters == ["environ", "start_response"]
-        elif isinstance(statement, ast.ClassDef):
-            yield statement.name, statement.lineno, False
-        elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
-                yield getattr(target, "id", ""), statement.lineno, False
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            for alias in statement.names:
-                yield alias.asname or alias.name, statement.lineno, False
         elif isinstance(statement, ast.If | ast.Try):
-            yield from _bindings(statement.body)
-            yield from _bindings(statement.orelse)
-            for handler in getattr(statement, "handlers", []):
-                yield from _bindings(handler.body)
+            handlers = [handler.body for handler in getattr(statement, "handlers", [])]
+            for inner in (statement.body, statement.orelse, *handlers):
+                yield from _bindings(inner)
+        else:
+            yield from ((name, statement.lineno, False) for name in _bound(statement))
+
+
+def _bound(statement: ast.stmt) -> list[str]:
+    """The names that a simple statement or a class binds."""
+    match statement:
+        case ast.ClassDef():
+            return [statement.name]
+        case ast.Assign():
+            return [getattr(target, "id", "") for target in statement.targets]
+        case ast.AnnAssign():
+            return [getattr(statement.target, "id", "")]
+        case ast.Import() | ast.ImportFrom():
+            return [alias.asname or alias.name for alias in statement.names]
+    return []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyfc.boundary import Boundary
@@ -52,16 +52,7 @@ def load(
     boundary = Boundary.of(root, allows_outside=allows_outside)
     settings = settings or load_settings()
     own = variables.read(root / variables.NAME, boundary) if variables.is_in(root) else {}
-    candidates = templates(root)
-    if not candidates:
-        project = bare.read(root, boundary)
-    else:
-        path, read = candidates[0]
-        project = read(path, boundary, Given(settings.account_id, settings.region, {**own, **os.environ}))
-        project.files.insert(0, path)
-        ignored = ", ".join(other.name for other, _ in candidates[1:])
-        if ignored:
-            project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
+    project = _in_its_format(root, boundary, Given(settings.account_id, settings.region, {**own, **os.environ}))
     if is_there(root / overrides.NAME):
         overrides.apply(root / overrides.NAME, project)
         project.files.append(root / overrides.NAME)
@@ -69,15 +60,33 @@ def load(
         project.files.append(root / variables.NAME)
         if reads_variables:
             variables.apply(own, project)
-    for folder in dict.fromkeys([root, *(each.code for each in project.functions if each.code is not None)]):
-        if is_folder(folder):
-            project.files.extend(ignoring.apply(folder, boundary))
+    project.files.extend(_ignoring(root, project))
     project.warnings.extend(_unstartable(project))
     project.is_strict = strict or not tolerates
     if strict:
         project.refuse_warnings()
     if checks:
         project.check()
+    return project
+
+
+def _ignoring(root: Path, project: Project) -> Iterator[Path]:
+    """Have what is no code left out, and tell the files that say so."""
+    for folder in dict.fromkeys([root, *(each.code for each in project.functions if each.code is not None)]):
+        if is_folder(folder):
+            yield from ignoring.apply(folder, project.boundary)
+
+
+def _in_its_format(root: Path, boundary: Boundary, given: Given) -> Project:
+    candidates = templates(root)
+    if not candidates:
+        return bare.read(root, boundary)
+    path, read = candidates[0]
+    project = read(path, boundary, given)
+    project.files.insert(0, path)
+    ignored = ", ".join(other.name for other, _ in candidates[1:])
+    if ignored:
+        project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
     return project
 
 
@@ -88,15 +97,18 @@ def _unstartable(project: Project) -> list[str]:
         function, code = declaration.function, declaration.code
         if code is None or not function.runtime.startswith("custom") or not is_folder(code):
             continue
-        command = function.program.command[:1] or (BOOTSTRAP,)
-        name = command[0].removeprefix("./")
-        path = code / name
-        if name.startswith("/") or (command != (BOOTSTRAP,) and "/" not in command[0]) or path.is_symlink():
-            continue
-        try:
-            flaw = script.flaw(name, script.beginning(str(path)))
-        except (OSError, ValueError):
-            continue  # it may be made by a build, and the call will tell
-        if flaw:
+        [command] = function.program.command[:1] or [BOOTSTRAP]
+        if flaw := _flaw(code, command):
             found.append(f"{function.service}/{function.name} can not be started: {flaw}")
     return found
+
+
+def _flaw(code: Path, command: str) -> str:
+    """Why a program in this folder will not start; '' if it lies elsewhere, or nothing is known."""
+    name = command.removeprefix("./")
+    if name.startswith("/") or (command != BOOTSTRAP and "/" not in command) or (code / name).is_symlink():
+        return ""
+    try:
+        return script.flaw(name, script.beginning(str(code / name)))
+    except (OSError, ValueError):
+        return ""  # it may be made by a build, and the call will tell

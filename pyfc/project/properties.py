@@ -120,17 +120,15 @@ def located(field: Field) -> Iterator[None]:
 
 
 def _error(field: Field, mistake: Mistake) -> ProjectError:
-    rest = list(mistake.place)
+    rest = mistake.place
     while rest and (inner := _part(field, rest[0])) is not None:
-        field = inner
-        del rest[0]
+        field, rest = inner, rest[1:]
+    if mistake.missing and not rest:
+        field.need(mistake.missing)  # it tells so itself, in the case that the file has
     if mistake.found and not rest:
         return field.error(mistake.found, mistake.allowed)
-    text = mistake.text
-    if mistake.missing and field.is_mapping() and (given := field.items()) and given[0][0][:1].isupper():
-        text = text.replace(mistake.missing, mistake.missing[:1].upper() + mistake.missing[1:], 1)
-    place = ".".join(part for part in (field.problem_place, shown(tuple(rest))) if part)
-    return ProjectError(where=field.where, message=f"{place} {text}")
+    place = ".".join(part for part in (field.problem_place, shown(rest)) if part)
+    return ProjectError(where=field.where, message=f"{place} {mistake.text}")
 
 
 def _part(field: Field, part: str | int) -> Field | None:
@@ -253,23 +251,25 @@ def read_route(path: str, field: Field, project: Project, own: tuple[str, str] |
 
 def _code(field: Field, what: str, project: Project) -> Path | None:
     value = field.get("codeUri") or field.get("code")
-    if value is not None and value.is_mapping():
-        value = value.get("src")
+    value = value.get("src") if value is not None and value.is_mapping() else value
     if value is None:
-        is_elsewhere = field.get("ossBucket") is not None or field.get("ossBucketName") is not None
+        is_elsewhere = (field.get("ossBucket") or field.get("ossBucketName")) is not None
         return None if is_elsewhere else Path(os.path.realpath(field.file.parent))
     text = value.text()
     if text.startswith("oss://"):
         project.unsupported.append(f"code at {text} of {what}")
         return None
-    try:
-        path = project.boundary.check(field.file.parent / text)
-    except InvalidArgument as error:
-        raise ProjectError(where=value.where, message=str(error)) from error
-    runtime = field.need("runtime").text()
-    if not is_there(path) and runtime.startswith(_SERVED):
+    path = _checked(value, text, project)
+    if not is_there(path) and field.need("runtime").text().startswith(_SERVED):
         raise value.error(f"'{text}'", f"an existing file, folder or zip ({path} does not exist)")
     return path
+
+
+def _checked(field: Field, text: str, project: Project) -> Path:
+    try:
+        return project.boundary.check(field.file.parent / text)
+    except InvalidArgument as error:
+        raise ProjectError(where=field.where, message=str(error)) from error
 
 
 def http_trigger(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pyfc.boundary import Boundary
 from pyfc.build.actions import Action
@@ -124,7 +126,7 @@ def _domain(field: Field, routes: Field | None, own: tuple[str, str] | None, pro
     anyway, and every path is the function's if nothing else is said.
     """
     named = field.need("domainName")
-    name, found = named.text(), []
+    name = named.text()
     is_auto = name.lower() == "auto"
     if routes is None and is_auto and own is not None:
         found = [Route(path="/*", service=own[0], function=own[1])]
@@ -132,11 +134,16 @@ def _domain(field: Field, routes: Field | None, own: tuple[str, str] | None, pro
         routes = routes or field.need("routeConfigs")
         found = [read_route(each.need("path").text(), each, project, own) for each in routes.elements()]
     if is_auto:
-        service, function = own or ((found[0].service, found[0].function) if found else (DEFAULT_SERVICE, "auto"))
-        name = f"{function}.{service}.localhost"
+        name = _made_up(found, own)
     elif "${" in name or "{{" in name:
         raise named.error(f"'{name}'", "the name of a domain, or auto")
     project.domains.append(read_domain(field, name, found, project))
+
+
+def _made_up(routes: Sequence[Route], own: tuple[str, str] | None) -> str:
+    """The name of a domain that is `auto`: that of its function, or the first."""
+    service, function = own or next(((each.service, each.function) for each in routes), (DEFAULT_SERVICE, "auto"))
+    return f"{function}.{service}.localhost"
 
 
 def _fc3(props: Field, project: Project, given: Given) -> None:
@@ -164,24 +171,27 @@ def _is_chosen(field: Field, own: tuple[str, str], region: str, project: Project
     """Whether this function is served: of those of one name that differ in region only the one for this server's is, or
     the first. Takes one that was read before out of the project. Raises ProjectError for a second one of one region.
     """
-    for number, other in enumerate(project.functions):
-        if (other.function.service, other.function.name) != own:
-            continue
-        if not region or not other.region or region == other.region:
-            message = f"function {own[0]}/{own[1]} is declared a second time (first at {other.where})"
-            raise ProjectError(where=field.where, message=message)
-        is_new = region == given.region
-        left, served, at = (other, region, field.where) if is_new else (field, other.region, other.where)
-        project.warnings.append(
-            f"{left.where}: function {own[0]}/{own[1]} is left out: the one for {served} is served, declared at {at} "
-            "(PYFC_REGION chooses)"
-        )
-        if is_new:
-            del project.functions[number]
-            project.triggers[:] = [each for each in project.triggers if (each.service, each.function) != own]
-            project.configs[:] = [each for each in project.configs if (each.service, each.function) != own]
-        return is_new
-    return True
+    other = next((each for each in project.functions if (each.function.service, each.function.name) == own), None)
+    if other is None:
+        return True
+    if not region or not other.region or region == other.region:
+        message = f"function {own[0]}/{own[1]} is declared a second time (first at {other.where})"
+        raise ProjectError(where=field.where, message=message)
+    is_new = region == given.region
+    left, served, at = (other, region, field.where) if is_new else (field, other.region, other.where)
+    project.warnings.append(
+        f"{left.where}: function {own[0]}/{own[1]} is left out: the one for {served} is served, declared at {at} "
+        "(PYFC_REGION chooses)"
+    )
+    if is_new:
+        project.functions.remove(other)
+        for kind in (project.triggers, project.configs):
+            _take_out(kind, own)
+    return is_new
+
+
+def _take_out(kind: list[Any], own: tuple[str, str]) -> None:
+    kind[:] = [each for each in kind if (each.service, each.function) != own]
 
 
 def _add_function(

@@ -72,6 +72,24 @@ async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str]) -> C
     return await bundles.merged(codes)
 
 
+def _gone(
+    known: Mapping[str, Record[Any]], after: Mapping[str, Declared], kept: Collection[tuple[str, str]]
+) -> list[str]:
+    """Keys of what was declared and is no longer, with the triggers of functions among it. `kept`: whose stay."""
+    gone = [
+        name
+        for name, record in known.items()
+        if is_declared(record.value) and name not in after and _owner(record.value) not in kept
+    ]
+    lost = {name for name in gone if name.startswith("functions/")}
+    return gone + [name for name, record in known.items() if _belongs(record.value, lost) and name not in gone]
+
+
+def _changed(known: Mapping[str, Record[Any]], after: Mapping[str, Declared], gone: Sequence[str]) -> list[str]:
+    changed = {name for name, value in after.items() if name not in known or known[name].value != value}
+    return sorted({"/".join(name.split("/")[1:]) for name in (*gone, *changed) if name.startswith("functions/")})
+
+
 class Deployer:
     """Writes projects into the registry."""
 
@@ -97,19 +115,10 @@ class Deployer:
             functions, refused = await self._bundled(project, built)
             known = await self._known()
             after = self._wanted(project, functions, known)
-            kept = project.mistaken if self._has_deployed else frozenset[tuple[str, str]]()
-            gone = [
-                name
-                for name, record in known.items()
-                if is_declared(record.value) and name not in after and _owner(record.value) not in kept
-            ]
-            lost = {name for name in gone if name.startswith("functions/")}
-            gone += [name for name, record in known.items() if _belongs(record.value, lost) and name not in gone]
+            gone = _gone(known, after, project.mistaken if self._has_deployed else set())
             revision = await self._registry.write(after.values(), deleted=gone, known=known)
             self._has_deployed = True
-        changed = {name for name, value in after.items() if name not in known or known[name].value != value}
-        names = {"/".join(name.split("/")[1:]) for name in (*gone, *changed) if name.startswith("functions/")}
-        return Report(revision, functions, refused, sorted(names))
+        return Report(revision, functions, refused, _changed(known, after, gone))
 
     async def _bundled(
         self, project: Project, built: Mapping[Path, Sequence[Path]]

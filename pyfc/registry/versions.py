@@ -59,21 +59,14 @@ class Versions:
         async with operations.turn:
             home = await operations.registry.get(Service, service)
             if home is None:
-                if service != DEFAULT_SERVICE:
-                    raise ServiceNotFound(service=service)
-                raise NothingToPublish
+                raise ServiceNotFound(service=service) if service != DEFAULT_SERVICE else NothingToPublish
             if etag and scope == SERVICE_SCOPE and etag.strip('"') != etag_of(home):
                 await operations.replace(home, home.value, etag)
-            functions = [record.value for record in await operations.registry.all(Function, service)]
-            if scope != SERVICE_SCOPE:
-                functions = [function for function in functions if function.name == scope]
+            functions = await self._published(service, scope)
             before = await operations.registry.all(Version, service, scope)
             if before and (before[-1].value.of, list(before[-1].value.functions)) == (home.value, functions):
                 raise NothingToPublish
-            last = 0
-            for each in await operations.registry.all(Config, COUNTER, service):
-                if SERVICE_SCOPE in {scope, each.value.function} or each.value.function == scope:
-                    last = max(last, int(each.value.document["number"]))
+            last = await self._last(service, scope)
             version = Version(
                 service=service,
                 scope=scope,
@@ -85,6 +78,16 @@ class Versions:
             counter = Config(kind=COUNTER, service=service, function=scope, document={"number": last + 1})
             exists = VersionInUse(version=last + 1, service=service, alias="")
             return await operations.create(version, exists, [counter])
+
+    async def _published(self, service: str, scope: str) -> list[Function]:
+        functions = [record.value for record in await self._operations.registry.all(Function, service)]
+        return [function for function in functions if scope in {SERVICE_SCOPE, function.name}]
+
+    async def _last(self, service: str, scope: str) -> int:
+        """The newest number of a scope; the service's and its functions' do not overlap."""
+        counters = [record.value for record in await self._operations.registry.all(Config, COUNTER, service)]
+        counting = [each for each in counters if SERVICE_SCOPE in {scope, each.function} or each.function == scope]
+        return max((int(each.document["number"]) for each in counting), default=0)
 
     async def page(self, service: str, scope: str, wanted: Wanted, *, forward: bool) -> Page:
         """Versions, the newest first unless `forward`."""

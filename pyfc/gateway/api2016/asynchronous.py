@@ -16,10 +16,8 @@ _DIGITS = 18
 def wanted(call: Call, service: str, function: str) -> Filter:
     """Which records a list is to have, from the parameters of either API."""
     query = call.query
-    names = [name.strip() for name in query.get("status", "").split(",") if name.strip()]
     try:
-        statuses = tuple(Status(name) for name in names)
-        begin, end = (float(query.get(name, "0") or 0) for name in ("startedTimeBegin", "startedTimeEnd"))
+        statuses, begin, end = _statuses(query.get("status", "")), _time(call, "Begin"), _time(call, "End")
     except ValueError as error:
         raise InvalidArgument(message=f"status, startedTimeBegin or startedTimeEnd is wrong: {error}") from None
     after = whole(query.get("nextToken", "") or "0", _DIGITS)
@@ -31,12 +29,20 @@ def wanted(call: Call, service: str, function: str) -> Filter:
         qualifier=call.qualifier,
         statuses=statuses,
         prefix=query.get("invocationIdPrefix", "") or query.get("prefix", ""),
-        begin=begin / _MILLISECONDS,
-        end=end / _MILLISECONDS if end else float("inf"),
+        begin=begin,
+        end=end or float("inf"),
         newest_first=query.get("sortOrderByTime", "desc").lower() != "asc",
         after=after,
         limit=call.wanted.limit + 1,
     )
+
+
+def _statuses(text: str) -> tuple[Status, ...]:
+    return tuple(Status(name.strip()) for name in text.split(",") if name.strip())
+
+
+def _time(call: Call, which: str) -> float:
+    return float(call.query.get(f"startedTime{which}", "") or 0) / _MILLISECONDS
 
 
 def document(event: Event, *, payload: bool) -> Document:

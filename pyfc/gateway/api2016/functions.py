@@ -6,11 +6,12 @@ import time
 from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
-from pyfc.calls.table import version_of
+from pyfc.calls.table import Table, version_of
 from pyfc.documents import shapes, triggers
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, trigger_url
 from pyfc.model.function import Function
+from pyfc.model.invocation import Route
 from pyfc.model.names import LATEST, Target
 from pyfc.model.trigger import Trigger
 from pyfc.registry.documents import function_document, trigger_document
@@ -84,19 +85,23 @@ async def instances(call: Call) -> Answer:
 def running(call: Call, service: str) -> list[Document]:
     """The instances of the version that is asked for; of every version if none is."""
     table = call.api.table()
-    wanted = set(call.lists("instanceIds"))
-    found: list[Document] = []
-    if call.qualifier:
-        target = version_of(table, Target(service, call.function, call.qualifier))
-        targets = [target] if target is not None else []
-    else:
-        targets = [each for each in table.entries if (each.service, each.function) == (service, call.function)]
-    for target in targets:
-        route = table.entries[target].route
-        version = "0" if target.qualifier == LATEST else target.qualifier
-        ids = [instance.id for instance in route.roster.instances] if isinstance(route, Pool) else []
-        found += [{"instanceId": each, "versionId": version} for each in ids if not wanted or each in wanted]
-    return found[: call.wanted.limit]
+    targets = _targets(table, Target(service, call.function, call.qualifier))
+    found = [each for target in targets for each in _instances(target, table.entries[target].route)]
+    wanted = set(call.lists("instanceIds")) or {each["instanceId"] for each in found}
+    return [each for each in found if each["instanceId"] in wanted][: call.wanted.limit]
+
+
+def _targets(table: Table, wanted: Target) -> list[Target]:
+    if wanted.qualifier:
+        version = version_of(table, wanted)
+        return [version] if version is not None else []
+    return [each for each in table.entries if each[:2] == wanted[:2]]
+
+
+def _instances(target: Target, route: Route) -> list[Document]:
+    version = "0" if target.qualifier == LATEST else target.qualifier
+    ids = [instance.id for instance in route.roster.instances] if isinstance(route, Pool) else []
+    return [{"instanceId": each, "versionId": version} for each in ids]
 
 
 def _trigger(call: Call, record: Record[Trigger]) -> Document:

@@ -27,6 +27,8 @@ FORK, SHUTDOWN, KEEP, BEAR, EXEC, FURNISH = range(32, 38)
 FORKED, EXITED, NESTED, FURNISHED = range(48, 52)
 
 _READ = 65536
+_HEAD: int = framing.PREFIX.size
+_prefix = framing.PREFIX.unpack_from
 _WHOLE = b"\x98\xc2"
 _USUAL = struct.Struct(">H36sBBBQH")
 """An Invoke's header of eight items, the first false (so its size is the payload's); then the others, if the id has
@@ -318,6 +320,12 @@ class Channel:
         while not frames:
             data = os.read(self._in, max(_READ, parser.missing) if parser.is_amid else _READ)
             if data:
+                size = len(data)
+                if size >= _HEAD and not parser.is_amid:
+                    length, kind, call, header_size = _prefix(data)
+                    start = _HEAD + header_size
+                    if length + 4 == size >= start:  # mostly it is one whole frame
+                        return kind, call, _fields(kind, data[_HEAD:start], size - start), data[start:]
                 self._feed(data)
             elif parser.is_amid:
                 raise WireError("truncated frame")

@@ -5,7 +5,9 @@ imports no pyfc: the server and the runtimes that are written in Python load thi
 1. A frame that arrives whole is cut out of what was fed. One that does not is gathered in a buffer of its own size, so
    each byte is copied once, in however many pieces it comes.
 2. The payload of a long frame is a view of that buffer; nobody else writes there afterwards.
-3. A length that no frame has is an error where it stands: the frames before it are given, and nothing after it ever.
+3. A read that brings exactly one frame, as most do, is no work for a parser: the two readers on the way of a call, the
+   link and the Python worker's channel, take it apart at once.
+4. A length that no frame has is an error where it stands: the frames before it are given, and nothing after it ever.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pyfc import nofollow
+from pyfc.build import fun_yml
+from pyfc.build.fun_yml import INSTALLED
 from pyfc.errors import InvalidArgument, ProjectError
 
 _INSTALL = re.compile(
@@ -87,7 +89,7 @@ def manifests(folder: Path, bound: Path | None = None) -> list[Manifest]:
     folder = folder.resolve()
     bound = bound.resolve() if bound is not None and folder.is_relative_to(bound.resolve()) else None
     found = [*_requirements(folder, bound), *_package(folder, bound)]
-    for tool, source, words in _funfile(folder, bound):
+    for tool, source, words in [*_funfile(folder, bound), *_fun_yml(folder, bound)]:
         names = tuple(_name_of(word) for word in words)
         found.append(Manifest(tool=tool, folder=folder, source=source, packages=tuple(words), names=names))
     return found
@@ -208,6 +210,13 @@ def _funfile(folder: Path, bound: Path | None) -> list[tuple[str, str, list[str]
             )
         found.append((match["tool"].lower(), f"Funfile:{number}", words))
     return found
+
+
+def _fun_yml(folder: Path, bound: Path | None) -> list[tuple[str, str, list[str]]]:
+    text = _text(folder, fun_yml.NAME, bound)
+    found = fun_yml.tasks(text, str(folder / fun_yml.NAME)) if text is not None else []
+    place = f"{folder}/"
+    return [(task.tool, task.where.removeprefix(place), list(task.words)) for task in found if task.tool in INSTALLED]
 
 
 def _words(text: str, where: str) -> list[str]:

@@ -109,6 +109,8 @@ class Project:
         if self.mistakes and (self.is_strict or not left):
             first, *others = [each.error for each in self.mistakes]
             lines = "".join(f"\n{each}" for each in others)
+            if self.actions:
+                lines += "\n(the template has actions: `pyfc build` runs them, and they may make what is missing)"
             raise ProjectError(where=first.fields["where"], message=f"{first.fields['message']}{lines}") from first
 
     def refuse_warnings(self) -> None:

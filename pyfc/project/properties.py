@@ -62,6 +62,8 @@ _NOTED_OF_FUNCTION = (
 )  # fmt: skip
 
 
+_AUTO = "auto"
+"""What has the tool make something in the cloud."""
 _KEPT = names(shapes.Kept)
 """What may be text in files, such as Auto: a tool makes it in the cloud then."""
 _NAMES_OF_TOOLS: dict[type[shapes.Shape], tuple[str, ...]] = {shapes.NasMount: ("nasDir", "fcDir")}
@@ -158,11 +160,33 @@ def note_later(field: Field, noted: tuple[str, ...], what: str, project: Project
 
 def _is_mounted(name: str, value: Field) -> bool:
     """Whether it declares mounts all of which are shown here."""
-    if name not in {"nasConfig", "ossMountConfig"} or not value.is_mapping():
+    if name not in {"nasConfig", "ossMountConfig"}:
         return False
-    points = value.get("mountPoints")
-    places = [each.get("mountDir") for each in points.elements()] if points is not None and points.is_list() else []
+    if not value.is_mapping():
+        return name == "nasConfig" and not value.is_list() and value.text().lower() == _AUTO
+    places = [each.get("mountDir") or each.get("fcDir") for each in _mount_points(value)]
     return bool(places) and all(place is not None and can_mount(place.text()) for place in places)
+
+
+def _mount_points(config: Field) -> list[Field]:
+    points = config.get("mountPoints")
+    return points.elements() if points is not None and points.is_list() else []
+
+
+def _with_mounts(document: Document, field: Field, owner: str) -> Document:
+    """With the NAS that `auto` would make, one for each service or function, and with mounts as FC has them where a
+    tool spells them `serverAddr`, `nasDir`, `fcDir`.
+    """
+    config = document.get("nasConfig")
+    if isinstance(config, str) and config.lower() == _AUTO:
+        return {**document, "nasConfig": {"mountPoints": [{"serverAddr": f"auto:/{owner}", "mountDir": "/mnt/auto"}]}}
+    points = config.get("mountPoints") if isinstance(config, dict) else None
+    for point, written in zip(points or [], _mount_points(field.need("nasConfig")) if points else [], strict=True):
+        place, folder = written.get("fcDir"), written.get("nasDir")
+        if place is not None and not point.get("mountDir"):
+            point["mountDir"] = place.text()
+            point["serverAddr"] = f"{point.get('serverAddr', '')}:{folder.text() if folder is not None else '/'}"
+    return document
 
 
 def _is_off(value: Field) -> bool:
@@ -188,7 +212,7 @@ def read_service(field: Field | None, name: str, project: Project, *, capital: b
     what = f"service {name}"
     if field is None:
         return Service(name=name)
-    document = FileReader(project).declared(field, FileService)
+    document = _with_mounts(FileReader(project).declared(field, FileService), field, name)
     note_later(field, _NOTED_OF_SERVICE, what, project, capital=capital)
     with located(field):
         return service_of({**_settled(document, what, project, capital=capital), "serviceName": name})
@@ -205,7 +229,7 @@ def read_function(
 ) -> Declaration:
     """One function from its properties. `shape`: with what the format has beside them."""
     what = f"function {service}/{name}"
-    document = FileReader(project).declared(field, shape)
+    document = _with_mounts(FileReader(project).declared(field, shape), field, name)
     note_later(field, _NOTED_OF_FUNCTION, what, project, capital=capital)
     with located(field):
         function = function_of(service, {**_settled(document, what, project, capital=capital), "functionName": name})

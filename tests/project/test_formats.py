@@ -79,7 +79,6 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
     assert found.warnings == []
     assert found.unsupported == [
         "Role of service shop",
-        "NasConfig of service shop",
         "Timer trigger daily of function shop/pay",
     ]
     assert pay.layers == ("x",)

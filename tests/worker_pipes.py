@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 
 from pyfc.host.process import Process
+from pyfc.sandbox.inside import framing
 from pyfc.sandbox.sandbox import Cell
 from pyfc.wire import frames
 from pyfc.workers.ahead import open_claims
@@ -43,7 +44,8 @@ class Pipes:
             os.set_blocking(descriptor, False)
         self.process = Silent()
         self.is_closed = False
-        self._heard = b""
+        self._parser = framing.Parser()
+        self._heard: set[int] = set()
         self.worker = Worker(
             process=self.process,
             incoming=ours[0],
@@ -78,12 +80,7 @@ class Pipes:
 
     def _kinds(self) -> set[int]:
         try:
-            self._heard += os.read(self.theirs[1], 65536)
+            self._heard.update(kind for kind, *_ in self._parser.feed(os.read(self.theirs[1], 65536)))
         except BlockingIOError:
             pass
-        kinds, at = set(), 0
-        while len(self._heard) - at >= frames.PREFIX.size:
-            length, kind, _, _ = frames.PREFIX.unpack_from(self._heard, at)
-            kinds.add(kind)
-            at += 4 + length
-        return kinds
+        return self._heard

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar
 
 
 class Name(Enum):
@@ -17,7 +17,7 @@ class Name(Enum):
     __hash__ = object.__hash__  # there is one of each: by its text it would take as long to find as a step takes
 
 
-Step = Optional[tuple[Name, Callable[..., None]]]
+Step = tuple[Name, Callable[..., None]] | None
 Table = dict[Name, dict[Name, Step]]
 
 

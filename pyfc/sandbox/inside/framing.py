@@ -32,7 +32,7 @@ Frame = tuple[int, int, bytes, Union[bytes, memoryview]]
 
 
 class Malformed(ValueError):
-    """What was fed is no frame, and what follows it can not be told apart."""
+    """What was fed is no frame, and what follows it cannot be told apart."""
 
 
 class Parser:

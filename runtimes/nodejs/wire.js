@@ -188,27 +188,16 @@ function writeAll(descriptor, data) {
   }
 }
 
-class Channel {
-  // Frames from descriptor `incoming` go to `onFrame(kind, call, header, payload)` one after the other.
-  constructor(incoming, outgoing) {
-    this.onFrame = () => {};
-    this.onEnd = () => {};
-    this._outgoing = outgoing;
+class Parser {
+  // Frames out of the bytes of a stream, however these are cut: each goes to `onFrame(kind, call, header, payload)`.
+  constructor(onFrame) {
+    this._onFrame = onFrame;
     this._pieces = [];
     this._size = 0;
     this._wanted = 4;
-    const net = require('net');
-    this._socket = new net.Socket({ fd: incoming, readable: true, writable: false });
-    this._socket.on('data', (data) => this._take(data));
-    this._socket.on('end', () => this.onEnd());
-    this._socket.on('error', () => this.onEnd());
   }
 
-  write(kind, call, header, payload) {
-    writeAll(this._outgoing, encode(kind, call, header, payload));
-  }
-
-  _take(data) {
+  feed(data) {
     this._pieces.push(data);
     this._size += data.length;
     if (this._size < this._wanted) return;
@@ -224,7 +213,7 @@ class Channel {
       const headerSize = buffer.readUInt16BE(at + 9);
       const start = at + PREFIX + headerSize;
       const header = new Unpacker(buffer, at + PREFIX).take();
-      this.onFrame(buffer[at + 4], buffer.readUInt32BE(at + 5), header, buffer.subarray(start, at + size));
+      this._onFrame(buffer[at + 4], buffer.readUInt32BE(at + 5), header, buffer.subarray(start, at + size));
       at += size;
     }
     buffer = buffer.subarray(at);
@@ -233,8 +222,27 @@ class Channel {
   }
 }
 
+class Channel {
+  // Frames from descriptor `incoming` go to `onFrame(kind, call, header, payload)` one after the other.
+  constructor(incoming, outgoing) {
+    this.onFrame = () => {};
+    this.onEnd = () => {};
+    this._outgoing = outgoing;
+    const parser = new Parser((kind, call, header, payload) => this.onFrame(kind, call, header, payload));
+    const net = require('net');
+    this._socket = new net.Socket({ fd: incoming, readable: true, writable: false });
+    this._socket.on('data', (data) => parser.feed(data));
+    this._socket.on('end', () => this.onEnd());
+    this._socket.on('error', () => this.onEnd());
+  }
+
+  write(kind, call, header, payload) {
+    writeAll(this._outgoing, encode(kind, call, header, payload));
+  }
+}
+
 module.exports = {
   VERSION, MAXIMUM_UNARY, MAXIMUM_DATA,
   INIT, INVOKE, DATA, CREDIT, CANCEL, HOOK, STOP, HELLO, READY, REPLY, END, HOOK_DONE, LOG,
-  WireError, Channel, encode, unpack, writeAll,
+  WireError, Parser, Channel, encode, unpack, writeAll,
 };

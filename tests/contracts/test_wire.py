@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyfc.host.runtimes import ROOT
+from pyfc.host.runtimes import ROOT, Runtimes
 from pyfc.wire import frames
 from runtime_modules import load
 
@@ -163,3 +164,31 @@ def test_an_invoke_of_the_usual_form_is_read_like_any_other(size: int, rest: tup
     writer.join()
     os.close(read)
     os.close(write)
+
+
+CUTS = """
+const { Parser } = require(process.argv[1]);
+const data = Buffer.from(process.argv[2], 'hex');
+for (let size = 1; size <= data.length; size++) {
+  const found = [];
+  const parser = new Parser((kind, call, header, payload) => found.push([kind, call, header, payload.toString('hex')]));
+  for (let at = 0; at < data.length; at += size) parser.feed(data.subarray(at, at + size));
+  console.log(JSON.stringify(found));
+}
+"""
+
+
+def test_nodes_reader_gives_the_same_frames_in_any_cutting() -> None:
+    runtimes = Runtimes()
+    node = runtimes.interpreter("nodejs")
+    if node is None:
+        pytest.skip(runtimes.why_not("nodejs"))
+    data = "".join(vector["frame"] for vector in VECTORS)
+    argv = [str(node.path), "-e", CUTS, str(ROOT / "nodejs" / "wire.js"), data]
+
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.splitlines()
+
+    expected = [[each["type"], each["call"], each["header"], each["payload"]] for each in VECTORS]
+    assert len(told) == len(data) // 2
+    assert {line == told[0] for line in told} == {True}
+    assert json.loads(told[0]) == expected

@@ -72,5 +72,7 @@ def _apply_one(service: str, name: str, values: Field, project: Project) -> None
                 declaration, function=dataclasses.replace(function, **changes)
             )
             return
+    if (service, name) in project.mistaken:
+        return
     known = ", ".join(f"{each.function.service}/{each.function.name}" for each in project.functions) or "none"
     raise ProjectError(where=values.where, message=f"there is no function {service}/{name}. Found: {known}")

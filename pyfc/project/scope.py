@@ -26,6 +26,8 @@ from pyfc.project.interface import Given
 
 Scalar = str | int | float | bool | None
 Value = Field | Scalar
+_LARGEST = 10**15
+"""What is counted with, so that it costs nothing."""
 _DEEPEST = 40
 """Values that refer to each other in a row."""
 _TAGS: dict[str, Callable[[str], Scalar]] = {
@@ -371,20 +373,31 @@ def _is_true(value: Value) -> bool:
 
 def _number(value: Value) -> float:
     try:
-        text = _text(value)
-        return int(text) if text.lstrip("-").isdecimal() else float(text)
+        found = float(_text(value))
     except ValueError as error:
-        raise _UnknownError(f"a number where it is counted with ({error})") from error
+        raise _UnknownError(f"a number where it is counted with ({str(error)[:80]})") from error
+    if not abs(found) <= _LARGEST:
+        raise _UnknownError(f"a number of at most {_LARGEST:g}")
+    return int(found) if found.is_integer() else found
 
 
 def _binary(name: str, left: Value, right: Value) -> Scalar:
     if name in {"==", "===", "!=", "!=="}:
         return (_text(left) == _text(right)) == (name[0] == "=")
     if name == "+" and (isinstance(left, str) or isinstance(right, str)):
-        return _text(left) + _text(right)
+        return _joined(_text(left), _text(right))
     if name in _COMPARISONS:
         return _COMPARISONS[name](_number(left), _number(right))
     try:
-        return _ARITHMETIC[name](_number(left), _number(right))
+        found = _ARITHMETIC[name](_number(left), _number(right))
     except (ZeroDivisionError, OverflowError) as error:
         raise _UnknownError(f"a number ({error})") from error
+    if abs(found) > _LARGEST:
+        raise _UnknownError(f"a number of at most {_LARGEST:g}")
+    return found
+
+
+def _joined(left: str, right: str) -> str:
+    if len(left) + len(right) > MOST:
+        raise _UnknownError(f"text of at most {MOST} characters")
+    return left + right

@@ -111,8 +111,8 @@ def _fc(props: Field, project: Project, given: Given) -> None:
     own = None
     if function is not None:
         own = (name, check_name(function.need("name"), "function"))
-        with project.tolerating(own):
-            if _is_chosen(function, own, _region(props), project, given):
+        if _is_chosen(function, own, _region(props), project, given):
+            with project.tolerating(own):
                 _add_function(function, own, _region(props), project)
                 _triggers(props, own, project, style="fc")
     domains = props.get("customDomains")
@@ -150,8 +150,10 @@ def _fc3(props: Field, project: Project, given: Given) -> None:
     name = check_name(props.need("functionName"), "function")
     _add_service(Service(name=DEFAULT_SERVICE), project)
     own = (DEFAULT_SERVICE, name)
-    with project.tolerating(own):
-        if _is_chosen(props, own, _region(props), project, given):
+    if _is_chosen(
+        props, own, _region(props), project, given
+    ):  # a second one is a mistake that the first has no part in
+        with project.tolerating(own):
             _add_function(props, own, _region(props), project, _Fc3Function)
             _triggers(props, own, project, style="fc3")
 

@@ -252,3 +252,18 @@ def test_a_template_of_a_template_says_so(tmp_path: Path) -> None:
     ):
         with pytest.raises(ProjectError, match=r"this is a project template with \{\{"):
             project(tmp_path, text)
+
+
+def test_a_second_function_of_a_name_is_a_mistake_and_the_first_is_served(tmp_path: Path) -> None:
+    text = "".join(f"  {name}:\n    component: fc3\n    {FC3}\n" for name in ("a", "b"))
+
+    found = project(tmp_path, f"resources:\n{text}", tolerates=True)
+
+    assert names(found) == [("default", "pay")]
+    assert (len(found.mistakes), found.mistaken) == (1, set())
+
+
+def test_what_pyfc_yml_says_of_a_function_that_is_left_out_is_no_further_mistake(tmp_path: Path) -> None:
+    (tmp_path / "pyfc.yml").write_text("services: {default: {code: {maximumInstanceCount: 1}}}")
+
+    assert len(project(tmp_path, MANY, tolerates=True).mistakes) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,8 @@ def test_a_path_is_one_beside_the_template(tmp_path: Path) -> None:
         ("${shout('x')}", "one of the functions env, path, file, json, config"),
         ("${vars.a.b * 2}", "a number where it is counted with"),
         ("${1 / 0}", "a number (division by zero)"),
+        ("${1 * 9999999999999999}", "a number of at most 1e+15"),
+        ("${99999999 * 99999999 * 9}", "a number of at most 1e+15"),
         ("${vars.number.more.members}", "a value that the file has (vars.number has no more)"),
     ],
 )
@@ -151,3 +154,12 @@ def test_a_deep_or_long_expression_is_left_as_it_is(tmp_path: Path) -> None:
     for text in ("${" + "(" * 100 + "1" + ")" * 100 + "}", "${" + "!" * 100 + "1}", "${'" + "x" * 5000 + "'}"):
         (tmp_path / "s.yaml").write_text(FILE.format(value="y").replace("by ${this.name}", text))
         assert load(tmp_path).functions[1].function.description == text
+
+
+def test_text_that_is_put_together_again_and_again_has_an_end(tmp_path: Path) -> None:
+    text = "${" + " + ".join(["vars.long"] * 300) + "}"
+    (tmp_path / "s.yaml").write_text(FILE.format(value=text).replace("  number: 7", f"  long: {'x' * 100_000}"))
+    began = time.monotonic()
+
+    assert load(tmp_path).functions[0].function.environment_variables == {"V": text}
+    assert time.monotonic() - began < 5

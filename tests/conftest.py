@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "long: takes more than five seconds, and runs with --all only")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each server and command compiles all of pyfc again
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as in the background of a shell: what is started inherits it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.basetemp is None:  # pytest's own is one for all runs of a user, each of which closes it to others
         config.option.basetemp = Path(tempfile.mkdtemp(prefix="pyfc-tests-")) / "run"
     examples = config.getoption("--fuzz")

@@ -16,6 +16,8 @@ from support import Server
 ROOT = Path(__file__).parents[1]
 SHIPPED = ("pyfc", "runtimes", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -4,7 +4,8 @@ where, is the server's business.
 Rules:
 1. Both streams share one buffer, so that their order is the order of the writes.
 2. The buffer is written out at the end of a call, and before that at the first write after 50 ms: a call that then
-   hangs or is killed has lost at most what it wrote in its last moments.
+   hangs or is killed has lost at most what it wrote in its last moments. A line that is not at its end waits for one
+   more write, since `print` writes the end by itself and others, who write beside the buffer, would get in between.
 3. A line of the logger carries the id of the request, as FC's Python runtime writes it.
 4. The output of a call that has written something, by whatever means, ends with a mark, so that the next call may
    begin before anybody has read it. With several calls at once there are no marks: what a call's own thread prints
@@ -89,14 +90,18 @@ class _Shared(io.BufferedWriter):
     flushed = 0.0
     pending = False
     """Something was written since the last flush at the end of a call."""
+    waits = False
+    """It is time to write out, and a line was not at its end."""
 
     def write(self, data: Any) -> int:
         count = super().write(data)
         self.pending = True
         now = time.monotonic()
         if now - self.flushed > _FLUSH_AFTER:
-            self.flushed = now
-            self.flush()
+            self.waits = not self.waits and data[-1:] != b"\n"
+            if not self.waits:
+                self.flushed = now
+                self.flush()
         return count
 
     def close(self) -> None:

@@ -429,7 +429,7 @@ def test_what_is_delayed_or_tried_again_is_due_when_it_was_whatever_is_done_to_t
         world.configs[ONE] = {"maxAsyncEventAgeInSeconds": 600}
         world.routes[ONE].calls.clear()
         assert world.ran() == []
-        await until(lambda: sorted(world.ran()) == ["again", "late"], "both", 5.0)
+        await until(lambda: sorted(world.ran()) == ["again", "late"], "both")
         assert time.monotonic() >= due[0] - 0.05
         step(-seconds)
         await empty(world)

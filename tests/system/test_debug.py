@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import DEADLINE, Server, template, time_passed, wait_until
 
 CODE = """
@@ -122,6 +124,7 @@ def replay(server: Server, home: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.long
 def test_what_was_given_up_is_replayed_as_it_was_and_stops_where_it_raises(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

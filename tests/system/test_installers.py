@@ -293,6 +293,7 @@ def test_a_manifest_that_would_send_a_secret_elsewhere_is_refused(own: Bench, na
     assert re.search(rf"f/{name}: \$\{{\w+\}} holds a secret of yours", errors), errors
 
 
+@pytest.mark.long
 def test_a_build_that_takes_too_long_is_told_as_any_other_failure(
     own: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,6 +310,7 @@ def test_a_build_that_takes_too_long_is_told_as_any_other_failure(
     assert not list((tmp_path / "built/shop").iterdir())
 
 
+@pytest.mark.long
 def test_an_interrupted_build_leaves_nothing(own: Bench) -> None:
     mark = uuid.uuid4().hex
     wait = f"import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)', '{mark}'])"
@@ -327,6 +329,7 @@ def test_an_interrupted_build_leaves_nothing(own: Bench) -> None:
     assert not own.built
 
 
+@pytest.mark.long
 def test_what_a_lean_build_imports_reaches_nothing_either(own: Bench) -> None:
     path = own.folder.parent / "packages" / "curious-1.0-py3-none-any.whl"
     info = "curious-1.0.dist-info"
@@ -349,6 +352,7 @@ def test_what_a_lean_build_imports_reaches_nothing_either(own: Bench) -> None:
     assert not [path for path in own.given["outside"] if os.path.lexists(path)]
 
 
+@pytest.mark.long
 @HAS_NPM
 def test_a_script_that_puts_a_link_in_the_place_of_its_project_moves_nothing_of_its_users(own: Bench) -> None:
     (own.folder / "f/node_modules").mkdir(parents=True)
@@ -368,6 +372,7 @@ def test_a_script_that_puts_a_link_in_the_place_of_its_project_moves_nothing_of_
     assert not own.built
 
 
+@pytest.mark.long
 @HAS_NPM
 @pytest.mark.parametrize("target", ["/etc/passwd", "../../../../outside"])
 def test_a_result_with_a_link_that_leads_out_of_it_is_not_taken(own: Bench, target: str) -> None:
@@ -410,6 +415,7 @@ def test_manifests_reach_nothing_outside_of_the_project(own: Bench, kind: str) -
     assert "my key" not in errors
 
 
+@pytest.mark.long
 def test_a_person_is_asked_and_sees_what_will_run(own: Bench) -> None:
     files = node_package("curious", own.given, "node probe.js # \x1b[2Khidden")
     own.write({f"f/vendor/{name}": text for name, text in files.items()})
@@ -434,6 +440,7 @@ def test_a_person_is_asked_and_sees_what_will_run(own: Bench) -> None:
     expect_nothing_reached(told_by_node(own), own)
 
 
+@pytest.mark.long
 def test_serving_goes_on_without_what_nobody_has_allowed(own: Bench, serve: Callable[..., Server]) -> None:
     source_distribution(own.folder.parent / "packages", "curious", source_files("curious", own.given))
     files = {"f/index.py": "def handler(event, context):\n    return 'f'\n", "f/requirements.txt": "curious\n"}

@@ -135,6 +135,7 @@ def test_init_makes_nothing_where_something_is(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere" / "template.yml").is_file()
 
 
+@pytest.mark.long
 def test_an_event_is_a_file_a_pipe_or_text_and_not_endless(folder: Path) -> None:
     (folder / "one" / "index.py").write_text("def handler(event, context):\n    return event\n")
     (folder / "event").write_text("from a file")

@@ -276,6 +276,7 @@ def test_a_package_that_changes_while_the_template_is_broken_is_not_forgotten(lo
     loop.is_answered("one", "new")
 
 
+@pytest.mark.long
 def test_saves_under_load_fail_no_call_and_leave_nothing(loop: Loop) -> None:
     failures: list[str] = []
     ended = threading.Event()

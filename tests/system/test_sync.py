@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support import SHARES_FILES, Server, wait_until
+from support import SHARES_FILES, Server, time_passed, wait_until
 
 UNHANDLED = "UnhandledInvocationError"
 
@@ -182,6 +182,15 @@ def test_the_log_holds_everything_that_reached_the_descriptors_between_its_marke
     assert lines[-3] == f"FC Invoke End RequestId: {number}"
     assert lines[-1].startswith("Duration: ")
     assert "Memory Size: 128 MB, Max Memory Used: " in lines[-1]
+
+
+def test_a_line_is_not_torn_apart_by_what_is_written_beside_it(cases: Server) -> None:
+    cases.invoke("events/prints")
+    time_passed(0.1)  # so that the first write is written out at once
+
+    response = cases.invoke("events/prints", x_fc_log_type="Tail")
+
+    assert {"to stdout", "to stderr", "by descriptor", "by a subprocess"} <= set(log_of(response).splitlines())
 
 
 def test_the_tail_is_the_last_4096_bytes_of_a_log_of_megabytes(cases: Server) -> None:

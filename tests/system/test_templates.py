@@ -234,6 +234,7 @@ def test_by_default_the_first_instance_imports_for_itself_and_the_template_comes
     assert len(others | {first}) == 2
 
 
+@pytest.mark.long
 def test_no_two_copies_draw_the_same_random_numbers(serve: Callable[..., Server]) -> None:
     code = (
         "import os, random, secrets, ssl, time, uuid\nrandom.random(), ssl.RAND_bytes(8), uuid.uuid1()\n"

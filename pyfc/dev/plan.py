@@ -19,7 +19,7 @@ from fastcrc import crc64
 from pyfc.boundary import Boundary
 from pyfc.bundles.archive import pack
 from pyfc.client import Client, Collection
-from pyfc.documents.objects import function_fields, trigger_config
+from pyfc.documents.objects import domain_fields, function_fields, trigger_config
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.resources import Domain
@@ -89,11 +89,8 @@ def _service(client: Client, service: Service) -> Step:
 
 
 def _domain(client: Client, domain: Domain) -> Step:
-    routes = [
-        {"path": each.path, "serviceName": each.service, "functionName": each.function, "qualifier": each.qualifier}
-        for each in domain.routes
-    ]
-    document = {"domainName": domain.name, "protocol": domain.protocol, "routeConfig": {"routes": routes}}
+    document = domain_fields(domain)
+    document.pop("certConfig", None)  # nobody tells its key, so it would differ each time
     return _step(f"domain {domain.name}", client.domains(), domain.name, document)
 
 

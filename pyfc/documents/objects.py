@@ -26,7 +26,7 @@ from pyfc.model.function import (
     Service,
     TrackingPolicy,
 )
-from pyfc.model.names import numbered
+from pyfc.model.names import LATEST, numbered
 from pyfc.model.policy import check_expression
 from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
@@ -36,8 +36,19 @@ _VARIABLES_SIZE = 4096
 """Bytes of all environment variables of a function."""
 
 
-def _kept(document: Document, shape: type[shapes.Shape]) -> Document:
-    return {name: document[name] for name in names(shape) if name in document}
+_USUAL: Document = {
+    "role": "", "vpcConfig": {"vpcId": "", "vSwitchIds": [], "securityGroupId": ""},
+    "nasConfig": {"userId": -1, "groupId": -1, "mountPoints": []},
+}  # fmt: skip
+"""What a service is told to have that was declared without them."""
+INSTANCE_TYPE = "e1"
+"""That of functions that declare none."""
+
+
+def _kept(document: Document, shape: type[shapes.Shape], usual: Document) -> Document:
+    """What changes nothing here, but for what is told anyway: a client may send back what it was told."""
+    found = {name: document[name] for name in names(shape) if name in document}
+    return {name: value for name, value in found.items() if name not in usual or value != usual[name]}
 
 
 def service_of(document: Document, old: Service | None = None) -> Service:
@@ -51,7 +62,7 @@ def service_of(document: Document, old: Service | None = None) -> Service:
         log_project=logs.project,
         log_store=logs.logstore,
         internet_access=said.internet_access,
-        extras=_kept(document, shapes.KeptOfService),
+        extras=_kept(document, shapes.KeptOfService, {**_USUAL, "logConfig": _logs(logs.project, logs.logstore)}),
         tags=dict(old.tags) if old is not None else {},
     )
 
@@ -61,13 +72,15 @@ def service_fields(service: Service) -> Document:
     return {
         "serviceName": service.name,
         "description": service.description,
-        "role": "",
         "internetAccess": service.internet_access,
-        "logConfig": {"project": service.log_project, "logstore": service.log_store},
-        "vpcConfig": {"vpcId": "", "vSwitchIds": [], "securityGroupId": ""},
-        "nasConfig": {"userId": -1, "groupId": -1, "mountPoints": []},
+        "logConfig": _logs(service.log_project, service.log_store),
+        **_USUAL,
         **service.extras,
     }
+
+
+def _logs(project: str, store: str) -> Document:
+    return {"project": project, "logstore": store}
 
 
 def function_of(service: str, document: Document, old: Function | None = None) -> Function:
@@ -90,7 +103,7 @@ def function_of(service: str, document: Document, old: Function | None = None) -
         program=_program(said),
         internet_access=said.internet_access,
         layers=tuple(each if isinstance(each, str) else each.arn for each in said.layers),
-        extras=_kept(document, shapes.KeptOfFunction),
+        extras=_kept(document, shapes.KeptOfFunction, {"instanceType": INSTANCE_TYPE}),
     )
     if old is None:
         return read
@@ -277,6 +290,8 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     """The domain that `document` describes, or makes of `old`. `service`: of routes that name none."""
     before = {"domainName": old.name, "protocol": old.protocol, **old.extras} if old is not None else {}
     document, said = typed({**before, **document}, shapes.Domain)
+    if "certConfig" in document and "certConfig" in before:
+        document["certConfig"] = _with_key(document["certConfig"], before["certConfig"])
     routes = old.routes if old is not None else ()
     if said.route_config is not None:
         places = (("routeConfig", "routes", number) for number in range(len(said.route_config.routes)))
@@ -285,8 +300,30 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
         name=old.name if old is not None else said.domain_name.lower(),
         protocol=said.protocol,
         routes=routes,
-        extras=_kept(document, shapes.KeptOfDomain),
+        extras=_kept(document, shapes.KeptOfDomain, {}),
     )
+
+
+def _with_key(new: Document, old: Document) -> Document:
+    """A certificate with its private key, which is told to nobody: it stays while the certificate does."""
+    is_same = new.get("certificate") == old.get("certificate") and "privateKey" in old
+    return {"privateKey": old["privateKey"], **new} if is_same else new
+
+
+def domain_fields(domain: Domain) -> Document:
+    """What of a domain can be set."""
+    routes = [
+        {
+            "path": route.path,
+            "serviceName": route.service,
+            "functionName": route.function,
+            "qualifier": route.qualifier or LATEST,
+            "methods": list(route.methods),
+            "rewriteConfig": dict(route.rewrite),
+        }
+        for route in domain.routes
+    ]
+    return {"domainName": domain.name, "protocol": domain.protocol, "routeConfig": {"routes": routes}, **domain.extras}
 
 
 def route_of(document: Document, service: str) -> Route:

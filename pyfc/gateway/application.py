@@ -24,7 +24,7 @@ from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, t
 from pyfc.calls.table import Entry, version_of
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
-from pyfc.gateway.api2016 import account, asynchronous, functions, scaling, services, versions
+from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
 from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
@@ -47,8 +47,8 @@ from pyfc.triggers.http import as_text
 from pyfc.version import VERSION
 
 _OLDER: tuple[Endpoint, ...] = (
-    *services.ENDPOINTS, *functions.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS, *account.ENDPOINTS,
-    *account.OWN, *asynchronous.ENDPOINTS,
+    *services.ENDPOINTS, *functions.ENDPOINTS, *triggers.ENDPOINTS, *versions.ENDPOINTS, *scaling.ENDPOINTS,
+    *domains.ENDPOINTS, *account.ENDPOINTS, *account.OWN, *asynchronous.ENDPOINTS,
 )  # fmt: skip
 _NEWER: tuple[Endpoint, ...] = (
     *newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS, *newer_asynchronous.ENDPOINTS,

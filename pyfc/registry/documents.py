@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
-from pyfc.documents.objects import alias_fields, function_fields, service_fields, trigger_config
+from pyfc.documents.objects import (
+    INSTANCE_TYPE,
+    alias_fields,
+    domain_fields,
+    function_fields,
+    service_fields,
+    trigger_config,
+)
 from pyfc.documents.reader import Document
 from pyfc.model.function import Function, Service
-from pyfc.model.names import LATEST
 from pyfc.model.resources import Alias, Config, Domain
 from pyfc.model.trigger import Trigger
 from pyfc.registry.registry import Record
@@ -35,7 +40,7 @@ def function_document(record: Record[Function]) -> Document:
     function = record.value
     return {
         **function_fields(function),
-        "instanceType": function.extras.get("instanceType", "e1"),
+        "instanceType": function.extras.get("instanceType", INSTANCE_TYPE),
         "functionId": record.id,
         "codeSize": function.code.size if function.code is not None else 0,
         "codeChecksum": function.code.checksum if function.code is not None else "",
@@ -72,29 +77,10 @@ def alias_document(record: Record[Alias]) -> Document:
 
 def domain_document(record: Record[Domain], account: str, version: str) -> Document:
     """FC's CustomDomain object, without the private key."""
-    domain = record.value
-    routes = [
-        {
-            "path": route.path,
-            "serviceName": route.service,
-            "functionName": route.function,
-            "qualifier": route.qualifier or LATEST,
-            "methods": list(route.methods),
-            "rewriteConfig": dict(route.rewrite),
-        }
-        for route in domain.routes
-    ]
-    extras = json.loads(json.dumps(dict(domain.extras)))
-    extras.get("certConfig", {}).pop("privateKey", None)
-    return {
-        "domainName": domain.name,
-        "protocol": domain.protocol,
-        "routeConfig": {"routes": routes},
-        "accountId": account,
-        "apiVersion": version,
-        **extras,
-        **times(record),
-    }
+    fields = domain_fields(record.value)
+    if "certConfig" in fields:
+        fields["certConfig"] = {name: text for name, text in fields["certConfig"].items() if name != "privateKey"}
+    return {**fields, "accountId": account, "apiVersion": version, **times(record)}
 
 
 def config_document(record: Record[Config]) -> Document:

@@ -1,4 +1,4 @@
-"""Custom domains, layers, and what belongs to the account."""
+"""Layers, and what belongs to the account."""
 
 from __future__ import annotations
 
@@ -11,48 +11,11 @@ from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, unquoted
 from pyfc.model.names import whole
-from pyfc.model.resources import Domain, Layer
-from pyfc.registry.documents import domain_document
+from pyfc.model.resources import Layer
 from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
 
-_VERSION = "2016-08-15"
 _GOOD_FOR = timedelta(hours=1)
-
-
-def domain_of(call: Call, record: Record[Domain], version: str = _VERSION) -> Document:
-    """FC's CustomDomain object."""
-    return domain_document(record, call.api.settings.account_id, version)
-
-
-async def create_domain(call: Call) -> Answer:
-    """Make a domain whose requests go to functions."""
-    record = await call.api.domains.create(call.document)
-    return Answer(domain_of(call, record), record=record)
-
-
-async def get_domain(call: Call) -> Answer:
-    """Tell a domain."""
-    record = await call.api.domains.get(call.names["domain"])
-    return Answer(domain_of(call, record), record=record)
-
-
-async def update_domain(call: Call) -> Answer:
-    """Change what is sent."""
-    record = await call.api.domains.update(call.names["domain"], call.document, call.etag)
-    return Answer(domain_of(call, record), record=record)
-
-
-async def delete_domain(call: Call) -> Answer:
-    """Delete a domain."""
-    await call.api.domains.delete(call.names["domain"], call.etag)
-    return GONE
-
-
-async def list_domains(call: Call) -> Answer:
-    """List domains."""
-    found = await call.api.operations.page(Domain, wanted=call.wanted)
-    return page("customDomains", [domain_of(call, record) for record in found.records], found.next_token)
 
 
 def layer_of(call: Call, record: Record[Layer]) -> Document:
@@ -142,13 +105,8 @@ async def bucket_token(call: Call) -> Answer:
     })  # fmt: skip
 
 
-_DOMAIN, _LAYER = "/custom-domains/{domain}", "/layers/{layer}/versions"
+_LAYER = "/layers/{layer}/versions"
 ENDPOINTS = (
-    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain, body=shapes.Domain),
-    Endpoint("GET", "/custom-domains", "ListCustomDomains", list_domains, LIST),
-    Endpoint("GET", _DOMAIN, "GetCustomDomain", get_domain),
-    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain, body=shapes.Domain),
-    Endpoint("DELETE", _DOMAIN, "DeleteCustomDomain", delete_domain),
     Endpoint("GET", "/layers", "ListLayers", list_layers, (*LIST, "public", "official")),
     Endpoint("POST", _LAYER, "CreateLayerVersion", publish_layer, body=shapes.Layer),
     Endpoint("GET", _LAYER, "ListLayerVersions", list_layer_versions, ("startVersion", "limit")),

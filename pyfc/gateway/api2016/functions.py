@@ -1,4 +1,4 @@
-"""Functions, their code, their triggers and their instances."""
+"""Functions, their code and their instances."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
 from pyfc.calls.table import Table, version_of
-from pyfc.documents import shapes, triggers
+from pyfc.documents import shapes
 from pyfc.documents.reader import Document
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, trigger_url
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page
 from pyfc.model.function import Function
 from pyfc.model.invocation import Route
 from pyfc.model.names import LATEST, Target
-from pyfc.model.trigger import Trigger
-from pyfc.registry.documents import function_document, trigger_document
+from pyfc.registry.documents import function_document
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
 
@@ -104,47 +103,6 @@ def _instances(target: Target, route: Route) -> list[Document]:
     return [{"instanceId": each, "versionId": version} for each in ids]
 
 
-def _trigger(call: Call, record: Record[Trigger]) -> Document:
-    trigger, settings = record.value, call.api.settings
-    place = f"services/{trigger.service}.{trigger.qualifier or LATEST}/functions/{trigger.function}"
-    arn = f"acs:fc:{settings.region}:{settings.account_id}:{place}"
-    url = trigger_url(call, trigger.service, trigger.function, trigger.qualifier)
-    return trigger_document(record, arn, url)
-
-
-async def create_trigger(call: Call) -> Answer:
-    """Make a trigger of a function."""
-    record = await call.api.functions.create_trigger(call.service, call.function, call.document)
-    return Answer(_trigger(call, record), record=record)
-
-
-async def get_trigger(call: Call) -> Answer:
-    """Tell a trigger."""
-    record = await call.api.functions.trigger(call.service, call.function, call.names["trigger"])
-    return Answer(_trigger(call, record), record=record)
-
-
-async def update_trigger(call: Call) -> Answer:
-    """Change a trigger's configuration, role, qualifier or description."""
-    record = await call.api.functions.update_trigger(
-        call.service, call.function, call.names["trigger"], call.document, call.etag
-    )
-    return Answer(_trigger(call, record), record=record)
-
-
-async def delete_trigger(call: Call) -> Answer:
-    """Delete a trigger."""
-    await call.api.functions.delete_trigger(call.service, call.function, call.names["trigger"], call.etag)
-    return GONE
-
-
-async def list_triggers(call: Call) -> Answer:
-    """List the triggers of a function."""
-    await call.api.functions.function(call.service, call.function)
-    found = await call.api.operations.page(Trigger, call.service, call.function, wanted=call.wanted)
-    return page("triggers", [_trigger(call, record) for record in found.records], found.next_token)
-
-
 _ONE = "/services/{service}/functions/{function}"
 ENDPOINTS = (
     Endpoint("POST", "/services/{service}/functions", "CreateFunction", create, body=shapes.Function),
@@ -154,9 +112,4 @@ ENDPOINTS = (
     Endpoint("DELETE", _ONE, "DeleteFunction", delete),
     Endpoint("GET", _ONE + "/code", "GetFunctionCode", code, ("qualifier",)),
     Endpoint("GET", _ONE + "/instances", "ListInstances", instances, ("qualifier", "limit", "instanceIds")),
-    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=triggers.Trigger),
-    Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, LIST),
-    Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
-    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=triggers.Trigger),
-    Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
 )

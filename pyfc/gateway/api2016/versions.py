@@ -1,6 +1,8 @@
-"""Versions and aliases of services."""
+"""Versions and aliases, of services here and of functions in the newer API."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
 
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
@@ -15,81 +17,78 @@ def version_document(record: Record[Version]) -> Document:
     return {"versionId": str(record.value.number), "description": record.value.description, **times(record)}
 
 
-async def publish(call: Call) -> Answer:
-    """Make a version of the service as it is."""
-    description = call.document.get("description", "")
-    record = await call.api.versions.publish(call.service, SERVICE_SCOPE, description, call.etag)
-    return Answer(version_document(record), record=record)
+class Versions:
+    """The operations on versions and aliases of whatever a path names."""
+
+    def __init__(self, named: Callable[[Call], Awaitable[tuple[str, str]]]) -> None:
+        """`named`: service and scope that a path names. Raises the NotFound that fits."""
+        self._named = named
+
+    async def publish(self, call: Call) -> Answer:
+        """Make a version of what there is."""
+        description = call.document.get("description", "")
+        record = await call.api.versions.publish(*await self._named(call), description, call.etag)
+        return Answer(version_document(record), record=record)
+
+    async def list(self, call: Call) -> Answer:
+        """List versions, the newest first unless `direction` is FORWARD."""
+        forward = call.query.get("direction", "").upper() == "FORWARD"
+        wanted = call.wanted._replace(start=call.query.get("startVersion") or call.wanted.start)
+        found = await call.api.versions.page(*await self._named(call), wanted, forward=forward)
+        answer = page("versions", [version_document(record) for record in found.records], found.next_token)
+        answer.document["direction"] = "FORWARD" if forward else "BACKWARD"
+        return answer
+
+    async def delete(self, call: Call) -> Answer:
+        """Delete a version that no alias leads to."""
+        await call.api.versions.delete(*await self._named(call), call.names["version"])
+        return GONE
+
+    async def create_alias(self, call: Call) -> Answer:
+        """Make an alias of a version."""
+        record = await call.api.versions.create_alias(*await self._named(call), call.document)
+        return Answer(alias_document(record), record=record)
+
+    async def get_alias(self, call: Call) -> Answer:
+        """Tell an alias."""
+        record = await call.api.versions.alias(*await self._named(call), call.names["alias"])
+        return Answer(alias_document(record), record=record)
+
+    async def update_alias(self, call: Call) -> Answer:
+        """Let an alias lead elsewhere."""
+        names = (*await self._named(call), call.names["alias"])
+        record = await call.api.versions.update_alias(*names, call.document, call.etag)
+        return Answer(alias_document(record), record=record)
+
+    async def delete_alias(self, call: Call) -> Answer:
+        """Delete an alias."""
+        await call.api.versions.delete_alias(*await self._named(call), call.names["alias"], call.etag)
+        return GONE
+
+    async def list_aliases(self, call: Call) -> Answer:
+        """List aliases."""
+        found = await call.api.operations.page(Alias, *await self._named(call), wanted=call.wanted)
+        return page("aliases", [alias_document(record) for record in found.records], found.next_token)
+
+    def endpoints(self, path: str, what: str) -> tuple[Endpoint, ...]:
+        """Below `path`. `what` FC's operations call it that is published."""
+        aliases, alias = path + "/aliases", path + "/aliases/{alias}"
+        listed = ("limit", "nextToken", "startKey", "startVersion", "direction")
+        return (
+            Endpoint("POST", path + "/versions", f"Publish{what}Version", self.publish, body=shapes.Description),
+            Endpoint("GET", path + "/versions", f"List{what}Versions", self.list, listed),
+            Endpoint("DELETE", path + "/versions/{version}", f"Delete{what}Version", self.delete),
+            Endpoint("POST", aliases, "CreateAlias", self.create_alias, body=shapes.Alias),
+            Endpoint("GET", aliases, "ListAliases", self.list_aliases, LIST),
+            Endpoint("GET", alias, "GetAlias", self.get_alias),
+            Endpoint("PUT", alias, "UpdateAlias", self.update_alias, body=shapes.Alias),
+            Endpoint("DELETE", alias, "DeleteAlias", self.delete_alias),
+        )
 
 
-async def list_versions(call: Call) -> Answer:
-    """List versions, the newest first unless `direction` is FORWARD."""
+async def _service(call: Call) -> tuple[str, str]:
     await call.api.functions.need_service(call.service)
-    forward = call.query.get("direction", "").upper() == "FORWARD"
-    found = await call.api.versions.page(call.service, SERVICE_SCOPE, call.wanted, forward=forward)
-    answer = page("versions", [version_document(record) for record in found.records], found.next_token)
-    answer.document["direction"] = "FORWARD" if forward else "BACKWARD"
-    return answer
+    return call.service, SERVICE_SCOPE
 
 
-async def delete_version(call: Call) -> Answer:
-    """Delete a version that no alias leads to."""
-    await call.api.functions.need_service(call.service)
-    await call.api.versions.delete(call.service, SERVICE_SCOPE, call.names["version"])
-    return GONE
-
-
-async def create_alias(call: Call) -> Answer:
-    """Make an alias of a version."""
-    await call.api.functions.need_service(call.service)
-    record = await call.api.versions.create_alias(call.service, SERVICE_SCOPE, call.document)
-    return Answer(alias_document(record), record=record)
-
-
-async def get_alias(call: Call) -> Answer:
-    """Tell an alias."""
-    await call.api.functions.need_service(call.service)
-    record = await call.api.versions.alias(call.service, SERVICE_SCOPE, call.names["alias"])
-    return Answer(alias_document(record), record=record)
-
-
-async def update_alias(call: Call) -> Answer:
-    """Let an alias lead elsewhere."""
-    await call.api.functions.need_service(call.service)
-    record = await call.api.versions.update_alias(
-        call.service, SERVICE_SCOPE, call.names["alias"], call.document, call.etag
-    )
-    return Answer(alias_document(record), record=record)
-
-
-async def delete_alias(call: Call) -> Answer:
-    """Delete an alias."""
-    await call.api.functions.need_service(call.service)
-    await call.api.versions.delete_alias(call.service, SERVICE_SCOPE, call.names["alias"], call.etag)
-    return GONE
-
-
-async def list_aliases(call: Call) -> Answer:
-    """List the aliases of a service."""
-    await call.api.functions.need_service(call.service)
-    found = await call.api.operations.page(Alias, call.service, SERVICE_SCOPE, wanted=call.wanted)
-    return page("aliases", [alias_document(record) for record in found.records], found.next_token)
-
-
-_ALIAS = "/services/{service}/aliases/{alias}"
-ENDPOINTS = (
-    Endpoint("POST", "/services/{service}/versions", "PublishServiceVersion", publish, body=shapes.Description),
-    Endpoint(
-        "GET",
-        "/services/{service}/versions",
-        "ListServiceVersions",
-        list_versions,
-        ("limit", "nextToken", "startKey", "direction"),
-    ),
-    Endpoint("DELETE", "/services/{service}/versions/{version}", "DeleteServiceVersion", delete_version),
-    Endpoint("POST", "/services/{service}/aliases", "CreateAlias", create_alias, body=shapes.Alias),
-    Endpoint("GET", "/services/{service}/aliases", "ListAliases", list_aliases, LIST),
-    Endpoint("GET", _ALIAS, "GetAlias", get_alias),
-    Endpoint("PUT", _ALIAS, "UpdateAlias", update_alias, body=shapes.Alias),
-    Endpoint("DELETE", _ALIAS, "DeleteAlias", delete_alias),
-)
+ENDPOINTS = Versions(_service).endpoints("/services/{service}", "Service")

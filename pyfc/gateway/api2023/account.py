@@ -8,47 +8,24 @@ from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.api2016 import account as older
+from pyfc.gateway.api2016.domains import Domains
 from pyfc.gateway.api2023.documents import arn
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint
+from pyfc.gateway.management import Answer, Call, Endpoint
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.resources import Domain
+from pyfc.registry.documents import domain_document
 from pyfc.registry.registry import Record
 
 _VERSION = "2023-03-30"
 
 
 def _domain(call: Call, record: Record[Domain]) -> Document:
-    document = older.domain_of(call, record, _VERSION)
+    document = domain_document(record, call.api.settings.account_id, _VERSION)
     for route in document["routeConfig"]["routes"]:
         if route["serviceName"] == DEFAULT_SERVICE:
             del route["serviceName"]
     return document
-
-
-async def create_domain(call: Call) -> Answer:
-    """Make a domain whose requests go to functions."""
-    record = await call.api.domains.create(call.document, DEFAULT_SERVICE)
-    return Answer(_domain(call, record), record=record)
-
-
-async def get_domain(call: Call) -> Answer:
-    """Tell a domain."""
-    record = await call.api.domains.get(call.names["domain"])
-    return Answer(_domain(call, record), record=record)
-
-
-async def update_domain(call: Call) -> Answer:
-    """Change what is sent."""
-    record = await call.api.domains.update(call.names["domain"], call.document, call.etag, DEFAULT_SERVICE)
-    return Answer(_domain(call, record), record=record)
-
-
-async def list_domains(call: Call) -> Answer:
-    """List domains."""
-    found = await call.api.operations.page(Domain, wanted=call.wanted)
-    more = {"nextToken": found.next_token} if found.next_token else {}
-    return Answer({"customDomains": [_domain(call, record) for record in found.records], **more})
 
 
 def _names(call: Call) -> list[str]:
@@ -132,20 +109,10 @@ async def resource_groups(_: Call) -> Answer:
     return Answer({"resourceGroups": [{"resourceGroupId": "default", "resourceGroupName": "default"}]})
 
 
-async def delete_domain(call: Call) -> Answer:
-    """Delete a domain."""
-    await call.api.domains.delete(call.names["domain"], call.etag)
-    return GONE
-
-
-_DOMAIN, _TAGS = "/custom-domains/{domain}", ("ResourceType", "ResourceId", "nextToken", "limit")
+_TAGS = ("ResourceType", "ResourceId", "nextToken", "limit")
 ENDPOINTS = (
-    Endpoint("POST", "/custom-domains", "CreateCustomDomain", create_domain, body=shapes.Domain),
-    Endpoint("GET", "/custom-domains", "ListCustomDomains", list_domains, LIST),
-    Endpoint("GET", _DOMAIN, "GetCustomDomain", get_domain),
-    Endpoint("PUT", _DOMAIN, "UpdateCustomDomain", update_domain, body=shapes.Domain),
-    Endpoint("DELETE", _DOMAIN, "DeleteCustomDomain", delete_domain),
-    *(each for each in older.ENDPOINTS if "layer" in each.path),
+    *Domains(_domain, DEFAULT_SERVICE).endpoints(),
+    *older.ENDPOINTS,
     Endpoint("POST", "/tags-v2", "TagResources", tag, body=shapes.NewerTags),
     Endpoint("GET", "/tags-v2", "ListTagResources", tags, _TAGS),
     Endpoint("DELETE", "/tags-v2", "UntagResources", untag, (*_TAGS, "TagKey", "All"), body=shapes.NewerTags),

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pyfc.documents import shapes, triggers
 from pyfc.gateway.api2016.functions import code_place, running
-from pyfc.gateway.api2016.versions import version_document
+from pyfc.gateway.api2016.triggers import Triggers
+from pyfc.gateway.api2016.versions import Versions
 from pyfc.gateway.api2023.documents import function_answer, tags_of, trigger_answer
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE
-from pyfc.model.resources import Alias
-from pyfc.model.trigger import Trigger
-from pyfc.registry.documents import alias_document
 
 _EVENT = "event"
 """FC 3's functions get HTTP requests as JSON events (triggers/http.py)."""
@@ -98,111 +96,13 @@ async def unbind(call: Call) -> Answer:
     return GONE
 
 
-# versions and aliases
-
-
-async def publish(call: Call) -> Answer:
-    """Make a version of the function as it is."""
+async def _function(call: Call) -> tuple[str, str]:
     await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    description = call.document.get("description", "")
-    record = await call.api.versions.publish(DEFAULT_SERVICE, call.function, description, call.etag)
-    return Answer(version_document(record), record=record)
+    return DEFAULT_SERVICE, call.function
 
 
-async def list_versions(call: Call) -> Answer:
-    """List versions, the newest first unless `direction` is FORWARD."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    forward = call.query.get("direction", "").upper() == "FORWARD"
-    wanted = call.wanted._replace(start=call.query.get("startVersion", ""))
-    found = await call.api.versions.page(DEFAULT_SERVICE, call.function, wanted, forward=forward)
-    answer = page("versions", [version_document(record) for record in found.records], found.next_token)
-    answer.document["direction"] = "FORWARD" if forward else "BACKWARD"
-    return answer
-
-
-async def delete_version(call: Call) -> Answer:
-    """Delete a version that no alias leads to."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    await call.api.versions.delete(DEFAULT_SERVICE, call.function, call.names["version"])
-    return GONE
-
-
-async def create_alias(call: Call) -> Answer:
-    """Make an alias of a version."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    record = await call.api.versions.create_alias(DEFAULT_SERVICE, call.function, call.document)
-    return Answer(alias_document(record), record=record)
-
-
-async def get_alias(call: Call) -> Answer:
-    """Tell an alias."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    record = await call.api.versions.alias(DEFAULT_SERVICE, call.function, call.names["alias"])
-    return Answer(alias_document(record), record=record)
-
-
-async def update_alias(call: Call) -> Answer:
-    """Let an alias lead elsewhere."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    record = await call.api.versions.update_alias(
-        DEFAULT_SERVICE, call.function, call.names["alias"], call.document, call.etag
-    )
-    return Answer(alias_document(record), record=record)
-
-
-async def delete_alias(call: Call) -> Answer:
-    """Delete an alias."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    await call.api.versions.delete_alias(DEFAULT_SERVICE, call.function, call.names["alias"], call.etag)
-    return GONE
-
-
-async def list_aliases(call: Call) -> Answer:
-    """List the aliases of a function."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    found = await call.api.operations.page(Alias, DEFAULT_SERVICE, call.function, wanted=call.wanted)
-    return page("aliases", [alias_document(record) for record in found.records], found.next_token)
-
-
-# triggers
-
-
-async def create_trigger(call: Call) -> Answer:
-    """Make a trigger of a function."""
-    record = await call.api.functions.create_trigger(DEFAULT_SERVICE, call.function, call.document, _EVENT)
-    return Answer(trigger_answer(call, record), record=record)
-
-
-async def get_trigger(call: Call) -> Answer:
-    """Tell a trigger."""
-    record = await call.api.functions.trigger(DEFAULT_SERVICE, call.function, call.names["trigger"])
-    return Answer(trigger_answer(call, record), record=record)
-
-
-async def update_trigger(call: Call) -> Answer:
-    """Change a trigger's configuration, role, qualifier or description."""
-    record = await call.api.functions.update_trigger(
-        DEFAULT_SERVICE, call.function, call.names["trigger"], call.document, call.etag, _EVENT
-    )
-    return Answer(trigger_answer(call, record), record=record)
-
-
-async def delete_trigger(call: Call) -> Answer:
-    """Delete a trigger."""
-    await call.api.functions.delete_trigger(DEFAULT_SERVICE, call.function, call.names["trigger"], call.etag)
-    return GONE
-
-
-async def list_triggers(call: Call) -> Answer:
-    """List the triggers of a function."""
-    await call.api.functions.function(DEFAULT_SERVICE, call.function)
-    found = await call.api.operations.page(Trigger, DEFAULT_SERVICE, call.function, wanted=call.wanted)
-    return page("triggers", [trigger_answer(call, record) for record in found.records], found.next_token)
-
-
-_ONE, _PART = "/functions/{function}", ("limit", "nextToken", "prefix")
+_ONE = "/functions/{function}"
 _LISTED = ("prefix", "nextToken", "limit", "fcVersion", "description", "tags", "functionName", "runtime")
-_VERSIONS = ("direction", "limit", "nextToken", "startVersion")
 ENDPOINTS = (
     Endpoint("POST", "/functions", "CreateFunction", create, body=shapes.NewerFunction),
     Endpoint("GET", "/functions", "ListFunctions", list_, _LISTED),
@@ -218,17 +118,6 @@ ENDPOINTS = (
     Endpoint("POST", _ONE + "/vpc-bindings", "CreateVpcBinding", bind, body=shapes.Binding),
     Endpoint("GET", _ONE + "/vpc-bindings", "ListVpcBindings", bindings),
     Endpoint("DELETE", _ONE + "/vpc-bindings/{vpc}", "DeleteVpcBinding", unbind),
-    Endpoint("POST", _ONE + "/versions", "PublishFunctionVersion", publish, body=shapes.Description),
-    Endpoint("GET", _ONE + "/versions", "ListFunctionVersions", list_versions, _VERSIONS),
-    Endpoint("DELETE", _ONE + "/versions/{version}", "DeleteFunctionVersion", delete_version),
-    Endpoint("POST", _ONE + "/aliases", "CreateAlias", create_alias, body=shapes.Alias),
-    Endpoint("GET", _ONE + "/aliases", "ListAliases", list_aliases, _PART),
-    Endpoint("GET", _ONE + "/aliases/{alias}", "GetAlias", get_alias),
-    Endpoint("PUT", _ONE + "/aliases/{alias}", "UpdateAlias", update_alias, body=shapes.Alias),
-    Endpoint("DELETE", _ONE + "/aliases/{alias}", "DeleteAlias", delete_alias),
-    Endpoint("POST", _ONE + "/triggers", "CreateTrigger", create_trigger, body=triggers.NewerTrigger),
-    Endpoint("GET", _ONE + "/triggers", "ListTriggers", list_triggers, _PART),
-    Endpoint("GET", _ONE + "/triggers/{trigger}", "GetTrigger", get_trigger),
-    Endpoint("PUT", _ONE + "/triggers/{trigger}", "UpdateTrigger", update_trigger, body=triggers.NewerTrigger),
-    Endpoint("DELETE", _ONE + "/triggers/{trigger}", "DeleteTrigger", delete_trigger),
+    *Versions(_function).endpoints(_ONE, "Function"),
+    *Triggers(lambda _: DEFAULT_SERVICE, trigger_answer, triggers.NewerTrigger, "event").endpoints(_ONE),
 )

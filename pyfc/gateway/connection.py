@@ -373,7 +373,7 @@ class Connection(_Answering):
         if problem is not None:
             self.refuse(problem)
         elif sites.takes(fields.get(b"host", b""), url):
-            path, self.url, wrong = sites.resolve(parser.get_method(), url, fields)
+            path, self.url, wrong = sites.resolve(parser.get_method(), url, fields, is_secure=self.scheme == "https")
             self._begin(head, path, is_http=True, sent=url, problem=wrong)
         elif (call := call_of(url)) is not None:
             self._begin(head, call[0], is_http=call[1])

@@ -63,10 +63,10 @@ class Sites:
         return found
 
     def resolve(
-        self, method: bytes, url: bytes, fields: Mapping[bytes, bytes]
+        self, method: bytes, url: bytes, fields: Mapping[bytes, bytes], *, is_secure: bool
     ) -> tuple[bytes, bytes, PyfcError | None]:
         """The path of the HTTP trigger that a request goes to; its url as the function sees it; and what is wrong, if
-        anything is.
+        anything is. `is_secure`: it has come by TLS.
         """
         host = host_name(fields.get(b"host", b"").decode("latin-1"))
         path, mark, query = url.decode("latin-1").partition("?")
@@ -74,7 +74,9 @@ class Sites:
             domain = self._table.domains.get(host)
             if domain is None and _is_local(host):
                 return (self._local(host) + path).encode("latin-1"), url, None
-            domain = domain or self._default
+            if domain is not None and not is_secure:
+                _check_protocol(domain, fields)
+            domain = domain or self._default  # asked for by the server's own name, which any protocol may do
             if domain is None:
                 raise DomainNameNotFound(domain=self._name)
             route = _route(domain, unquote(path))
@@ -103,6 +105,17 @@ class Sites:
                 name = f"{target.service}.{qualifiers[0]}" if qualifiers and qualifiers[0] else target.service
                 return trigger_path(name, target.function)
         raise FunctionNotFound(function=function, service=service)
+
+
+def _check_protocol(domain: Domain, fields: Mapping[bytes, bytes]) -> None:
+    """Raises AccessDenied for a request without TLS to a domain that is for HTTPS alone. A proxy that has ended the
+    TLS says so; a client that says it untruly harms nobody but itself.
+    """
+    if domain.protocol == "HTTPS" and fields.get(b"x-forwarded-proto", b"").lower() != b"https":
+        raise AccessDenied(
+            message=f"the protocol of domain '{domain.name}' is HTTPS, so it does not answer to plain HTTP; start the "
+            "server with --tls-certificate and --tls-key, or have the proxy before it send X-Forwarded-Proto: https"
+        )
 
 
 def _is_local(name: str) -> bool:

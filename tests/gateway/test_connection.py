@@ -24,6 +24,7 @@ from pyfc.gateway.sites import Sites
 from pyfc.model.bodies import Stream
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Result, Ticket, Usage
+from pyfc.model.resources import Domain, Route
 from pyfc.model.trigger import Trigger
 from pyfc.observe.journal import Journal
 from pyfc.settings import Settings
@@ -45,6 +46,7 @@ class Wire:
         self.written = b""
         self.is_closed = self.is_cut = self.is_paused = self.has_ended = False
         self.buffered = 0
+        self.has_tls = False
 
     def write(self, data: bytes) -> None:
         self.written += bytes(data)
@@ -75,7 +77,7 @@ class Wire:
         return self.buffered
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
+        return self.has_tls if name == "sslcontext" else default
 
 
 class Held:
@@ -131,7 +133,9 @@ class World:
             each.target: Entry(each, self.route, (trigger,) if each.name == "web" else (), is_server=each.name == "web")
             for each in functions
         }
-        return Table({"s": Service(name="s")}, entries, {}, {})
+        routes = (Route(path="/*", service="s", function="web"),)
+        domain = Domain(name="safe.example.com", protocol="HTTPS", routes=routes)
+        return Table({"s": Service(name="s")}, entries, {}, {domain.name: domain})
 
     def connect(self, wire: Wire) -> Connection:
         made = Connection(self.context, self.config, self.state, {}, asyncio.get_running_loop())
@@ -361,6 +365,20 @@ def test_a_large_body_is_passed_on_and_its_client_waits_when_the_function_does_n
         world.connection.connection_lost(None)
         assert incoming.broken
         assert world.route.cancelled == 1
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize("has_tls", [True, False])
+def test_a_domain_for_https_alone_is_answered_by_tls_alone(has_tls: bool) -> None:
+    async def scenario() -> None:
+        world = World()
+        world.wire.has_tls = has_tls
+        world.connection = world.connect(world.wire)
+        world.send(b"GET /x HTTP/1.1\r\nHost: safe.example.com\r\n\r\n")
+
+        assert len(world.route.calls) == has_tls
+        assert world.statuses == ([] if has_tls else [403])
 
     in_loop(scenario)
 

@@ -110,6 +110,22 @@ def test_a_domain_that_is_changed_or_deleted_is_so_at_once(server: Server) -> No
     assert ask(server, "/x", host="brief.example.com").status == 403
 
 
+def test_a_domain_for_https_alone_refuses_plain_http_unless_a_proxy_has_ended_the_tls(server: Server) -> None:
+    routes = {"routes": [{"path": "/*", "serviceName": "demo", "functionName": "Web"}]}
+    document = {"domainName": "safe.example.com", "protocol": "HTTPS", "routeConfig": routes}
+    assert server.manage("POST", f"{API}/custom-domains", document).status == 200
+
+    for _ in range(3):
+        refused = ask(server, "/x", host="safe.example.com")
+        assert (refused.status, refused.json["ErrorCode"]) == (403, "AccessDenied")
+        assert "X-Forwarded-Proto" in refused.json["ErrorMessage"]
+        assert ask(server, "/x", host="safe.example.com", **{"X-Forwarded-Proto": "https"}).status == 200
+        assert ask(server, "/x", host="safe.example.com", **{"X-Forwarded-Proto": "http"}).status == 403
+    both = {"protocol": "HTTP,HTTPS"}
+    assert server.manage("PUT", f"{API}/custom-domains/safe.example.com", both).status == 200
+    assert ask(server, "/x", host="safe.example.com").status == 200
+
+
 def test_a_function_has_a_name_on_localhost(server: Server) -> None:
     assert ask(server, "/a/b?c=1", host=f"web.demo.localhost:{server.port}").json["PATH_INFO"] == "/a/b"
     missing = ask(server, "/", host="nope.demo.localhost")

@@ -336,7 +336,6 @@ AWAITED = {
     "pyfc/app.py": "what serves, until it ends",
     "pyfc/build/door.py": "in a group that ends with the first that fails",
     "pyfc/dev/reload.py": "the change before is awaited by the next",
-    "pyfc/gateway/acceptor.py": "a TLS handshake, which ends its connection",
     "pyfc/gateway/shell.py": "a session, which awaits all of its tasks",
     "pyfc/sandbox/cage.py": "an installer, which is awaited",
     "pyfc/workers/template.py": "the start of a template, which its copies await",

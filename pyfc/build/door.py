@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
+
+import msgspec
 
 _LARGEST = 1024 * 1024
 
@@ -27,45 +28,65 @@ class Request(NamedTuple):
     """Descriptor for what it prints; open until the request is answered."""
 
 
+class _Asked(msgspec.Struct):
+    """A request as it was sent."""
+
+    command: list[str]
+    folder: str
+    environment: dict[str, str]
+
+
+Serve = Callable[[Request], Awaitable[int]]
+
+
 @contextlib.asynccontextmanager
-async def opened(serve: Callable[[Request], Awaitable[int]]) -> AsyncIterator[int]:
-    """A descriptor for pip to inherit; `serve` answers its requests, one after the other, with an exit status."""
+async def opened(serve: Serve) -> AsyncIterator[int]:
+    """A descriptor for pip to inherit; `serve` answers its requests, one after the other, with an exit status. What it
+    raises is raised at the end, the first of it: until then pip gets its answers, or it would wait for ever.
+    """
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     mine.setblocking(False)
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LARGEST)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST)
-    serving = asyncio.ensure_future(_serve(mine, serve))
-    with mine, theirs:
+    failures: list[Exception] = []
+    serving = asyncio.ensure_future(_serve(mine, serve, failures))
+    with mine, theirs:  # ours too: so the other side is never gone, and a read never fails
         try:
             yield theirs.fileno()
         finally:
             serving.cancel()
             await asyncio.wait([serving])
-    if not serving.cancelled():
-        serving.result()  # raises what `serve` has
+    if failures:
+        raise failures[0]
 
 
-async def _serve(door: socket.socket, serve: Callable[[Request], Awaitable[int]]) -> None:
+async def _serve(door: socket.socket, serve: Serve, failures: list[Exception]) -> None:
     while True:
         await _readable(door)
         with contextlib.suppress(BlockingIOError):
             data, descriptors, _, _ = socket.recv_fds(door, _LARGEST, 2)
-            status = 1
             try:
-                status = await _served(data, descriptors[0], serve)
+                await _answer(data, descriptors, serve, failures)
             finally:
-                with contextlib.suppress(OSError):  # whoever asked has gone
-                    os.write(descriptors[1], b"%d" % status)
                 for descriptor in descriptors:
                     os.close(descriptor)
 
 
-async def _served(data: bytes, output: int, serve: Callable[[Request], Awaitable[int]]) -> int:
+async def _answer(data: bytes, descriptors: list[int], serve: Serve, failures: list[Exception]) -> None:
+    if len(descriptors) != 2:
+        return  # there is nobody who could be answered
+    output, answer = descriptors
+    status = 1
     try:
-        request = Request(output=output, **json.loads(data))
-    except (ValueError, TypeError):
-        return 1
-    return await serve(request)
+        asked = msgspec.json.decode(data, type=_Asked)
+        status = await serve(Request(asked.command, asked.folder, asked.environment, output))
+    except msgspec.MsgspecError:
+        pass  # no request: 1
+    except Exception as error:
+        failures.append(error)
+    finally:
+        with contextlib.suppress(OSError):  # whoever asked has gone
+            os.write(answer, b"%d" % status)
 
 
 async def _readable(door: socket.socket) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from pyfc.host.descriptors import Descriptors
+from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _BATCH = 64
@@ -54,7 +55,7 @@ class Acceptor:
         self._refusal = refusal
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._away: deque[socket.socket] = deque()
         self._is_open = True
         listening.setblocking(False)
@@ -94,9 +95,7 @@ class Acceptor:
                 self._pause(_PAUSE)
                 return
             if has_room:
-                task = self._loop.create_task(self._connect(connection))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._tasks.begin("a connection that was accepted", self._connect(connection))
             else:
                 self._turn_away(connection)
 

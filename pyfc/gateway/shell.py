@@ -167,7 +167,8 @@ class _Session:
                 data = await self._socket.receive_bytes()
                 self._moved.set()
                 if data[:1] == _STDIN and len(data) > 1:
-                    await asyncio.to_thread(os.write, self._input, data[1:])
+                    with contextlib.suppress(BrokenPipeError):  # it reads no more; that does not end it
+                        await asyncio.to_thread(os.write, self._input, data[1:])
 
     async def _tell(self, descriptor: int, kind: bytes) -> None:
         """What the program says. A terminal ends with an error, a pipe with nothing."""
@@ -203,7 +204,9 @@ runpy.run_path(script, run_name="__main__")
 
 
 async def _readable(descriptor: int) -> bytes:
-    """The next bytes of a descriptor. Raises OSError."""
+    """The next bytes of a descriptor. Raises OSError. It is watched anew each time, so that an end is heard in every
+    kind of loop (workers/hearing.py says which does not tell it twice).
+    """
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
 

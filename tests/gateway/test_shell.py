@@ -1,0 +1,86 @@
+"""What a program in a shell says last is heard, and so is its end, in every kind of loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import uvloop
+from starlette.websockets import WebSocketDisconnect
+
+from pyfc.gateway import shell
+
+Loops = Callable[[], asyncio.AbstractEventLoop]
+LOOPS = pytest.mark.parametrize("make", [asyncio.new_event_loop, uvloop.new_event_loop])
+
+
+class Client:
+    """Types what it is given, and leaves."""
+
+    def __init__(self, *typed: bytes) -> None:
+        self.typed = list(typed)
+        self.heard: list[bytes] = []
+
+    async def receive_bytes(self) -> bytes:
+        if not self.typed:
+            raise WebSocketDisconnect
+        return self.typed.pop(0)
+
+    async def send_bytes(self, data: bytes) -> None:
+        self.heard.append(data)
+
+
+def session_of(client: Client) -> Any:
+    nothing = cast("Any", None)
+    return shell._Session(
+        cast("Any", client), nothing, nothing, cast("Any", SimpleNamespace(population=SimpleNamespace(birth=None)))
+    )
+
+
+def run(make: Loops, scenario: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(10):
+            await scenario()
+
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(bounded())
+
+
+@LOOPS
+@pytest.mark.parametrize("ends", [shell._terminal, shell._pipes])
+def test_the_last_words_of_a_program_are_told_and_its_end_is_heard(make: Loops, ends: Callable[[], Any]) -> None:
+    async def scenario() -> None:
+        client = Client()
+        ours, theirs = ends()
+        os.write(ours[0], b"unread\n")
+        os.write(theirs[1], b"last words\n")
+        for descriptor in set(theirs):
+            os.close(descriptor)
+
+        await session_of(client)._tell(ours[1], shell._STDOUT)
+        for descriptor in set(ours):
+            os.close(descriptor)
+
+        assert b"last words" in b"".join(client.heard)
+
+    run(make, scenario)
+
+
+@LOOPS
+def test_a_program_that_has_closed_its_input_is_not_ended_by_what_is_typed(make: Loops) -> None:
+    async def scenario() -> None:
+        client = Client(b"\0typed", b"\0more")
+        session = session_of(client)
+        reading, session._input = os.pipe()
+        os.close(reading)
+
+        await session._hear()
+        os.close(session._input)
+
+        assert not client.typed
+
+    run(make, scenario)

@@ -74,15 +74,11 @@ class Sites:
             domain = self._table.domains.get(host)
             if domain is None and _is_local(host):
                 return (self._local(host) + path).encode("latin-1"), url, None
-            if domain is not None and not is_secure:
-                _check_protocol(domain, fields)
-            domain = domain or self._default  # asked for by the server's own name, which any protocol may do
             if domain is None:
-                raise DomainNameNotFound(domain=self._name)
-            route = _route(domain, unquote(path))
-            if route.methods and method.decode("latin-1") not in route.methods:
-                allowed = ", ".join(route.methods)
-                raise AccessDenied(message=f"method {method.decode()} is not among the route's methods: {allowed}")
+                domain = self._own()
+            elif not is_secure:
+                _check_protocol(domain, fields)
+            route = _route(domain, unquote(path), method.decode("latin-1"))
         except PyfcError as error:
             return PROXY.encode(), url, error
         name = f"{route.service}.{route.qualifier}" if route.qualifier else route.service
@@ -92,6 +88,12 @@ class Sites:
             f"{rewritten}{mark}{query}".encode("latin-1"),
             None,
         )
+
+    def _own(self) -> Domain:
+        """The domain that answers to the server's own names, by any protocol. Raises DomainNameNotFound."""
+        if self._default is None:
+            raise DomainNameNotFound(domain=self._name)
+        return self._default
 
     def _local(self, host: str) -> str:
         """The trigger's path of FUNCTION.SERVICE.localhost, which browsers send in lower case: that of the version or
@@ -123,8 +125,17 @@ def _is_local(name: str) -> bool:
     return name.endswith(_LOCAL) and name.count(".") == 2
 
 
-def _route(domain: Domain, path: str) -> Route:
-    """The route of a path: one that is the same, or the longest beginning; the first of equals. Raises NoSuchRoute."""
+def _route(domain: Domain, path: str, method: str) -> Route:
+    """The route of a path. Raises NoSuchRoute, and AccessDenied if the route does not take the method."""
+    route = _longest(domain, path)
+    if route.methods and method not in route.methods:
+        allowed = ", ".join(route.methods)
+        raise AccessDenied(message=f"method {method} is not among the route's methods: {allowed}")
+    return route
+
+
+def _longest(domain: Domain, path: str) -> Route:
+    """The route that is the same as a path, or its longest beginning; the first of equals. Raises NoSuchRoute."""
     for route in domain.routes:
         if route.path == path:
             return route

@@ -220,6 +220,7 @@ PulledCall.steps = machine.total(Event, {
     State.UNWANTED: {
         Event.RESULT: (State.OVER, PulledCall._give),
         Event.LARGE_RESULT: (State.OVER, PulledCall._drop),
+        Event.LEFT: (State.UNWANTED, PulledCall.ignore),
         Event.FAILURE: (State.OVER, PulledCall._refuse),
     },
     State.SENDING: {

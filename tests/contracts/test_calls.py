@@ -40,7 +40,7 @@ PULLED = cells("""
            REQUESTED RESULT LARGE_RESULT CREDIT  SENT LEFT     FAILURE
 GATHERING  OFFERED   -      -            -       -    OVER     OVER
 OFFERED    -         OVER   SENDING      -       -    UNWANTED OVER
-UNWANTED   -         OVER   OVER         -       -    -        OVER
+UNWANTED   -         OVER   OVER         -       -    UNWANTED OVER
 SENDING    -         -      -            SENDING OVER OVER     OVER
 OVER       -         OVER   OVER         OVER    -    OVER     OVER
 """)

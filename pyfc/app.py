@@ -201,7 +201,7 @@ class App:
         guard = Guard((settings.host, *settings.allow_host))
         promises = Promises(self.dispatcher, settings.account_id)
         invocations = Invocations(settings, guard, self.journal, self.verifier, promises.accept, is_local=self.is_local)
-        self.supervisor.on_table = self._use
+        self.supervisor.publish(self._use)
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         context = self._context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))

@@ -30,7 +30,6 @@ CIRCLES: set[str] = set()
 LARGE: set[str] = {
     "pyfc/app.py:App",
     "pyfc/bundles/bundle.py:Bundles",
-    "pyfc/supervisor/supervisor.py:Supervisor",
     "pyfc/workers/template.py:Template",
 }
 COMPLEX: set[str] = {
@@ -43,15 +42,11 @@ COMPLEX: set[str] = {
     "pyfc/sandbox/memory.py:Watch._count",
     "pyfc/sandbox/protections.py:summary",
     "pyfc/sandbox/seccomp.py:program",
-    "pyfc/supervisor/draft.py:Draft._deleted",
-    "pyfc/supervisor/draft.py:scale",
-    "pyfc/supervisor/supervisor.py:Supervisor._take",
 }
 REACHING: set[str] = {
     "pyfc/app.py:self._bundles.changed",
     "pyfc/app.py:self._bundles.links",
     "pyfc/app.py:self._bundles.splits",
-    "pyfc/app.py:self.supervisor.on_table",
     "pyfc/cli/serve.py:app.on_progress",
     "runtimes/python/births.py:generator.bit_generator.state",
 }

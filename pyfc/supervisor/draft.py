@@ -135,26 +135,29 @@ class Draft:
             self.entries[target] = entry._replace(triggers=(*kept, *([trigger] if trigger is not None else [])))
 
     def _deleted(self, kind: str, *names: str) -> None:
-        if kind == "services":
-            self.services.pop(names[0], None)
-        elif kind == "functions":
-            self._retire([Target(names[0], names[1])])
-        elif kind == "versions":
-            service, scope, number = names
-            self._retire([
-                target
-                for target in self.entries
-                if (target.service, target.qualifier) == (service, str(int(number)))
-                and scope in {SERVICE_SCOPE, target.function}
-            ])  # fmt: skip
-        elif kind == "triggers":
-            self._trigger(names[0], names[1], names[2], None)
-        elif kind == "aliases":
-            self.aliases.pop((names[0], names[1], names[2]), None)
-        elif kind == "domains":
-            self.domains.pop(names[0], None)
-        elif kind == "configs":
-            self._configs.pop((names[1], names[2], names[3], names[0]), None)
+        match kind, names:
+            case "services", (name,):
+                self.services.pop(name, None)
+            case "functions", (service, name):
+                self._retire([Target(service, name)])
+            case "versions", (service, scope, number):
+                self._retire(self._of_version(service, scope, str(int(number))))
+            case "triggers", (service, function, name):
+                self._trigger(service, function, name, None)
+            case "aliases", (service, scope, name):
+                self.aliases.pop((service, scope, name), None)
+            case "domains", (name,):
+                self.domains.pop(name, None)
+            case "configs", (of, service, function, qualifier):
+                self._configs.pop((service, function, qualifier, of), None)
+
+    def _of_version(self, service: str, scope: str, number: str) -> list[Target]:
+        """The functions of a version of a service, or of one function alone."""
+        return [
+            target
+            for target in self.entries
+            if (target.service, target.qualifier) == (service, number) and scope in {SERVICE_SCOPE, target.function}
+        ]
 
     def _retire(self, targets: list[Target]) -> None:
         self.retired += [self.entries.pop(target) for target in targets if target in self.entries]
@@ -197,11 +200,14 @@ def scale(
         if target is not None and config.limit is not None:
             limits[target] = config.limit
     for target in [only] if only is not None else list(table.entries):
-        entry = table.entries[target]
-        if isinstance(entry.route, Dormant) and target in provisions and provisions[target].is_needed:
-            entry.route.rouse()
-            continue
-        if isinstance(entry.route, Pool):
-            declared = entry.function.maximum_instance_count
-            limit = limits.get(target, most if declared is None else declared)
-            entry.route.scale(provisions.get(target, entry.function.provision), limit)
+        _scale(table.entries[target], provisions.get(target), limits.get(target), most)
+
+
+def _scale(entry: Entry, provision: Provision | None, limit: int | None, most: int) -> None:
+    """`provision`, `limit`: as configured, if they are."""
+    function, route = entry.function, entry.route
+    if isinstance(route, Dormant) and provision is not None and provision.is_needed:
+        route.rouse()
+    elif isinstance(route, Pool):
+        declared = most if function.maximum_instance_count is None else function.maximum_instance_count
+        route.scale(provision or function.provision, declared if limit is None else limit)

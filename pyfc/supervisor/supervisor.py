@@ -8,30 +8,26 @@ new one.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 
 from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Entry, Table
-from pyfc.errors import HostRefused, Internal, NotFound, NotSupportedYet
+from pyfc.errors import HostRefused
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Function, Service
-from pyfc.model.invocation import Invocation, Reply, Result, Route, Ticket
+from pyfc.model.invocation import Result, Route
 from pyfc.model.names import Target
 from pyfc.model.resources import Config
-from pyfc.observe.journal import Journal, OutputRecord
-from pyfc.registry.deploy import opt_of
+from pyfc.observe.journal import Journal
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
-from pyfc.supervisor.birth import birth, compiler_of, paused
-from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.draft import Dormant, Draft, scale
+from pyfc.supervisor.making import Maker
 from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.progress import Progress
 from pyfc.supervisor.reserve import SUPERSEDED
 from pyfc.supervisor.scaler import Scaler
 from pyfc.tasks import Tasks, while_alive
@@ -44,20 +40,8 @@ _REPEAT = 1.0
 """Seconds after which a version that was given up is tried again, if nothing newer came after all."""
 
 
-class Refusal:
-    """The route of a function that can not be run: it says why."""
-
-    def __init__(self, what: str, advice: str) -> None:
-        self._what = what
-        self._advice = advice
-
-    def submit(self, call: Invocation, reply: Reply) -> Ticket:
-        """See Route."""
-        raise NotSupportedYet(what=self._what, advice=self._advice)
-
-
 class Supervisor:
-    """The pools of one server. `on_table` is called with each new table."""
+    """The pools of one server."""
 
     def __init__(
         self,
@@ -70,33 +54,28 @@ class Supervisor:
         role: Mapping[str, str],
     ) -> None:
         """`role`: the credentials that functions get."""
-        self._role = role
         self.table = Table({}, {}, {}, {})
-        self.on_table: Callable[[Table], None] = lambda _: None
+        self._on_table: Callable[[Table], None] = lambda _: None
         self._settings = settings
         self._registry = registry
-        self._bundles = bundles
-        self._runtimes = runtimes
-        self._journal = journal
         self._launcher = Launchers(settings, runtimes, sandbox)
-        self._sandbox = sandbox
-        self._compiler = Compiler(self._launcher, sandbox)
         self._scaler = Scaler(settings.maximum_server_instances)
+        self._maker = Maker(settings, registry, bundles, runtimes, journal, sandbox, role, self._launcher, self._scaler)
         self._pools: set[Pool] = set()
         self._draining: set[Pool] = set()
-        self._revision = -1
         self._configs: dict[tuple[str, str, str, str], Config] = {}
         """By service, function, qualifier and kind."""
-        self._refused: HostRefused | None = None
-        self._failed: dict[str, int] = {}
-        """What is not served as it was declared: revisions by key."""
         self._given_up: dict[Target, Function] = {}
         """Newest versions whose proof was given up; they are tried again with the next change, or a moment later."""
-        self._moved = asyncio.Condition()
+        self._progress = Progress()
         self._prepared = asyncio.Event()
         self.following: asyncio.Task[None] | None = None
         """What makes the table follow the registry."""
         self._tasks = Tasks()
+
+    def publish(self, action: Callable[[Table], None]) -> None:
+        """Have `action` called with each new table."""
+        self._on_table = action
 
     def start(self) -> None:
         """Begin to follow the registry; the zygotes warm up meanwhile."""
@@ -109,25 +88,15 @@ class Supervisor:
         can not be served.
         """
         assert self.following is not None
-        await while_alive(self.following, self._reached(revision))
-        if self._refused is not None:
-            raise self._refused
-        failed = [name for name, when in self._failed.items() if when == revision > 0]
-        if failed:
-            raise Internal(detail=f"{', '.join(failed)} can not be served as it was declared: see the server's log")
-
-    async def _reached(self, revision: int) -> None:
-        async with self._moved:
-            await self._moved.wait_for(lambda: self._revision >= revision or self._refused is not None)
+        await while_alive(self.following, self._progress.reached(revision))
+        self._progress.check(revision)
 
     async def _prepare(self) -> None:
         """Warm up; how workers are locked in decides what instances are born with."""
         try:
             await self._launcher.prepare()
         except HostRefused as error:
-            async with self._moved:
-                self._refused = error
-                self._moved.notify_all()
+            await self._progress.refuse(error)
         self._prepared.set()
 
     def config(self, target: Target, kind: str) -> Config | None:
@@ -161,23 +130,14 @@ class Supervisor:
     async def _take(self, changes: list[Change]) -> None:
         """Apply what has changed, and what was given up before for something newer that did not concern it."""
         given_up, self._given_up = self._given_up, {}
-        for change in changes:
-            kind, *names = change.key.split("/")
-            if kind == "functions":
-                given_up.pop(Target(*names), None)
-        again = [Change(0, key_of(function), function) for function in given_up.values()]
+        concerned = {change.key for change in changes}
+        again = [Change(0, key_of(each), each) for each in given_up.values() if key_of(each) not in concerned]
         try:
             failed = await self._apply([*changes, *again])
         except Exception:
             _log.exception("a change of the registry could not be applied")
-            failed = {change.key for change in changes}
-        for change in changes:
-            self._failed.pop(change.key, None)
-        self._failed |= {change.key: change.revision for change in changes if change.key in failed}
-        if changes or self._revision < 0:
-            async with self._moved:
-                self._revision = max(self._revision, 0, *(change.revision for change in changes))
-                self._moved.notify_all()
+            failed = concerned
+        await self._progress.move(changes, failed)
 
     async def _apply(self, changes: Iterable[Change]) -> set[str]:
         """Serve what has changed; returns the keys of what can not be. While files are watched, a new version replaces
@@ -191,7 +151,7 @@ class Supervisor:
             retired = await self._prove(draft.entries, retired)
         self.table = draft.table()
         scale(self.table, self._configs, self._settings.maximum_instance_count)
-        self.on_table(self.table)
+        self._on_table(self.table)
         for entry in retired:
             self._retire(entry.route)
         return draft.failed
@@ -200,9 +160,7 @@ class Supervisor:
         """A function that can be called from now on; with its pool if that is wanted and there are not too many."""
         eager = eager and (len(self._pools) < _EAGER or function.provision.is_needed)
         route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
-        runtime = self._runtimes.get(function.runtime)
-        serves = runtime is not None and runtime.serves and function.runtime not in runtime.pulls
-        return Entry(function, route, (), is_server=serves)
+        return Entry(function, route, (), is_server=self._maker.is_server(function))
 
     def _wake(self, service: Service, function: Function, dormant: Dormant) -> Route:
         """Make the pool of a function that is called for the first time."""
@@ -212,7 +170,7 @@ class Supervisor:
         if entry is not None and entry.route is dormant:
             self.table = self.table._replace(entries={**self.table.entries, target: entry._replace(route=route)})
             scale(self.table, self._configs, self._settings.maximum_instance_count, target)
-            self.on_table(self.table)
+            self._on_table(self.table)
         else:  # it was replaced while this call was on its way
             self._retire(route)
         return route
@@ -230,45 +188,13 @@ class Supervisor:
         return retired
 
     def _route(self, service: Service, function: Function) -> Route:
-        runtime = self._runtimes.get(function.runtime)
-        if runtime is None or function.code is None:
-            what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
-            return Refusal(what, self._runtimes.why_not(function.runtime))
-        interpreter = self._runtimes.interpreter(function.runtime)
-        assert interpreter is not None
-        compiler = compiler_of(function, runtime, interpreter)
-        artefact = self._bundles.artefact(function.code, function.opt, compiler)
-        if function.is_called(self._settings.debug):
-            function = paused(function)
-        born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
-        born = dataclasses.replace(born, present=partial(self._present, function))
-        self._compiler.add(function, artefact, born)
-        pool = Pool(
-            function,
-            born,
-            self._settings,
-            self._launcher,
-            self._scaler,
-            on_output=self._output,
-        )
-        self._pools.add(pool)
-        self._scaler.add(pool)
-        self._launcher.hold(born.spec)
-        pool.population.reserve.look()
-        return pool
-
-    async def _present(self, function: Function) -> None:
-        """Have the function's code where its workers look for it: what is gone is made again. Raises CodeLost."""
-        if function.code is not None:
-            await self._bundles.restore(function.code)
-        if function.opt is None or self._bundles.has(function.opt):
-            return
-        with contextlib.suppress(NotFound):  # a version of a layer that was deleted
-            await opt_of(self._registry, self._bundles, function.layers)
-        await self._bundles.restore(function.opt)
-
-    def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
-        self._journal.add(OutputRecord(time.time(), function, instance_id, request_id, data))
+        route = self._maker.make(service, function)
+        if isinstance(route, Pool):
+            self._pools.add(route)
+            self._scaler.add(route)
+            self._launcher.hold(route.population.birth.spec)
+            route.population.reserve.look()
+        return route
 
     def _retire(self, route: Route) -> None:
         if isinstance(route, Pool):
@@ -297,7 +223,7 @@ class Supervisor:
         """Drain every pool, then end the zygotes and whatever is left."""
         if self.following is not None:
             self.following.cancel()
-        await self._compiler.close()
+        await self._maker.compiler.close()
         pools = self._draining | self._pools
         for pool in pools:
             pool.drain()

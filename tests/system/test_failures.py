@@ -73,7 +73,7 @@ def run(folder: Path, scenario: Callable[[App], Awaitable[None]], auth: str = "a
             app.bind()
             serving = asyncio.get_running_loop().create_task(app.serve())
             try:
-                app.supervisor.on_table = lambda _: None  # the scenario chooses what is served
+                app.supervisor.publish(lambda _: None)  # the scenario chooses what is served
                 await scenario(app)
             finally:
                 app.stop()

@@ -1,0 +1,99 @@
+"""Makes what serves a function: its pool, or what says why there can be none."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from pyfc.bundles.bundle import Bundles
+from pyfc.errors import NotFound, NotSupportedYet
+from pyfc.host.runtimes import Runtimes
+from pyfc.model.function import Function, Service
+from pyfc.model.invocation import Invocation, Reply, Ticket
+from pyfc.observe.journal import Journal, OutputRecord
+from pyfc.registry.deploy import opt_of
+from pyfc.registry.registry import Registry
+from pyfc.sandbox.sandbox import Sandbox
+from pyfc.settings import Settings
+from pyfc.supervisor.birth import birth, compiler_of, paused
+from pyfc.supervisor.compiler import Compiler
+from pyfc.supervisor.interface import Room
+from pyfc.supervisor.pool import Pool
+from pyfc.workers.launch import Launcher
+
+
+class Refusal:
+    """The route of a function that can not be run: it says why."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        self._what = what
+        self._advice = advice
+
+    def submit(self, call: Invocation, reply: Reply) -> Ticket:
+        """See Route."""
+        raise NotSupportedYet(what=self._what, advice=self._advice)
+
+
+class Maker:
+    """Makes pools for one server. `role`: the credentials that functions get."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        bundles: Bundles,
+        runtimes: Runtimes,
+        journal: Journal,
+        sandbox: Sandbox,
+        role: Mapping[str, str],
+        launcher: Launcher,
+        room: Room,
+    ) -> None:
+        self.compiler = Compiler(launcher, sandbox)
+        self._settings = settings
+        self._registry = registry
+        self._bundles = bundles
+        self._runtimes = runtimes
+        self._journal = journal
+        self._sandbox = sandbox
+        self._role = role
+        self._launcher = launcher
+        self._room = room
+
+    def is_server(self, function: Function) -> bool:
+        """Whether it is a server of HTTP itself, which calls reach as they are."""
+        runtime = self._runtimes.get(function.runtime)
+        return runtime is not None and runtime.serves and function.runtime not in runtime.pulls
+
+    def make(self, service: Service, function: Function) -> Pool | Refusal:
+        """The route of a function. Raises InvalidArgument for a debugger that is not there."""
+        runtime = self._runtimes.get(function.runtime)
+        if runtime is None or function.code is None:
+            what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
+            return Refusal(what, self._runtimes.why_not(function.runtime))
+        interpreter = self._runtimes.interpreter(function.runtime)
+        assert interpreter is not None
+        compiler = compiler_of(function, runtime, interpreter)
+        artefact = self._bundles.artefact(function.code, function.opt, compiler)
+        if function.is_called(self._settings.debug):
+            function = paused(function)
+        born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
+        born = dataclasses.replace(born, present=partial(self._present, function))
+        self.compiler.add(function, artefact, born)
+        return Pool(function, born, self._settings, self._launcher, self._room, on_output=self._output)
+
+    async def _present(self, function: Function) -> None:
+        """Have the function's code where its workers look for it: what is gone is made again. Raises CodeLost."""
+        if function.code is not None:
+            await self._bundles.restore(function.code)
+        if function.opt is None or self._bundles.has(function.opt):
+            return
+        with contextlib.suppress(NotFound):  # a version of a layer that was deleted
+            await opt_of(self._registry, self._bundles, function.layers)
+        await self._bundles.restore(function.opt)
+
+    def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
+        self._journal.add(OutputRecord(time.time(), function, instance_id, request_id, data))

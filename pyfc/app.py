@@ -10,9 +10,10 @@ import logging
 import resource
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self, TypeVar
 
 from pyfc.auth.keys import Keys
@@ -81,9 +82,13 @@ class Stopped(Exception):
 class App:
     """One server: `async with App(settings, data_folder) as app`, `deploy`, `bind`, `serve`."""
 
-    def __init__(self, settings: Settings, data_folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, data_folder: Path, shared: Mapping[str, Path] = MappingProxyType({})
+    ) -> None:
+        """`shared`: see Sandbox."""
         self.settings = settings
         self.data_folder = data_folder
+        self._shared = shared
         self.is_local = is_loopback(settings.host)
         self.port = settings.port
         self.findings: list[str] = []
@@ -134,7 +139,7 @@ class App:
         if settings.debug and not shown:
             with contextlib.suppress(InvalidArgument):  # `deploy` tells who needs it
                 shown = debugger(runtimes.base, settings.debugger)
-        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes)
+        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes, self._shared)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
         self.keys = Keys(self.data_folder)

@@ -179,7 +179,7 @@ MAY_FOLLOW = {
     ("copying.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("archive.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("lean.py", "os.walk"): "the result of a build, which was found to be plain files and folders",
-    ("sandbox.py", ".chmod"): "a folder of the data folder that was made just before; no worker has seen it",
+    ("shared.py", ".chmod"): "a folder of the data folder that was made just before; no worker has seen it",
     ("cage.py", "os.chown"): "a new, empty folder, itself and not what a link names",
     ("root.py", "os.chown"): "a file that was made just before, in a root that nobody has entered",
     ("group.py", "os.chown"): "a control group: the kernel has no links there",

@@ -28,9 +28,10 @@ from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
 from pyfc.gateway.application import describe
-from pyfc.model.mounts import FOLDER, mounts_of
+from pyfc.model.mounts import mounts_of
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
+from pyfc.project.overrides import mounts as mounts_of_project
 from pyfc.registry.deploy import Report
 from pyfc.sandbox.protections import layers, summary
 from pyfc.settings import Settings, fields
@@ -73,7 +74,8 @@ def run(options: argparse.Namespace, **forced: Any) -> int:
 
 
 async def _serve(root: Path, settings: Settings) -> None:
-    async with App(settings, data_folder_of(root, settings)) as app:
+    shared = mounts_of_project(root, allows_outside=settings.allow_outside)
+    async with App(settings, data_folder_of(root, settings), shared) as app:
         _catch_signals(app)
         console = Console(as_json=settings.json)
         began = time.time()
@@ -231,7 +233,7 @@ def _mounted(app: App, project: Project, report: Report) -> list[str]:
     found = {mount for each in functions for mount in mounts_of(services[each.service], each)}
     if found and not app.sandbox.has_namespaces:
         return ["warning: without namespaces nothing is mounted: nasConfig and ossMountConfig mean nothing here"]
-    return [f"mounted at {each.at}: {app.data_folder / FOLDER / each.folder}" for each in sorted(found)]
+    return [f"mounted at {each.at}: {app.sandbox.shared.place(each)}" for each in sorted(found)]
 
 
 def _reachable(app: App, report: Report) -> list[str]:

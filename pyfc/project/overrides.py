@@ -1,5 +1,7 @@
 """`pyfc.yml` beside a template: what the template formats can not say, and nothing else.
 
+mounts:
+  /mnt/auto: ./shared                  # a folder of the project, where a NAS or a bucket would be mounted
 services:
   shop:
     pay:
@@ -21,11 +23,14 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from pyfc.boundary import Boundary
 from pyfc.documents.objects import provision_of
 from pyfc.documents.shapes import Provision, Shape
-from pyfc.errors import ProjectError
+from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.model.mounts import TOPS, can_mount
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
+from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import Project
 from pyfc.project.properties import FileReader, located
 
@@ -43,11 +48,35 @@ class Overrides(Shape):
 def apply(path: Path, project: Project) -> None:
     """Lay the overrides at `path` over the project. Raises ProjectError with file and line."""
     document = read_document(path, project.boundary)
-    project.warnings.extend(document.unknown(("services",)))
+    project.warnings.extend(document.unknown(("services", "mounts")))
     services = document.get("services")
     for service, functions in services.items() if services is not None else []:
         for name, values in functions.items():
             _apply_one(service, name, values, project)
+
+
+def mounts(root: Path, *, allows_outside: bool = False) -> dict[str, Path]:
+    """Folders of the project in `root` that stand for what else would be mounted there, by that place. Raises
+    ProjectError with file and line.
+    """
+    path = root / NAME
+    if not is_there(path):
+        return {}
+    boundary = Boundary.of(root, allows_outside=allows_outside)
+    declared = read_document(path, boundary).get("mounts")
+    return {at: _folder(at, field, boundary) for at, field in (declared.items() if declared is not None else [])}
+
+
+def _folder(at: str, field: Field, boundary: Boundary) -> Path:
+    try:
+        path = boundary.check(field.file.parent / field.text())
+    except InvalidArgument as error:
+        raise ProjectError(where=field.where, message=str(error)) from error
+    if not can_mount(at):
+        raise field.error(f"at {at!r}", f"below one of {', '.join(f'/{top}' for top in TOPS)}")
+    if not is_folder(path):
+        raise field.error(f"'{field.text()}'", "a folder that is there")
+    return path
 
 
 def _changes(values: Field, project: Project) -> dict[str, Any]:

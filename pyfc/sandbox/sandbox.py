@@ -18,8 +18,9 @@ import site
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pyfc import nofollow
@@ -35,6 +36,7 @@ from pyfc.sandbox.group import Group
 from pyfc.sandbox.groups import Groups
 from pyfc.sandbox.inside import clone
 from pyfc.sandbox.memory import Watch, Watched
+from pyfc.sandbox.shared import Shared
 
 _log = logging.getLogger(__name__)
 LINUX = sys.platform.startswith("linux")
@@ -111,11 +113,18 @@ class Cell:
 class Sandbox:
     """The sandbox of one server's workers. `choice`: auto, required or off."""
 
-    def __init__(self, choice: str, data_folder: Path, packages: Sequence[str], runtimes: Runtimes) -> None:
+    def __init__(
+        self,
+        choice: str,
+        data_folder: Path,
+        packages: Sequence[str],
+        runtimes: Runtimes,
+        shared: Mapping[str, Path] = MappingProxyType({}),
+    ) -> None:
         self.choice = choice
+        self.shared = Shared(data_folder.resolve(), shared)
         self._folders_of_runtimes = [runtime.folder for runtime in runtimes.all]
-        self._programs = runtimes.programs()
-        self._commands = runtimes.commands()
+        self._runtimes = runtimes
         self._system: list[str] = []
         self.mode = ""
         """What a zygote has entered (enter.py); '' until one has told."""
@@ -151,7 +160,7 @@ class Sandbox:
             (self._data_folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         commands = self._data_folder / "commands"
         commands.mkdir(mode=0o755, exist_ok=True)
-        for name, path in self._commands.items():
+        for name, path in self._runtimes.commands().items():
             link = commands / name
             if not link.is_symlink() or os.readlink(link) != path:
                 link.unlink(missing_ok=True)
@@ -191,7 +200,7 @@ class Sandbox:
     def profile(self, interpreter: str) -> dict[str, Any]:
         """What a zygote that is run by `interpreter` needs to know before it enters: see enter.py and root.py."""
         self._make_folders()  # somebody may have removed them, as with a folder of temporary files
-        installations = _installations([interpreter, *self._programs])
+        installations = _installations([interpreter, *self._runtimes.programs()])
         program = functools.partial(seccomp.program, counted="memory" in self.groups.controllers)
         modes = ["user", "plain"] if os.geteuid() else ["root", "user", "plain"]
         return {
@@ -204,7 +213,10 @@ class Sandbox:
                 _COMMANDS: str(self._data_folder / "commands"),
             },
             "hide": [path for path in _foreign_packages(installations) if path not in self._packages],
-            "own": {name: str(self._data_folder / name) for name in _OWN},
+            "own": {
+                **{name: str(self._data_folder / name) for name in _OWN},
+                **self.shared.own(),
+            },
             "users": [("fc", INSIDE), *((f"fc{number}", _FIRST_UID + number) for number in range(_USERS))],
             "first_uid": _FIRST_UID,
             "inside": INSIDE,
@@ -271,7 +283,7 @@ class Sandbox:
             "opt": artefact.opt.name if artefact.opt is not None else "",
             "network": network,
             "disk": limits.disk_size,
-            "mounts": [self._mounted(each) for each in mounts] if self.has_namespaces else [],
+            "mounts": [self.shared.wish(each) for each in mounts] if self.has_namespaces else [],
             "compiles": compiles,
             "uid": 0,
             "limits": self._limits(limits),
@@ -288,14 +300,6 @@ class Sandbox:
             ],
             "write": [*DEVICES, *([cache] if compiles else [])],
         }
-
-    def _mounted(self, mount: Mount) -> tuple[str, str, bool]:
-        """A folder of the data folder, which is made, and where it is shown."""
-        folder = self._data_folder / FOLDER / mount.folder
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            folder.chmod(0o777)  # instances have a user each; nobody else comes this far
-        return mount.folder, mount.at, mount.is_read_only
 
     def blank(self, cell: Cell, limits: Limits) -> dict[str, Any]:
         """The wish of a worker that is started for any function with these limits."""

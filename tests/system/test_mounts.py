@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import pyfc
+from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Service
 from pyfc.model.mounts import TOPS, Mount, can_mount, mounts_of
+from pyfc.project.overrides import mounts
 from support import Server, impossible, server_in_mode
 
 CODE = """
@@ -112,3 +114,45 @@ def test_the_folders_below_which_something_can_be_mounted_are_the_same_on_both_s
     source = (Path(pyfc.__file__).parent / "sandbox" / "inside" / "root.py").read_text()
 
     assert f"TOPS = {TOPS!r}".replace("'", '"') in source
+
+
+@pytest.mark.parametrize("mode", ["root", "user"])
+def test_a_folder_of_the_project_stands_for_what_would_be_mounted(tmp_path: Path, mode: str) -> None:
+    if reason := impossible(mode):
+        pytest.skip(reason)
+    files = {
+        "s.yaml": f"resources:\n{resource('one')}", "index.py": CODE, "pyfc.yml": "mounts: {/mnt/auto: ./shared}",
+        "shared/file": "of the project", "shared/writable/x": "",
+    }  # fmt: skip
+    (tmp_path / "project" / "shared" / "writable").mkdir(parents=True)
+    (tmp_path / "project" / "shared" / "writable").chmod(0o777)
+    server = server_in_mode(mode, tmp_path, files)
+    try:
+        assert call(server, "one", path="/mnt/auto/file") == "of the project"
+        assert call(server, "one", path="/mnt/auto/writable/y", write="new") == "new"
+        assert f"mounted at /mnt/auto: {tmp_path}/project/shared" in server.ready["notes"]
+    finally:
+        server.stop()
+    assert (tmp_path / "project" / "shared" / "writable" / "y").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mounts: {/mnt/a: ../secret}", "leads out of the project"),
+        ("mounts: {/mnt/a: link}", "leads out of the project"),
+        ("mounts: {/etc/a: ./}", "is at '/etc/a'; it must be below one of /mnt, /home"),
+        ("mounts: {/mnt/a: ./gone}", "is './gone'; it must be a folder that is there"),
+    ],
+)
+def test_what_cannot_stand_for_a_mount_is_shown_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "link").symlink_to("../secret")
+    (tmp_path / "project" / "pyfc.yml").write_text(text)
+
+    with pytest.raises(ProjectError) as caught:
+        mounts(tmp_path / "project")
+
+    assert str(caught.value).startswith(f"{tmp_path}/project/pyfc.yml:1: ")
+    assert message in str(caught.value)

@@ -21,6 +21,8 @@ import kernel
 HIDDEN = "/.pyfc"
 AGAIN = HIDDEN + "/again"
 """Has what is shown below /tmp, for workers to show it again when they have mounted their own /tmp."""
+SHARED = "shared-"
+"""How names of folders begin that belong to somebody else and that functions share."""
 TOPS = ("mnt", "home", "data", "nas")
 """Below which workers mount what their functions share (pyfc/model/mounts.py)."""
 _DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -55,7 +57,7 @@ def build(profile: dict[str, Any]) -> None:
     for name, source in profile["own"].items():
         target = place + HIDDEN + "/" + name
         os.makedirs(target)
-        kernel.bind(source, target, writable=name in {"cache", "mounts"})
+        kernel.bind(source, target, writable=name in {"cache", "mounts"} or name.startswith(SHARED))
     _furnish_cage(place, profile)
     _proc(place + "/proc")
     os.chdir(place)
@@ -76,7 +78,7 @@ def show_again(paths: list[str]) -> None:
 
 
 def mount_shared(shared: list[tuple[str, str, bool]]) -> None:
-    """In a worker: folders of the server that functions share, each with its name, its place, and whether it is
+    """In a worker: folders that functions share, each with its path below HIDDEN, its place, and whether it is
     read-only. What one instance writes there is everybody's to change: each has a user of its own.
     """
     for top in sorted({at.split("/")[1] for _, at, _ in shared}):
@@ -84,7 +86,7 @@ def mount_shared(shared: list[tuple[str, str, bool]]) -> None:
             kernel.mount("tmpfs", "/" + top, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=1m")
     for name, at, is_read_only in sorted(shared, key=lambda each: each[1]):
         os.makedirs(at, exist_ok=True)
-        kernel.bind(HIDDEN + "/mounts/" + name, at, writable=not is_read_only)
+        kernel.bind(HIDDEN + "/" + name, at, writable=not is_read_only)
 
 
 def _show(place: str, path: str) -> None:

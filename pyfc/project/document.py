@@ -27,8 +27,6 @@ _FILLED = "filled in first (with `s init`, `fun init` or by hand): this is a pro
 _NO_NAME = f"a name can not be a mapping or a list. If {{{{ ... }}}} stands there, it must be {_FILLED}"
 _MOST_UNKNOWN, _LONGEST = 20, 200
 """Of what is not understood: names that are told one by one, characters that are shown."""
-_TRUE = {"true", "yes", "on"}
-_FALSE = {"false", "no", "off"}
 _MARK = yaml.Mark("", 0, 0, 0, None, 0)
 """Of what stands in no file."""
 
@@ -199,25 +197,6 @@ class Field:
         if "\0" in text or not (text.isascii() or _is_unicode(text)):
             raise field.error("no text", "text without the character 0 and without halves of characters")
         return text
-
-    def integer(self, lowest: int, highest: int, step: int = 1) -> int:
-        """A whole number in a range."""
-        text = self.text()
-        allowed = f"a whole number from {lowest} to {highest}" + (f" in steps of {step}" if step > 1 else "")
-        try:
-            value = int(text)
-        except ValueError:
-            raise self.error(f"'{text}'", allowed) from None
-        if not lowest <= value <= highest or value % step:
-            raise self.error(str(value), allowed)
-        return value
-
-    def boolean(self) -> bool:
-        """true or false."""
-        text = self.text().lower()
-        if text not in _TRUE | _FALSE:
-            raise self.error(f"'{text}'", "true or false")
-        return text in _TRUE
 
     def choice(self, options: Sequence[str]) -> str:
         """One of `options`, compared without case."""

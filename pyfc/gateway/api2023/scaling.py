@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
-from pyfc.gateway.api2016.scaling import reserved
+from pyfc.gateway.api2016.scaling import Configs, reserved
 from pyfc.gateway.api2023.documents import arn
-from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
+from pyfc.gateway.management import Call, Endpoint
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import ASYNC, CONCURRENCY, PROVISION, SCALING, Config
 from pyfc.registry.documents import config_document
@@ -26,54 +26,15 @@ def _document(call: Call, record: Record[Config]) -> Document:
     return {**name, **config.document, "defaultTarget": config.document["target"], **told}
 
 
-class _Kind:
-    """The operations on one kind of configuration."""
-
-    def __init__(self, kind: str, key: str, body: type[shapes.Shape]) -> None:
-        self.kind = kind
-        self.key = key
-        self.body = body
-
-    async def put(self, call: Call) -> Answer:
-        """Set it."""
-        record = await call.api.configs.put(self.kind, DEFAULT_SERVICE, call.function, call.qualifier, call.document)
-        return Answer(_document(call, record), record=record)
-
-    async def get(self, call: Call) -> Answer:
-        """Tell it."""
-        record = await call.api.configs.get(self.kind, DEFAULT_SERVICE, call.function, call.qualifier)
-        return Answer(_document(call, record), record=record)
-
-    async def delete(self, call: Call) -> Answer:
-        """Forget it."""
-        await call.api.configs.delete(self.kind, DEFAULT_SERVICE, call.function, call.qualifier)
-        return GONE
-
-    async def list(self, call: Call) -> Answer:
-        """List those of all functions, or of one."""
-        found = await call.api.configs.page(
-            self.kind,
-            call.wanted,
-            service=DEFAULT_SERVICE,
-            function=call.query.get("functionName", ""),
-            qualifier=call.query.get("qualifier", ""),
-        )
-        return page(self.key, [_document(call, record) for record in found.records], found.next_token)
-
-    def endpoints(self, path: str, name: str) -> tuple[Endpoint, ...]:
-        """Of this kind. `name`: what FC's operations call it."""
-        one, many = f"/functions/{{function}}/{path}", f"/{path}-configs".replace("-config-configs", "-configs")
-        return (
-            Endpoint("PUT", one, f"Put{name}", self.put, ("qualifier",), self.body),
-            Endpoint("GET", one, f"Get{name}", self.get, ("qualifier",)),
-            Endpoint("DELETE", one, f"Delete{name}", self.delete, ("qualifier",)),
-            Endpoint("GET", many, f"List{name}s", self.list, ("functionName", "qualifier", "limit", "nextToken")),
-        )
+def _endpoints(kind: str, key: str, body: type[shapes.Shape], name: str) -> tuple[Endpoint, ...]:
+    one, many = f"/functions/{{function}}/{kind}", f"/{kind.removesuffix('-config')}-configs"
+    configs = Configs(kind, key, body, _document, lambda _: DEFAULT_SERVICE)
+    return configs.endpoints(one, many, name, ("functionName", "qualifier"))
 
 
 ENDPOINTS = (
-    *_Kind(ASYNC, "configs", shapes.Asynchronous).endpoints(ASYNC, "AsyncInvokeConfig"),
-    *_Kind(PROVISION, "provisionConfigs", shapes.Provision).endpoints(PROVISION, "ProvisionConfig"),
-    *_Kind(CONCURRENCY, "configs", shapes.Concurrency).endpoints(CONCURRENCY, "ConcurrencyConfig"),
-    *_Kind(SCALING, "scalingConfigs", shapes.Scaling).endpoints(SCALING, "ScalingConfig"),
+    *_endpoints(ASYNC, "configs", shapes.Asynchronous, "AsyncInvokeConfig"),
+    *_endpoints(PROVISION, "provisionConfigs", shapes.Provision, "ProvisionConfig"),
+    *_endpoints(CONCURRENCY, "configs", shapes.Concurrency, "ConcurrencyConfig"),
+    *_endpoints(SCALING, "scalingConfigs", shapes.Scaling, "ScalingConfig"),
 )

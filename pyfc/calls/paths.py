@@ -106,9 +106,7 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     service, _, qualifier = unquote(service).partition(".")
     qualifier = qualifier or LATEST
     asked = Target(service, unquote(function), qualifier)
-    entry, is_fixed = _entry(table, asked, fields)
-    if entry.function.is_disabled:
-        raise FunctionDisabled(function=asked.function, reason="")
+    entry, is_fixed = serving(table, asked, fields)
     newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
     config = _config(newest, qualifier)
     _check_way(asked, config, is_http=is_http)
@@ -138,14 +136,23 @@ def _check_way(target: Target, config: Config | None, *, is_http: bool) -> None:
         raise NoHttpTrigger(service=target.service, function=target.function, url=url)
 
 
+def serving(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[Entry, bool]:
+    """What serves a call with these headers, and whether it serves every call with the same names. Raises the NotFound
+    that fits, FunctionDisabled.
+    """
+    entry, is_fixed = _entry(table, asked, fields)
+    if entry.function.is_disabled:
+        raise FunctionDisabled(function=asked.function, reason="")
+    return entry, is_fixed
+
+
 def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[Entry, bool]:
-    """What serves a call, and whether it serves every call with the same names."""
     service, function, qualifier = asked
-    if service not in table.services and service != DEFAULT_SERVICE:
-        raise ServiceNotFound(service=service)
     entry = table.entries.get(asked)
     if entry is not None:
         return entry, True
+    if service not in table.services and service != DEFAULT_SERVICE:
+        raise ServiceNotFound(service=service)
     if qualifier == LATEST:
         raise FunctionNotFound(function=function, service=service)
     alias = alias_of(table, asked)

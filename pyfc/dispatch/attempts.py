@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from pyfc.calls.table import Entry, Table, alias_of, version_of
+from pyfc.calls.paths import serving
+from pyfc.calls.table import Entry, Table, version_of
 from pyfc.dispatch.endings import Endings
 from pyfc.dispatch.lane import Lane, Turn
 from pyfc.dispatch.lanes import Lanes
@@ -126,16 +127,14 @@ class Attempts:
             self._call(lane, event, time.time())
 
     def _call(self, lane: Lane, event: Event, now: float) -> None:
-        table = self._served.table
-        alias = alias_of(table, event.target) if event.target not in table.entries else None
-        target = event.target._replace(qualifier=alias.choose({})) if alias else version_of(table, event.target)
-        entry = table.entries.get(target) if target is not None else None
-        if entry is None:
+        try:
+            entry, _ = serving(self._served.table, event.target, {})
+        except NotFound:
             event.error, event.condition = "FunctionNotFound", "FunctionDeleted"
             self._endings.finish(event, Status.INVALID)
             return
-        if entry.function.is_disabled:
-            self.refused(event, FunctionDisabled(function=event.target.function, reason=""))
+        except FunctionDisabled as error:
+            self.refused(event, error)
             return
         http = request_of(event.http)
         kind = Kind.HTTP if http is not None else Kind.EVENT

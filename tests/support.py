@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
+import functools
 import http.client
 import io
 import json
@@ -85,6 +87,40 @@ def run_with(make: Callable[[], Held], scenario: Callable[[Held], Awaitable[None
     asyncio.run(whole())
 
 
+_REAPER = """
+import os, select, signal, sys
+ended, known = select.poll(), set()
+for line in sys.stdin:
+    try:
+        known.add(os.pidfd_open(int(line)))
+    except ProcessLookupError:
+        continue
+    for each in known:
+        ended.register(each, select.POLLIN)
+    for each, _ in ended.poll(0):
+        ended.unregister(each)
+        known.remove(each)
+        os.close(each)
+for each in known:
+    try:
+        signal.pidfd_send_signal(each, signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+"""
+"""Reads numbers of processes, and ends those that live when there is no more to read."""
+
+
+@functools.cache
+def _reaper() -> subprocess.Popen[str]:
+    """Ends servers that live longer than this process: one of several that run tests ends without a farewell when a
+    person interrupts them.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _REAPER]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
+    atexit.register(started.communicate)
+    return started
+
+
 class Response(NamedTuple):
     status: int
     headers: Any
@@ -123,6 +159,10 @@ class Server:
             env={**os.environ, **environment},
             start_new_session=True,
         )
+        if sys.platform.startswith("linux"):
+            reader = _reaper().stdin
+            assert reader is not None
+            reader.write(f"{self.process.pid}\n")
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:

@@ -36,20 +36,17 @@ COMPLEX: set[str] = {
     "pyfc/app.py:App._build_missing",
     "pyfc/build/manifest.py:_package",
     "pyfc/build/with_npm.py:_scripts_of",
-    "pyfc/cli/domains.py:run",
-    "pyfc/model/instance.py:_following",
-    "pyfc/model/resources.py:_item_applies",
-    "pyfc/sandbox/memory.py:Watch._count",
-    "pyfc/sandbox/protections.py:summary",
-    "pyfc/sandbox/seccomp.py:program",
 }
 REACHING: set[str] = {
     "pyfc/app.py:self._bundles.changed",
     "pyfc/app.py:self._bundles.links",
     "pyfc/app.py:self._bundles.splits",
     "pyfc/cli/serve.py:app.on_progress",
-    "runtimes/python/births.py:generator.bit_generator.state",
 }
+
+
+FOREIGN = {"generator.bit_generator.state"}
+"""Attributes of other packages' objects, which are made to be set: numpy's."""
 
 
 def test_no_module_imports_what_imports_it_not_even_for_its_types() -> None:
@@ -100,6 +97,7 @@ def test_nobody_sets_attributes_of_what_another_file_has_made() -> None:
         for path, tree in trees
         for target in _set_from_outside(tree)
         if target.attr not in fields and path not in owners.get(target.attr, {path})
+        if ast.unparse(target) not in FOREIGN
     }
 
     _compare(found, REACHING)

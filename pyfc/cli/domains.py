@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from typing import Any
 
 from pyfc.cli.shared import add_endpoint, client_of, pair, show
 from pyfc.client.client import Collection
@@ -33,13 +35,15 @@ def run(options: argparse.Namespace) -> int:
         route = {"path": options.path, "serviceName": service, "functionName": function}
         _add(domains, options.domain, route)
     found = [domains.get(options.domain)] if options.domain else domains.list()
-    rows = [
-        {"domain": each["domainName"], "path": route["path"],
-         "function": f"{route.get('serviceName', 'default')}/{route['functionName']}"}
-        for each in found for route in each["routeConfig"]["routes"] or [{"path": "", "functionName": ""}]
-    ]  # fmt: skip
-    show(rows, ("domain", "path", "function"), as_json=options.json)
+    show([row for each in found for row in _rows(each)], ("domain", "path", "function"), as_json=options.json)
     return 0
+
+
+def _rows(domain: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """A row for each path of a domain."""
+    for route in domain["routeConfig"]["routes"] or [{"path": "", "functionName": ""}]:
+        function = f"{route.get('serviceName', 'default')}/{route['functionName']}"
+        yield {"domain": domain["domainName"], "path": route["path"], "function": function}
 
 
 def _add(domains: Collection, domain: str, route: dict[str, str]) -> None:

@@ -86,6 +86,7 @@ _NEXT: dict[State, dict[Event, State]] = {
 instance was told to end changes nothing any more (`_LATE`).
 """
 _ENDING = (State.STOPPING, State.KILLED, State.STUCK, State.DEAD)
+_FROM_OUTSIDE = (Event.DIED, Event.KILL, Event.STOP, Event.OVERDUE)
 _LATE = (Event.LOADED, Event.INITIALIZED, Event.FREEZE, Event.RETIRE)
 
 
@@ -96,15 +97,20 @@ def _following(state: State, event: Event) -> State | None:
         return own
     if state is State.DEAD:
         return state if event not in {Event.FROZE, Event.THAW} else None
+    if event in _FROM_OUTSIDE:
+        return _ended(state, event)
+    return state if state in _ENDING and event in _LATE else None
+
+
+def _ended(state: State, event: Event) -> State | None:
+    """After what comes at any time."""
     if event is Event.DIED:
         return State.DEAD
     if event is Event.KILL:
         return state if state is State.STUCK else State.KILLED
     if event is Event.STOP:
         return state if state in _ENDING else State.STOPPING
-    if event is Event.OVERDUE:
-        return state if state is State.STUCK else None
-    return state if state in _ENDING and event in _LATE else None
+    return state if state is State.STUCK else None
 
 
 TRANSITIONS: dict[tuple[State, Event], State | None] = {

@@ -77,14 +77,7 @@ def applies(policy: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
 
 def _item_applies(item: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
     key, wanted = str(item.get("key", "")), str(item.get("value", ""))
-    kind = str(item.get("type") or ITEMS[0]).lower()
-    if kind == "header":
-        found = headers.get(key.lower().encode())
-    elif kind == "cookie":
-        pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
-        found = next((value for name, _, value in pairs if name == key.encode()), None)
-    else:
-        return False
+    found = _item_found(str(item.get("type") or ITEMS[0]).lower(), key, headers)
     if found is None:
         return False
     text = found.decode("latin-1")
@@ -92,6 +85,16 @@ def _item_applies(item: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bo
     if operator in {"in", "contains"}:
         return text in [part.strip() for part in wanted.split(",")]
     return text != wanted if operator == "!=" else text == wanted
+
+
+def _item_found(kind: str, key: str, headers: Mapping[bytes, bytes]) -> bytes | None:
+    """What a request has for an item of a policy."""
+    if kind == "header":
+        return headers.get(key.lower().encode())
+    if kind == "cookie":
+        pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
+        return next((value for name, _, value in pairs if name == key.encode()), None)
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

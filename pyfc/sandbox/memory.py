@@ -170,14 +170,14 @@ class Watch:
         known = self._known.get(worker, _NOTHING)
         held = sum(found.values()) + known.mapped
         is_much = held > worker.memory_size
-        if is_much and len(found) < 2 and not known.mapped:
+        if is_much and known.is_all_told(found):
             self._asked.pop(worker, None)
             worker.exhaust(held)
         elif worker in self._asked:
             hides = outline - known.outline > worker.memory_size
             if _is_too_long(now - self._asked[worker], is_much=is_much, hides=hides):
                 worker.exhaust(held)
-        elif is_much or known.is_old(held if len(found) > 1 else 0, outline, now):
+        elif is_much or known.is_old(found, held, outline, now):
             self._asked[worker], self._known[worker] = now, known._replace(held=held)
             self._start_asking(worker, found, outline)
 
@@ -220,9 +220,14 @@ class _Known(NamedTuple):
     """Bytes of them that are nameless shared memory."""
     when: float
 
-    def is_old(self, held: int, outline: int, now: float) -> bool:
-        """Whether it may have changed."""
-        return held > self.held + _GROWTH or abs(outline - self.outline) >= _GROWTH or now - self.when > _REREAD
+    def is_all_told(self, found: dict[int, int]) -> bool:
+        """Whether what these processes hold is theirs alone: there is nobody who shares it."""
+        return len(found) < 2 and not self.mapped
+
+    def is_old(self, found: dict[int, int], held: int, outline: int, now: float) -> bool:
+        """Whether it may have changed. One process alone shares nothing, however much it holds."""
+        has_grown = len(found) > 1 and held > self.held + _GROWTH
+        return has_grown or abs(outline - self.outline) >= _GROWTH or now - self.when > _REREAD
 
 
 _NOTHING = _Known(0, 0, 0, float("-inf"))

@@ -68,14 +68,16 @@ def summary(found: list[Layer]) -> list[str]:
     """For the start of a server: one line, and what nobody should have to look up."""
     if all(layer.state in {OFF, MISSING} for layer in found):
         return [_warning("--sandbox off" if found[0].state == OFF else found[0].detail)]
-    texts = [f"sandbox: {sum(layer.state == ON for layer in found)} of {len(found)} layers"]
-    for state in (WEAKER, MISSING):
-        names = [layer.name for layer in found if layer.state == state]
-        if names:
-            texts.append(f"{state}: {', '.join(names)}")
-    told = "; ".join(texts) + ("" if len(texts) == 1 else " (`pyfc doctor` says why)")
-    exposed = [layer for layer in found if layer.name == "sockets" and layer.state != ON]
-    return [told, *(f"WARNING: {layer.protects}: {layer.detail}" for layer in exposed)]
+    names = {state: [layer.name for layer in found if layer.state == state] for state in (ON, WEAKER, MISSING)}
+    lacking = [f"{state}: {', '.join(names[state])}" for state in (WEAKER, MISSING) if names[state]]
+    told = "; ".join([f"sandbox: {len(names[ON])} of {len(found)} layers", *lacking])
+    told += " (`pyfc doctor` says why)" if lacking else ""
+    return [told, *_exposed(found)]
+
+
+def _exposed(found: list[Layer]) -> list[str]:
+    sockets = [layer for layer in found if layer.name == "sockets" and layer.state != ON]
+    return [f"WARNING: {layer.protects}: {layer.detail}" for layer in sockets]
 
 
 def _warning(why: str) -> str:

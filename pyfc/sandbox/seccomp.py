@@ -161,9 +161,7 @@ def program(
         special.update({**_among_others(), **({} if changes_files else _of_files())})
     if bears:
         special.update(_of_template(special["clone"], bears))
-    for name, block in special.items():
-        if name in calls:
-            code += [(_EQUAL, 0, len(block), calls[name]), *block]
+    code += _judged(calls, special)
     code += _bisect(_regions(sorted(calls.values())))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
@@ -222,6 +220,12 @@ def _of_files() -> dict[str, list[Instruction]]:
 def _of_itself() -> dict[str, list[Instruction]]:
     """Calls that may change nobody but the caller."""
     return {name: [*_if_one_of(argument, (0,), _ALLOW), _return(_DENY)] for name, argument in _OF_A_PROCESS.items()}
+
+
+def _judged(calls: dict[str, int], special: dict[str, list[Instruction]]) -> list[Instruction]:
+    """The calls whose arguments are looked at, as far as the processor has them."""
+    blocks = [(calls[name], block) for name, block in special.items() if name in calls]
+    return [each for number, block in blocks for each in ((_EQUAL, 0, len(block), number), *block)]
 
 
 def _of_template(clone: list[Instruction], flags: int) -> dict[str, list[Instruction]]:

@@ -1,5 +1,5 @@
 """FC's JSON objects become what is kept (pyfc/model) and the other way round; also what shapes can not say, since it
-takes several properties together. Everything here raises Mistake with the place of what is wrong.
+takes several properties together. Everything here raises WrongProperty with the place of what is wrong.
 
 What pyfc keeps without honouring it (`extras`) is returned as it was given.
 """
@@ -13,7 +13,7 @@ from itertools import repeat
 import msgspec
 
 from pyfc.documents import shapes, triggers, values
-from pyfc.documents.reader import Document, Mistake, Place, Reader, absent, names, typed, wrong
+from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, typed, wrong
 from pyfc.errors import InvalidArgument
 from pyfc.model.function import (
     FOREVER,
@@ -248,7 +248,7 @@ def check_authorization(config: Document, place: Place) -> None:
     try:
         authorizer_of(config["authConfig"])
     except InvalidArgument as error:
-        raise Mistake((*place, "authConfig"), f"checks no tokens: {error}") from None
+        raise WrongProperty((*place, "authConfig"), f"checks no tokens: {error}") from None
 
 
 def trigger_config(trigger: Trigger) -> Document:
@@ -348,7 +348,7 @@ def _rewriting(said: shapes.RewriteConfig, place: Place) -> Document:
     try:
         check_rewriting(rules)
     except InvalidArgument as error:
-        raise Mistake(place, f"can not be followed: {error}") from None
+        raise WrongProperty(place, f"can not be followed: {error}") from None
     return rules
 
 

@@ -5,7 +5,7 @@
 2. null is as good as nothing, and so is empty text where something else is wanted: clients send what they do not mean.
 3. Numbers, true and false may come as text, as FC's older clients and every file write them.
 4. What has a name that is not declared is left out, and whoever reads is told.
-5. What is wrong raises Mistake with its place, which a reader of files turns into a file and a line.
+5. What is wrong raises WrongProperty with its place, which a reader of files turns into a file and a line.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MOST_NAMES = 1000
 _log = logging.getLogger(__name__)
 
 
-class Mistake(InvalidArgument):
+class WrongProperty(InvalidArgument):
     """{message}"""
 
     def __init__(self, place: Place, text: str, *, found: str = "", allowed: str = "", missing: str = "") -> None:
@@ -55,15 +55,15 @@ class Mistake(InvalidArgument):
         super().__init__(message=f"{shown(place)[-_LONGEST:] or 'the body'} {text}")
 
 
-def wrong(place: Place, found: str, allowed: str) -> Mistake:
+def wrong(place: Place, found: str, allowed: str) -> WrongProperty:
     """What is wrong at a place, and what would be right."""
     cut = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
-    return Mistake(place, f"is {cut}; it must be {allowed}", found=found, allowed=allowed)
+    return WrongProperty(place, f"is {cut}; it must be {allowed}", found=found, allowed=allowed)
 
 
-def absent(place: Place, name: str) -> Mistake:
+def absent(place: Place, name: str) -> WrongProperty:
     """A property that must be there is not."""
-    return Mistake(place, f"has no {name}; it is required", missing=name)
+    return WrongProperty(place, f"has no {name}; it is required", missing=name)
 
 
 def shown(place: Place) -> str:
@@ -98,7 +98,7 @@ class Reader:
 
     def read(self, value: Any, shape: type[Shape], place: Place = (), *, partial: bool = False) -> Document:
         """What `value` says, by the names of the shape; what may be anything stays as it is. `partial`: nothing must be
-        there. Raises Mistake.
+        there. Raises WrongProperty.
         """
         given = self.unfold(value)
         if not isinstance(given, Mapping):
@@ -189,8 +189,8 @@ def _check_required(found: Document, shape: type[Shape], place: Place) -> None:
 
 
 def typed(document: Document, shape: type[S]) -> tuple[Document, S]:
-    """What a document says by the names of its shape, alone and with the defaults. Raises Mistake for what is wrong or
-    missing.
+    """What a document says by the names of its shape, alone and with the defaults. Raises WrongProperty for what is
+    wrong or missing.
     """
     read = Reader().read(document, shape)
     return read, msgspec.convert(read, shape)

@@ -23,7 +23,7 @@ from pyfc.documents.objects import (
     service_of,
     trigger_of,
 )
-from pyfc.documents.reader import Document, Mistake, Place, Reader, names, properties, shown
+from pyfc.documents.reader import Document, Place, Reader, WrongProperty, names, properties, shown
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.mounts import can_mount
@@ -117,11 +117,11 @@ def located(field: Field) -> Iterator[None]:
     """What is wrong below `field` is told with file and line."""
     try:
         yield
-    except Mistake as mistake:
+    except WrongProperty as mistake:
         raise _error(field, mistake) from None
 
 
-def _error(field: Field, mistake: Mistake) -> ProjectError:
+def _error(field: Field, mistake: WrongProperty) -> ProjectError:
     rest = mistake.place
     while rest and (inner := _part(field, rest[0])) is not None:
         field, rest = inner, rest[1:]

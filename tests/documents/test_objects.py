@@ -18,7 +18,7 @@ from pyfc.documents.objects import (
     service_of,
     trigger_of,
 )
-from pyfc.documents.reader import Mistake
+from pyfc.documents.reader import WrongProperty
 from pyfc.model.function import Limits
 from pyfc.model.resources import ASYNC
 
@@ -36,7 +36,7 @@ POLICY = {"name": "p", "metricTarget": 0.5, "minCapacity": 2, "maxCapacity": 4}
     ],
 )
 def test_what_a_function_says_together_is_told_by_its_property(document: dict[str, Any], message: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(WrongProperty) as caught:
         function_of("s", {**FUNCTION, **document})
 
     assert str(caught.value).startswith(message)
@@ -76,7 +76,7 @@ def test_the_hook_of_the_newer_api_is_the_initializer_of_the_older() -> None:
     ],
 )  # fmt: skip
 def test_a_reserve_that_can_not_be_kept_is_told_by_its_rule(document: dict[str, Any], message: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(WrongProperty) as caught:
         provision_of(document)
 
     assert str(caught.value).startswith(message)
@@ -94,9 +94,9 @@ def test_a_trigger_keeps_what_a_change_does_not_name_and_its_configuration_may_b
     )  # fmt: skip
     timer = {"triggerName": "t", "triggerType": "timer", "triggerConfig": {"CronExpression": "@every 1m", "Own": 1}}
     assert trigger_of("s", "f", timer, "event").config == {"cronExpression": "@every 1m", "Own": 1}
-    with pytest.raises(Mistake, match="triggerConfig is no JSON"):
+    with pytest.raises(WrongProperty, match="triggerConfig is no JSON"):
         trigger_of("s", "f", {"triggerConfig": "{"}, "event", old)
-    with pytest.raises(Mistake, match=r"triggerConfig\.authType is 'no'; it must be one of anonymous, function"):
+    with pytest.raises(WrongProperty, match=r"triggerConfig\.authType is 'no'; it must be one of anonymous, function"):
         trigger_of("s", "f", {"triggerConfig": '{"authType": "no"}'}, "event", old)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from declared import documents, last, mistaken, placed, properties
 from pyfc.documents import shapes, triggers
-from pyfc.documents.reader import JsonReader, Mistake, Reader, names, typed
+from pyfc.documents.reader import JsonReader, Reader, WrongProperty, names, typed
 from pyfc.documents.shapes import Shape
 from pyfc.errors import ProjectError
 from pyfc.gateway.application import APIS
@@ -56,7 +56,7 @@ def told(read: Callable[[], dict[str, Any]]) -> Any:
         return read()
     except ProjectError as error:
         return error.fields["message"].removeprefix("Properties.")  # type: ignore[attr-defined]
-    except Mistake as error:
+    except WrongProperty as error:
         return str(error)
 
 
@@ -73,7 +73,7 @@ def as_text(value: Any) -> Any:
 def test_every_mistake_names_its_property_and_files_are_told_the_same(shape: type[Shape]) -> None:
     for where, kind in properties(shape):
         for value in mistaken(kind):
-            with pytest.raises(Mistake, match=last(where)):
+            with pytest.raises(WrongProperty, match=last(where)):
                 Reader().read(placed(where, value), shape, partial=True)
 
             document = placed(where, as_text(value))
@@ -114,7 +114,7 @@ def test_the_user_s_own_names_stay_as_they_are() -> None:
     ],
 )  # fmt: skip
 def test_what_is_missing_is_told_after_what_is_wrong(document: dict[str, Any], message: str) -> None:
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(WrongProperty) as caught:
         typed(document, shapes.Function)
 
     assert str(caught.value) == message

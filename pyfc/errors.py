@@ -306,12 +306,6 @@ class FunctionNotEmpty(Conflict):
     code = "FunctionNotEmpty"
 
 
-class VersionInUse(Conflict):
-    """version '{version}' of service '{service}' is used by alias '{alias}': point that to another version first"""
-
-    code = "VersionInUse"
-
-
 class NothingToPublish(Conflict):
     """No changes were made since last publish"""
 

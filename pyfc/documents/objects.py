@@ -292,14 +292,16 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     document, said = typed({**before, **document}, shapes.Domain)
     if "certConfig" in document and "certConfig" in before:
         document["certConfig"] = _with_key(document["certConfig"], before["certConfig"])
+    name = old.name if old is not None else said.domain_name.lower()
     routes = old.routes if old is not None else ()
     if said.route_config is not None:
         places = (("routeConfig", "routes", number) for number in range(len(said.route_config.routes)))
         routes = tuple(map(_route, said.route_config.routes, repeat(service), places))
     return Domain(
-        name=old.name if old is not None else said.domain_name.lower(),
+        name=name,
         protocol=said.protocol,
         routes=routes,
+        spelling=old.spelling if old is not None else "" if said.domain_name == name else said.domain_name,
         extras=_kept(document, shapes.KeptOfDomain, {}),
     )
 

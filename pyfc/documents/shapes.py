@@ -235,7 +235,7 @@ class AnyFunction(KeptOfFunction, kw_only=True):
     """What functions of every API have, and those of template files. Sizes are MB, times seconds."""
 
     function_name: Name
-    runtime: str
+    runtime: Annotated[str, Meta(description="the name of a runtime (Runtime is set to an invalid value)")]
     handler: str = ""
     description: str = ""
     initializer: str = ""

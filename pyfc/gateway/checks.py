@@ -7,13 +7,17 @@ from pyfc.auth.tokens import Authorizer
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.exchange import Exchange
 
+_BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
+"""The second as FC's SDK for Node.js tests it."""
 Parts = tuple[bytes, list[tuple[bytes, bytes]], bytes]
 
 
 def wants_log(value: bytes) -> bool:
     """Whether X-Fc-Log-Type asks for the log. Raises InvalidArgument."""
     if value not in {b"Tail", b"None", b""}:
-        raise InvalidArgument(message=f"X-Fc-Log-Type is '{value.decode('latin-1')}'; it must be Tail or None")
+        raise InvalidArgument(
+            message=f"LogType is set to an invalid value (allowed: Tail | None, actual: '{value.decode('latin-1')}')"
+        )
     return value == b"Tail"
 
 
@@ -32,19 +36,20 @@ def authorized(authorizer: Authorizer, exchange: Exchange, path: bytes) -> Parts
     return url, headers, exchange.body if body is None else body
 
 
-def is_asynchronous(value: bytes) -> bool:
-    """Whether X-Fc-Invocation-Type asks for the queue. Raises InvalidArgument."""
+def is_asynchronous(value: bytes, *, wants_log: bool = False) -> bool:
+    """Whether X-Fc-Invocation-Type asks for the queue. Raises InvalidArgument, for who wants the log of that too."""
     if value not in {b"Sync", b"Async", b""}:
         raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
+    if wants_log and value == b"Async":
+        raise InvalidArgument(message="an asynchronous call has no log in its answer: X-Fc-Log-Type must be None")
     return value == b"Async"
 
 
 def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:
     """Span context and baggage that the caller sent."""
-    prefix = b"x-fc-tracing-opentracing-span-baggage-"
     baggage = {
-        name[len(prefix) :].decode("latin-1"): value.decode("latin-1")
+        name.partition(b"baggage-")[2].decode("latin-1"): value.decode("latin-1")
         for name, value in fields.items()
-        if name.startswith(prefix)
+        if name.startswith(_BAGGAGE)
     }
     return fields[b"x-fc-tracing-opentracing-span-context"].decode("latin-1"), baggage

@@ -311,7 +311,8 @@ class EventReply(_Reply):
         fields = exchange.fields
         place = self.place = context.places.of_event(exchange.path, fields)
         self.wants_log = b"x-fc-log-type" in fields and wants_log(fields[b"x-fc-log-type"])
-        is_async = b"x-fc-invocation-type" in fields and is_asynchronous(fields[b"x-fc-invocation-type"])
+        kind = fields.get(b"x-fc-invocation-type")
+        is_async = kind is not None and is_asynchronous(kind, wants_log=self.wants_log)
         self._check_body()
         trace = trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
         if is_async:

@@ -134,6 +134,8 @@ class Domain:
     extras: Mapping[str, Any] = field(default_factory=dict)
     """certConfig, tlsConfig and the like, as they were declared."""
     is_declared: bool = False
+    spelling: str = ""
+    """The name as it was given, if that has capitals."""
 
     def only(self, path: str) -> Domain:
         """With its one route of this path, with all of them for ''."""

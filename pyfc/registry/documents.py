@@ -32,7 +32,10 @@ def times(record: Record[Any]) -> Document:
 
 def service_document(record: Record[Service]) -> Document:
     """FC's Service object."""
-    return {**service_fields(record.value), "tags": dict(record.value.tags), "serviceId": record.id, **times(record)}
+    fields = service_fields(record.value)
+    tracing = {"type": None, "params": None, **fields.get("tracingConfig", {})}
+    own = {"tracingConfig": tracing, "tags": dict(record.value.tags), "serviceId": record.id}
+    return {**fields, **own, **times(record)}
 
 
 def function_document(record: Record[Function]) -> Document:
@@ -66,7 +69,12 @@ def trigger_document(record: Record[Trigger], arn: str, url: str) -> Document:
         **times(record),
     }
     if trigger.type == "http":
-        document |= {"urlInternet": url, "urlIntranet": url}
+        document |= {
+            "sourceArn": None,
+            "invocationRole": trigger.invocation_role,
+            "urlInternet": url,
+            "urlIntranet": url,
+        }
     return document
 
 
@@ -79,8 +87,9 @@ def domain_document(record: Record[Domain], account: str, version: str) -> Docum
     """FC's CustomDomain object, without the private key."""
     fields = domain_fields(record.value)
     if "certConfig" in fields:
-        fields["certConfig"] = {name: text for name, text in fields["certConfig"].items() if name != "privateKey"}
-    return {**fields, "accountId": account, "apiVersion": version, **times(record)}
+        fields["certConfig"] = {**fields["certConfig"], "privateKey": None}
+    name = record.value.spelling or record.value.name
+    return {**fields, "domainName": name, "accountId": account, "apiVersion": version, **times(record)}
 
 
 def config_document(record: Record[Config]) -> Document:

@@ -51,7 +51,10 @@ class Functions:
         """A service as it is, or as it was published. Raises ServiceNotFound, VersionNotFound, AliasNotFound."""
         record = await self._operations.need(ServiceNotFound(service=name), Service, name)
         version = await self._versions.resolve(name, "", qualifier)
-        return record if version is None else record._replace(value=version.value.of, revision=version.revision)
+        if version is None:
+            return record
+        published = dataclasses.replace(version.value.of, description=version.value.description)
+        return record._replace(value=published, revision=version.revision)
 
     async def update_service(self, name: str, document: Document, etag: str) -> Record[Service]:
         """Change what `document` names."""
@@ -68,8 +71,9 @@ class Functions:
                 if await operations.registry.page(kind, name, limit=1):
                     raise ServiceNotEmpty(service=name, what=what)
             also = await self._versions.leftovers(name)
-            if await operations.registry.get(Config, BINDINGS, name, "", LATEST) is not None:
-                also.append(key(Config, BINDINGS, name, "", LATEST))
+            for each in (BINDINGS, COUNTER):
+                configs = [record.value for record in await operations.registry.all(Config, each, name)]
+                also += [key(Config, each, name, config.function, config.qualifier) for config in configs]
             await operations.delete(old, etag, also)
 
     async def tag_service(self, name: str, tags: dict[str, str], removed: list[str] | None) -> Record[Service]:
@@ -111,7 +115,8 @@ class Functions:
     def _check_runtime(self, function: Function) -> None:
         if not self._runtimes.is_known(function.runtime):
             reason = self._runtimes.why_not(function.runtime)
-            raise InvalidArgument(message=f"runtime '{function.runtime}' is not known: {reason}")
+            told = f"'{function.runtime}' is not known: {reason}"
+            raise InvalidArgument(message=f"Runtime is set to an invalid value: {told}")
 
     async def function(self, service: str, name: str, qualifier: str = "") -> Record[Function]:
         """A function as it is, or as it was published. Raises the NotFound that fits."""

@@ -7,9 +7,9 @@ from pyfc.documents.reader import Document
 from pyfc.errors import (
     AliasAlreadyExists,
     AliasNotFound,
+    Conflict,
     NothingToPublish,
     ServiceNotFound,
-    VersionInUse,
     VersionNotFound,
 )
 from pyfc.model.function import Function, Service
@@ -76,7 +76,7 @@ class Versions:
                 functions=tuple(functions),
             )
             counter = Config(kind=COUNTER, service=service, function=scope, document={"number": last + 1})
-            exists = VersionInUse(version=last + 1, service=service, alias="")
+            exists = Conflict(message=f"version {last + 1} was published by somebody else just now")
             return await operations.create(version, exists, [counter])
 
     async def _published(self, service: str, scope: str) -> list[Function]:
@@ -103,14 +103,10 @@ class Versions:
         return Page(page, str(records[wanted.limit].value.number) if len(records) > wanted.limit else "")
 
     async def delete(self, service: str, scope: str, text: str) -> None:
-        """Delete a version. Raises VersionInUse if an alias leads to it."""
+        """Delete a version. Calls of an alias that leads to it fail from then on, as in FC."""
         operations = self._operations
         async with operations.turn:
-            record = await self.version(service, [scope], text)
-            for alias in await operations.registry.all(Alias, service, scope):
-                if text in {alias.value.version_id, *alias.value.additional_version_weight}:
-                    raise VersionInUse(version=text, service=service, alias=alias.value.name)
-            await operations.delete(record)
+            await operations.delete(await self.version(service, [scope], text))
         operations.collect()
 
     async def create_alias(self, service: str, scope: str, document: Document) -> Record[Alias]:

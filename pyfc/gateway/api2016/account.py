@@ -16,6 +16,8 @@ from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
 
 _GOOD_FOR = timedelta(hours=1)
+_LARGEST_IN_REQUEST = 104857600
+"""Bytes of a package that is sent in a request."""
 
 
 def layer_of(call: Call, record: Record[Layer]) -> Document:
@@ -77,9 +79,18 @@ async def account_settings(call: Call) -> Answer:
     return Answer({"availableAZs": [f"{call.api.settings.region}-a"], "defaultRole": ""})
 
 
-async def account_configs(_: Call) -> Answer:
-    """Tell settings of the account: there are none."""
-    return Answer({})
+async def account_configs(call: Call) -> Answer:
+    """Tell limits of the account, those that are asked for or all; numbers are text."""
+    settings = call.api.settings
+    size = str(settings.maximum_code_size)
+    known = {
+        "CodeSizeLimit": str(_LARGEST_IN_REQUEST),
+        "EnhancedCodeSizeLimit": size,
+        "GPUCodeSizeLimit": size,
+        "Concurrency": str(settings.maximum_instance_count),
+    }
+    asked = [each for listed in call.lists("config") for each in listed.split(",")]
+    return Answer({name: value for name, value in known.items() if name in asked or not asked})
 
 
 async def reserved_capacities(_: Call) -> Answer:

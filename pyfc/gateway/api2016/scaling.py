@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pyfc.calls.table import version_of
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
-from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
+from pyfc.gateway.management import GONE, Answer, Call, Endpoint
 from pyfc.model.names import Target
 from pyfc.model.resources import ASYNC, ON_DEMAND, PROVISION, Config
 from pyfc.registry.documents import times
@@ -59,7 +59,10 @@ class Configs:
         found = await call.api.configs.page(
             self._kind, call.wanted, service=service, function=function, qualifier=qualifier
         )
-        return page(self._key, [self._document(call, record) for record in found.records], found.next_token)
+        documents = [self._document(call, record) for record in found.records]
+        listed = None if self._kind == ON_DEMAND and not documents else documents  # FC's SDKs test for both of these
+        token = {"nextToken": found.next_token} if found.next_token or self._kind == ASYNC else {}
+        return Answer({self._key: listed, **token})
 
     def endpoints(self, one: str, many: str, name: str, query: tuple[str, ...]) -> tuple[Endpoint, ...]:
         """Of this kind, by the paths of one and of many. `name`: what FC's operations call it; `query` of lists."""

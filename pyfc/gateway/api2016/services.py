@@ -38,7 +38,7 @@ async def delete(call: Call) -> Answer:
 
 
 async def list_(call: Call) -> Answer:
-    """List services, those with given tags if there are parameters `tag_NAME`."""
+    """List services, those with given tags if there are parameters `tag_NAME`; without a value any will do."""
     tags = {name[4:]: value for name, value in call.query.items() if name.startswith("tag_")}
     if not tags:
         found = await call.api.operations.page(Service, wanted=call.wanted)
@@ -46,9 +46,13 @@ async def list_(call: Call) -> Answer:
     records = [
         record
         for record in await call.api.operations.registry.all(Service)
-        if tags.items() <= record.value.tags.items() and record.value.name.startswith(call.wanted.prefix)
+        if _has(record.value, tags) and record.value.name.startswith(call.wanted.prefix)
     ]
     return page("services", [service_document(record) for record in records], "")
+
+
+def _has(service: Service, tags: dict[str, str]) -> bool:
+    return all(key in service.tags and value in {"", service.tags[key]} for key, value in tags.items())
 
 
 async def bind(call: Call) -> Answer:

@@ -40,7 +40,7 @@ class Versions:
         return answer
 
     async def delete(self, call: Call) -> Answer:
-        """Delete a version that no alias leads to."""
+        """Delete a version."""
         await call.api.versions.delete(*await self._named(call), call.names["version"])
         return GONE
 

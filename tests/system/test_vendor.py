@@ -1,0 +1,107 @@
+"""What the suites of FC's own SDKs expect of the API: fc-python-sdk 2.5 and fc-nodejs-sdk 2.6, made for FC itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support import Server, zipped
+
+API = "/2016-08-15"
+CODE = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return event\n"})}
+FUNCTION = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": CODE}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    place = tmp_path_factory.mktemp("vendor")
+    (place / "project").mkdir()
+    server = Server(place / "project", place / "data")
+    yield server
+    assert server.stop()[0] == 0
+
+
+def made(server: Server, service: str, **properties: object) -> str:
+    """The path of a new service with one function."""
+    path = f"{API}/services/{service}"
+    assert server.manage("POST", f"{API}/services", {"serviceName": service, **properties}).status == 200
+    assert server.manage("POST", f"{path}/functions", FUNCTION).status == 200
+    return path
+
+
+def test_a_version_goes_although_an_alias_leads_to_it_and_calls_of_that_fail(shared: Server) -> None:
+    path = made(shared, "aliased")
+    assert shared.manage("POST", f"{path}/versions", {}).json["versionId"] == "1"
+    assert shared.manage("POST", f"{path}/aliases", {"aliasName": "live", "versionId": "1"}).status == 200
+
+    assert shared.manage("DELETE", f"{path}/versions/1").status == 204
+    assert shared.invoke("aliased.live/f", b"x").status == 404
+
+
+def test_a_service_that_is_made_again_counts_its_versions_from_one(shared: Server) -> None:
+    for _ in range(2):
+        path = made(shared, "again")
+        assert shared.manage("POST", f"{path}/versions", {"description": "first"}).json["versionId"] == "1"
+        assert shared.manage("GET", f"{API}/services/again.1").json["description"] == "first"
+        assert shared.manage("DELETE", f"{path}/versions/1").status == 204
+        assert shared.manage("DELETE", f"{path}/functions/f").status == 204
+        assert shared.manage("DELETE", path).status == 204
+
+
+def test_a_domain_keeps_its_spelling_and_is_found_by_any(shared: Server) -> None:
+    domain = {
+        "domainName": "Shop.Example.com",
+        "certConfig": {"certName": "c", "certificate": "public", "privateKey": "secret"},
+    }
+
+    assert shared.manage("POST", f"{API}/custom-domains", domain).json["domainName"] == "Shop.Example.com"
+    found = shared.manage("GET", f"{API}/custom-domains/shop.EXAMPLE.com").json
+    assert found["domainName"] == "Shop.Example.com"
+    assert found["certConfig"] == {"certName": "c", "certificate": "public", "privateKey": None}
+    assert shared.manage("PUT", f"{API}/custom-domains/Shop.Example.com", {"protocol": "HTTP"}).status == 200
+    assert shared.manage("GET", f"{API}/custom-domains/shop.example.com").json["domainName"] == "Shop.Example.com"
+
+
+def test_services_without_tracing_say_so_and_are_found_by_a_tag_of_any_value(shared: Server) -> None:
+    made(shared, "traced", tracingConfig={"type": "Jaeger", "params": {"endpoint": "http://jaeger.example"}})
+    off = shared.manage("PUT", f"{API}/services/traced", {"tracingConfig": {}}).json["tracingConfig"]
+    assert off == {"type": None, "params": None}
+    tags = {"resourceArn": "services/traced", "tags": {"kind": "shop"}}
+    assert shared.manage("POST", f"{API}/tag", tags).status == 200
+
+    for value, names in (("", ["traced"]), ("shop", ["traced"]), ("bank", [])):
+        found = shared.manage("GET", f"{API}/services?tag_kind={value}").json["services"]
+        assert [each["serviceName"] for each in found] == names
+
+
+def test_an_http_trigger_has_no_source_and_its_role_as_it_was_given(shared: Server) -> None:
+    path = made(shared, "triggered")
+    trigger = {
+        "triggerName": "t", "triggerType": "http", "sourceArn": "any", "invocationRole": "",
+        "triggerConfig": {"authType": "anonymous", "methods": ["GET"]},
+    }  # fmt: skip
+    found = shared.manage("POST", f"{path}/functions/f/triggers", trigger).json
+
+    assert (found["sourceArn"], found["invocationRole"]) == (None, "")
+
+
+def test_lists_of_configurations_end_as_the_sdks_read_them(shared: Server) -> None:
+    path = made(shared, "listed")
+
+    assert shared.manage("GET", f"{API}/on-demand-configs").json == {"configs": None}
+    assert shared.manage("GET", f"{path}/functions/f/async-invoke-configs").json == {"configs": [], "nextToken": ""}
+    limits = shared.manage("GET", f"{API}/accountConfigs?config=CodeSizeLimit&config=Concurrency").json
+    assert limits == {"CodeSizeLimit": "104857600", "Concurrency": "100"}
+
+
+def test_fcs_words_for_what_is_not_allowed(shared: Server) -> None:
+    path = made(shared, "worded")
+    for runtime in (10, "cobol"):
+        answer = shared.manage("PUT", f"{path}/functions/f", {"runtime": runtime})
+        assert (answer.status, answer.json["ErrorCode"]) == (400, "InvalidArgument")
+        assert "Runtime is set to an invalid value" in answer.json["ErrorMessage"]
+    wrong = shared.invoke("worded/f", b"", x_fc_log_type="Head")
+    assert (wrong.status, "LogType is set to an invalid value" in wrong.json["ErrorMessage"]) == (400, True)
+    both = shared.invoke("worded/f", b"", x_fc_log_type="Tail", x_fc_invocation_type="Async")
+    assert (both.status, both.json["ErrorCode"]) == (400, "InvalidArgument")

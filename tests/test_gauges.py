@@ -30,7 +30,6 @@ CIRCLES: set[str] = set()
 LARGE: set[str] = {
     "pyfc/app.py:App",
     "pyfc/bundles/bundle.py:Bundles",
-    "pyfc/workers/template.py:Template",
 }
 COMPLEX: set[str] = {
     "pyfc/app.py:App._build_missing",

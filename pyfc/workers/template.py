@@ -54,13 +54,10 @@ class Template(WithoutCalls):
         self._prelude = b""
         self._cells: list[Cell] = []
         """Of templates that have been: their users own namespaces of copies that live on."""
-        self._copies = 0
-        self._deaths = 0
-        self._made = 0.0
+        self._copies = _Copies()
+        self._lives = _Lives()
         self._last: asyncio.Task[None] | None = None
         self._tasks = Tasks()
-        self._empty = asyncio.Event()
-        self._empty.set()
         self._closed = False
 
     @property
@@ -96,8 +93,7 @@ class Template(WithoutCalls):
             if error.is_untrusted:
                 self.refuse(str(error.fields["reason"]))
             raise
-        self._copies += 1
-        self._empty.clear()
+        self._copies.add()
         prelude, self._prelude = self._prelude, b""
         return dataclasses.replace(worker, prelude=prelude, is_initialized=spec.init.template["snapshot"])
 
@@ -110,9 +106,7 @@ class Template(WithoutCalls):
 
     def _given_back(self, cell: Cell) -> None:
         self._sandbox.give_back(cell)
-        self._copies -= 1
-        if not self._copies:
-            self._empty.set()
+        self._copies.remove()
 
     def refuse(self, reason: str) -> None:
         """It is of no use, for good. Its keeper goes with the last copy."""
@@ -169,7 +163,8 @@ class Template(WithoutCalls):
             raise
         link.life.started()
         self.wrote(link, "", link.output.take())
-        self._link, self._made = link, time.monotonic()
+        self._link = link
+        self._lives.begin()
         return link
 
     async def _prepare(self, link: Link) -> None:
@@ -208,10 +203,9 @@ class Template(WithoutCalls):
         self._link = None
         if how.is_lost:
             return
-        lived = time.monotonic() - self._made
-        self._deaths = self._deaths + 1 if lived < _LONG_LIFE else 1
-        if self._deaths >= _MOST_DEATHS and not self.refusal and not self._closed:
-            self.refuse(f"it has died {self._deaths} times")
+        deaths = self._lives.end()
+        if deaths >= _MOST_DEATHS and not self.refusal and not self._closed:
+            self.refuse(f"it has died {deaths} times")
 
     async def close(self, *, now: bool) -> None:
         """End the template; its keeper when the last copy is gone, or now, with the copies. Returns when it is gone."""
@@ -225,8 +219,44 @@ class Template(WithoutCalls):
 
     async def _end_keeper(self, *, now: bool) -> None:
         if not now:
-            await self._empty.wait()
+            await self._copies.gone.wait()
         if self._keeper is not None:
             await self._keeper.close()
         while self._cells:
             self._sandbox.give_back(self._cells.pop())
+
+
+class _Copies:
+    """How many copies live."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+        """There is none."""
+        self.gone.set()
+        self._count = 0
+
+    def add(self) -> None:
+        self._count += 1
+        self.gone.clear()
+
+    def remove(self) -> None:
+        self._count -= 1
+        if not self._count:
+            self.gone.set()
+
+
+class _Lives:
+    """How templates of one function have fared."""
+
+    def __init__(self) -> None:
+        self._deaths = 0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        self._began = time.monotonic()
+
+    def end(self) -> int:
+        """One has died; how many have in succession that did not have a long life."""
+        lived = time.monotonic() - self._began
+        self._deaths = self._deaths + 1 if lived < _LONG_LIFE else 1
+        return self._deaths

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 from pyfc import nofollow
 from support import FUNCTIONS, Server, wait_until
@@ -39,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
         print_blob=True,
     )
     settings.load_profile("chosen")
+    # else the numbers and texts of all our modules that are loaded are read, which takes each process 20 seconds, and
+    # drawn from, so that an example would depend on what has run before
+    providers.is_local_module_file = lambda _path: False
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -56,13 +56,14 @@ def service_of(document: Document, old: Service | None = None) -> Service:
     before = service_fields(old) if old is not None else {}
     document, said = typed({**before, **document}, shapes.Service)
     logs = said.log_config or shapes.LogConfig()
+    usual = {**_USUAL, "tracingConfig": {}, "logConfig": _logs(logs.project, logs.logstore)}
     return Service(
         name=old.name if old is not None else said.service_name,
         description=said.description,
         log_project=logs.project,
         log_store=logs.logstore,
         internet_access=said.internet_access,
-        extras=_kept(document, shapes.KeptOfService, {**_USUAL, "logConfig": _logs(logs.project, logs.logstore)}),
+        extras=_kept(document, shapes.KeptOfService, usual),
         tags=dict(old.tags) if old is not None else {},
     )
 

@@ -190,7 +190,7 @@ class _Worker:
         if not module_name or not function:
             raise HandlerError("Invalid handler '%s': it must be <module>.<function>" % name, "InvalidHandlerName")
         try:
-            module = importlib.import_module(module_name.strip("/").replace("/", "."))
+            module = importlib.import_module(os.path.normpath(module_name).strip("/").replace("/", "."))
         except Exception as error:
             raise self._import_error(module_name, error) from error
         found: Any = getattr(module, function, None)

@@ -65,6 +65,24 @@ def test_a_version_that_has_ended_runs_on_a_newer_one_and_mistakes_are_named_wit
         server.stop()
 
 
+def test_a_handler_in_python_may_be_a_path_from_the_folder_of_the_code(tmp_path: Path) -> None:
+    handlers = {"here": "./main.handler", "below": "./src/main.handler", "plain": "src/main.handler"}
+    (tmp_path / "template.yml").write_text(template({name: {"Handler": text} for name, text in handlers.items()}))
+    (tmp_path / "src").mkdir()
+    for folder, text in ((tmp_path, "top"), (tmp_path / "src", "src")):
+        (folder / "main.py").write_text(f"def handler(event, context):\n    return {text!r}\n")
+
+    server = Server(tmp_path, tmp_path / "data")
+    try:
+        assert {name: server.invoke(f"demo/{name}").body for name in handlers} == {
+            "here": b"top",
+            "below": b"src",
+            "plain": b"src",
+        }
+    finally:
+        server.stop()
+
+
 def test_its_template_is_a_project_of_an_event_and_an_http_function_that_work(runtime: Runtime, tmp_path: Path) -> None:
     if not runtime.is_required and Runtimes().get(runtime.names[0]) is None:
         pytest.skip(Runtimes().why_not(runtime.names[0]))

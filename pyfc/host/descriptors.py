@@ -7,19 +7,17 @@ first and leaves some to the others: connections are refused while instances can
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 OF_INSTANCE = 14
 """Descriptors that an instance holds here at most: pipes, output, pidfd, what its control groups tell, its start."""
 _COUNTED = Path("/proc/self/fd")
 _LISTED = Path("/dev/fd")
-_START = 0.25
-"""Seconds in which an instance that was granted has opened what it opens."""
 _FRESH = 1.0
 """Seconds for which a count is believed."""
 
@@ -48,21 +46,36 @@ class Descriptors:
         self._old = 0.0
         """When the count is too old."""
         self._connections = 0
-        self._starts: deque[float] = deque()
-        """When instances were granted that may not have opened theirs yet."""
+        self._starting = 0
+        """Instances that were granted and may not have opened theirs yet."""
 
     def has_room_for_connection(self, connections: int) -> bool:
         """Whether one more may be accepted, beside so many."""
         self._connections = connections
-        return self._has_room(1, lambda: 0 if connections < self._share() else self._share() + self._starting())
+        return self._has_room(1, lambda: 0 if connections < self._share() else self._share() + self._of_starts())
 
     def has_room_for_instance(self) -> bool:
         """Whether one more instance may be started."""
         has_room = self._has_room(OF_INSTANCE, self._of_others)
         if has_room:
             self._granted -= OF_INSTANCE
-            self._starts.append(time.monotonic())
+            self._starting += 1
         return has_room
+
+    @contextlib.contextmanager
+    def making(self) -> Iterator[None]:
+        """Meanwhile something is made that takes as much as an instance and is only there to be quick: a spare, say."""
+        self._starting += 1
+        try:
+            yield
+        finally:
+            self.instance_has_started()
+
+    def instance_has_started(self) -> None:
+        """What it opens is open by now, or it was given up; the next count will tell."""
+        if self._starting:
+            self._starting -= 1
+            self._granted += OF_INSTANCE
 
     def are_short(self) -> bool:
         """Whether what is only there to be quick (spares, templates, idle instances) should make room."""
@@ -73,12 +86,10 @@ class Descriptors:
 
     def _of_others(self) -> int:
         """What connections have not used of their quarter, and those need that are about to start."""
-        return max(0, self._share() - self._connections) + self._starting()
+        return max(0, self._share() - self._connections) + self._of_starts()
 
-    def _starting(self) -> int:
-        while self._starts and time.monotonic() - self._starts[0] > _START:
-            self._starts.popleft()
-        return OF_INSTANCE * len(self._starts)
+    def _of_starts(self) -> int:
+        return OF_INSTANCE * self._starting
 
     def _has_room(self, wanted: int, others: Callable[[], int]) -> bool:
         """Whether `wanted` descriptors leave so many to `others`. Counts again only if the last count is old or what

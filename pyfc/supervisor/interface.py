@@ -62,5 +62,8 @@ class Room(Protocol):
     def take(self, pool: Tended) -> bool:
         """One more instance for `pool`; False when there is no room, and the pool is told when there is."""
 
+    def started(self) -> None:
+        """The start of an instance has ended, well or not: it has opened what it opens."""
+
     def give_back(self) -> None:
         """An instance is gone."""

@@ -100,7 +100,10 @@ class Population:
     async def _bring_up(self, instance: Instance, request_id: str) -> None:
         began = time.monotonic()
         try:
-            await instance.start(request_id)
+            try:
+                await instance.start(request_id)
+            finally:
+                self._room.started()
             self._starting.discard(instance)
             self._losses = 0
             self.start_took = time.monotonic() - began

@@ -70,6 +70,10 @@ class Scaler:
             self._leaving += 1
             min(idle, key=lambda pool: (not pool.has_spare, pool.roster.idle_since)).evict()
 
+    def started(self) -> None:
+        """See Room."""
+        self._descriptors.instance_has_started()
+
     def give_back(self) -> None:
         """See Room."""
         self._count -= 1

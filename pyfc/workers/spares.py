@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 
 from pyfc.errors import HostRefused
+from pyfc.host.descriptors import BUDGET
 from pyfc.tasks import Tasks
 from pyfc.workers.launch import Worker
 
@@ -54,7 +55,8 @@ class Spares:
     async def _fill(self) -> None:
         try:
             while self._lacks():
-                worker = await self._make()
+                with BUDGET.making():
+                    worker = await self._make()
                 if self._dropped:
                     discard(worker)
                 else:

@@ -103,7 +103,9 @@ def test_connections_leave_descriptors_to_instances_and_those_to_what_runs() -> 
     assert counts < 20  # not for each
     assert budget.are_short()
     assert budget.has_room_for_instance()
-    assert not budget.has_room_for_instance()  # since the first will open its descriptors in a moment
+    assert not budget.has_room_for_instance()  # since the first has yet to open its descriptors
+    budget.instance_has_started()
+    assert budget.has_room_for_instance()
     while budget.has_room_for_connection(0):
         used += 1
     assert used == 100 - 6
@@ -115,6 +117,7 @@ def test_instances_leave_their_quarter_to_connections() -> None:
 
     assert budget.has_room_for_instance()
     used += OF_INSTANCE
+    budget.instance_has_started()
     assert not budget.has_room_for_instance()
     for connections in range(25):
         assert budget.has_room_for_connection(connections)

@@ -138,7 +138,8 @@ class _Source:
         if BUDGET.are_short():
             return
         try:
-            await self.template.live()
+            with BUDGET.making():
+                await self.template.live()
         except HostRefused as error:
             _log.info("no template for now: %s", error)  # the next launch will tell whoever needs it
             return
@@ -151,6 +152,9 @@ class _Source:
         """A copy, from the spares or made now. Raises HostRefused."""
         now = time.monotonic()
         self._is_quick, self._last_launch = now - self._last_launch < _QUICK, now
+        if not self.template.is_ready:
+            with BUDGET.making():
+                await self.template.live()
         worker = self._spares.take() or await self.template.bear()
         self._spares.refill()
         with undone(worker):

@@ -92,8 +92,6 @@ assert client.get_alias("f3", "prod").body.version_id == "1"
 assert [
     each.version_id for each in client.list_function_versions("f3", models.ListFunctionVersionsRequest()).body.versions
 ] == ["1"]
-client.delete_function_version("f3", "1")
-assert failure(client.delete_function_version, "f3", "1") == "VersionNotFound"
 
 trigger = client.create_trigger(
     "f3",
@@ -162,6 +160,7 @@ client.delete_custom_domain("three.example.com")
 client.delete_trigger("f3", "http")
 client.delete_alias("f3", "prod")
 client.delete_function_version("f3", "1")
+assert failure(client.delete_function_version, "f3", "1") == "VersionNotFound"
 assert [each.function_name for each in client.list_functions(models.ListFunctionsRequest()).body.functions] == ["f3"]
 client.delete_function("f3")
 assert failure(client.get_function, "f3", models.GetFunctionRequest()) == "FunctionNotFound"

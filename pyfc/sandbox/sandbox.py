@@ -71,6 +71,8 @@ _PAUSES = (0.01, 0.1, 0.5, 2.0)
 _RUNTIMES = "/var/fc/runtime"
 _COMMANDS = "/var/fc/commands"
 _MEGABYTE = 1024 * 1024
+_STRENGTH = ("off", "plain", "user", "root")
+"""The modes, the weakest first."""
 _SPARE_DATA = 256
 """MB that a process may map beyond twice its function's memory where no control group counts: thread stacks and the
 like are mapped and not used. The watch, not this limit, keeps to memorySize."""
@@ -193,7 +195,11 @@ class Sandbox:
         return 0 if "pids" in self.groups.controllers else PROCESSES
 
     def told(self, mode: str, refused: dict[str, str]) -> None:
-        """A zygote has entered `mode`."""
+        """A zygote has entered `mode`. Raises HostRefused for one that is weaker than those before: what failed for a
+        moment must not open the server for good.
+        """
+        if self.mode and _STRENGTH.index(mode) < _STRENGTH.index(self.mode):
+            raise HostRefused(reason=f"a new worker would be less locked in ({mode}) than those before ({self.mode})")
         self.mode, self.refused = mode, refused
         self._watch.count_by_group(mode == "plain")
 

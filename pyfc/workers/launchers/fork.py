@@ -63,7 +63,13 @@ class ForkLauncher:
                 raise HostRefused(reason=f"{interpreter} can not be started: {error.strerror}") from error
         if not zygote.nested.done() or not self._sandbox.mode:
             nested = await asyncio.shield(zygote.nested)
-            self._sandbox.told(nested.mode, nested.refused)
+            try:
+                self._sandbox.told(nested.mode, nested.refused)
+            except HostRefused:
+                if self._zygotes.get(key) is zygote:  # the next launch tries another one
+                    del self._zygotes[key]
+                    await zygote.close()
+                raise
         return zygote
 
     async def close(self) -> None:

@@ -66,6 +66,7 @@ from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import debugger, packages
+from pyfc.supervisor.builds import Builds, Outcome
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import Tasks, end_of
 
@@ -96,8 +97,10 @@ class App:
         self._stack = AsyncExitStack()
         self._tasks = Tasks()
         self._folder_lost = ""
-        self.on_progress: Callable[[str, str], None] = lambda *_: None
-        """Hears what installers say: (manifest, line)."""
+        self._on_built: Callable[[Outcome], None] = lambda _: None
+        """Hears of builds beside the server that are over."""
+        self._deploying = asyncio.Lock()
+        self._project: Project | None = None
         self._sockets: list[socket.socket] = []
         self._serving: asyncio.Task[None] | None = None
 
@@ -156,7 +159,9 @@ class App:
         self._bundles = bundles
         self.runtimes = runtimes
         cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
-        self.builder = Builder(cache_folder(), cage, consents, lambda source, line: self.on_progress(source, line))
+        self.builder = Builder(cache_folder(), cage, consents, lambda *_: None)
+        self.builds = Builds(self.builder, runtimes, self._before_builds, self._serve_built)
+        self.supervisor.hold_for(self.builds)
         self._deployer = Deployer(registry, bundles, runtimes)
         self._build_gateway(registry)
 
@@ -241,58 +246,61 @@ class App:
                 self._folder_lost = ""
             await asyncio.sleep(_LOOK)
 
+    def hear(self, on_built: Callable[[Outcome], None]) -> None:
+        """Tell which builds beside the server are over."""
+        self._on_built = on_built
+
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
         self.journal.listeners.append(listener)
 
-    async def deploy(self, project: Project, changed: frozenset[Path] | None = None) -> Report:
+    async def deploy(self, project: Project, changed: frozenset[Path] | None = None, *, beside: bool = False) -> Report:
         """Serve `project`. Returns when every function of it can be called. `changed`: what has changed on disk since
-        the last time, if that is known.
+        the last time, if that is known. `beside`: what functions need is installed while the server answers, from
+        `start_builds` on; until then their calls wait.
         """
-        for declaration in project.functions:
-            runtime = self.runtimes.get(declaration.function.runtime)
-            if runtime is not None and declaration.function.is_called(self.settings.debug):
-                debugger(runtime, self.settings.debugger)
-        if self.settings.reload:
-            await self.supervisor.prepared()
-            self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed
-        built = await self._build_missing(project)
-        official = await self._official_layers(project)
-        report = (await self._deployer.deploy(project, built, official))._replace(warnings=self.warnings)
-        await self.supervisor.caught_up(report.revision)
-        self._operations.collect()
-        require(self.sandbox)
+        report = await self._deploy(project, changed, beside=beside, again=False)
+        self.supervisor.follow_builds()
         return report
 
-    async def _build_missing(self, project: Project) -> dict[Path, list[Path]]:
-        """What the project's functions need and do not bring along, by folder of code. What can not be had is told, and
-        the last good result stands in for it.
-        """
-        self.warnings: list[str] = []
-        found: dict[Path, list[Path]] = {}
-        for declaration in project.functions if self.settings.build else ():
-            folder, runtime = declaration.code, declaration.function.runtime
-            if folder is None or folder in found or self.runtimes.get(runtime) is None:
-                continue
-            try:
-                if not self.builder.missing(folder, project.boundary):
-                    continue
+    async def _deploy(self, project: Project, changed: frozenset[Path] | None, *, beside: bool, again: bool) -> Report:
+        async with self._deploying:
+            for declaration in project.functions:
+                runtime = self.runtimes.get(declaration.function.runtime)
+                if runtime is not None and declaration.function.is_called(self.settings.debug):
+                    debugger(runtime, self.settings.debugger)
+            if self.settings.reload:
                 await self.supervisor.prepared()
-                self._bundles.links = self.sandbox.has_namespaces
-                interpreter = self.runtimes.interpreter(runtime)
-                assert interpreter is not None
-                made = await self.builder.build(folder, interpreter.path, interpreter.version, project.boundary)
-                found[folder] = [each.folder for each in made]
-            except PyfcError as error:
-                found[folder] = self.builder.last_good(folder)
-                stands_in = "; what was built before is served" if found[folder] else "; the function has to do without"
-                first, *others = str(error).splitlines()
-                self.warnings.append("\n".join([first.rstrip(":") + stands_in, *others]))
-        if self.builder.weakness:
-            self.warnings.append(self.builder.weakness)
-        return found
+                self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed
+            built: dict[Path, list[Path]] = {}
+            warnings: list[str] = []
+            if self.settings.build:
+                built, warnings = await self.builds.built_for(project, beside=beside, again=again)
+            official = await self._official_layers(project, warnings)
+            report = (await self._deployer.deploy(project, built, official))._replace(warnings=warnings)
+            self._project = project
+            await self.supervisor.caught_up(report.revision)
+            self._operations.collect()
+            require(self.sandbox)
+            return report
 
-    async def _official_layers(self, project: Project) -> dict[str, Path]:
+    async def _before_builds(self) -> None:
+        """How workers are locked in decides how they find packages."""
+        await self.supervisor.prepared()
+        self._bundles.links = self.sandbox.has_namespaces
+
+    async def _serve_built(self, outcome: Outcome) -> None:
+        """A build beside the server is over: serve what it was for."""
+        warnings = [outcome.warning] if outcome.warning else []
+        if self._project is not None:
+            try:
+                await self._deploy(self._project, None, beside=False, again=True)
+            except PyfcError as error:
+                warnings.append(str(error))
+        self.supervisor.follow_builds()
+        self._on_built(outcome._replace(warning="\n".join(warnings)))
+
+    async def _official_layers(self, project: Project, warnings: list[str]) -> dict[str, Path]:
         """The official layers of the project's functions, as far as they are packages that can be had; of all others
         it is told what stands in for them, or what is missing.
         """
@@ -300,18 +308,18 @@ class App:
             each.function for each in project.functions if self.runtimes.get(each.function.runtime) is not None
         ]
         wanted = {arn: each.runtime for each in functions for arn in each.layers if name_of(arn)}
-        found = {arn: await self._official_layer(arn, runtime) for arn, runtime in wanted.items()}
+        found = {arn: await self._official_layer(arn, runtime, warnings) for arn, runtime in wanted.items()}
         return {arn: folder for arn, folder in found.items() if folder is not None}
 
-    async def _official_layer(self, arn: str, runtime: str) -> Path | None:
+    async def _official_layer(self, arn: str, runtime: str, warnings: list[str]) -> Path | None:
         packages, interpreter = packages_of(arn), self.runtimes.interpreter(runtime)
         if packages is None or interpreter is None or not self.settings.build:
-            self.warnings.append(stand_in(arn))
+            warnings.append(stand_in(arn))
             return None
         try:
             return await self.builder.layer(name_of(arn), packages, interpreter.path, interpreter.version)
         except PyfcError as error:
-            self.warnings.append(f"{error}; its functions have to do without")
+            warnings.append(f"{error}; its functions have to do without")
             return None
 
     def bind(self) -> None:
@@ -329,6 +337,8 @@ class App:
         stopping = asyncio.get_running_loop().create_task(self._server.wait_stopping())
         await asyncio.wait([self._serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        await self.builds.close()
+        self.supervisor.refuse_held()
         await asyncio.wait([self._serving], timeout=self.settings.drain_timeout)
         self._serving.cancel()
         await asyncio.wait([self._serving])
@@ -364,6 +374,7 @@ class App:
     async def __aexit__(self, *_: object) -> None:
         for each in self._sockets:
             each.close()
+        await self.builds.close()
         await self._tasks.close()
         await self._stack.aclose()
 

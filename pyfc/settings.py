@@ -77,6 +77,7 @@ class Settings:
     maximum_server_instances: int = _setting(300, "Most instances of all functions together.")
     maximum_waiting_calls: int = _setting(1000, "Most calls of one function that wait for a free instance.")
     maximum_wait: float = _setting(10.0, "Longest wait of a call for a free instance, in seconds.")
+    build_wait: float = _setting(120.0, "Longest wait of a call for packages that are being installed, in seconds.")
     idle_timeout: float = _setting(300.0, "Seconds of idleness after which an instance is released.")
     freeze_after: float = _setting(
         1.0, "Seconds of idleness after which an instance gets no processor until it is called; 0 as in FC: at once."

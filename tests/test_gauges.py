@@ -32,7 +32,6 @@ LARGE: set[str] = {
     "pyfc/bundles/bundle.py:Bundles",
 }
 COMPLEX: set[str] = {
-    "pyfc/app.py:App._build_missing",
     "pyfc/build/manifest.py:_package",
     "pyfc/build/with_npm.py:_scripts_of",
 }
@@ -40,7 +39,6 @@ REACHING: set[str] = {
     "pyfc/app.py:self._bundles.changed",
     "pyfc/app.py:self._bundles.links",
     "pyfc/app.py:self._bundles.splits",
-    "pyfc/cli/serve.py:app.on_progress",
 }
 
 

@@ -11,6 +11,7 @@ it is whole or not there.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import os
@@ -78,6 +79,8 @@ class Builder:
         self._consents = consents
         self._progress = progress
         self.ask: Ask = refuse
+        self.said: dict[Path, str] = {}
+        """The last line of an installer, by the folder that it works for."""
 
     async def build(
         self, folder: Path, interpreter: str, version: str, boundary: Boundary, *, lean: bool | None = None
@@ -88,7 +91,7 @@ class Builder:
         found: list[Built] = []
         last = self._last(folder)
         for manifest in _all_of(folder, boundary):
-            wanted = last.get(manifest.source, {}).get("lean", False) if lean is None else lean
+            wanted = _is_lean(last, manifest) if lean is None else lean
             found.append(await self._one(manifest, interpreter, version, lean=wanted))
             last[manifest.source] = {"digest": found[-1].folder.name, "lean": wanted}
         if found:
@@ -119,6 +122,12 @@ class Builder:
                 (place / below).symlink_to(target)
         return place
 
+    def is_at_hand(self, folder: Path, interpreter: str, version: str, boundary: Boundary) -> bool:
+        """Whether `build` has nothing to do for this. Raises ProjectError."""
+        last = self._last(folder)
+        wanted = [(each, _is_lean(last, each)) for each in _all_of(folder, boundary)]
+        return all(self._place(manifest, version, lean=lean).is_dir() for manifest, lean in wanted)
+
     def missing(self, folder: Path, boundary: Boundary) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""
         return [manifest for manifest in _all_of(folder, boundary) if not _is_vendored(manifest)]
@@ -134,9 +143,7 @@ class Builder:
         return [place for place in places if place.is_dir()]
 
     async def _one(self, manifest: Manifest, interpreter: str, version: str, *, lean: bool) -> Built:
-        runs = version if manifest.tool == "pip" else ""
-        digest = manifest.digest(runs, platform.machine(), platform.system(), "lean" if lean else "", _FORM)
-        place = self._root / "built" / digest
+        place = self._place(manifest, version, lean=lean)
         began = time.monotonic()
         if place.is_dir():
             return Built(manifest=manifest, folder=place, is_new=False, seconds=0.0, size=size_of(place))
@@ -156,11 +163,17 @@ class Builder:
             import_seconds=times,
         )
 
+    def _place(self, manifest: Manifest, version: str, *, lean: bool) -> Path:
+        """Where its result is, or will be."""
+        runs = version if manifest.tool == "pip" else ""
+        digest = manifest.digest(runs, platform.machine(), platform.system(), "lean" if lean else "", _FORM)
+        return self._root / "built" / digest
+
     async def _made(self, manifest: Manifest, interpreter: str, place: Path, *, lean: bool) -> _Gain:
         """Put what `manifest` needs at `place`; what a lean build gains."""
         with workshop.opened(self._root, self._cage) as shop:
             consent = Consent(consents=self._consents, ask=self.ask)
-            hear: Callable[[str], None] = lambda line: self._progress(manifest.source, line)  # noqa: E731
+            hear = functools.partial(self._hear, manifest)
             await install(manifest, shop, interpreter, consent, hear)
             await asyncio.to_thread(_examine, shop.result, manifest)
             if manifest.tool == "pip":
@@ -169,6 +182,10 @@ class Builder:
             if not place.is_dir():
                 shop.result.rename(place)
         return gain
+
+    def _hear(self, manifest: Manifest, line: str) -> None:
+        self.said[manifest.folder] = line
+        self._progress(manifest.source, line)
 
     def _file_of(self, folder: Path) -> Path:
         name = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:32]
@@ -186,6 +203,11 @@ class Builder:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.with_suffix(".new").write_text(json.dumps(last), encoding="utf-8")
         path.with_suffix(".new").replace(path)
+
+
+def _is_lean(last: Mapping[str, Mapping[str, Any]], manifest: Manifest) -> bool:
+    """Whether what was built last was without what no function needs."""
+    return bool(last.get(manifest.source, {}).get("lean", False))
 
 
 def _examine(result: Path, manifest: Manifest) -> None:

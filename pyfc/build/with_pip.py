@@ -63,7 +63,7 @@ class Pip:
                 raise ProjectError(where=where, message=f"{self._interpreter} has no pip: `ensurepip` gives it one")
         output = Output(self._progress)
         async with door.opened(self._build) as descriptor:
-            runner = [self._interpreter, "-I", str(_HERE / "pip_runner.py"), str(descriptor), self._pip]
+            runner = [self._interpreter, "-I", "-u", str(_HERE / "pip_runner.py"), str(descriptor), self._pip]
             command = [*runner, "install", *_PIP, "--target", str(self._shop.result), *wanted]
             status = await self._shop.download(
                 command, tree, "pip", output.hear, variables=self._caches(), programs=self._programs(),

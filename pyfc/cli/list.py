@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def remarks(function: dict[str, Any]) -> list[str]:
     """What a person should know of a function."""
     found: list[str] = []
+    if function.get("building"):
+        found.append(f"what it needs is being installed: {function['building']}")
     if stuck := function.get("instances", {}).get("stuck"):
         found.append(f"{stuck} of its instances can not be killed for now")
     provision = function.get("provision")

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pyfc.auth.keys import Key
 from pyfc.build.consent import refuse
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
-from pyfc.dev.output import end_progress, one_line, progress, say, say_json
+from pyfc.dev.output import one_line, say, say_json
 from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
@@ -36,6 +37,7 @@ from pyfc.registry.deploy import Report
 from pyfc.sandbox.protections import layers, summary
 from pyfc.settings import Settings, fields
 from pyfc.settings import load as load_settings
+from pyfc.supervisor.builds import Outcome
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ async def _serve(root: Path, settings: Settings) -> None:
             return
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console, began):
+                app.builds.start()
                 await app.serve()
 
 
@@ -100,17 +103,25 @@ async def _start(app: App, root: Path, console: Console) -> Project:
         strict=settings.strict,
         settings=settings,
     )
-    app.on_progress = progress(shown=not settings.json)
     if not settings.json:
         app.builder.ask = asking()
-    report = await app.deploy(project)
-    app.builder.ask = refuse  # a reload asks nobody
-    end_progress()
+    report = await app.deploy(project, beside=True)
+    app.hear(partial(_built, app, console))
     app.bind()
     _announce(app, project, report)
     if not settings.quiet:
         app.listen(console.listen)
     return project
+
+
+def _built(app: App, console: Console, outcome: Outcome) -> None:
+    """A build beside the server is over."""
+    if outcome.warning:
+        console.warned(outcome.warning)
+    else:
+        console.built(outcome.names, outcome.seconds)
+    if not app.builds.names:
+        app.builder.ask = refuse  # a reload asks nobody
 
 
 @contextlib.asynccontextmanager
@@ -201,6 +212,14 @@ def _exports(app: App, key: Key) -> str:
     return f"{what}\n  export {lines}"
 
 
+def _built_beside(names: list[str]) -> list[str]:
+    """The functions whose packages are still being installed."""
+    if not names:
+        return []
+    whose, how = ("it needs", "its calls wait") if len(names) == 1 else ("they need", "their calls wait")
+    return [f"{', '.join(names)}: what {whose} is being installed, and {how}"]
+
+
 def _notes(app: App, project: Project, report: Report) -> list[str]:
     notes = [f"mistake: {one_line(str(each.error))} (left out; the rest is served)" for each in project.mistakes]
     notes += [
@@ -211,6 +230,7 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))
+    notes += _built_beside(app.builds.names)
     names = sorted({function.runtime for function in report.functions if function.code is not None})
     if text := app.runtimes.note(names):
         notes.append(text)

@@ -67,7 +67,16 @@ class Console:
 
     def warned(self, text: str) -> None:
         """What a change has brought and can not be honoured."""
-        self._write([json.dumps({"warning": text}) if self._as_json else f"{_now()}  warning: {one_line(text)}"])
+        first, *others = text.splitlines() or [""]
+        lines = [f"{_now()}  warning: {one_line(first)}", *(f"    {one_line(other)}" for other in others)]
+        self._write([json.dumps({"warning": text})] if self._as_json else lines)
+
+    def built(self, names: list[str], seconds: float) -> None:
+        """What these functions need is installed."""
+        if self._as_json:
+            self._write([json.dumps({"built": names, "seconds": round(seconds, 3)})])
+        else:
+            self._write([f"{_now()}  built what {one_line(', '.join(names))} needs, in {seconds:.1f} s"])
 
     def _write(self, lines: list[str]) -> None:
         try:

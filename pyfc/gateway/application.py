@@ -42,6 +42,7 @@ from pyfc.queues.interface import Filter
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.supervisor.draft import Dormant
 from pyfc.supervisor.explain import explain
+from pyfc.supervisor.held import Held
 from pyfc.supervisor.pool import Pool
 from pyfc.triggers.http import as_text
 from pyfc.version import VERSION
@@ -331,7 +332,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "served": function.code is not None,
         "url": path,
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
-        **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
+        **(entry.route.describe() if isinstance(entry.route, Pool | Held) else {}),
     }
 
 

@@ -19,7 +19,9 @@ from pyfc.registry.registry import Registry
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import birth, compiler_of, paused
+from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.compiler import Compiler
+from pyfc.supervisor.held import Held
 from pyfc.supervisor.interface import Room
 from pyfc.supervisor.pool import Pool
 from pyfc.workers.launch import Launcher
@@ -62,6 +64,24 @@ class Maker:
         self._role = role
         self._launcher = launcher
         self._room = room
+        self._builds: Builds | None = None
+
+    def hold_for(self, builds: Builds) -> None:
+        """Hold the calls of functions that need what is installed beside the server."""
+        self._builds = builds
+
+    def is_held(self, function: Function) -> bool:
+        """Whether it needs what is still being installed."""
+        source = function.code.source if function.code is not None and not function.version_id else ""
+        return bool(source) and self._builds is not None and self._builds.is_pending(source)
+
+    def held(self, function: Function) -> Held:
+        """The route of such a function."""
+        builds, settings, code = self._builds, self._settings, function.code
+        assert builds is not None
+        assert code is not None
+        hurry, said = partial(builds.hurry, code.source), partial(builds.said, code.source)
+        return Held(function, settings.build_wait, settings.maximum_waiting_calls, hurry, said)
 
     def is_server(self, function: Function) -> bool:
         """Whether it is a server of HTTP itself, which calls reach as they are."""

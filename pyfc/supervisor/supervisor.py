@@ -14,7 +14,7 @@ from functools import partial
 
 from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Entry, Table
-from pyfc.errors import HostRefused
+from pyfc.errors import FunctionNotFound, HostRefused
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Result, Route
@@ -24,7 +24,9 @@ from pyfc.observe.journal import Journal
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
+from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.draft import Dormant, Draft, scale
+from pyfc.supervisor.held import Held
 from pyfc.supervisor.making import Maker
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.progress import Progress
@@ -158,9 +160,35 @@ class Supervisor:
 
     def _entry(self, service: Service, function: Function, *, eager: bool) -> Entry:
         """A function that can be called from now on; with its pool if that is wanted and there are not too many."""
+        if self._maker.is_held(function):
+            return Entry(function, self._maker.held(function), (), is_server=self._maker.is_server(function))
         eager = eager and (len(self._pools) < _EAGER or function.provision.is_needed)
         route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
         return Entry(function, route, (), is_server=self._maker.is_server(function))
+
+    def hold_for(self, builds: Builds) -> None:
+        """Hold the calls of functions that need what is installed beside the server."""
+        self._maker.hold_for(builds)
+
+    def follow_builds(self) -> None:
+        """Hold the calls of functions that need what is being built, and let those go that need it no longer."""
+        entries = dict(self.table.entries)
+        changed: list[tuple[Entry, Entry]] = []
+        for target, entry in self.table.entries.items():
+            is_held = isinstance(entry.route, Held)
+            if is_held == self._maker.is_held(entry.function):
+                continue
+            service = self.table.services[target.service]
+            made = self._entry(service, entry.function, eager=True)
+            entries[target] = made._replace(triggers=entry.triggers)
+            changed.append((entry, entries[target]))
+        if not changed:
+            return
+        self.table = self.table._replace(entries=entries)
+        scale(self.table, self._configs, self._settings.maximum_instance_count)
+        self._on_table(self.table)
+        for old, _ in changed:
+            self._retire(old.route)
 
     def _wake(self, service: Service, function: Function, dormant: Dormant) -> Route:
         """Make the pool of a function that is called for the first time."""
@@ -197,6 +225,12 @@ class Supervisor:
         return route
 
     def _retire(self, route: Route) -> None:
+        if isinstance(route, Held):
+            entry = self.table.entries.get(route.function.target)
+            if entry is not None:
+                route.release(entry.route)
+            else:
+                route.refuse(FunctionNotFound(function=route.function.name, service=route.function.service))
         if isinstance(route, Pool):
             self._pools.discard(route)
             self._scaler.remove(route)
@@ -213,6 +247,12 @@ class Supervisor:
         """Wait for no version that has not started yet: newer ones have come."""
         for pool in list(self._pools):
             pool.population.reserve.give_up()
+
+    def refuse_held(self) -> None:
+        """Let no call wait for packages any more: the server stops."""
+        for entry in self.table.entries.values():
+            if isinstance(entry.route, Held):
+                entry.route.refuse()
 
     def kill(self) -> None:
         """End every instance now."""

@@ -8,11 +8,13 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support import Server, pyfc, template
+from support import Server, pyfc, template, wait_until
 
 HANDLER = "import greeting\ndef handler(event, context):\n    return greeting.text()\n"
 
@@ -32,6 +34,11 @@ def wheel(folder: Path, name: str, version: str, text: str) -> None:
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
         for path, content in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(path, content)
+
+
+def ends_of_builds(server: Server) -> list[dict[str, Any]]:
+    """What the console has told of builds beside the server."""
+    return [each for each in server.records if {"warning", "built"} & {*each}]
 
 
 @pytest.fixture
@@ -87,7 +94,8 @@ def test_a_package_that_can_not_be_had_is_named_and_the_last_good_result_stands_
         server = Server(folder, tmp_path / "data")
         try:
             assert server.invoke("default/f").body == b"hello of 1.0"
-            warnings = [note for note in server.ready["notes"] if note.startswith("warning")]
+            told = wait_until(partial(ends_of_builds, server), "the end")
+            warnings = [each["warning"] for each in told if "warning" in each]
         finally:
             assert server.stop()[0] == 0
         assert bool(warnings) is warns
@@ -97,8 +105,6 @@ def test_a_package_that_can_not_be_had_is_named_and_the_last_good_result_stands_
 
 @pytest.mark.long
 def test_a_changed_manifest_is_installed_while_it_is_developed(offline: Path, serve: Callable[..., Server]) -> None:
-    from support import wait_until
-
     server = serve({"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"}, PYFC_RELOAD="1")
     assert server.invoke("default/f").body == b"hello of 1.0"
 

@@ -38,9 +38,10 @@ from worker_pipes import Pipes
 with mock.patch.object(
     sys, "path", [str(ROOT / "python"), str(ROOT.parent / "pyfc" / "sandbox" / "inside"), *sys.path]
 ):
-    import calls
     import window as theirs
     import wire
+
+    import calls
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="packet mode is of Linux")
 

@@ -10,7 +10,7 @@ import logging
 import resource
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import MappingProxyType
@@ -97,8 +97,6 @@ class App:
         self._stack = AsyncExitStack()
         self._tasks = Tasks()
         self._folder_lost = ""
-        self._on_built: Callable[[Outcome], None] = lambda _: None
-        """Hears of builds beside the server that are over."""
         self._deploying = asyncio.Lock()
         self._project: Project | None = None
         self._sockets: list[socket.socket] = []
@@ -159,7 +157,7 @@ class App:
         self._bundles = bundles
         self.runtimes = runtimes
         cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
-        self.builder = Builder(cache_folder(), cage, consents, lambda *_: None)
+        self.builder = Builder(cache_folder(), cage, consents)
         self.builds = Builds(self.builder, runtimes, self._before_builds, self._serve_built)
         self.supervisor.hold_for(self.builds)
         self._deployer = Deployer(registry, bundles, runtimes)
@@ -246,10 +244,6 @@ class App:
                 self._folder_lost = ""
             await asyncio.sleep(_LOOK)
 
-    def hear(self, on_built: Callable[[Outcome], None]) -> None:
-        """Tell which builds beside the server are over."""
-        self._on_built = on_built
-
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
         self.journal.listeners.append(listener)
@@ -289,8 +283,8 @@ class App:
         await self.supervisor.prepared()
         self._bundles.links = self.sandbox.has_namespaces
 
-    async def _serve_built(self, outcome: Outcome) -> None:
-        """A build beside the server is over: serve what it was for."""
+    async def _serve_built(self, outcome: Outcome) -> Outcome:
+        """A build beside the server is over: serve what it was for. What is to be told of it."""
         warnings = [outcome.warning] if outcome.warning else []
         if self._project is not None:
             try:
@@ -298,7 +292,7 @@ class App:
             except PyfcError as error:
                 warnings.append(str(error))
         self.supervisor.follow_builds()
-        self._on_built(outcome._replace(warning="\n".join(warnings)))
+        return outcome._replace(warning="\n".join(warnings))
 
     async def _official_layers(self, project: Project, warnings: list[str]) -> dict[str, Path]:
         """The official layers of the project's functions, as far as they are packages that can be had; of all others

@@ -33,6 +33,7 @@ from pyfc.build.job import Cage
 from pyfc.build.lean import import_time, size_of, strip
 from pyfc.build.manifest import Manifest, manifests
 from pyfc.build.official import Packages
+from pyfc.build.programs import programs
 from pyfc.build.steps import Consent
 from pyfc.build.tools import install
 from pyfc.build.workshop import Workshop
@@ -83,14 +84,22 @@ class Builder:
         """The last line of an installer, by the folder that it works for."""
 
     async def build(
-        self, folder: Path, interpreter: str, version: str, boundary: Boundary, *, lean: bool | None = None
+        self,
+        folder: Path,
+        interpreter: str,
+        version: str,
+        boundary: Boundary,
+        starts: Sequence[str] = (),
+        *,
+        lean: bool | None = None,
     ) -> list[Built]:
-        """Install what the code in `folder`, of a project with this boundary, needs. `lean`: without what no function
-        needs; None for whatever was built last. Raises ProjectError; what was built before stays.
+        """Install what the code in `folder`, of a project with this boundary, needs. `starts`: paths in it of programs
+        that its functions start. `lean`: without what no function needs; None for whatever was built last. Raises
+        ProjectError; what was built before stays.
         """
         found: list[Built] = []
         last = self._last(folder)
-        for manifest in _all_of(folder, boundary):
+        for manifest in _all_of(folder, boundary, starts):
             wanted = _is_lean(last, manifest) if lean is None else lean
             found.append(await self._one(manifest, interpreter, version, lean=wanted))
             last[manifest.source] = {"digest": found[-1].folder.name, "lean": wanted}
@@ -122,15 +131,17 @@ class Builder:
                 (place / below).symlink_to(target)
         return place
 
-    def is_at_hand(self, folder: Path, interpreter: str, version: str, boundary: Boundary) -> bool:
+    def is_at_hand(
+        self, folder: Path, interpreter: str, version: str, boundary: Boundary, starts: Sequence[str] = ()
+    ) -> bool:
         """Whether `build` has nothing to do for this. Raises ProjectError."""
         last = self._last(folder)
-        wanted = [(each, _is_lean(last, each)) for each in _all_of(folder, boundary)]
+        wanted = [(each, _is_lean(last, each)) for each in _all_of(folder, boundary, starts)]
         return all(self._place(manifest, version, lean=lean).is_dir() for manifest, lean in wanted)
 
-    def missing(self, folder: Path, boundary: Boundary) -> list[Manifest]:
+    def missing(self, folder: Path, boundary: Boundary, starts: Sequence[str] = ()) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""
-        return [manifest for manifest in _all_of(folder, boundary) if not _is_vendored(manifest)]
+        return [manifest for manifest in _all_of(folder, boundary, starts) if not _is_vendored(manifest)]
 
     @property
     def weakness(self) -> str:
@@ -178,7 +189,8 @@ class Builder:
             await asyncio.to_thread(_examine, shop.result, manifest)
             if manifest.tool == "pip":
                 await asyncio.to_thread(make_portable, shop.result)
-            gain = await _stripped(manifest, shop, interpreter) if lean else (0, (None, None))
+            is_stripped = lean and manifest.tool in {"pip", "npm"}
+            gain = await _stripped(manifest, shop, interpreter) if is_stripped else (0, (None, None))
             if not place.is_dir():
                 shop.result.rename(place)
         return gain
@@ -226,12 +238,13 @@ async def _stripped(manifest: Manifest, shop: Workshop, interpreter: str) -> _Ga
     return before, (first, await import_time(manifest, shop.result, interpreter, shop))
 
 
-def _all_of(folder: Path, boundary: Boundary) -> list[Manifest]:
+def _all_of(folder: Path, boundary: Boundary, starts: Sequence[str]) -> list[Manifest]:
     """What the code in `folder` needs. Raises ProjectError."""
     try:
         return [
             *manifests(folder, boundary.root or Path("/")),  # --allow-outside
             *(builtins_of(folder, boundary) if folder.is_dir() else []),
+            *(programs(folder.resolve(), boundary, starts) if folder.is_dir() else []),
         ]
     except OSError as error:
         where = str(error.filename or folder)
@@ -240,6 +253,8 @@ def _all_of(folder: Path, boundary: Boundary) -> list[Manifest]:
 
 def _is_vendored(manifest: Manifest) -> bool:
     """Whether what is needed lies in the folder already, put there by hand."""
+    if manifest.tool in {"go", "maven"}:
+        return False  # else it would not be asked for
     if manifest.tool == "npm":
         return all((manifest.folder / "node_modules" / name).exists() for name in manifest.names)
     found = {path.name.partition("-")[0].lower().replace("_", "-") for path in manifest.folder.glob("*.dist-info")}

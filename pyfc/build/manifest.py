@@ -41,7 +41,7 @@ class Manifest:
     """What one tool is to install for one folder."""
 
     tool: str
-    """`pip` or `npm`."""
+    """`pip`, `npm`, `go` or `maven`."""
     folder: Path
     source: str
     """The file that says so, for messages."""
@@ -50,7 +50,7 @@ class Manifest:
     packages: tuple[str, ...] = ()
     """Named one by one; else the tool reads its own file."""
     names: tuple[str, ...] = ()
-    """Names of all that is asked for, without versions."""
+    """Names of all that is asked for, without versions; of programs their paths in the folder."""
     files: tuple[Path, ...] = ()
     """Files and folders that its result depends on."""
 
@@ -61,7 +61,7 @@ class Manifest:
 
     def digest(self, *others: str) -> str:
         """A name for the result: the same for the same contents and `others`, whatever the folder."""
-        found = hashlib.sha256("\0".join((self.tool, *self.packages, *others)).encode())
+        found = hashlib.sha256("\0".join((self.tool, *self.packages, "", *self.names, *others)).encode())
         for path in self.files:
             for name, content in _contents(path):
                 found.update(f"{os.path.relpath(path, self.folder)}/{name}\0{len(content)}\0".encode() + content)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pyfc.build.job import Hear
 from pyfc.build.manifest import Manifest
 from pyfc.build.steps import Consent
+from pyfc.build.with_go import Go
+from pyfc.build.with_maven import Maven
 from pyfc.build.with_npm import Npm
 from pyfc.build.with_pip import Pip
 from pyfc.build.workshop import Workshop
@@ -20,5 +22,9 @@ async def install(manifest: Manifest, shop: Workshop, interpreter: str, consent:
     """
     if manifest.tool == "pip":
         await Pip(manifest, shop, interpreter, consent, progress).install()
+    elif manifest.tool == "go":
+        await Go(manifest, shop, progress).install()
+    elif manifest.tool == "maven":
+        await Maven(manifest, shop, consent, progress).install()
     else:
         await Npm(manifest, shop, consent, progress).install()

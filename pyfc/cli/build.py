@@ -19,6 +19,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Declaration, Project
 from pyfc.project.load import load
 from pyfc.sandbox.cage import Cage
+from pyfc.supervisor.builds import started_by
 
 _KILOBYTE, _MEGABYTE = 1024, 1024 * 1024
 _SHOWN = 10
@@ -68,6 +69,7 @@ async def _run_actions(project: Project, builder: Builder) -> None:
 
 async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> None:
     runtimes = Runtimes()
+    starts = started_by(project, runtimes)
     first: dict[Path, Declaration] = {}
     for each in project.functions:
         if each.code is not None and runtimes.get(each.function.runtime) is not None:
@@ -77,7 +79,8 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
         interpreter = runtimes.interpreter(function.runtime)
         assert interpreter is not None
         try:
-            made = await builder.build(folder, interpreter.path, interpreter.version, project.boundary, lean=lean)
+            given = (folder, interpreter.path, interpreter.version, project.boundary, starts[folder])
+            made = await builder.build(*given, lean=lean)
         except OutsideProject as error:
             raise ProjectError(where=declaration.where, message=str(error)) from error
         _tell_made(f"{function.service}/{function.name}", made, explains=explains)

@@ -87,7 +87,7 @@ async def _serve(root: Path, settings: Settings) -> None:
             return
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console, began):
-                app.builds.start()
+                app.builds.start(partial(_built, app, console))
                 await app.serve()
 
 
@@ -106,7 +106,6 @@ async def _start(app: App, root: Path, console: Console) -> Project:
     if not settings.json:
         app.builder.ask = asking()
     report = await app.deploy(project, beside=True)
-    app.hear(partial(_built, app, console))
     app.bind()
     _announce(app, project, report)
     if not settings.quiet:

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
+from pyfc.build.programs import started
 from pyfc.errors import PyfcError
 from pyfc.host.runtimes import Runtimes
-from pyfc.project.interface import Project
+from pyfc.project.interface import Declaration, Project
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -46,9 +47,16 @@ class _Pending(NamedTuple):
     names: list[str]
 
 
+class _Wanted(NamedTuple):
+    declaration: Declaration
+    folder: Path
+    boundary: Boundary
+    starts: tuple[str, ...]
+
+
 class Builds:
-    """The builds of one server. `prepared` is awaited before anything is built. `on_built` is called when a build
-    beside the server is over, and makes its functions be served.
+    """The builds of one server. `prepared` is awaited before anything is built. `serve` serves what a build beside the
+    server was for, and returns what is to be told of it.
     """
 
     def __init__(
@@ -56,12 +64,12 @@ class Builds:
         builder: Builder,
         runtimes: Runtimes,
         prepared: Callable[[], Awaitable[None]],
-        on_built: Callable[[Outcome], Awaitable[None]],
+        serve: Callable[[Outcome], Awaitable[Outcome]],
     ) -> None:
         self._builder = builder
         self._runtimes = runtimes
         self._prepared = prepared
-        self._on_built = on_built
+        self._serve = serve
         self._waiting: list[_Pending] = []
         self._pending: dict[str, _Pending] = {}
         """Those that wait and those that run, by their folder."""
@@ -94,22 +102,18 @@ class Builds:
         """
         found: dict[Path, list[Path]] = {}
         warnings: list[str] = []
+        starts = started_by(project, self._runtimes)
         for declaration in project.functions:
-            folder, runtime = declaration.code, declaration.function.runtime
-            name = f"{declaration.function.service}/{declaration.function.name}"
-            if folder is None or self._runtimes.get(runtime) is None:
+            folder = declaration.code
+            if folder is None or self._runtimes.get(declaration.function.runtime) is None:
                 continue
             if folder in found:
-                self._join(folder, name)
+                self._also_for(folder, declaration)
                 continue
+            wanted = _Wanted(declaration, folder, project.boundary, starts[folder])
             try:
-                if not self._builder.missing(folder, project.boundary):
-                    continue
-                await self._prepared()
-                interpreter = self._runtimes.interpreter(runtime)
-                assert interpreter is not None
-                given = (folder, interpreter.path, interpreter.version, project.boundary)
-                found[folder] = await self._built(name, given, beside=beside, again=again)
+                if self._builder.missing(folder, project.boundary, starts[folder]):
+                    found[folder] = await self._folders(wanted, beside=beside, again=again)
             except PyfcError as error:
                 found[folder] = self._builder.last_good(folder)
                 warnings.append(_warning(error, stands_in=bool(found[folder])))
@@ -117,25 +121,29 @@ class Builds:
             warnings.append(self._builder.weakness)
         return found, warnings
 
-    async def _built(self, name: str, given: _Given, *, beside: bool, again: bool) -> list[Path]:
-        """What there is for one folder now; see `built_for`."""
-        folder = given[0]
-        if self.is_pending(str(folder)) or (again and folder in self._failed):
-            return self._builder.last_good(folder)
-        if beside and not self._builder.is_at_hand(*given):
-            self._add(folder, name, given)
+    def _also_for(self, folder: Path, declaration: Declaration) -> None:
+        pending, name = self._pending.get(str(folder)), _name_of(declaration)
+        if pending is not None and name not in pending.names:
+            pending.names.append(name)
+
+    async def _folders(self, wanted: _Wanted, *, beside: bool, again: bool) -> list[Path]:
+        """What is there now of what is wanted. Raises PyfcError."""
+        await self._prepared()
+        interpreter = self._runtimes.interpreter(wanted.declaration.function.runtime)
+        assert interpreter is not None
+        folder = wanted.folder
+        given = (folder, interpreter.path, interpreter.version, wanted.boundary, wanted.starts)
+        is_left = self.is_pending(str(folder)) or (again and folder in self._failed)
+        if not is_left and beside and not self._builder.is_at_hand(*given):
+            self._add(folder, _name_of(wanted.declaration), given)
+            is_left = True
+        if is_left:
             return self._builder.last_good(folder)
         made = await self._builder.build(*given)
         self._failed.discard(folder)
         return [each.folder for each in made]
 
-    def _join(self, folder: Path, name: str) -> None:
-        """Another function needs what is being built for this folder."""
-        pending = self._pending.get(str(folder))
-        if pending is not None and name not in pending.names:
-            pending.names.append(name)
-
-    def _add(self, folder: Path, name: str, given: _Given) -> None:
+    def _add(self, folder: Path, name: str, given: tuple[Path, str, str, Boundary, tuple[str, ...]]) -> None:
         async def build() -> str:
             try:
                 await self._builder.build(*given)
@@ -153,12 +161,12 @@ class Builds:
         """SERVICE/FUNCTION of those that wait for a build."""
         return [name for pending in self._pending.values() for name in pending.names]
 
-    def start(self) -> None:
-        """Begin to work through what waits."""
+    def start(self, hear: Callable[[Outcome], None]) -> None:
+        """Begin to work through what waits; `hear` is told of each end."""
         for number in range(min(self._room, len(self._waiting))):
-            self._tasks.begin(f"installer {number + 1}: what functions need is not built", self._work())
+            self._tasks.begin(f"installer {number + 1}: what functions need is not built", self._work(hear))
 
-    async def _work(self) -> None:
+    async def _work(self, hear: Callable[[Outcome], None]) -> None:
         while self._waiting:
             pending = self._waiting.pop(0)
             began = time.monotonic()
@@ -169,12 +177,30 @@ class Builds:
                 warning = f"{pending.folder} can not be built: {error!r}"
                 self._failed.add(pending.folder)
             del self._pending[str(pending.folder)]
-            await self._on_built(Outcome(pending.names, time.monotonic() - began, warning))
+            hear(await self._serve(Outcome(pending.names, time.monotonic() - began, warning)))
 
     async def close(self) -> None:
         """End what runs; nothing of it is left."""
         self._waiting.clear()
         await self._tasks.close()
+
+
+def started_by(project: Project, runtimes: Runtimes) -> dict[Path, tuple[str, ...]]:
+    """The programs in each folder of code that functions of custom runtimes start."""
+    found: dict[Path, tuple[str, ...]] = {}
+    for declaration in project.functions:
+        folder, function = declaration.code, declaration.function
+        if folder is None:
+            continue
+        runtime = runtimes.get(function.runtime)
+        is_program = runtime is not None and runtime.serves
+        pulls = is_program and runtime is not None and function.runtime in runtime.pulls
+        found[folder] = found.get(folder, ()) + ((started(function, pulls=pulls),) if is_program else ())
+    return found
+
+
+def _name_of(declaration: Declaration) -> str:
+    return f"{declaration.function.service}/{declaration.function.name}"
 
 
 def _warning(error: PyfcError, *, stands_in: bool) -> str:

@@ -19,20 +19,20 @@ _LINE = 300
 class _Waiting:
     """A call, and its ticket."""
 
-    __slots__ = ("call", "is_over", "reply", "ticket", "timer")
+    __slots__ = ("call", "is_over", "onward", "reply", "timer")
 
     def __init__(self, call: Invocation, reply: Reply) -> None:
         self.call = call
         self.reply = reply
-        self.ticket: Ticket | None = None
+        self.onward: Ticket | None = None
         """The one of where it was handed on to."""
         self.timer: asyncio.TimerHandle | None = None
         self.is_over = False
 
     def cancel(self) -> bool:
         """See Ticket."""
-        if self.ticket is not None:
-            return self.ticket.cancel()
+        if self.onward is not None:
+            return self.onward.cancel()
         self.end()
         return True
 
@@ -79,7 +79,7 @@ class Held:
                 continue
             waiting.end()
             try:
-                waiting.ticket = route.submit(waiting.call, waiting.reply)
+                waiting.onward = route.submit(waiting.call, waiting.reply)
             except PyfcError as error:
                 waiting.reply.refuse(error)
 

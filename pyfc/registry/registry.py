@@ -199,11 +199,9 @@ class Registry:
         batches = self._store.watch("")
 
         async def whole() -> AsyncIterator[list[Change]]:
-            first: list[Change] = []
-            for name in _KINDS:
-                entries = await self._entries(f"{name}/")
-                first += [_change(each.key, each.value, each.revision) for each in entries]
-            yield first
+            # What may need another is read before that, so that a write meanwhile leaves nothing without what it needs.
+            found = {name: await self._entries(f"{name}/") for name in reversed(_KINDS)}
+            yield [_change(each.key, each.value, each.revision) for name in _KINDS for each in found[name]]
             async for batch in batches:
                 yield [_change(each.key, each.value, each.revision) for each in batch]
 

@@ -123,6 +123,28 @@ def test_a_change_that_can_not_be_read_is_told_as_a_deletion_and_ends_nobody_who
     with_registry(scenario)
 
 
+@pytest.mark.parametrize("moment", range(1, 9))
+def test_what_is_written_while_all_is_read_comes_with_what_it_needs(
+    moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(registry: Registry, store: MemoryStore) -> None:
+        read, reads = store.list, 0
+
+        async def reads_slowly(prefix: str, **given: Any) -> Any:
+            nonlocal reads
+            found = await read(prefix, **given)
+            reads += 1
+            if reads == moment:
+                await registry.write([SERVICE, FUNCTION])
+            return found
+
+        monkeypatch.setattr(store, "list", reads_slowly)
+        values = [change.value for change in await anext(registry.changes())]
+        assert FUNCTION not in values or SERVICE in values
+
+    with_registry(scenario)
+
+
 def test_a_route_is_a_part_of_its_domain() -> None:
     async def scenario(registry: Registry, store: MemoryStore) -> None:
         domain = Domain(name="d.example.com", routes=(Route(path="/*", service="s", function="f"),))

@@ -190,7 +190,7 @@ def test_a_function_may_hold_what_it_has(locked: tuple[str, Server]) -> None:
 def test_the_peak_is_that_of_all_processes_together(locked: tuple[str, Server]) -> None:
     _, server = locked
 
-    answer = do(server, "hold_in_children", function="demo/roomy", count=2, size=100, seconds=0.5)
+    answer = do(server, "hold_in_children", function="demo/roomy", count=2, size=100, seconds=2)
 
     assert answer.body == b"[0, 0]"
     assert 200 < float(answer.headers["X-Fc-Max-Memory-Usage"]) < 400

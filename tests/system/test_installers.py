@@ -449,6 +449,7 @@ def test_serving_goes_on_without_what_nobody_has_allowed(own: Bench, serve: Call
 
     assert server.invoke("default/g").body == b"g"
     assert server.invoke("default/f").body == b"f"
-    note = next(note for note in server.ready["notes"] if "curious" in note)
+    told = wait_until(lambda: [each["warning"] for each in server.records if "warning" in each], "the warning")
+    note = next(text for text in told if "curious" in text)
     assert "`pyfc build --yes`" in note
     assert "the function has to do without" in note

@@ -108,7 +108,10 @@ def function_of(service: str, document: Document, old: Function | None = None) -
     )
     if old is None:
         return read
-    kept = ("code", "opt", "tags", "snapshot", "provision", "maximum_instance_count", "is_disabled", "is_declared")
+    kept = (
+        "code", "opt", "tags", "snapshot", "provision", "maximum_instance_count", "is_disabled", "why_disabled",
+        "is_declared",
+    )  # fmt: skip
     return replace(read, **{name: getattr(old, name) for name in kept})
 
 

@@ -47,6 +47,7 @@ class LogConfig(Shape):
     logstore: str = ""
     enable_request_metrics: bool = False
     enable_instance_metrics: bool = False
+    enable_llm_metrics: bool = False
     log_begin_rule: Literal["None", "DefaultRegex"] = "None"
 
 
@@ -229,6 +230,11 @@ class KeptOfFunction(Kept):
     session_affinity_config: str | dict[str, Any] = ""
     instance_isolation_mode: str = ""
     disable_ondemand: bool = False
+    enable_long_living: bool = False
+    disable_inject_credentials: Literal["None", "Env", "Request", "All"] = "None"
+    micro_sandbox_config: dict[str, Any] = {}
+    juice_fs_config: dict[str, Any] = {}
+    polar_fs_config: dict[str, Any] = {}
 
 
 class AnyFunction(KeptOfFunction, kw_only=True):
@@ -507,3 +513,4 @@ class Reason(Shape):
     """Why a function is disabled."""
 
     reason: str = ""
+    abort_ongoing_request: bool = False

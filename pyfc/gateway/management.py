@@ -116,11 +116,27 @@ class Call:
         """Which part of a list."""
         return Wanted.read(self.query)
 
+    def several(self, name: str) -> list[str]:
+        """A parameter that is a list: some clients repeat it, some number it, some send a JSON list. Raises
+        InvalidArgument.
+        """
+        given = [*self.lists(name), *(text for each, text in self.query.items() if each.startswith(f"{name}."))]
+        return [each for text in given for each in (_listed(name, text) if text.startswith("[") else [text])]
+
     @property
     def base(self) -> str:
         """The address by which the client has found this server, as far as it has told."""
         host = self.request.headers.get("host", "")
         return f"{self.request.scope['scheme']}://{host}" if ":" in host else self.api.endpoint()
+
+
+def _listed(name: str, text: str) -> list[str]:
+    """The members of a JSON list; those that are not text as JSON again."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(message=f"{name} is no JSON list: {error}") from None
+    return [each if isinstance(each, str) else json.dumps(each) for each in found]
 
 
 class Endpoint(NamedTuple):

@@ -160,6 +160,8 @@ class Function:
     """Whether it comes from the folder that is served, and goes when it is no longer there."""
     is_disabled: bool = False
     """Whether nobody may call it."""
+    why_disabled: str = ""
+    """What was said about that."""
 
     @property
     def target(self) -> Target:

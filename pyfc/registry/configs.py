@@ -16,7 +16,7 @@ from pyfc.errors import (
 from pyfc.model.names import LATEST
 from pyfc.model.resources import ASYNC, BINDINGS, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Config
 from pyfc.registry.functions import Functions
-from pyfc.registry.operations import Operations, Page, Wanted, part_of
+from pyfc.registry.operations import Operations, Page, Wanted
 from pyfc.registry.registry import Record
 
 _MISSING: dict[str, type[NotFound]] = {
@@ -65,12 +65,9 @@ class Configs:
         """The configurations of one kind, of all functions or of some."""
         names = (kind, service) if service else (kind,)
         names = (*names, function) if service and function else names
-        found = [
-            record
-            for record in await self._operations.registry.all(Config, *names)
-            if qualifier in {"", record.value.qualifier} and _name(record, len(names)) > wanted.after
-        ]
-        return part_of(found[: wanted.limit + 1], len(names), wanted)
+        return await self._operations.page(
+            Config, *names, wanted=wanted, where=lambda config: qualifier in {"", config.qualifier}
+        )
 
     # networks that a service or function is bound to: kept and told
 
@@ -86,8 +83,3 @@ class Configs:
             ids = [*others, network] if bound else others
             config = Config(kind=BINDINGS, service=service, function=function, document={"vpcIds": ids})
             await self._operations.registry.write([config])
-
-
-def _name(record: Record[Config], depth: int) -> str:
-    value = record.value
-    return "/".join((value.kind, value.service, value.function, value.qualifier)[depth:])

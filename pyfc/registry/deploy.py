@@ -161,7 +161,8 @@ class Deployer:
             if name in known and isinstance(value, Service | Function):
                 changes["tags"] = known[name].value.tags
             if name in known and isinstance(value, Function):
-                changes["is_disabled"] = known[name].value.is_disabled
+                old = known[name].value
+                changes |= {"is_disabled": old.is_disabled, "why_disabled": old.why_disabled}
             wanted[name] = dataclasses.replace(declared, **changes)
         return wanted
 

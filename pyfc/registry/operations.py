@@ -44,11 +44,11 @@ class Wanted(NamedTuple):
     """What came with the part before."""
 
     @classmethod
-    def read(cls, query: Mapping[str, str], prefix: str = "prefix") -> Wanted:
-        """From the parameters of FC's lists."""
+    def read(cls, query: Mapping[str, str], prefix: str = "prefix", most: int = _MAXIMUM_LIMIT) -> Wanted:
+        """From the parameters of FC's lists, which have at most so many members."""
         number = whole(query.get("limit", "")) or _DEFAULT_LIMIT
         start, token = query.get("startKey", ""), query.get("nextToken", "")
-        return cls(min(number, _MAXIMUM_LIMIT), query.get(prefix, ""), start, token)
+        return cls(min(number, most), query.get(prefix, ""), start, token)
 
     @property
     def after(self) -> str:
@@ -159,10 +159,19 @@ class Operations:
         """The server stops: what is left to remove is so at the next start."""
         self._tasks.cancel()
 
-    async def page(self, kind: type[Any], *names: str, wanted: Wanted) -> Page:
-        """Part of what belongs to `names`."""
-        found = await self.registry.page(kind, *names, prefix=wanted.prefix, after=wanted.after, limit=wanted.limit + 1)
-        return part_of(found, len(names), wanted)
+    async def page(
+        self, kind: type[Any], *names: str, wanted: Wanted, where: Callable[[Any], bool] | None = None
+    ) -> Page:
+        """Part of what belongs to `names`; with `where`, of those values alone for which that is so."""
+        least = wanted.limit + 1
+        found: list[Record[Any]] = []
+        after = wanted.after
+        while True:
+            records = await self.registry.page(kind, *names, prefix=wanted.prefix, after=after, limit=least)
+            found += [record for record in records if where is None or where(record.value)]
+            if len(records) < least or len(found) >= least:
+                return part_of(found[:least], len(names), wanted)
+            after = _name(records[-1], len(names))
 
 
 def part_of(found: Sequence[Record[Any]], depth: int, wanted: Wanted) -> Page:
@@ -172,4 +181,9 @@ def part_of(found: Sequence[Record[Any]], depth: int, wanted: Wanted) -> Page:
     if len(found) <= wanted.limit:
         return Page(found, "")
     records = found[: wanted.limit]
-    return Page(records, "/".join(key_of(records[-1].value).split("/")[1 + depth :]))
+    return Page(records, _name(records[-1], depth))
+
+
+def _name(record: Record[Any], depth: int) -> str:
+    """What tells it from others whose keys share `depth` names."""
+    return "/".join(key_of(record.value).split("/")[1 + depth :])

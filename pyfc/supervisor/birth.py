@@ -130,7 +130,12 @@ def _init(
     """What every instance is told, but for its sandbox and the packages that are not its own."""
     code, cache = sandbox.places(artefact)
     commands = sandbox.commands if runtime.serves else ""
-    environment = {**_environment(function, code, settings, commands), **_of_role(role)}
+    withheld = function.extras.get("disableInjectCredentials", "")
+    environment = _environment(function, code, settings, commands)
+    if withheld not in {"Env", "All"}:
+        environment |= _of_role(role)
+    if withheld in {"Request", "All"}:
+        role = dict.fromkeys(role, "")
     if layers := sandbox.layers(artefact):
         _add_layers(environment, layers)
     concurrency = function.limits.instance_concurrency

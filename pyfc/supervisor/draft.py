@@ -163,24 +163,28 @@ class Draft:
         self.retired += [self.entries.pop(target) for target in targets if target in self.entries]
 
 
+_BORN_WITH = ("nasConfig", "ossMountConfig", "disableInjectCredentials")
+
+
 def _as_born(service: Service) -> Service:
     """What instances are born with."""
-    return dataclasses.replace(service, description="", extras=_mounting(service.extras), tags={})
+    return dataclasses.replace(service, description="", extras=_of_birth(service.extras), tags={})
 
 
-def _mounting(extras: Mapping[str, Any]) -> dict[str, Any]:
+def _of_birth(extras: Mapping[str, Any]) -> dict[str, Any]:
     """What of it instances are born with."""
-    return {name: extras[name] for name in ("nasConfig", "ossMountConfig") if name in extras}
+    return {name: extras[name] for name in _BORN_WITH if name in extras}
 
 
 def _runs_as(one: Function, other: Function) -> bool:
     """Whether the instances of one can serve the other."""
-    return _mounting(one.extras) == _mounting(other.extras) and one == dataclasses.replace(
+    return _of_birth(one.extras) == _of_birth(other.extras) and one == dataclasses.replace(
         other,
         description=one.description,
         tags=one.tags,
         is_declared=one.is_declared,
         is_disabled=one.is_disabled,
+        why_disabled=one.why_disabled,
         extras=one.extras,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 from pyfc.host.process import Exit
@@ -39,6 +40,8 @@ class Instance(WithoutCalls):
 
     def __init__(self, birth: Birth, launcher: Launcher, on_dead: Callable[[Instance, Exit], None]) -> None:
         self.id = instance_id()
+        self.created = time.time()
+        """Seconds since the epoch."""
         self.state = State.STARTING
         self.link: Link | None = None
         self.died_of = ""

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from typing import Any
+import time
+from collections import Counter, deque
+from typing import Any, NamedTuple
 
 from pyfc.supervisor.instance import Instance
 from pyfc.workers.interface import Calls
+
+_GONE = 100
+"""Instances that are told of when they are dead."""
+
+
+class Gone(NamedTuple):
+    """An instance that was. Times are seconds since the epoch."""
+
+    id: str
+    created: float
+    died: float
 
 
 class Roster:
@@ -27,6 +39,8 @@ class Roster:
         """Those that have been started."""
         self.deaths: Counter[str] = Counter()
         """How many died before their time, by the cause: `outOfMemory`, `timedOut`, `exited`."""
+        self.gone: deque[Gone] = deque(maxlen=_GONE)
+        """The newest that are dead."""
         self.drained = asyncio.Event()
         """There is none."""
         self.drained.set()
@@ -66,6 +80,7 @@ class Roster:
             self.deaths[instance.died_of] += 1
         self.take_out(instance)
         self.instances.discard(instance)
+        self.gone.append(Gone(instance.id, instance.created, time.time()))
         if instance.link is not None:
             self.by_link.pop(instance.link, None)
         if not self.instances:

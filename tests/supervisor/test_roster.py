@@ -10,7 +10,8 @@ from pyfc.supervisor.roster import Roster
 
 
 def instance(died_of: str = "") -> Any:
-    return type("Instance", (), {"died_of": died_of, "link": None, "state": SimpleNamespace(value="ready")})()
+    fields = {"id": f"c-{died_of}", "created": 1.0, "died_of": died_of, "link": None}
+    return type("Instance", (), {**fields, "state": SimpleNamespace(value="ready")})()
 
 
 def test_one_that_is_idle_again_after_its_hook_is_as_old_as_before() -> None:
@@ -62,5 +63,9 @@ def test_the_last_one_that_dies_leaves_it_drained_and_its_cause_counted() -> Non
         assert roster.drained.is_set()
         assert not roster.idle
         assert roster.describe() == {"instances": {}, "deaths": {"exited": 1}}
+        assert [(gone.id, gone.created, gone.died > 1.0) for gone in roster.gone] == [
+            ("c-exited", 1.0, True),
+            ("c-", 1.0, True),
+        ]
 
     asyncio.run(scenario())

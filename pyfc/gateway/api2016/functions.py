@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
@@ -14,11 +15,14 @@ from pyfc.model.function import Function
 from pyfc.model.invocation import Route
 from pyfc.model.names import LATEST, Target
 from pyfc.registry.documents import function_document
+from pyfc.registry.operations import Wanted
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
 
 _GOOD_FOR = 3600
 """Seconds for which the address of a package can be used."""
+_MOST_INSTANCES = 1000
+"""Of one answer."""
 
 
 async def create(call: Call) -> Answer:
@@ -78,16 +82,34 @@ def code_place(call: Call, service: str, function: Function) -> Document:
 async def instances(call: Call) -> Answer:
     """List the running instances of a function."""
     await call.api.functions.function(call.service, call.function, call.qualifier)
-    return Answer({"instances": running(call, call.service), "requestId": call.request_id})
+    found = [{"instanceId": each.id, "versionId": each.version} for each in running(call, call.service)]
+    return instances_answer(call, found)
 
 
-def running(call: Call, service: str) -> list[Document]:
-    """The instances of the version that is asked for; of every version if none is."""
+def instances_answer(call: Call, found: list[Document]) -> Answer:
+    """As many instances as are asked for."""
+    most = Wanted.read(call.query, most=_MOST_INSTANCES).limit
+    return Answer({"instances": found[:most], "requestId": call.request_id})
+
+
+class Live(NamedTuple):
+    """An instance of a function, or one that was. Times are seconds since the epoch."""
+
+    id: str
+    version: str
+    """FC's number of its version, 0 for the newest."""
+    created: float
+    died: float = 0.0
+    """0 while it lives."""
+
+
+def running(call: Call, service: str, *, gone: bool = False) -> list[Live]:
+    """The instances of the version that is asked for, of every version if none is; with those that are `gone`."""
     table = call.api.table()
     targets = _targets(table, Target(service, call.function, call.qualifier))
-    found = [each for target in targets for each in _instances(target, table.entries[target].route)]
-    wanted = set(call.lists("instanceIds")) or {each["instanceId"] for each in found}
-    return [each for each in found if each["instanceId"] in wanted][: call.wanted.limit]
+    found = [each for target in targets for each in _instances(target, table.entries[target].route, gone=gone)]
+    wanted = set(call.several("instanceIds")) or {each.id for each in found}
+    return [each for each in found if each.id in wanted]
 
 
 def _targets(table: Table, wanted: Target) -> list[Target]:
@@ -97,10 +119,12 @@ def _targets(table: Table, wanted: Target) -> list[Target]:
     return [each for each in table.entries if each[:2] == wanted[:2]]
 
 
-def _instances(target: Target, route: Route) -> list[Document]:
+def _instances(target: Target, route: Route, *, gone: bool) -> list[Live]:
+    if not isinstance(route, Pool):
+        return []
     version = "0" if target.qualifier == LATEST else target.qualifier
-    ids = [instance.id for instance in route.roster.instances] if isinstance(route, Pool) else []
-    return [{"instanceId": each, "versionId": version} for each in ids]
+    found = [Live(each.id, version, each.created) for each in route.roster.instances]
+    return [*found, *(Live(each.id, version, each.created, each.died) for each in route.roster.gone if gone)]
 
 
 _ONE = "/services/{service}/functions/{function}"

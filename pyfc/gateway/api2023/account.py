@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.api2016 import account as older
 from pyfc.gateway.api2016.domains import Domains
-from pyfc.gateway.api2023.documents import arn
+from pyfc.gateway.api2023.documents import RESOURCE_GROUP, arn, has_tags, tags_asked
 from pyfc.gateway.management import Answer, Call, Endpoint
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, is_name
 from pyfc.model.resources import Domain
 from pyfc.registry.documents import domain_document
+from pyfc.registry.operations import Wanted
 from pyfc.registry.registry import Record
 
 _VERSION = "2023-03-30"
@@ -26,22 +25,6 @@ def _domain(call: Call, record: Record[Domain]) -> Document:
         if route["serviceName"] == DEFAULT_SERVICE:
             del route["serviceName"]
     return document
-
-
-def _names(call: Call) -> list[str]:
-    """The functions that the query names: some clients repeat a parameter, some number it, some send a JSON list."""
-    given = [*call.lists("ResourceId"), *(text for name, text in call.query.items() if name.startswith("ResourceId."))]
-    found: list[str] = []
-    for text in given:
-        found += _listed(text) if text.startswith("[") else [text]
-    return found
-
-
-def _listed(text: str) -> list[str]:
-    try:
-        return [str(each) for each in json.loads(text)]
-    except (ValueError, RecursionError) as error:
-        raise InvalidArgument(message=f"ResourceId is no JSON list: {error}") from None
 
 
 def _function(text: str) -> str:
@@ -62,10 +45,8 @@ async def tag(call: Call) -> Answer:
 
 async def untag(call: Call) -> Answer:
     """Remove tags of functions, those that are named or all."""
-    keys = [*call.lists("TagKey"), *(value for name, value in call.query.items() if name.startswith("TagKey."))]
-    names = _names(call)
-    keys += call.document.get("tagKey", [])
-    names += call.document.get("resourceId", [])
+    keys = [*call.several("TagKey"), *call.document.get("tagKey", [])]
+    names = [*call.several("ResourceId"), *call.document.get("resourceId", [])]
     is_all = call.query.get("All", "").lower() == "true" or call.document.get("all") is True
     for text in names:
         await _change(call, _function(text), {}, None if is_all else keys)
@@ -79,43 +60,43 @@ async def _change(call: Call, name: str, tags: dict[str, str], removed: list[str
 
 
 async def tags(call: Call) -> Answer:
-    """Tell the tags of functions: of those that are named, or of all."""
-    names = [_function(each) for each in _names(call)]
-    if names:
-        records = [await call.api.functions.function(DEFAULT_SERVICE, name) for name in names]
-    else:
-        records = await call.api.operations.registry.all(Function, DEFAULT_SERVICE)
-    found = [
-        {
-            "ResourceType": "function",
-            "ResourceId": arn(call, record.value.name),
-            "TagKey": key,
-            "TagValue": value,
-        }
-        for record in records
+    """Tell the tags of functions: of those that are named, or of all; `Tag`: only of functions that have them."""
+    names = {_function(each) for each in call.several("ResourceId")}
+    for name in names:
+        await call.api.functions.function(DEFAULT_SERVICE, name)
+    asked = tags_asked(call, "Tag")
+
+    def is_meant(function: Function) -> bool:
+        return bool(function.tags) and (not names or function.name in names) and has_tags(function, asked)
+
+    wanted = Wanted.read({"limit": call.query.get("Limit", ""), "nextToken": call.query.get("NextToken", "")})
+    found = await call.api.operations.page(Function, DEFAULT_SERVICE, wanted=wanted, where=is_meant)
+    listed = [
+        {"ResourceType": "function", "ResourceId": arn(call, record.value.name), "TagKey": key, "TagValue": value}
+        for record in found.records
         for key, value in record.value.tags.items()
     ]
-    return Answer({"RequestId": call.request_id, "TagResources": found})
+    return Answer({"RequestId": call.request_id, "TagResources": listed, "NextToken": found.next_token})
 
 
 async def regions(call: Call) -> Answer:
     """Tell the one region there is."""
-    region = {"regionId": call.api.settings.region, "localName": call.api.settings.region}
-    return Answer({"regions": [{**region, "regionEndpoint": call.base}]})
+    region = call.api.settings.region
+    return Answer({"Regions": {"Region": [{"RegionId": region, "LocalName": region}]}})
 
 
 async def resource_groups(_: Call) -> Answer:
     """Tell the one group that everything belongs to."""
-    return Answer({"resourceGroups": [{"resourceGroupId": "default", "resourceGroupName": "default"}]})
+    return Answer({"resourceGroups": [{"resourceGroupId": RESOURCE_GROUP, "resourceGroupName": RESOURCE_GROUP}]})
 
 
-_TAGS = ("ResourceType", "ResourceId", "nextToken", "limit")
+_TAGS = ("ResourceType", "ResourceId")
 ENDPOINTS = (
     *Domains(_domain, DEFAULT_SERVICE).endpoints(),
     *older.ENDPOINTS,
     Endpoint("POST", "/tags-v2", "TagResources", tag, body=shapes.NewerTags),
-    Endpoint("GET", "/tags-v2", "ListTagResources", tags, _TAGS),
+    Endpoint("GET", "/tags-v2", "ListTagResources", tags, (*_TAGS, "Tag", "NextToken", "Limit")),
     Endpoint("DELETE", "/tags-v2", "UntagResources", untag, (*_TAGS, "TagKey", "All"), body=shapes.NewerTags),
-    Endpoint("GET", "/regions", "DescribeRegions", regions),
+    Endpoint("GET", "/regions", "DescribeRegions", regions, ("AcceptLanguage",)),
     Endpoint("GET", "/resource-groups", "DescribeResourceGroups", resource_groups),
 )

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
 
 from pyfc.documents.objects import text_of, trigger_config
 from pyfc.documents.reader import Document
+from pyfc.errors import InvalidArgument
 from pyfc.gateway.management import Call, trigger_url
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.trigger import Trigger
 from pyfc.registry.documents import function_document, time_text
 from pyfc.registry.registry import Record
+
+RESOURCE_GROUP = "default"
+"""The one group that everything belongs to."""
 
 
 def arn(call: Call, function: str, qualifier: str = "") -> str:
@@ -30,37 +34,70 @@ def tags_of(document: Document) -> dict[str, str]:
     return {key: text_of(value) for key, value in given.items()}
 
 
+def tags_asked(call: Call, name: str) -> list[tuple[str, str]]:
+    """Tags that a list is to have: a parameter with a JSON list of objects, or the same numbered (`Tag.1.Key`)."""
+    found: dict[str, dict[str, str]] = {}
+    for number, text in enumerate(call.several(name)):
+        try:
+            pairs = json.loads(text)
+            found[f"[{number}]"] = {str(key).lower(): str(value) for key, value in pairs.items()}
+        except (ValueError, RecursionError, AttributeError):
+            raise InvalidArgument(message=f"{name} must be a list of tags, each with Key and Value") from None
+    return [(each.get("key", ""), each.get("value", "")) for each in found.values()]
+
+
+def has_tags(function: Function, asked: Sequence[tuple[str, str]]) -> bool:
+    """Whether it has all of these; an empty value stands for any."""
+    return all(key in function.tags and value in {"", function.tags[key]} for key, value in asked)
+
+
+_OLDER = (
+    "initializer", "initializationTimeout", "caPort", "layersArnV2", "customHealthCheckConfig", "customRuntimeConfig",
+    "instanceType", "instanceLifecycleConfig", "layers",
+)  # fmt: skip
+"""What the older APIs call or nest otherwise."""
+
+
 def function_answer(call: Call, record: Record[Function]) -> Document:
-    """FC 3's Function object."""
+    """FC 3's Function object. As in FC, what is empty and was not declared is left out."""
     function, document = record.value, function_document(record)
-    older = ("initializer", "initializationTimeout", "caPort", "codeChecksum", "layersArnV2", "customHealthCheckConfig")
-    found = {name: value for name, value in document.items() if name not in older}
-    hooks: dict[str, Any] = {"preStop": document["instanceLifecycleConfig"]["preStop"]}
-    initializer = {"handler": function.initializer, "timeout": function.limits.initialization_timeout}
-    hooks["initializer"] = initializer if function.initializer else {"handler": "", "timeout": 0}
-    runtime = found.get("customRuntimeConfig")
-    if runtime is not None:
-        runtime = {**runtime, "port": function.program.port}
-        if function.program.health:
-            runtime["healthCheckConfig"] = dict(function.program.health)
-        found["customRuntimeConfig"] = runtime
-    found |= {
-        "functionArn": arn(call, function.name, function.version_id),
-        "instanceLifecycleConfig": hooks,
+    found = {name: value for name, value in document.items() if name not in _OLDER}
+    optional: Document = {
+        "instanceLifecycleConfig": _hooks(function, document),
+        "customRuntimeConfig": _runtime(function, document),
         "layers": [{"arn": each, "size": 0} for each in function.layers],
-        "code": {"checksum": document["codeChecksum"]} if function.code is not None else {},
-        "tags": [{"key": key, "value": value} for key, value in function.tags.items()],
-        "invocationRestriction": {"disable": function.is_disabled, "reason": ""},
-        "state": "Active",
-        "stateReason": "",
-        "stateReasonCode": "",
-        "lastUpdateStatus": "Successful",
-        "lastUpdateStatusReason": "",
-        "lastUpdateStatusReasonCode": "",
+        "tags": [{"Key": key, "Value": value} for key, value in function.tags.items()],
+        "versionId": function.version_id,
     }
-    if function.version_id:
-        found["versionId"] = function.version_id
-    return found
+    found |= {name: value for name, value in optional.items() if value}
+    if function.is_disabled:
+        changed = time_text(record.modified)
+        restriction = {"disable": True, "reason": function.why_disabled, "lastModifiedTime": changed}
+        found["invocationRestriction"] = restriction
+    return {
+        "role": "",
+        "resourceGroupId": RESOURCE_GROUP,
+        **found,
+        "functionArn": arn(call, function.name, function.version_id),
+        "state": "Active",
+        "lastUpdateStatus": "Successful",
+    }
+
+
+def _hooks(function: Function, document: Document) -> Document:
+    """`instanceLifecycleConfig`: the hooks that there are."""
+    hooks = {"preStop": document["instanceLifecycleConfig"]["preStop"]}
+    hooks["initializer"] = {"handler": function.initializer, "timeout": function.limits.initialization_timeout}
+    return {name: hook for name, hook in hooks.items() if hook["handler"]}
+
+
+def _runtime(function: Function, document: Document) -> Document:
+    """`customRuntimeConfig`, with the port and the health check in it."""
+    if "customRuntimeConfig" not in document:
+        return {}
+    said = {name: value for name, value in document["customRuntimeConfig"].items() if value}
+    health = {"healthCheckConfig": dict(function.program.health)} if function.program.health else {}
+    return {**said, "port": function.program.port, **health}
 
 
 def trigger_answer(call: Call, record: Record[Trigger]) -> Document:

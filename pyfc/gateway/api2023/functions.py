@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 from pyfc.documents import shapes, triggers
-from pyfc.gateway.api2016.functions import code_place, running
+from pyfc.documents.reader import Document
+from pyfc.errors import InvalidArgument
+from pyfc.gateway.api2016.functions import Live, code_place, instances_answer, running
 from pyfc.gateway.api2016.triggers import Triggers
 from pyfc.gateway.api2016.versions import Versions
-from pyfc.gateway.api2023.documents import function_answer, tags_of, trigger_answer
+from pyfc.gateway.api2023.documents import (
+    RESOURCE_GROUP,
+    function_answer,
+    has_tags,
+    tags_asked,
+    tags_of,
+    trigger_answer,
+)
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.function import Function
-from pyfc.model.names import DEFAULT_SERVICE
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, whole
+from pyfc.supervisor.pool import Pool
 
+_RUNNING, _DESTROYED = "Running", "Destroyed"
+_MILLISECONDS = 1000
+_DIGITS = 18
 _EVENT = "event"
 """FC 3's functions get HTTP requests as JSON events (triggers/http.py)."""
 
@@ -42,14 +57,24 @@ async def delete(call: Call) -> Answer:
 
 
 async def list_(call: Call) -> Answer:
-    """List functions."""
-    runtime, name = call.query.get("runtime", ""), call.query.get("functionName", "")
-    wanted = call.wanted
-    if name:
-        wanted = wanted._replace(prefix=name)
-    found = await call.api.operations.page(Function, DEFAULT_SERVICE, wanted=wanted)
-    records = [record for record in found.records if runtime in {"", record.value.runtime}]
-    return page("functions", [function_answer(call, record) for record in records], found.next_token)
+    """List functions: those of which everything is so that is asked for. Those of services are the older APIs'."""
+    query, wanted, asked = call.query, call.wanted, tags_asked(call, "tags")
+
+    def is_meant(function: Function) -> bool:
+        card = (function.extras.get("gpuConfig") or {}).get("gpuType", "")
+        group = function.extras.get("resourceGroupId") or RESOURCE_GROUP
+        return (
+            query.get("runtime", "") in {"", function.runtime}
+            and query.get("functionName", "") in function.name
+            and query.get("description", "") in function.description
+            and query.get("gpuType", "") in {"", card}
+            and query.get("resourceGroupId", "") in {"", group}
+            and query.get("fcVersion", "").lower() != "v2"
+            and has_tags(function, asked)
+        )
+
+    found = await call.api.operations.page(Function, DEFAULT_SERVICE, wanted=wanted, where=is_meant)
+    return page("functions", [function_answer(call, record) for record in found.records], found.next_token)
 
 
 async def code(call: Call) -> Answer:
@@ -59,22 +84,70 @@ async def code(call: Call) -> Answer:
 
 
 async def instances(call: Call) -> Answer:
-    """List the running instances of a function."""
+    """List the instances of a function: those that run, or of `instanceStatus`, or alive from `startTimeMs` on and not
+    born after `endTimeMs`. Only the newest that are gone are known.
+    """
     await call.api.functions.function(DEFAULT_SERVICE, call.function, call.qualifier)
-    found = [{**each, "status": "Running"} for each in running(call, DEFAULT_SERVICE)]
-    return Answer({"instances": found, "requestId": call.request_id})
+    start, end = _milliseconds(call, "startTimeMs"), _milliseconds(call, "endTimeMs")
+    statuses = set(call.several("instanceStatus")) or ({_RUNNING, _DESTROYED} if start or end else {_RUNNING})
+    first = call.query.get("startKey", "")
+
+    def is_meant(each: Document) -> bool:
+        return each["status"] in statuses and each["instanceId"] >= first and _lived(each, start, end or math.inf)
+
+    found = [_instance(call, each) for each in running(call, DEFAULT_SERVICE, gone=True)]
+    return instances_answer(call, list(filter(is_meant, found)))
+
+
+def _milliseconds(call: Call, name: str) -> int:
+    """A time since the epoch; 0 for none."""
+    found = whole(call.query.get(name) or "0", _DIGITS)
+    if found is None:
+        raise InvalidArgument(message=f"{name} is no number of milliseconds since 1970")
+    return found
+
+
+def _lived(instance: Document, start: int, end: float) -> bool:
+    """Whether it lived between two times."""
+    destroyed = instance["destroyedTimeMs"] or math.inf
+    return bool(instance["createdTimeMs"] <= end and destroyed >= start)
+
+
+def _instance(call: Call, live: Live) -> Document:
+    """FC 3's InstanceInfo object."""
+    return {
+        "instanceId": live.id,
+        "versionId": live.version,
+        "qualifier": call.qualifier or (LATEST if live.version == "0" else live.version),
+        "status": _DESTROYED if live.died else _RUNNING,
+        "resourceType": "Elastic",  # reserved instances are no others here
+        "createdTimeMs": round(live.created * _MILLISECONDS),
+        "destroyedTimeMs": round(live.died * _MILLISECONDS),
+    }
 
 
 async def disable(call: Call) -> Answer:
-    """Let nobody call the function."""
-    record = await call.api.functions.change(DEFAULT_SERVICE, call.function, is_disabled=True)
-    return Answer(function_answer(call, record), record=record)
+    """Let nobody call the function; with `abortOngoingRequest` also calls that run are ended."""
+    changes = {"is_disabled": True, "why_disabled": call.document.get("reason", "")}
+    record = await call.api.functions.change(DEFAULT_SERVICE, call.function, **changes)
+    if call.document.get("abortOngoingRequest"):
+        _abort(call)
+    return Answer({"success": True}, record=record)
+
+
+def _abort(call: Call) -> None:
+    """End the instances that run calls of the function."""
+    for target, entry in call.api.table().entries.items():
+        if target[:2] == (DEFAULT_SERVICE, call.function) and isinstance(entry.route, Pool):
+            for instance in list(entry.route.roster.instances):
+                if instance.link is not None and instance.link.in_flight:
+                    entry.route.end(instance)
 
 
 async def enable(call: Call) -> Answer:
     """Let it be called again."""
-    record = await call.api.functions.change(DEFAULT_SERVICE, call.function, is_disabled=False)
-    return Answer(function_answer(call, record), record=record)
+    record = await call.api.functions.change(DEFAULT_SERVICE, call.function, is_disabled=False, why_disabled="")
+    return Answer({"success": True}, record=record)
 
 
 async def bind(call: Call) -> Answer:
@@ -102,7 +175,13 @@ async def _function(call: Call) -> tuple[str, str]:
 
 
 _ONE = "/functions/{function}"
-_LISTED = ("prefix", "nextToken", "limit", "fcVersion", "description", "tags", "functionName", "runtime")
+_LISTED = (
+    "prefix", "nextToken", "limit", "fcVersion", "description", "tags", "functionName", "runtime", "gpuType",
+    "resourceGroupId",
+)  # fmt: skip
+_INSTANCES = (
+    "qualifier", "instanceIds", "limit", "instanceStatus", "startKey", "startTimeMs", "endTimeMs", "withAllActive",
+)  # fmt: skip
 ENDPOINTS = (
     Endpoint("POST", "/functions", "CreateFunction", create, body=shapes.NewerFunction),
     Endpoint("GET", "/functions", "ListFunctions", list_, _LISTED),
@@ -110,11 +189,11 @@ ENDPOINTS = (
     Endpoint("PUT", _ONE, "UpdateFunction", update, body=shapes.NewerFunction),
     Endpoint("DELETE", _ONE, "DeleteFunction", delete),
     Endpoint("GET", _ONE + "/code", "GetFunctionCode", code, ("qualifier",)),
-    Endpoint("GET", _ONE + "/instances", "ListInstances", instances, ("qualifier", "instanceIds", "limit")),
+    Endpoint("GET", _ONE + "/instances", "ListInstances", instances, _INSTANCES),
     Endpoint("PUT", _ONE + "/invoke/disable", "DisableFunctionInvocation", disable, body=shapes.Reason),
     Endpoint("POST", _ONE + "/invoke/disable", "DisableFunctionInvocationByPost", disable, body=shapes.Reason),
-    Endpoint("PUT", _ONE + "/invoke/enable", "EnableFunctionInvocation", enable, body=shapes.Reason),
-    Endpoint("POST", _ONE + "/invoke/enable", "EnableFunctionInvocationByPost", enable, body=shapes.Reason),
+    Endpoint("PUT", _ONE + "/invoke/enable", "EnableFunctionInvocation", enable),
+    Endpoint("POST", _ONE + "/invoke/enable", "EnableFunctionInvocationByPost", enable),
     Endpoint("POST", _ONE + "/vpc-bindings", "CreateVpcBinding", bind, body=shapes.Binding),
     Endpoint("GET", _ONE + "/vpc-bindings", "ListVpcBindings", bindings),
     Endpoint("DELETE", _ONE + "/vpc-bindings/{vpc}", "DeleteVpcBinding", unbind),

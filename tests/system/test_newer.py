@@ -1,0 +1,180 @@
+"""The management API 2023-03-30, as its newest SDK reads and writes it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from support import Response, Server, wait_until, zipped
+
+API = "/2023-03-30"
+ECHO = "def handler(event, context):\n    return event\n"
+FUNCTION = {
+    "functionName": "f", "runtime": "python3.10", "handler": "index.handler",
+    "code": {"zipFile": zipped({"index.py": ECHO})},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without a folder's functions, for tests with functions of their own names."""
+    place = tmp_path_factory.mktemp("newer")
+    (place / "project").mkdir()
+    server = Server(place / "project", place / "data")
+    yield server
+    assert server.stop()[0] == 0
+
+
+def make(server: Server, name: str, **properties: Any) -> Any:
+    answer = server.manage("POST", f"{API}/functions", {**FUNCTION, "functionName": name, **properties})
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+def listed(server: Server, query: str) -> list[str]:
+    answer = server.manage("GET", f"{API}/functions?{query}")
+    assert answer.status == 200, answer.body
+    return [each["functionName"] for each in answer.json["functions"]]
+
+
+def test_a_function_tells_what_it_has_and_leaves_out_what_is_empty(shared: Server) -> None:
+    made = make(shared, "plain")
+
+    assert set(made) == {
+        "functionName", "functionArn", "functionId", "runtime", "handler", "description", "timeout", "memorySize",
+        "instanceConcurrency", "diskSize", "environmentVariables", "internetAccess", "role", "codeSize", "codeChecksum",
+        "createdTime", "lastModifiedTime", "state", "lastUpdateStatus", "resourceGroupId",
+    }  # fmt: skip
+    assert int(made["codeChecksum"]) > 0
+    full = make(
+        shared, "full", tags=[{"Key": "team", "Value": "a"}], disableInjectCredentials="Env", enableLongLiving=True,
+        instanceLifecycleConfig={"initializer": {"handler": "index.start", "timeout": 9}},
+        logConfig={"project": "p", "logstore": "l", "enableLlmMetrics": True},
+    )  # fmt: skip
+    assert full["tags"] == [{"Key": "team", "Value": "a"}]
+    assert full["instanceLifecycleConfig"] == {"initializer": {"handler": "index.start", "timeout": 9}}
+    assert (full["disableInjectCredentials"], full["enableLongLiving"]) == ("Env", True)
+    assert full["logConfig"]["enableLlmMetrics"] is True
+
+
+def test_functions_are_found_by_what_they_are_before_the_list_is_cut(shared: Server) -> None:
+    for number in range(4):
+        make(shared, f"find-{number}", runtime="python3.9" if number % 2 else "python3.10", description=f"No. {number}")
+    make(shared, "find-tagged", tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])
+    make(shared, "find-gpu", gpuConfig={"gpuType": "fc.gpu.ada.1", "gpuMemorySize": 1024}, resourceGroupId="rg-1")
+
+    first = shared.manage("GET", f"{API}/functions?runtime=python3.9&prefix=find-&limit=1").json
+    assert [each["functionName"] for each in first["functions"]] == ["find-1"]
+    assert listed(shared, f"runtime=python3.9&prefix=find-&limit=1&nextToken={first['nextToken']}") == ["find-3"]
+    assert listed(shared, "description=No.+2") == ["find-2"]
+    assert listed(shared, "functionName=nd-ta") == ["find-tagged"]
+    assert listed(shared, "gpuType=fc.gpu.ada.1") == listed(shared, "resourceGroupId=rg-1") == ["find-gpu"]
+    assert "find-1" in listed(shared, "fcVersion=v3&resourceGroupId=default&limit=100")
+    assert listed(shared, "fcVersion=v2") == []
+    for tags, names in (([{"Key": "a", "Value": "1"}], ["find-tagged"]), ([{"Key": "a", "Value": "2"}], [])):
+        assert listed(shared, f"tags={quote(json.dumps(tags))}") == names
+    assert shared.manage("GET", f"{API}/functions?tags=[1]").json["Code"] == "InvalidArgument"
+
+
+def test_a_disabled_function_says_why_and_its_running_calls_may_be_ended(shared: Server) -> None:
+    source = "import time\ndef handler(event, context):\n    time.sleep(60)\n"
+    make(shared, "slow", timeout=60, code={"zipFile": zipped({"index.py": source})})
+    place = f"{API}/functions/slow"
+    answers: list[Response] = []
+    caller = threading.Thread(target=lambda: answers.append(shared.request("POST", f"{place}/invocations", b"")))
+    caller.start()
+
+    def its() -> Any:
+        return next(each for each in shared.functions() if each["function"] == "slow")
+
+    wait_until(lambda: its()["instances"].get("ready"), "an instance, which has the call then")
+
+    off = shared.manage("POST", f"{place}/invoke/disable", {"reason": "broken", "abortOngoingRequest": True})
+
+    assert (off.status, off.json) == (200, {"success": True})
+    caller.join(20)
+    assert answers[0].headers["X-Fc-Error-Type"] or answers[0].status >= 400
+    told = shared.manage("GET", place).json["invocationRestriction"]
+    assert (told["disable"], told["reason"]) == (True, "broken")
+    assert shared.manage("POST", f"{place}/invoke/enable").json == {"success": True}
+    assert "invocationRestriction" not in shared.manage("GET", place).json
+
+
+def test_instances_are_told_with_their_times_also_when_they_are_gone(shared: Server) -> None:
+    make(shared, "lives")
+    place = f"{API}/functions/lives"
+    assert shared.request("POST", f"{place}/invocations", b"x").body == b"x"
+    [one] = shared.manage("GET", f"{place}/instances").json["instances"]
+
+    assert set(one) == {
+        "instanceId", "versionId", "qualifier", "status", "resourceType", "createdTimeMs", "destroyedTimeMs",
+    }  # fmt: skip
+    assert (one["versionId"], one["qualifier"], one["status"], one["destroyedTimeMs"]) == ("0", "LATEST", "Running", 0)
+    born = one["createdTimeMs"]
+    for query, found in (
+        (f"endTimeMs={born}", 1), (f"endTimeMs={born - 1}", 0), (f"startTimeMs={born + 10**9}", 1),
+        ("instanceStatus=[%22Destroyed%22]", 0), ("instanceIds=c-none", 0), (f"startKey={one['instanceId']}", 1),
+    ):  # fmt: skip
+        assert len(shared.manage("GET", f"{place}/instances?{query}").json["instances"]) == found, query
+    assert shared.manage("GET", f"{place}/instances?startTimeMs=soon").json["Code"] == "InvalidArgument"
+    shared.manage("PUT", f"{place}/invoke/disable", {})
+    leaves = "import os\ndef handler(event, context):\n    os._exit(1)\n"
+    make(shared, "leaves", code={"zipFile": zipped({"index.py": leaves})})
+    shared.request("POST", f"{API}/functions/leaves/invocations", b"")
+    gone = f"{API}/functions/leaves/instances?instanceStatus=Destroyed"
+    [dead] = wait_until(lambda: shared.manage("GET", gone).json["instances"], "the dead instance")
+    assert dead["destroyedTimeMs"] >= dead["createdTimeMs"]
+
+
+def test_tags_come_in_pages_and_by_what_they_are(shared: Server) -> None:
+    arns = [make(shared, f"tag-{number}")["functionArn"] for number in range(3)]
+    for number, arn in enumerate(arns):
+        tags = [{"Key": "tag", "Value": str(number)}, {"Key": "of", "Value": "tests"}]
+        sent = {"ResourceType": "function", "ResourceId": [arn], "Tag": tags}
+        assert set(shared.manage("POST", f"{API}/tags-v2", sent).json) == {"RequestId"}
+
+    def told(query: str) -> Any:
+        return shared.manage("GET", f"{API}/tags-v2?ResourceType=function&{query}").json
+
+    wanted = quote(json.dumps([{"Key": "of", "Value": "tests"}]))
+    first = told(f"Limit=2&Tag={wanted}")
+    assert [each["ResourceId"] for each in first["TagResources"]] == [arns[0]] * 2 + [arns[1]] * 2
+    rest = told(f"Limit=2&Tag={wanted}&NextToken={first['NextToken']}")
+    assert ([each["ResourceId"] for each in rest["TagResources"]], rest["NextToken"]) == ([arns[2]] * 2, "")
+    assert len(told(f"ResourceId={quote(json.dumps(arns[:1]))}")["TagResources"]) == 2
+    gone = f"{API}/tags-v2?ResourceType=function&ResourceId.1={quote(arns[0])}&TagKey.1=of"
+    assert shared.manage("DELETE", gone).status == 200
+    assert shared.manage("GET", f"{API}/functions/tag-0").json["tags"] == [{"Key": "tag", "Value": "0"}]
+
+
+def test_the_region_is_told_as_the_sdk_reads_it(shared: Server) -> None:
+    region = "cn-hangzhou"
+
+    told = shared.manage("GET", f"{API}/regions").json
+
+    assert told == {"Regions": {"Region": [{"RegionId": region, "LocalName": region}]}}
+
+
+SHOWN = """import os, json
+def handler(event, context):
+    return json.dumps([os.environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", ""), context.credentials.access_key_id])
+"""
+
+
+def test_credentials_are_kept_from_where_they_are_not_wanted(shared: Server) -> None:
+    make(shared, "withheld", code={"zipFile": zipped({"index.py": SHOWN})})
+    place = f"{API}/functions/withheld"
+
+    def seen() -> list[bool]:
+        return [bool(each) for each in shared.request("POST", f"{place}/invocations", b"").json]
+
+    for where, expected in (("None", [True, True]), ("Env", [False, True]), ("Request", [True, False])):
+        assert shared.manage("PUT", place, {"disableInjectCredentials": where}).status == 200
+        assert seen() == expected, where
+    shared.manage("PUT", place, {"disableInjectCredentials": "All"})
+    assert seen() == [False, False]

@@ -26,8 +26,12 @@ from pyfc.build.consent import Consents, consents_file
 from pyfc.build.official import name_of, packages_of, stand_in
 from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Table
+from pyfc.cloud.oss.asked import Environment
+from pyfc.cloud.oss.door import Door
+from pyfc.cloud.oss.store import Store
+from pyfc.cloud.oss.uploads import Uploads
 from pyfc.data.folder import identity, lock, take_over
-from pyfc.data.version import QUEUE, STORE
+from pyfc.data.version import OSS, QUEUE, STORE
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
@@ -108,6 +112,7 @@ class App:
         try:
             self._build()
             self.findings += [stored.told(each) for each in await self._registry.set_aside()]
+            await self.oss.start()
             self.supervisor.start()
             self._tasks.begin("watching the data folder", self._watch_folder())
         except BaseException:
@@ -213,8 +218,15 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         context = self._context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))
-        api = application(self._build_api(registry), guard, recent, self.sandbox)
+        api = application(self._build_api(registry), guard, recent, self.sandbox, self._build_oss())
         self._server = GatewayServer(api, context, self.descriptors)
+
+    def _build_oss(self) -> Door:
+        settings = self.settings
+        store = self.oss = Store(self.data_folder / "buckets", self.data_folder / OSS)
+        self._stack.push_async_callback(store.close)
+        environment = Environment(store, Uploads(store), settings.account_id, settings.region)
+        return Door(environment, self.keys.find, lambda *_: True, is_open=settings.auth == "off")
 
     def _use(self, table: Table) -> None:
         """Serve by another table from now on."""

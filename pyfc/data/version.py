@@ -15,7 +15,7 @@ import msgspec
 
 VERSION = 3
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
-STORE, QUEUE = "store.sqlite", "queue.sqlite"
+STORE, QUEUE, OSS = "store.sqlite", "queue.sqlite", "oss.sqlite"
 STORE_TABLES = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (revision INTEGER NOT NULL);
@@ -38,6 +38,27 @@ CREATE INDEX records ON events (service, function, state, number, size, ended) W
 CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
 """
 """`state`: see queues/rows.py; `event`: the fields KEPT of model/asynchronous.py, as an array in MessagePack."""
+OSS_TABLES = """
+CREATE TABLE buckets (name TEXT PRIMARY KEY, created REAL NOT NULL, acl TEXT NOT NULL, folder TEXT NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE objects (
+  bucket TEXT NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, crc TEXT NOT NULL,
+  modified INTEGER NOT NULL, inode INTEGER NOT NULL, type TEXT NOT NULL, aside INTEGER NOT NULL,
+  headers BLOB NOT NULL, tags BLOB NOT NULL, acl TEXT NOT NULL, PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+CREATE TABLE uploads (
+  id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, created REAL NOT NULL,
+  headers BLOB NOT NULL, tags BLOB NOT NULL, acl TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE parts (
+  upload TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, crc TEXT NOT NULL,
+  modified REAL NOT NULL, PRIMARY KEY (upload, number)
+) WITHOUT ROWID;
+CREATE TABLE appends (bucket TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+"""
+"""`crc` has 64 bits without a sign, which is more than SQLite's numbers have; `headers` and `tags` are JSON. An append
+is in `appends` while its file may be longer than its row says.
+"""
 _BATCH = 1000
 _ENQUEUED, _BORN = 4, 20
 """Places in the array."""

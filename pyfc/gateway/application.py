@@ -20,8 +20,10 @@ from starlette.websockets import WebSocketDisconnect
 
 from pyfc.auth.digest import BodyDigest
 from pyfc.blobs.objects import TEMPORARY
-from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, trigger_path
+from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, is_own, trigger_path
 from pyfc.calls.table import Entry, version_of
+from pyfc.cloud.oss.door import Door
+from pyfc.cloud.oss.request import is_host
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import openapi
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
@@ -63,8 +65,8 @@ _DIGITS = 18
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASGIApp:
-    """The ASGI application; `recent` has the newest calls."""
+def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, oss: Door) -> ASGIApp:
+    """The ASGI application; `recent` has the newest calls, `oss` answers as the object store."""
     own = _Own(api, recent)
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -97,7 +99,7 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox) -> ASG
     app = Starlette(routes=found)
     app.router.redirect_slashes = False
     app.middleware_stack = ExceptionMiddleware(app.router, handlers)  # other errors are _Guarded's
-    return _Guarded(app, guard, own.upload)
+    return _Guarded(app, guard, own.upload, oss)
 
 
 class _Own:
@@ -262,10 +264,11 @@ class _Own:
 class _Guarded:
     """Refuses another site's pages and unknown hosts before anything else; answers also what went wrong in here."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, upload: Handler) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, upload: Handler, oss: Door) -> None:
         self._app = app
         self._guard = guard
         self._upload = upload
+        self._oss = oss
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What can be answered no more is left to uvicorn, which ends the connection of an answer without an end."""
@@ -296,6 +299,9 @@ class _Guarded:
             if scope["type"] == "http" and scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
                 await (await self._upload(Request(scope, receive)))(scope, receive, send)
                 return
+            if scope["type"] == "http" and self._is_for_oss(scope, headers):
+                await self._oss(scope, receive, send)
+                return
             self._guard.check(headers)
         except PyfcError as error:
             if scope["type"] == "websocket":
@@ -304,6 +310,19 @@ class _Guarded:
                 await error_response(error, request_id())(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def _is_for_oss(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
+        """Whether the object store answers. Raises AccessDenied for pages of other sites where nobody has to sign: then
+        nothing else protects the buckets.
+        """
+        host = host_name(headers.get(b"host", b"").decode("latin-1"))
+        if is_own(scope["raw_path"]) or not self._oss.takes(scope, host):
+            return False
+        if self._oss.is_open and is_host(host):
+            self._guard.check_page(headers)
+        elif self._oss.is_open:
+            self._guard.check(headers)
+        return True
 
 
 def _is_bucket(headers: dict[bytes, bytes], path: str) -> bool:

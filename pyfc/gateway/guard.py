@@ -51,6 +51,11 @@ class Guard:
                 message=f"'{host.decode('latin-1')[:200]}' is not a name of this server; "
                 "start it with --allow-host NAME if it should be"
             )
+        self.check_page(fields)
+
+    def check_page(self, fields: dict[bytes, bytes]) -> None:
+        """Raises AccessDenied for a request that the page of another site has sent."""
+        host = fields.get(b"host")
         origin = fields.get(b"origin")
         if origin is not None and origin.rpartition(b"//")[2] != host:
             raise AccessDenied(message="a web page of another site may call HTTP triggers only")

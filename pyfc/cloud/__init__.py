@@ -1,0 +1,1 @@
+"""Stand-ins of the cloud's services that functions talk to: one package a service."""

@@ -1,0 +1,1 @@
+"""The object store, as OSS's clients speak to it."""

@@ -1,0 +1,222 @@
+"""The object store's door: an ASGI application that finds out who asks for what, lets the operation do it, and answers
+as OSS does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from email.utils import formatdate
+from typing import Any, NamedTuple
+
+from pyfc.auth.keys import Key
+from pyfc.cloud.oss import bucket_operations as buckets
+from pyfc.cloud.oss import object_operations as objects
+from pyfc.cloud.oss.asked import Answer, Asked, Environment, failure, pieces
+from pyfc.cloud.oss.faults import Fault, not_implemented
+from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE
+from pyfc.cloud.oss.request import Place, Sent, is_meant, query_of
+from pyfc.cloud.oss.signature import Find, Verified, verify
+
+_log = logging.getLogger(__name__)
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+May = Callable[[Key, str, Place], bool]
+"""Whether a key may do an action (like oss:GetObject) at a place."""
+_OPEN_READS = frozenset({"oss:GetObject", "oss:GetObjectMeta"})
+_OPEN_WRITES = frozenset({"oss:PutObject", "oss:DeleteObject"})
+"""What anybody may do where the ACL says so."""
+
+
+class Operation(NamedTuple):
+    """An operation of OSS."""
+
+    run: Callable[[Asked], Awaitable[Answer]]
+    action: str
+    """What RAM calls the permission."""
+
+
+_SERVICE = {("GET", ""): Operation(buckets.list_buckets, "oss:ListBuckets")}
+_BUCKET = {
+    ("PUT", ""): Operation(buckets.put_bucket, "oss:PutBucket"),
+    ("DELETE", ""): Operation(buckets.delete_bucket, "oss:DeleteBucket"),
+    ("HEAD", ""): Operation(buckets.head_bucket, "oss:GetBucketInfo"),
+    ("GET", ""): Operation(buckets.list_objects, "oss:ListObjects"),
+    ("GET", "bucketInfo"): Operation(buckets.bucket_info, "oss:GetBucketInfo"),
+    ("GET", "location"): Operation(buckets.bucket_location, "oss:GetBucketLocation"),
+    ("GET", "stat"): Operation(buckets.bucket_statistics, "oss:GetBucketStat"),
+    ("GET", "acl"): Operation(buckets.bucket_acl, "oss:GetBucketAcl"),
+    ("PUT", "acl"): Operation(buckets.put_bucket_acl, "oss:PutBucketAcl"),
+    ("GET", "uploads"): Operation(buckets.list_uploads, "oss:ListMultipartUploads"),
+    ("POST", "delete"): Operation(buckets.delete_objects, "oss:DeleteObject"),
+}
+_OBJECT = {
+    ("GET", ""): Operation(objects.get_object, "oss:GetObject"),
+    ("HEAD", ""): Operation(objects.head_object, "oss:GetObject"),
+    ("PUT", ""): Operation(objects.put_object, "oss:PutObject"),
+    ("DELETE", ""): Operation(objects.delete_object, "oss:DeleteObject"),
+    ("GET", "objectMeta"): Operation(objects.object_meta, "oss:GetObjectMeta"),
+    ("HEAD", "objectMeta"): Operation(objects.object_meta, "oss:GetObjectMeta"),
+    ("POST", "append"): Operation(objects.append_object, "oss:PutObject"),
+    ("GET", "acl"): Operation(objects.object_acl, "oss:GetObjectAcl"),
+    ("PUT", "acl"): Operation(objects.put_object_acl, "oss:PutObjectAcl"),
+    ("GET", "tagging"): Operation(objects.object_tagging, "oss:GetObjectTagging"),
+    ("PUT", "tagging"): Operation(objects.put_object_tagging, "oss:PutObjectTagging"),
+    ("DELETE", "tagging"): Operation(objects.delete_object_tagging, "oss:DeleteObjectTagging"),
+    ("POST", "uploads"): Operation(objects.begin_upload, "oss:PutObject"),
+    ("PUT", "uploadId"): Operation(objects.put_part, "oss:PutObject"),
+    ("GET", "uploadId"): Operation(objects.list_parts, "oss:ListParts"),
+    ("POST", "uploadId"): Operation(objects.complete_upload, "oss:PutObject"),
+    ("DELETE", "uploadId"): Operation(objects.abort_upload, "oss:AbortMultipartUpload"),
+}
+_NAMES = """
+    accessPoint acl append archiveDirectRead asyncFetch bucketArchiveDirectRead bucketInfo cname comp cors delete
+    encryption httpsConfig img inventory lifecycle live location logging metaQuery objectMeta policy publicAccessBlock
+    qosInfo redundancyTransition referer regions replication replicationLocation replicationProgress requestPayment
+    resourceGroup restore select stat style symlink tagging transferAcceleration uploadId uploads versioning versions
+    vod website worm
+"""
+_PARAMETERS = frozenset(_NAMES.split())
+"""Parameters that make another operation of a request."""
+
+
+class Door:
+    """The object store as an ASGI application."""
+
+    def __init__(self, environment: Environment, find: Find, may: May, *, is_open: bool) -> None:
+        """`find`: a key by its id. `is_open`: whether nobody has to sign."""
+        self._environment = environment
+        self._find = find
+        self._may = may
+        self.is_open = is_open
+
+    def takes(self, scope: Scope, host: str) -> bool:
+        """Whether a request is for the object store: by its host, by how it is signed, or by a bucket in its path."""
+        query, headers = scope["query_string"].decode("latin-1"), dict(scope["headers"])
+        if is_meant(host, query, headers):
+            return True
+        return scope["path"][1:].partition("/")[0] in self._environment.store.index.buckets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id = secrets.token_hex(12).upper()
+        sent = _sent(scope)
+        try:
+            answer = await self._answer(sent, receive)
+        except Fault as fault:
+            answer = failure(fault, request_id, sent.host, is_head=sent.method == "HEAD")
+        except Disconnected:
+            return
+        except Exception:
+            _log.exception("the object store could not answer %s %r", sent.method, sent.path[:500])
+            answer = failure(
+                Fault("InternalError", "We encountered an internal error: see the server's log."), request_id,
+                sent.host, is_head=sent.method == "HEAD",
+            )  # fmt: skip
+        await _send(answer, request_id, send, has_body=sent.method != "HEAD")
+
+    async def _answer(self, sent: Sent, receive: Receive) -> Answer:
+        verified = await self._verified(sent)
+        operation = _operation(sent, verified.place)
+        await self._check(operation, verified)
+        return await operation.run(Asked(self._environment, sent, verified.place, verified.key, _chunks(receive)))
+
+    async def _verified(self, sent: Sent) -> Verified:
+        if not self.is_open:
+            return verify(self._find, sent, time.time())
+        places = sent.places
+        for place in places[1:]:
+            if place.key and await self._environment.store.index.object(*place) is not None:
+                return Verified(None, place)
+        return Verified(None, places[0])
+
+    async def _check(self, operation: Operation, verified: Verified) -> None:
+        """Raises Fault AccessDenied for who may not do this."""
+        if self.is_open:
+            return
+        key, place = verified
+        if key is None:
+            if not await self._is_public(operation.action, place):
+                raise Fault("AccessDenied", "You have no right to access this object because of bucket acl.")
+        elif not self._may(key, operation.action, place):
+            raise Fault("AccessDenied", f"The credentials of this function are not allowed to do {operation.action}.")
+
+    async def _is_public(self, action: str, place: Place) -> bool:
+        bucket = self._environment.store.index.buckets.get(place.bucket)
+        if bucket is None or not place.key:
+            return False
+        found = await self._environment.store.index.object(*place)
+        acl = found.description.acl if found is not None and found.description.acl != "default" else bucket.acl
+        return (action in _OPEN_READS and acl in {PUBLIC_READ, PUBLIC_READ_WRITE}) or (
+            action in _OPEN_WRITES and acl == PUBLIC_READ_WRITE
+        )
+
+
+def _operation(sent: Sent, place: Place) -> Operation:
+    """Raises Fault for what OSS or pyfc does not have."""
+    table = (_OBJECT if place.key else _BUCKET) if place.bucket else _SERVICE
+    named = [name for name in sent.query if name in _PARAMETERS]
+    if "uploadId" in named:
+        named = ["uploadId"]
+    name = named[0] if named else ""
+    found = table.get((sent.method, name))
+    if found is not None:
+        return found
+    if not name or any(name == other for _, other in table):
+        raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.")
+    raise not_implemented(f"{sent.method} ?{name}")
+
+
+def _sent(scope: Scope) -> Sent:
+    headers: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    host = headers.get("host", "").lower().rpartition("@")[2]
+    return Sent(
+        scope["method"], host.partition(":")[0], scope["raw_path"].decode("latin-1"),
+        query_of(scope["query_string"].decode("latin-1")), headers,
+    )  # fmt: skip
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Disconnected if the client leaves before its end."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body", False):
+            return
+
+
+class Disconnected(Exception):
+    """The client has left before its request was whole."""
+
+
+async def _send(answer: Answer, request_id: str, send: Send, *, has_body: bool) -> None:
+    file = answer.file
+    try:
+        length = answer.headers.get("Content-Length") or str(file.length if file else len(answer.body))
+        common = {
+            "Server": "AliyunOSS",
+            "Date": formatdate(usegmt=True),
+            "x-oss-request-id": request_id,
+            **answer.headers,
+        }
+        if answer.status not in {204, 304}:
+            common["Content-Length"] = length
+        headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in common.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        if file is not None and has_body:
+            async for piece in pieces(file):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": answer.body if has_body else b"", "more_body": False})
+    finally:
+        if file is not None:
+            os.close(file.descriptor)

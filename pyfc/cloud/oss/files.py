@@ -1,0 +1,212 @@
+"""The folder of a bucket: where a key's file lies, and how it is read and replaced without following a link.
+
+A key that is a path of the folder has its file there, so that people see it. Any other lies aside, in `.pyfc/aside`
+under the digest of its key: one with empty parts, `.` or `..`, or with NUL, one longer than the disk allows, one whose
+place is taken by a folder or a link. `.pyfc` also has what is being written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyfc import nofollow
+from pyfc.cloud.oss.model import Seen
+
+OWN = ".pyfc"
+"""The folder in a bucket that is no part of it."""
+_ASIDE, _NEW, _PARTS = "aside", "new", "parts"
+_TAKEN = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY}
+"""The place of a key is taken: a part of the path is a file or a link, or the place is a folder."""
+_LONGEST_NAME = 255
+_DEEPEST = 64
+
+
+def path_of(key: str) -> str | None:
+    """The path of a key's file, None if it can only lie aside."""
+    parts = key.split("/")
+    if "\0" in key or parts[0] == OWN or len(parts) > _DEEPEST:
+        return None
+    if any(part in {"", ".", ".."} or len(part.encode()) > _LONGEST_NAME for part in parts):
+        return None
+    return key
+
+
+class Files:
+    """The folder of one bucket. Everything raises OSError.
+
+    Its own folders are held open: whoever may write to the bucket's folder could make links of them.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Makes the folder if there is none, and throws away what was being written when a server died."""
+        self.root = root
+        root.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with nofollow.opened_folder(root) as folder, _made(OWN, folder) as own:
+            self._aside, self._new, self._parts = (_open_made(name, own) for name in (_ASIDE, _NEW, _PARTS))
+        for name in os.listdir(self._new):
+            os.unlink(name, dir_fd=self._new)
+
+    def close(self) -> None:
+        """Let the folder go."""
+        for descriptor in (self._aside, self._new, self._parts):
+            os.close(descriptor)
+
+    def create(self) -> tuple[str, int]:
+        """A new file for what is to be written: its name, and a descriptor."""
+        name = secrets.token_hex(16)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        return name, os.open(name, flags, 0o644, dir_fd=self._new)
+
+    def discard(self, new: str) -> None:
+        """Remove what was written for nothing."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new, dir_fd=self._new)
+
+    def keep(self, new: str, key: str) -> bool:
+        """Make what was written the file of a key. Whether it lies aside."""
+        path = path_of(key)
+        if path is not None:
+            try:
+                with self._above(path, makes=True) as (folder, name):
+                    _expect_file(name, folder)
+                    os.replace(new, name, src_dir_fd=self._new, dst_dir_fd=folder)
+                    os.fsync(folder)
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+            else:
+                return False
+        os.replace(new, _digest(key), src_dir_fd=self._new, dst_dir_fd=self._aside)
+        os.fsync(self._aside)
+        return True
+
+    def keep_part(self, new: str, upload: str, number: int) -> None:
+        """Make what was written a part of an upload."""
+        os.replace(new, f"{upload}-{number}", src_dir_fd=self._new, dst_dir_fd=self._parts)
+
+    def open_part(self, upload: str, number: int) -> int:
+        """A descriptor of a part."""
+        return nofollow.open_plain(f"{upload}-{number}", self._parts)
+
+    def remove_parts(self, upload: str) -> None:
+        """Remove all parts of an upload."""
+        for name in os.listdir(self._parts):
+            if name.startswith(f"{upload}-"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._parts)
+
+    def open(self, key: str, *, is_aside: bool) -> int:
+        """A descriptor of a key's file."""
+        if is_aside:
+            return nofollow.open_plain(_digest(key), self._aside)
+        return nofollow.open_below(self.root, self.root / key)
+
+    @contextlib.contextmanager
+    def writing(self, key: str, *, is_aside: bool) -> Iterator[int]:
+        """A key's file, open for reading and writing."""
+        if is_aside:
+            descriptor = nofollow.open_plain(_digest(key), self._aside, os.O_RDWR)
+        else:
+            with self._above(key, makes=False) as (folder, name):
+                descriptor = nofollow.open_plain(name, folder, os.O_RDWR)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def remove_if_empty(self) -> None:
+        """Remove the folder, if nobody has put anything into it."""
+        with contextlib.suppress(OSError):
+            for name in (_ASIDE, _NEW, _PARTS):
+                (self.root / OWN / name).rmdir()
+            (self.root / OWN).rmdir()
+            self.root.rmdir()
+
+    def remove(self, key: str, *, is_aside: bool) -> None:
+        """Remove a key's file, and the folders above it that are empty then."""
+        if is_aside:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(_digest(key), dir_fd=self._aside)
+            return
+        try:
+            with self._above(key, makes=False) as (folder, name):
+                os.unlink(name, dir_fd=folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        self._prune(key)
+
+    def _prune(self, key: str) -> None:
+        while "/" in key:
+            key = key.rpartition("/")[0]
+            try:
+                with self._above(key, makes=False) as (folder, name):
+                    os.rmdir(name, dir_fd=folder)
+            except OSError:
+                return
+
+    def seen(self, key: str, *, is_aside: bool) -> Seen | None:
+        """By what a key's file is known now; None if there is none."""
+        try:
+            descriptor = self.open(key, is_aside=is_aside)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            return seen(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _above(self, path: str, *, makes: bool) -> Iterator[tuple[int, str]]:
+        """The folder that a path lies in, and its name there. `makes`: folders that are missing."""
+        *folders, name = path.split("/")
+        with contextlib.ExitStack() as stack:
+            above = stack.enter_context(nofollow.opened_folder(self.root))
+            for each in folders:
+                if makes:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(each, 0o755, dir_fd=above)
+                above = stack.enter_context(nofollow.opened_folder(each, above))
+            yield above, name
+
+
+@contextlib.contextmanager
+def _made(name: str, parent: int) -> Iterator[int]:
+    descriptor = _open_made(name, parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open_made(name: str, parent: int) -> int:
+    """A descriptor of a folder, made if it is missing."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, 0o700, dir_fd=parent)
+    return nofollow.open_folder(name, parent)
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _expect_file(name: str, folder: int) -> None:
+    """Raises FileExistsError if the place is taken by anything but a plain file."""
+    try:
+        mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
+def seen(descriptor: int) -> Seen:
+    """By what an open file is known."""
+    status = os.fstat(descriptor)
+    return Seen(status.st_mtime_ns, status.st_ino, status.st_size)

@@ -1,0 +1,217 @@
+"""What is known of buckets, objects and uploads: one SQLite file. Each write is a function of the connection that runs
+in the one thread that writes, so what it looks at does not change under it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.model import Bucket, Content, Description, Object, Part, Seen, Upload, encode, headers_of
+from pyfc.data.version import OSS_TABLES, VERSION
+from pyfc.errors import InvalidArgument, PyfcError
+from pyfc.sqlite import Database, transaction
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], object]
+_OBJECT = "bucket, key, size, etag, crc, modified, inode, type, aside, headers, tags, acl"
+_UPLOAD = "id, bucket, key, created, headers, tags, acl"
+
+
+class _Refused(PyfcError):
+    """Carries a Fault through the database, which hands out this package's errors only."""
+
+    status, code = 500, "Internal"
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(message=fault.message)
+        self.fault = fault
+
+
+class Index:
+    """The file. Opening raises InvalidArgument for one that is none of ours."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._database: Database[Job, object] = Database(path, "object store", OSS_TABLES, VERSION, _commit)
+        except sqlite3.Error as error:
+            raise InvalidArgument(message=f"the object store {path} can not be opened: {error}") from error
+        path.chmod(0o600)
+        self._buckets = {row[0]: Bucket(*row) for row in self._database.connection.execute("SELECT * FROM buckets")}
+
+    @property
+    def buckets(self) -> dict[str, Bucket]:
+        """All buckets, by name."""
+        return self._buckets
+
+    async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it in the next commit. Raises the Fault that it raises; nothing is written then."""
+        try:
+            return cast("T", await self._database.write(job))
+        except _Refused as refused:
+            raise refused.fault from None
+
+    async def object(self, bucket: str, key: str) -> Object | None:
+        """An object."""
+        query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608  no input
+        rows = await self._database.read(query, (bucket, key_bytes(key)))
+        return _object(rows[0]) if rows else None
+
+    async def objects(self, bucket: str, begin: bytes, end: bytes, limit: int) -> list[Object]:
+        """The first `limit` objects whose keys are not before `begin` and before `end`, in order; b"" is no end."""
+        bound = "AND key < ?" if end else "AND ? = x''"
+        query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key >= ? {bound} ORDER BY key LIMIT ?"  # noqa: S608
+        return [_object(row) for row in await self._database.read(query, (bucket, begin, end, limit))]
+
+    async def upload(self, name: str) -> Upload | None:
+        """An upload that is not complete."""
+        rows = await self._database.read(f"SELECT {_UPLOAD} FROM uploads WHERE id = ?", (name,))  # noqa: S608
+        return _upload(rows[0]) if rows else None
+
+    async def uploads(self, bucket: str) -> list[Upload]:
+        """All uploads to a bucket that are not complete, by key and id."""
+        query = f"SELECT {_UPLOAD} FROM uploads WHERE bucket = ? ORDER BY key, id"  # noqa: S608
+        return [_upload(row) for row in await self._database.read(query, (bucket,))]
+
+    async def parts(self, upload: str) -> list[Part]:
+        """The parts of an upload that are there, in order."""
+        query = "SELECT number, size, etag, crc, modified FROM parts WHERE upload = ? ORDER BY number"
+        rows = await self._database.read(query, (upload,))
+        return [Part(number, Content(size, etag, int(crc)), modified) for number, size, etag, crc, modified in rows]
+
+    async def appends(self) -> list[tuple[str, str]]:
+        """Bucket and key of what was being appended to."""
+        rows = await self._database.read("SELECT bucket, key FROM appends")
+        return [(bucket, key.decode()) for bucket, key in rows]
+
+    async def statistics(self, bucket: str) -> tuple[int, int]:
+        """How many objects a bucket has, and their bytes."""
+        query = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE bucket = ?"
+        ((count, size),) = await self._database.read(query, (bucket,))
+        return count, size
+
+    async def close(self) -> None:
+        """Write what waits, and close the file."""
+        await self._database.close()
+
+
+# what a job does with the connection that it is given
+
+
+def find(connection: sqlite3.Connection, bucket: str, key: str) -> Object | None:
+    """An object, as it is at this place in the order of writes."""
+    query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608  no input
+    row = connection.execute(query, (bucket, key_bytes(key))).fetchone()
+    return _object(row) if row else None
+
+
+def put(connection: sqlite3.Connection, made: Object) -> None:
+    """Write an object's row over the one of before."""
+    content, described = made.content, made.description
+    connection.execute(
+        f"INSERT OR REPLACE INTO objects ({_OBJECT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (
+            made.bucket, key_bytes(made.key), content.size, content.etag, str(content.crc), made.seen.modified,
+            made.seen.inode, made.type, made.is_aside, encode(described.headers), encode(described.tags),
+            described.acl,
+        ),
+    )  # fmt: skip
+
+
+def remove(connection: sqlite3.Connection, bucket: str, key: str) -> None:
+    """Forget an object."""
+    connection.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (bucket, key_bytes(key)))
+
+
+def begin_append(connection: sqlite3.Connection, bucket: str, key: str) -> None:
+    """From now on the object's file may be longer than its row says."""
+    connection.execute("INSERT OR REPLACE INTO appends VALUES (?, ?)", (bucket, key_bytes(key)))
+
+
+def end_append(connection: sqlite3.Connection, bucket: str, key: str) -> None:
+    """File and row agree again."""
+    connection.execute("DELETE FROM appends WHERE bucket = ? AND key = ?", (bucket, key_bytes(key)))
+
+
+def add_upload(connection: sqlite3.Connection, made: Upload) -> None:
+    """Remember an upload that begins."""
+    described = made.description
+    connection.execute(
+        f"INSERT INTO uploads ({_UPLOAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  no input
+        (
+            made.id, made.bucket, key_bytes(made.key), made.created, encode(described.headers),
+            encode(described.tags), described.acl,
+        ),
+    )  # fmt: skip
+
+
+def has_upload(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether an upload is not complete, nor given up."""
+    return connection.execute("SELECT 1 FROM uploads WHERE id = ?", (name,)).fetchone() is not None
+
+
+def put_part(connection: sqlite3.Connection, upload: str, part: Part) -> None:
+    """Write a part's row over the one of before."""
+    size, etag, crc = part.content
+    connection.execute(
+        "INSERT OR REPLACE INTO parts (upload, number, size, etag, crc, modified) VALUES (?, ?, ?, ?, ?, ?)",
+        (upload, part.number, size, etag, str(crc), part.modified),
+    )
+
+
+def remove_upload(connection: sqlite3.Connection, name: str) -> None:
+    """Forget an upload and its parts."""
+    connection.execute("DELETE FROM parts WHERE upload = ?", (name,))
+    connection.execute("DELETE FROM uploads WHERE id = ?", (name,))
+
+
+def put_bucket(connection: sqlite3.Connection, made: Bucket) -> None:
+    """Write a bucket's row over the one of before."""
+    connection.execute("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?, ?)", made)
+
+
+def remove_bucket(connection: sqlite3.Connection, name: str) -> None:
+    """Forget a bucket. Raises Fault if something is in it."""
+    for query in ("SELECT 1 FROM objects WHERE bucket = ?", "SELECT 1 FROM uploads WHERE bucket = ?"):
+        if connection.execute(f"{query} LIMIT 1", (name,)).fetchone():
+            raise Fault("BucketNotEmpty", "The bucket you tried to delete is not empty.", more={"BucketName": name})
+    connection.execute("DELETE FROM buckets WHERE name = ?", (name,))
+
+
+def key_bytes(key: str) -> bytes:
+    """A key as it is kept: its UTF-8 bytes, whose order is that of OSS's lists."""
+    return key.encode()
+
+
+def _object(row: tuple[Any, ...]) -> Object:
+    bucket, key, size, etag, crc, modified, inode, kind, aside, headers, tags, acl = row
+    content, described = Content(size, etag, int(crc)), Description(headers_of(headers), headers_of(tags), acl)
+    return Object(bucket, key.decode(), content, Seen(modified, inode, size), kind, bool(aside), described)
+
+
+def _upload(row: tuple[Any, ...]) -> Upload:
+    name, bucket, key, created, headers, tags, acl = row
+    return Upload(name, bucket, key.decode(), created, Description(headers_of(headers), headers_of(tags), acl))
+
+
+def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> Sequence[object | PyfcError]:
+    with transaction(connection):
+        return list(_outcomes(connection, jobs))
+
+
+def _outcomes(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Iterable[object | PyfcError]:
+    """A job that is refused has written nothing; the others of its commit do not suffer."""
+    for job in jobs:
+        connection.execute("SAVEPOINT job")
+        try:
+            yield job(connection)
+        except Fault as fault:
+            connection.execute("ROLLBACK TO job")
+            yield _Refused(fault)
+        except OSError as error:
+            connection.execute("ROLLBACK TO job")
+            yield _Refused(Fault("ServiceUnavailable", f"The object cannot be kept: {error.strerror}."))
+        connection.execute("RELEASE job")

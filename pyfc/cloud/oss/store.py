@@ -1,0 +1,359 @@
+"""The object store: buckets as folders, and what its operations do to them. It knows nothing of HTTP.
+
+1. An object is its file and its row. Both are replaced in one step of the thread that writes: first the file, then the
+   row; a file that is not the one its row tells of was changed by somebody else and is measured anew.
+2. Content is written to a file of its own and is durable before it takes its place, so an object is whole or as before.
+3. Files that people put into a bucket's folder are objects too, by their content alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from pyfc.cloud.oss import index
+from pyfc.cloud.oss.faults import Fault, no_such_bucket, no_such_key, no_such_upload
+from pyfc.cloud.oss.files import Files, path_of, seen
+from pyfc.cloud.oss.index import Index
+from pyfc.cloud.oss.model import (
+    APPENDABLE,
+    BUCKET_ACLS,
+    NORMAL,
+    PRIVATE,
+    Bucket,
+    Content,
+    Description,
+    Object,
+    Seen,
+)
+from pyfc.cloud.oss.writing import LARGEST, Incoming, append, check_digest, combined, measure
+from pyfc.errors import InvalidArgument
+
+_BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+_TRIES = 5
+"""Looks at an object that is replaced meanwhile."""
+T = TypeVar("T")
+Place = tuple[str, str]
+"""Bucket and key."""
+
+
+class Store:
+    """The buckets of one server."""
+
+    def __init__(self, folder: Path, path: Path) -> None:
+        """`folder`: new buckets are folders in it. `path`: the index. Raises InvalidArgument for a damaged one."""
+        self._folder = folder
+        self._index = Index(path)
+        self._files: dict[str, Files] = {}
+        self._appending: dict[Place, asyncio.Lock] = {}
+
+    async def start(self) -> None:
+        """Cut what a server that died was appending."""
+        for bucket, key in await self._index.appends():
+            if bucket in self._index.buckets:
+                await self._index.write(partial(self._cut, bucket, key))
+
+    def _cut(self, bucket: str, key: str, connection: sqlite3.Connection) -> None:
+        known, files = index.find(connection, bucket, key), self.files(self.bucket(bucket))
+        index.end_append(connection, bucket, key)
+        if known is None:
+            return
+        try:
+            with files.writing(key, is_aside=known.is_aside) as descriptor:
+                now = seen(descriptor)
+                if now.inode == known.seen.inode and now.size > known.content.size:
+                    os.ftruncate(descriptor, known.content.size)
+                    index.put(connection, known._replace(seen=seen(descriptor)))
+        except (FileNotFoundError, InvalidArgument):
+            return  # somebody has removed it meanwhile
+
+    @property
+    def index(self) -> Index:
+        """What is known of everything."""
+        return self._index
+
+    async def close(self) -> None:
+        """Write what waits, and close everything."""
+        await self._index.close()
+        for files in self._files.values():
+            files.close()
+
+    async def whole(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Write; who is cancelled meanwhile ends when it is written, since the job uses what he has open."""
+        writing = asyncio.ensure_future(self._index.write(job))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
+
+    # buckets
+
+    def bucket(self, name: str) -> Bucket:
+        """Raises Fault NoSuchBucket."""
+        found = self._index.buckets.get(name)
+        if found is None:
+            raise no_such_bucket(name)
+        return found
+
+    def buckets(self) -> list[Bucket]:
+        """All, by name."""
+        return sorted(self._index.buckets.values())
+
+    async def create(self, name: str, acl: str = PRIVATE, folder: Path | None = None) -> Bucket:
+        """A new bucket, in `folder` or in one of its own. Raises Fault BucketAlreadyExists, InvalidBucketName."""
+        if not _BUCKET.fullmatch(name):
+            raise Fault("InvalidBucketName", "The specified bucket is not valid.", more={"BucketName": name})
+        _check_acl(acl)
+        if name in self._index.buckets:
+            raise Fault(
+                "BucketAlreadyExists",
+                "The requested bucket name is not available: it is one of yours already.",
+                more={"BucketName": name},
+            )
+        made = Bucket(name, time.time(), acl, str(folder or self._folder / name))
+        self.files(made)
+        await self._index.write(lambda connection: index.put_bucket(connection, made))
+        self._index.buckets[name] = made
+        return made
+
+    async def set_acl(self, bucket: Bucket, acl: str) -> None:
+        """Who may read and write it without a key."""
+        _check_acl(acl)
+        made = bucket._replace(acl=acl)
+        await self._index.write(lambda connection: index.put_bucket(connection, made))
+        self._index.buckets[bucket.name] = made
+
+    async def delete_bucket(self, bucket: Bucket) -> None:
+        """Raises Fault BucketNotEmpty. The folder stays if there is anything in it that is no object."""
+        await self._index.write(lambda connection: index.remove_bucket(connection, bucket.name))
+        self._index.buckets.pop(bucket.name, None)
+        files = self._files.pop(bucket.name, None)
+        if files is not None:
+            files.close()
+            await asyncio.to_thread(files.remove_if_empty)
+
+    def files(self, bucket: Bucket) -> Files:
+        """The bucket's folder. Raises Fault if it can not be used."""
+        found = self._files.get(bucket.name)
+        if found is None:
+            try:
+                found = self._files[bucket.name] = Files(Path(bucket.folder))
+            except OSError as error:
+                raise Fault(
+                    "ServiceUnavailable", f"The folder of bucket {bucket.name} cannot be used: {error.strerror}."
+                ) from error
+        return found
+
+    # objects
+
+    async def head(self, bucket: str, key: str) -> Object:
+        """An object as its file is now. Raises Fault NoSuchKey."""
+        found, descriptor = await self.open(bucket, key)
+        os.close(descriptor)
+        return found
+
+    async def open(self, bucket: str, key: str) -> tuple[Object, int]:
+        """An object and its content, open for the caller to close. Raises Fault NoSuchKey."""
+        files = self.files(self.bucket(bucket))
+        for _ in range(_TRIES):
+            known = await self._index.object(bucket, key)
+            try:
+                descriptor = files.open(key, is_aside=_is_aside(known, key))
+            except (OSError, InvalidArgument):
+                break
+            try:
+                found = await self._measured(bucket, key, known, descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            if found is not None:
+                return found, descriptor
+            os.close(descriptor)  # replaced between the look at the row and that at the file
+        raise no_such_key(key)
+
+    async def _measured(self, bucket: str, key: str, known: Object | None, descriptor: int) -> Object | None:
+        """What an open file is as an object; None if it has changed meanwhile."""
+        now = seen(descriptor)
+        if known is not None and known.seen == now:
+            return known
+        again = await self._index.object(bucket, key)
+        if again != known:
+            return None
+        content = await asyncio.to_thread(measure, descriptor)
+        if seen(descriptor) != now or content.size != now.size:
+            return None
+        return Object(bucket, key, content, now, NORMAL, _is_aside(known, key), _described(known))
+
+    async def put(
+        self, place: Place, chunks: AsyncIterator[bytes], described: Description, *,
+        stated: str = "", may_replace: bool = True,
+    ) -> Object:  # fmt: skip
+        """Keep content. `stated`: its Content-MD5. Raises Fault InvalidDigest, FileAlreadyExists, EntityTooLarge."""
+        async with Incoming(self.files(self.bucket(place[0]))) as new:
+            content = await new.take(chunks)
+            check_digest(stated, new.digest)
+            return await self.keep(new, new_object(place, content, described), may_replace=may_replace)
+
+    async def keep(self, new: Incoming, made: Object, *, may_replace: bool = True, upload: str = "") -> Object:
+        """Make a written file the object. `upload`: of whose parts it is made; that ends in the same step."""
+
+        files = self.files(self.bucket(made.bucket))
+
+        def job(connection: sqlite3.Connection) -> Object:
+            if made.bucket not in self._index.buckets:
+                raise no_such_bucket(made.bucket)
+            if upload and not index.has_upload(connection, upload):
+                raise no_such_upload(upload)
+            before = index.find(connection, made.bucket, made.key)
+            if before is not None and not may_replace:
+                raise Fault("FileAlreadyExists", "The object you specified already exists and can not be overwritten.")
+            is_aside = files.keep(new.name, made.key)
+            if before is not None and before.is_aside != is_aside:
+                files.remove(made.key, is_aside=before.is_aside)
+            kept = made._replace(is_aside=is_aside, seen=seen(new.descriptor))
+            index.put(connection, kept)
+            if upload:
+                index.remove_upload(connection, upload)
+            return kept
+
+        return await self.whole(job)
+
+    async def copy(
+        self, source: Place, place: Place, described: Description | None, *,
+        check: Callable[[Object], None], may_replace: bool = True,
+    ) -> Object:  # fmt: skip
+        """Keep the content of another object, with its description if none is given. `check` raises what speaks
+        against the source.
+        """
+        files = self.files(self.bucket(place[0]))
+        found, descriptor = await self.open(*source)
+        try:
+            check(found)
+            async with Incoming(files) as new:
+                await asyncio.to_thread(new.add, descriptor)
+                await asyncio.to_thread(new.finish)
+                described = described or found.description._replace(acl="default")
+                made = new_object(place, found.content, described)
+                return await self.keep(new, made, may_replace=may_replace)
+        finally:
+            os.close(descriptor)
+
+    async def delete(self, bucket: str, key: str) -> None:
+        """Remove an object if it is there."""
+        files = self.files(self.bucket(bucket))
+
+        def job(connection: sqlite3.Connection) -> None:
+            before = index.find(connection, bucket, key)
+            is_aside = _is_aside(before, key)
+            if before is None and files.seen(key, is_aside=is_aside) is None:
+                return
+            files.remove(key, is_aside=is_aside)
+            index.remove(connection, bucket, key)
+
+        await self._index.write(job)
+
+    async def describe(self, bucket: str, key: str, change: Callable[[Description], Description]) -> None:
+        """Change what is said of an object. Raises Fault NoSuchKey."""
+        found = await self.head(bucket, key)
+
+        def job(connection: sqlite3.Connection) -> None:
+            now = index.find(connection, bucket, key) or found
+            index.put(connection, now._replace(description=change(now.description)))
+
+        await self._index.write(job)
+
+    async def append(
+        self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description,
+        stated: str = "",
+    ) -> Object:  # fmt: skip
+        """Write at the end of an object, which is new at position 0. Raises Fault PositionNotEqualToLength,
+        ObjectNotAppendable, EntityTooLarge.
+        """
+        bucket, key = place
+        files = self.files(self.bucket(bucket))
+        async with Incoming(files) as new, self._appending.setdefault(place, asyncio.Lock()):
+            content = await new.take(chunks)
+            check_digest(stated, new.digest)
+            before = await self._appendable(bucket, key, position)
+            if before is None:
+                return await self.keep(new, new_object(place, content, described, APPENDABLE))
+            if before.content.size + content.size > LARGEST:
+                raise Fault("EntityTooLarge", f"An object that is appended to has at most {LARGEST} bytes.")
+            return await self._append(files, before, new, content)
+
+    async def _appendable(self, bucket: str, key: str, position: int) -> Object | None:
+        """What is appended to, None for a new object."""
+        try:
+            before = await self.head(bucket, key)
+        except Fault as fault:
+            if fault.code != "NoSuchKey":
+                raise
+            before = None
+        if before is not None and before.type != APPENDABLE:
+            raise Fault("ObjectNotAppendable", "The object is not appendable.")
+        length = before.content.size if before is not None else 0
+        if position != length:
+            headers = {"x-oss-next-append-position": str(length)}
+            if before is not None:
+                headers["x-oss-hash-crc64ecma"] = str(before.content.crc)
+            raise Fault("PositionNotEqualToLength", "Position is not equal to file length.", headers)
+        return before
+
+    async def _append(self, files: Files, before: Object, new: Incoming, content: Content) -> Object:
+        """The file grows where it is. That it may is written down first: a server that dies in between cuts it."""
+        bucket, key = before.bucket, before.key
+        await self._index.write(lambda connection: index.begin_append(connection, bucket, key))
+        crc = combined(before.content.crc, content.crc, content.size)
+
+        def job(connection: sqlite3.Connection) -> Object:
+            if index.find(connection, bucket, key) != before:
+                raise Fault("PositionNotEqualToLength", "The object was changed by somebody else.")
+            with files.writing(key, is_aside=before.is_aside) as descriptor:
+                os.lseek(descriptor, before.content.size, os.SEEK_SET)
+                try:
+                    append(descriptor, new.descriptor)
+                    os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, before.content.size)
+                    raise
+                etag = _etag_of(before.content.etag, content.etag)
+                made = before._replace(
+                    content=Content(before.content.size + content.size, etag, crc), seen=seen(descriptor)
+                )
+            index.put(connection, made)
+            index.end_append(connection, bucket, key)
+            return made
+
+        return await self.whole(job)
+
+
+def new_object(place: Place, content: Content, described: Description, kind: str = NORMAL) -> Object:
+    """An object whose file is not in its place yet."""
+    return Object(*place, content, Seen(0, 0, 0), kind, False, described)
+
+
+def _is_aside(known: Object | None, key: str) -> bool:
+    return known.is_aside if known is not None else path_of(key) is None
+
+
+def _described(known: Object | None) -> Description:
+    return known.description if known is not None else Description()
+
+
+def _etag_of(*etags: str) -> str:
+    """That of an object which is no MD5 of its content."""
+    return hashlib.md5("".join(etags).encode(), usedforsecurity=False).hexdigest().upper()
+
+
+def _check_acl(acl: str) -> None:
+    if acl not in BUCKET_ACLS:
+        raise Fault("InvalidArgument", f"The ACL is none of {', '.join(sorted(BUCKET_ACLS))}.")

@@ -26,6 +26,7 @@ from pyfc.build.consent import Consents, consents_file
 from pyfc.build.official import name_of, packages_of, stand_in
 from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Table
+from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.store import Store
@@ -112,7 +113,7 @@ class App:
         try:
             self._build()
             self.findings += [stored.told(each) for each in await self._registry.set_aside()]
-            await self.oss.start()
+            await self._oss.appends.start()
             self.supervisor.start()
             self._tasks.begin("watching the data folder", self._watch_folder())
         except BaseException:
@@ -223,10 +224,10 @@ class App:
 
     def _build_oss(self) -> Door:
         settings = self.settings
-        store = self.oss = Store(self.data_folder / "buckets", self.data_folder / OSS)
+        store = Store(self.data_folder / "buckets", self.data_folder / OSS)
         self._stack.push_async_callback(store.close)
-        environment = Environment(store, Uploads(store), settings.account_id, settings.region)
-        return Door(environment, self.keys.find, lambda *_: True, is_open=settings.auth == "off")
+        oss = self._oss = Environment(store, Uploads(store), Appends(store), settings.account_id, settings.region)
+        return Door(oss, self.keys.find, lambda *_: True, is_open=settings.auth == "off")
 
     def _use(self, table: Table) -> None:
         """Serve by another table from now on."""

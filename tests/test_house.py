@@ -176,6 +176,7 @@ MAY_FOLLOW = {
     ("folder.py", ".chmod"): "the data folder, by the path that the operator gives",
     ("consent.py", ".chmod"): "a file of the user's settings that was made just before",
     ("sqlite.py", ".chmod"): "the database, in the data folder",
+    ("index.py", ".chmod"): "the database, in the data folder",
     ("bundle.py", ".chmod"): "folders of the data folder and files that were made just before; no worker writes there",
     ("copying.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("archive.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
@@ -337,6 +338,9 @@ def test_nothing_names_the_place_where_it_was_made() -> None:
 
 AWAITED = {
     "pyfc/app.py": "what serves, until it ends",
+    "pyfc/cloud/oss/asked.py": "the next piece of a file, which its reader awaits",
+    "pyfc/cloud/oss/store.py": "a write, which is awaited also by who is cancelled",
+    "pyfc/cloud/oss/writing.py": "the block before, which is awaited before the next",
     "pyfc/build/door.py": "in a group that ends with the first that fails",
     "pyfc/dev/reload.py": "the change before is awaited by the next",
     "pyfc/gateway/shell.py": "a session, which awaits all of its tasks",

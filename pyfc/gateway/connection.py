@@ -33,7 +33,17 @@ from pyfc.errors import EntityTooLarge, Internal, InvalidArgument, PyfcError
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.exchange import Exchange, Receiver
 from pyfc.gateway.failures import failed, refusal
-from pyfc.gateway.heads import HEAD_END, MOST_NEW, TOO_MUCH_HEAD, Arrival, Known, Parsed, problem_of, remember
+from pyfc.gateway.heads import (
+    HEAD_END,
+    MOST_NEW,
+    TOO_MUCH_HEAD,
+    Arrival,
+    Known,
+    Parsed,
+    in_origin_form,
+    problem_of,
+    remember,
+)
 from pyfc.gateway.invocations import EventReply, HttpReply
 from pyfc.gateway.reading import TRANSITIONS, Happening, Reading
 from pyfc.model.names import request_id
@@ -366,6 +376,8 @@ class Connection(_Answering):
         self._advance(_HEADED)
         if self.reading is _DEAF:
             return
+        if not self.url.startswith(b"/"):
+            self.url, self.headers = in_origin_form(self.url, self.headers)
         parser, url, fields, sites = self.parser, self.url, dict(self.headers), self.context.sites
         version, upgrades = parser.get_http_version(), parser.should_upgrade()
         head = Parsed(url, self.headers, fields, version, upgrades, self._head.is_large)

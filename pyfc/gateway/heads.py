@@ -21,6 +21,8 @@ MOST_NEW = 16
 _MOST = 256
 _LARGEST = 4096
 """Bytes of a head that is kept."""
+_ADDRESS = re.compile(rb"https?://([^/?#@]+)([/?].*|)", re.IGNORECASE | re.DOTALL)
+"""Host, and path with query."""
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
@@ -121,6 +123,18 @@ def problem_of(head: Parsed, maximum_body: int) -> PyfcError | None:
 def _too_large(head: Parsed) -> str:
     size = len(head.url) + sum(len(name) + len(value) for name, value in head.headers)
     return TOO_MUCH_HEAD if size >= MAXIMUM_HEAD else ""
+
+
+def in_origin_form(url: bytes, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Target and headers of a request that was sent as to a proxy, with the whole address, as if it had been sent
+    without one: its host is that of the address (RFC 9112, 3.2.2). Any other comes back as it is.
+    """
+    found = _ADDRESS.fullmatch(url)
+    if found is None:
+        return url, headers
+    others = [each for each in headers if each[0] != b"host"]
+    hosts = [(b"host", found[1]) for each in headers if each[0] == b"host"]
+    return (found[2] if found[2].startswith(b"/") else b"/" + found[2]), [*(hosts or [(b"host", found[1])]), *others]
 
 
 def _twice(head: Parsed) -> str:

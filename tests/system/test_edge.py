@@ -143,7 +143,8 @@ def test_requests_that_could_mean_two_things_are_refused_and_the_connection_ends
     "data",
     [
         b"POST /2016-08-15/services/events/functions/echo/invocations HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
-        b"GET http://127.0.0.1/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET ftp://127.0.0.1/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"GET http:///healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"NONSENSE\r\n\r\n",
@@ -154,6 +155,14 @@ def test_requests_that_could_mean_two_things_are_refused_and_the_connection_ends
 )
 def test_what_is_no_request_for_this_server_is_a_400(cases: Server, data: bytes) -> None:
     assert send_raw(cases, data, shut=True).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_target_with_the_whole_address_means_its_host_and_path(cases: Server) -> None:
+    for target, status in (
+        (b"http://127.0.0.1/healthz", 200), (b"HTTP://LOCALHOST:1?x", 200), (b"http://evil.example/healthz", 403),
+    ):  # fmt: skip
+        request = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n" % target
+        assert send_raw(cases, request, shut=True).startswith(b"HTTP/1.1 %d " % status), target
 
 
 def test_garbage_after_a_good_request_does_not_spoil_its_answer(cases: Server) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from pyfc.auth.keys import Key
+from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.markup import Node, document
 from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object
@@ -55,14 +56,17 @@ async def pieces(file: File) -> AsyncIterator[bytes]:
         yield os.pread(file.descriptor, file.length, place)
         return
     coming = _read(file.descriptor, place, end)
-    while place < end:
-        piece = await coming
-        if not piece:
-            raise OSError("the file has become shorter")
-        place += len(piece)
-        if place < end:
-            coming = _read(file.descriptor, place, end)
-        yield piece
+    try:
+        while place < end:
+            piece = await coming
+            if not piece:
+                raise OSError("the file has become shorter")
+            place += len(piece)
+            if place < end:
+                coming = _read(file.descriptor, place, end)
+            yield piece
+    finally:
+        await asyncio.wait([coming])  # the file is closed after this
 
 
 def _read(descriptor: int, place: int, end: int) -> asyncio.Future[bytes]:
@@ -83,6 +87,7 @@ class Environment(NamedTuple):
 
     store: Store
     uploads: Uploads
+    appends: Appends
     account: str
     region: str
 

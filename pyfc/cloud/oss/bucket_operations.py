@@ -8,7 +8,7 @@ from pyfc.cloud.oss.asked import Answer, Asked, moment, xml
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import Page, page
 from pyfc.cloud.oss.markup import MOST, Node, children, read, texts, url_encoded
-from pyfc.cloud.oss.model import PRIVATE, Bucket, Object
+from pyfc.cloud.oss.model import PRIVATE, Bucket, Object, Upload
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.writing import check_text_digest
 
@@ -190,16 +190,15 @@ async def list_uploads(asked: Asked) -> Answer:
     most = asked.number("max-uploads", _MOST_KEYS, _MOST_KEYS)
     found = [
         each for each in await asked.store.index.uploads(asked.place.bucket)
-        if each.key.startswith(prefix)
-        and ((each.key, each.id) > marker if marker[1] else each.key > marker[0] or not marker[0])
+        if each.key.startswith(prefix) and _is_behind(each, *marker)
     ]  # fmt: skip
     told = found[:most]
-    last = told[-1] if told and len(found) > most else None
+    last = (told[-1].key, told[-1].id) if told and len(found) > most else ("", "")
     nodes: list[Node] = [
         ("Bucket", asked.place.bucket), ("KeyMarker", encode(marker[0])), ("UploadIdMarker", marker[1]),
-        ("NextKeyMarker", encode(last.key) if last else ""), ("NextUploadIdMarker", last.id if last else ""),
+        ("NextKeyMarker", encode(last[0])), ("NextUploadIdMarker", last[1]),
         ("Delimiter", ""), ("Prefix", encode(prefix)), ("MaxUploads", most),
-        ("IsTruncated", str(last is not None).lower()),
+        ("IsTruncated", str(bool(last[1])).lower()),
     ]  # fmt: skip
     if query.get("encoding-type"):
         nodes.append(("EncodingType", "url"))
@@ -208,3 +207,8 @@ async def list_uploads(asked: Asked) -> Answer:
         for each in told
     ]
     return xml("ListMultipartUploadsResult", nodes)
+
+
+def _is_behind(upload: Upload, key: str, name: str) -> bool:
+    """Whether an upload comes after a key, or after the upload of that name to it."""
+    return not key or ((upload.key, upload.id) > (key, name) if name else upload.key > key)

@@ -159,16 +159,20 @@ class Door:
 def _operation(sent: Sent, place: Place) -> Operation:
     """Raises Fault for what OSS or pyfc does not have."""
     table = (_OBJECT if place.key else _BUCKET) if place.bucket else _SERVICE
-    named = [name for name in sent.query if name in _PARAMETERS]
-    if "uploadId" in named:
-        named = ["uploadId"]
-    name = named[0] if named else ""
+    name = _parameter(sent)
     found = table.get((sent.method, name))
     if found is not None:
         return found
-    if not name or any(name == other for _, other in table):
-        raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.")
-    raise not_implemented(f"{sent.method} ?{name}")
+    if name and name not in {other for _, other in table}:
+        raise not_implemented(f"{sent.method} ?{name}")
+    raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.")
+
+
+def _parameter(sent: Sent) -> str:
+    """The parameter that makes another operation of a request, '' if there is none."""
+    if "uploadId" in sent.query:
+        return "uploadId"
+    return next((name for name in sent.query if name in _PARAMETERS), "")
 
 
 def _sent(scope: Scope) -> Sent:

@@ -4,6 +4,7 @@ in the one thread that writes, so what it looks at does not change under it.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from pyfc.data.version import OSS_TABLES, VERSION
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.sqlite import Database, transaction
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], object]
 _OBJECT = "bucket, key, size, etag, crc, modified, inode, type, aside, headers, tags, acl"
@@ -115,7 +117,7 @@ def put(connection: sqlite3.Connection, made: Object) -> None:
         f"INSERT OR REPLACE INTO objects ({_OBJECT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (
             made.bucket, key_bytes(made.key), content.size, content.etag, str(content.crc), made.seen.modified,
-            made.seen.inode, made.type, made.is_aside, encode(described.headers), encode(described.tags),
+            made.seen.inode, made.type, made.is_aside, encode(dict(described.headers)), encode(dict(described.tags)),
             described.acl,
         ),
     )  # fmt: skip
@@ -142,8 +144,8 @@ def add_upload(connection: sqlite3.Connection, made: Upload) -> None:
     connection.execute(
         f"INSERT INTO uploads ({_UPLOAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  no input
         (
-            made.id, made.bucket, key_bytes(made.key), made.created, encode(described.headers),
-            encode(described.tags), described.acl,
+            made.id, made.bucket, key_bytes(made.key), made.created, encode(dict(described.headers)),
+            encode(dict(described.tags)), described.acl,
         ),
     )  # fmt: skip
 
@@ -214,4 +216,8 @@ def _outcomes(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Iterable[o
         except OSError as error:
             connection.execute("ROLLBACK TO job")
             yield _Refused(Fault("ServiceUnavailable", f"The object cannot be kept: {error.strerror}."))
+        except Exception:
+            _log.exception("a write of the object store has failed")
+            connection.execute("ROLLBACK TO job")
+            yield _Refused(Fault("InternalError", "We encountered an internal error: see the server's log."))
         connection.execute("RELEASE job")

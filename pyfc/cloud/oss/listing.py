@@ -48,9 +48,9 @@ async def page(index: Index, bucket: str, prefix: str, delimiter: str, after: st
     """At most `most` keys and prefixes after `after`."""
     start, end = key_bytes(prefix), _behind(key_bytes(prefix))
     begin = max(start, _first_after(after, prefix, delimiter)) if after else start
-    found = _Gathered(most)
+    found, limit = _Gathered(most), min(most + 1, _ROWS)
     while True:
-        rows = await index.objects(bucket, begin, end, _ROWS)
+        rows = await index.objects(bucket, begin, end, limit)
         for row in rows:
             if key_bytes(row.key) < begin:
                 continue  # under a prefix that is told already
@@ -64,7 +64,7 @@ async def page(index: Index, bucket: str, prefix: str, delimiter: str, after: st
                     return Page(found.objects, found.prefixes, "")
             else:
                 found.add(row)
-        if len(rows) < _ROWS:
+        if len(rows) < limit:
             return Page(found.objects, found.prefixes, "")
         begin = max(begin, key_bytes(rows[-1].key) + b"\0")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from pyfc.cloud.oss.asked import (
     Answer,
@@ -141,7 +141,7 @@ def _source(asked: Asked) -> Place:
     """Bucket and key of x-oss-copy-source. Raises Fault."""
     text = asked.headers["x-oss-copy-source"].partition("?")[0]
     try:
-        path = unquote(text.encode("latin-1").decode(), errors="strict")
+        path = unquote_plus(text.encode("latin-1").decode(), errors="strict")  # Go's client writes a space as a plus
     except UnicodeDecodeError:
         raise Fault("InvalidArgument", "x-oss-copy-source is no UTF-8.") from None
     bucket, slash, key = path.removeprefix("/").partition("/")
@@ -162,7 +162,7 @@ async def append_object(asked: Asked) -> Answer:
     if "position" not in asked.query:
         raise Fault("InvalidArgument", "An append needs a position.", more={"ArgumentName": "position"})
     position = asked.number("position", 0, 10**15)
-    made = await asked.store.append(asked.place, position, asked.chunks, asked.description, asked.stated)
+    made = await asked.environment.appends.put(asked.place, position, asked.chunks, asked.description, asked.stated)
     return Answer(200, {**written_headers(made), "x-oss-next-append-position": str(made.content.size)})
 
 

@@ -27,7 +27,7 @@ _LONGEST = 7 * 86400
 """Seconds for which a URL of V4 may be good."""
 _V4 = "OSS4-HMAC-SHA256"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
-_V2_HEADER = re.compile(r"AccessKeyId:([^,]+),(?:AdditionalHeaders:([^,]*),)?Signature:(\S+)")
+_V2_HEADER = re.compile(r"AccessKeyId:([^,]+),\s*(?:AdditionalHeaders:([^,]*),\s*)?Signature:(\S+)")
 _FIELD = re.compile(r"(Credential|Signature|AdditionalHeaders)=([^,\s]*)")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _NAMES = """
@@ -228,10 +228,12 @@ def _v4_claim(sent: Sent, credential: str, signature: str, stamp: str, fields: d
     if written[:8] != parts[0]:
         raise Fault("InvalidArgument", "The day of the credential is another one than that of the request.")
     additional = _names(fields.get("AdditionalHeaders", ""))
+    stamps = [written] if written == stamp else [written, stamp]  # Go's first client signs the Date header as it is
 
     def texts(place: Place) -> Iterable[str]:
         canonical = _v4_canonical(sent, place, additional).encode("latin-1")
-        return [f"{_V4}\n{written}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"]
+        digest = hashlib.sha256(canonical).hexdigest()
+        return [f"{_V4}\n{each}\n{scope}\n{digest}" for each in stamps]
 
     def sign(secret: str, text: str) -> str:
         key = f"aliyun_v4{secret}".encode()

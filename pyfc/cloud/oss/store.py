@@ -9,13 +9,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +22,6 @@ from pyfc.cloud.oss.faults import Fault, no_such_bucket, no_such_key, no_such_up
 from pyfc.cloud.oss.files import Files, path_of, seen
 from pyfc.cloud.oss.index import Index
 from pyfc.cloud.oss.model import (
-    APPENDABLE,
     BUCKET_ACLS,
     NORMAL,
     PRIVATE,
@@ -34,7 +31,7 @@ from pyfc.cloud.oss.model import (
     Object,
     Seen,
 )
-from pyfc.cloud.oss.writing import LARGEST, Incoming, append, check_digest, combined, measure
+from pyfc.cloud.oss.writing import Incoming, check_digest, measure
 from pyfc.errors import InvalidArgument
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -53,27 +50,6 @@ class Store:
         self._folder = folder
         self._index = Index(path)
         self._files: dict[str, Files] = {}
-        self._appending: dict[Place, asyncio.Lock] = {}
-
-    async def start(self) -> None:
-        """Cut what a server that died was appending."""
-        for bucket, key in await self._index.appends():
-            if bucket in self._index.buckets:
-                await self._index.write(partial(self._cut, bucket, key))
-
-    def _cut(self, bucket: str, key: str, connection: sqlite3.Connection) -> None:
-        known, files = index.find(connection, bucket, key), self.files(self.bucket(bucket))
-        index.end_append(connection, bucket, key)
-        if known is None:
-            return
-        try:
-            with files.writing(key, is_aside=known.is_aside) as descriptor:
-                now = seen(descriptor)
-                if now.inode == known.seen.inode and now.size > known.content.size:
-                    os.ftruncate(descriptor, known.content.size)
-                    index.put(connection, known._replace(seen=seen(descriptor)))
-        except (FileNotFoundError, InvalidArgument):
-            return  # somebody has removed it meanwhile
 
     @property
     def index(self) -> Index:
@@ -271,70 +247,6 @@ class Store:
 
         await self._index.write(job)
 
-    async def append(
-        self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description,
-        stated: str = "",
-    ) -> Object:  # fmt: skip
-        """Write at the end of an object, which is new at position 0. Raises Fault PositionNotEqualToLength,
-        ObjectNotAppendable, EntityTooLarge.
-        """
-        bucket, key = place
-        files = self.files(self.bucket(bucket))
-        async with Incoming(files) as new, self._appending.setdefault(place, asyncio.Lock()):
-            content = await new.take(chunks)
-            check_digest(stated, new.digest)
-            before = await self._appendable(bucket, key, position)
-            if before is None:
-                return await self.keep(new, new_object(place, content, described, APPENDABLE))
-            if before.content.size + content.size > LARGEST:
-                raise Fault("EntityTooLarge", f"An object that is appended to has at most {LARGEST} bytes.")
-            return await self._append(files, before, new, content)
-
-    async def _appendable(self, bucket: str, key: str, position: int) -> Object | None:
-        """What is appended to, None for a new object."""
-        try:
-            before = await self.head(bucket, key)
-        except Fault as fault:
-            if fault.code != "NoSuchKey":
-                raise
-            before = None
-        if before is not None and before.type != APPENDABLE:
-            raise Fault("ObjectNotAppendable", "The object is not appendable.")
-        length = before.content.size if before is not None else 0
-        if position != length:
-            headers = {"x-oss-next-append-position": str(length)}
-            if before is not None:
-                headers["x-oss-hash-crc64ecma"] = str(before.content.crc)
-            raise Fault("PositionNotEqualToLength", "Position is not equal to file length.", headers)
-        return before
-
-    async def _append(self, files: Files, before: Object, new: Incoming, content: Content) -> Object:
-        """The file grows where it is. That it may is written down first: a server that dies in between cuts it."""
-        bucket, key = before.bucket, before.key
-        await self._index.write(lambda connection: index.begin_append(connection, bucket, key))
-        crc = combined(before.content.crc, content.crc, content.size)
-
-        def job(connection: sqlite3.Connection) -> Object:
-            if index.find(connection, bucket, key) != before:
-                raise Fault("PositionNotEqualToLength", "The object was changed by somebody else.")
-            with files.writing(key, is_aside=before.is_aside) as descriptor:
-                os.lseek(descriptor, before.content.size, os.SEEK_SET)
-                try:
-                    append(descriptor, new.descriptor)
-                    os.fsync(descriptor)
-                except OSError:
-                    os.ftruncate(descriptor, before.content.size)
-                    raise
-                etag = _etag_of(before.content.etag, content.etag)
-                made = before._replace(
-                    content=Content(before.content.size + content.size, etag, crc), seen=seen(descriptor)
-                )
-            index.put(connection, made)
-            index.end_append(connection, bucket, key)
-            return made
-
-        return await self.whole(job)
-
 
 def new_object(place: Place, content: Content, described: Description, kind: str = NORMAL) -> Object:
     """An object whose file is not in its place yet."""
@@ -347,11 +259,6 @@ def _is_aside(known: Object | None, key: str) -> bool:
 
 def _described(known: Object | None) -> Description:
     return known.description if known is not None else Description()
-
-
-def _etag_of(*etags: str) -> str:
-    """That of an object which is no MD5 of its content."""
-    return hashlib.md5("".join(etags).encode(), usedforsecurity=False).hexdigest().upper()
 
 
 def _check_acl(acl: str) -> None:

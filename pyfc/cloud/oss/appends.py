@@ -1,0 +1,122 @@
+"""Objects that grow: what is appended is written at the end of the file that is there."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from functools import partial
+from weakref import WeakValueDictionary
+
+from pyfc.cloud.oss import index
+from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.files import Files, seen
+from pyfc.cloud.oss.model import APPENDABLE, Content, Description, Object
+from pyfc.cloud.oss.store import Place, Store, new_object
+from pyfc.cloud.oss.writing import LARGEST, Incoming, append, check_digest, combined
+from pyfc.errors import InvalidArgument
+
+
+class Appends:
+    """The appends to one store's objects, one after the other where they are for one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._locks: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()
+
+    async def start(self) -> None:
+        """Cut what a server that died was appending."""
+        for bucket, key in await self._store.index.appends():
+            if bucket in self._store.index.buckets:
+                await self._store.index.write(partial(self._cut, bucket, key))
+
+    def _cut(self, bucket: str, key: str, connection: sqlite3.Connection) -> None:
+        known, files = index.find(connection, bucket, key), self._store.files(self._store.bucket(bucket))
+        index.end_append(connection, bucket, key)
+        if known is None:
+            return
+        try:
+            with files.writing(key, is_aside=known.is_aside) as descriptor:
+                now = seen(descriptor)
+                if now.inode == known.seen.inode and now.size > known.content.size:
+                    os.ftruncate(descriptor, known.content.size)
+                    index.put(connection, known._replace(seen=seen(descriptor)))
+        except (FileNotFoundError, InvalidArgument):
+            return  # somebody has removed it meanwhile
+
+    async def put(
+        self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description,
+        stated: str = "",
+    ) -> Object:  # fmt: skip
+        """Write at the end of an object, which is new at position 0. Raises Fault PositionNotEqualToLength,
+        ObjectNotAppendable, EntityTooLarge.
+        """
+        bucket, key = place
+        files = self._store.files(self._store.bucket(bucket))
+        async with Incoming(files) as new, self._lock(place):
+            content = await new.take(chunks)
+            check_digest(stated, new.digest)
+            before = await self._appendable(bucket, key, position)
+            if before is None:
+                return await self._store.keep(new, new_object(place, content, described, APPENDABLE))
+            if before.content.size + content.size > LARGEST:
+                raise Fault("EntityTooLarge", f"An object that is appended to has at most {LARGEST} bytes.")
+            return await self._append(files, before, new, content)
+
+    def _lock(self, place: Place) -> asyncio.Lock:
+        found = self._locks.get(place)
+        if found is None:
+            found = self._locks[place] = asyncio.Lock()
+        return found
+
+    async def _appendable(self, bucket: str, key: str, position: int) -> Object | None:
+        """What is appended to, None for a new object."""
+        try:
+            before = await self._store.head(bucket, key)
+        except Fault as fault:
+            if fault.code != "NoSuchKey":
+                raise
+            before = None
+        if before is not None and before.type != APPENDABLE:
+            raise Fault("ObjectNotAppendable", "The object is not appendable.")
+        length = before.content.size if before is not None else 0
+        if position != length:
+            headers = {"x-oss-next-append-position": str(length)}
+            if before is not None:
+                headers["x-oss-hash-crc64ecma"] = str(before.content.crc)
+            raise Fault("PositionNotEqualToLength", "Position is not equal to file length.", headers)
+        return before
+
+    async def _append(self, files: Files, before: Object, new: Incoming, content: Content) -> Object:
+        """The file grows where it is. That it may is written down first: a server that dies in between cuts it."""
+        bucket, key = before.bucket, before.key
+        await self._store.index.write(lambda connection: index.begin_append(connection, bucket, key))
+        crc = combined(before.content.crc, content.crc, content.size)
+
+        def job(connection: sqlite3.Connection) -> Object:
+            if index.find(connection, bucket, key) != before:
+                raise Fault("PositionNotEqualToLength", "The object was changed by somebody else.")
+            with files.writing(key, is_aside=before.is_aside) as descriptor:
+                os.lseek(descriptor, before.content.size, os.SEEK_SET)
+                try:
+                    append(descriptor, new.descriptor)
+                    os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, before.content.size)
+                    raise
+                etag = _etag_of(before.content.etag, content.etag)
+                made = before._replace(
+                    content=Content(before.content.size + content.size, etag, crc), seen=seen(descriptor)
+                )
+            index.put(connection, made)
+            index.end_append(connection, bucket, key)
+            return made
+
+        return await self._store.whole(job)
+
+
+def _etag_of(*etags: str) -> str:
+    """That of an object which is no MD5 of its content."""
+    return hashlib.md5("".join(etags).encode(), usedforsecurity=False).hexdigest().upper()

@@ -227,7 +227,7 @@ class App:
         store = Store(self.data_folder / "buckets", self.data_folder / OSS)
         self._stack.push_async_callback(store.close)
         oss = self._oss = Environment(store, Uploads(store), Appends(store), settings.account_id, settings.region)
-        return Door(oss, self.keys.find, lambda *_: True, is_open=settings.auth == "off")
+        return Door(oss, self.keys.find, lambda key, *_: key.may_manage, is_open=settings.auth == "off")
 
     def _use(self, table: Table) -> None:
         """Serve by another table from now on."""

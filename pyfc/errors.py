@@ -229,6 +229,12 @@ class InvocationNotFound(NotFound):
     code = "StatefulAsyncInvocationNotFound"
 
 
+class EventSourceNotFound(NotFound):
+    """'{source}' is no event source of function '{function}' of service '{service}'"""
+
+    code = "EventSourceNotFound"
+
+
 class InstanceNotFound(NotFound):
     """function '{function}' of service '{service}' has no running instance '{instance}'"""
 
@@ -368,10 +374,8 @@ class InvocationNotEnded(Conflict):
     code = "StatefulAsyncInvocationNotEnded"
 
 
-class InvocationEnded(Conflict):
+class InvocationEnded(InvalidArgument):
     """the call '{invocation}' has ended already: it is {status}"""
-
-    code = "StatefulAsyncInvocationEnded"
 
 
 class Unavailable(PyfcError):

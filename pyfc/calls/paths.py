@@ -35,6 +35,7 @@ PROXY = f"{OLDER[0]}/proxy"
 PREFIX_PARTS = 5
 """Of the path of an HTTP trigger, split at slashes, so many lead to its function: /VERSION/proxy/SERVICE/FUNCTION."""
 _OWN = tuple(f"{each}/".encode() for each in (*OLDER, NEWER, OURS))
+_NEWER = tuple(f"{each}/" for each in (*OLDER[1:], NEWER))
 _PROXIES = tuple(f"{each}/proxy/".encode() for each in OLDER)
 _SERVICES = tuple(f"{each}/services/".encode() for each in OLDER)
 _FUNCTIONS = f"{NEWER}/functions/".encode()
@@ -47,8 +48,8 @@ def is_own(url: bytes) -> bool:
 
 
 def is_newer(path: bytes | str) -> bool:
-    """Whether a request is of FC 3's API, whose errors are shaped in another way."""
-    return path.startswith(f"{NEWER}/") if isinstance(path, str) else path.startswith(_OWN[len(OLDER)])
+    """Whether a request is of one of the newer APIs, whose errors are shaped in another way."""
+    return path.startswith(_NEWER) if isinstance(path, str) else path.startswith(_OWN[1 : len(OLDER) + 1])
 
 
 def call_of(url: bytes) -> tuple[bytes, bool] | None:

@@ -43,6 +43,10 @@ _USUAL: Document = {
 """What a service is told to have that was declared without them."""
 INSTANCE_TYPE = "e1"
 """That of functions that declare none."""
+RESOURCE_GROUP = "default"
+"""The one group that everything belongs to."""
+_USUAL_OF_FUNCTION: Document = {"instanceType": INSTANCE_TYPE, "role": "", "resourceGroupId": RESOURCE_GROUP}
+"""What functions are told to have that declare nothing else."""
 
 
 def _kept(document: Document, shape: type[shapes.Shape], usual: Document) -> Document:
@@ -86,8 +90,7 @@ def _logs(project: str, store: str) -> Document:
 
 def function_of(service: str, document: Document, old: Function | None = None) -> Function:
     """The function that `document` describes, or makes of `old`; its code and layers' folder are `old`'s."""
-    before = function_fields(old) if old is not None else {}
-    document, said = typed({**before, **document}, shapes.NewerFunction)
+    document, said = typed(_completed(document, old) if old is not None else document, shapes.NewerFunction)
     hooks = said.instance_lifecycle_config or shapes.Lifecycle()
     first = hooks.initializer
     read = Function(
@@ -104,7 +107,7 @@ def function_of(service: str, document: Document, old: Function | None = None) -
         program=_program(said),
         internet_access=said.internet_access,
         layers=tuple(each if isinstance(each, str) else each.arn for each in said.layers),
-        extras=_kept(document, shapes.KeptOfFunction, {"instanceType": INSTANCE_TYPE}),
+        extras=_kept(document, shapes.KeptOfFunction, _USUAL_OF_FUNCTION),
     )
     if old is None:
         return read
@@ -113,6 +116,11 @@ def function_of(service: str, document: Document, old: Function | None = None) -
         "is_declared",
     )  # fmt: skip
     return replace(read, **{name: getattr(old, name) for name in kept})
+
+
+def _completed(document: Document, old: Function) -> Document:
+    """With what is not to change; clients send '' as a runtime that they do not mean."""
+    return {**function_fields(old), **document, "runtime": document.get("runtime") or old.runtime}
 
 
 def _handler(said: shapes.AnyFunction) -> str:
@@ -144,6 +152,7 @@ def _program(said: shapes.AnyFunction) -> Program:
     health = config.health_check_config or said.custom_health_check_config
     return Program(
         command=(*config.command, *config.args),
+        argument_count=len(config.args),
         port=config.port or said.ca_port,
         health=msgspec.to_builtins(health) if health is not None else {},
     )
@@ -190,7 +199,9 @@ def function_fields(function: Function) -> Document:
     }
     if function.runtime.startswith("custom"):
         document["caPort"] = function.program.port
-        document["customRuntimeConfig"] = {"command": list(function.program.command), "args": []}
+        words = function.program.command
+        end = len(words) - function.program.argument_count
+        document["customRuntimeConfig"] = {"command": list(words[:end]), "args": list(words[end:])}
         if function.program.health:
             document["customHealthCheckConfig"] = dict(function.program.health)
     return document
@@ -282,7 +293,7 @@ def alias_fields(alias: Alias) -> Document:
         "aliasName": alias.name,
         "versionId": alias.version_id,
         "description": alias.description,
-        "additionalVersionWeight": dict(alias.additional_version_weight),
+        "additionalVersionWeight": dict(alias.additional_version_weight) or None,
         "resolvePolicy": alias.resolve_policy,
     }
     if alias.route_policy:
@@ -362,15 +373,24 @@ def provision_of(document: Document) -> Provision:
     """What a provision-config says."""
     _, said = typed(document, shapes.Provision)
     return Provision(
-        target=(said.target if said.target is not None else said.default_target) or 0,
-        scheduled_actions=tuple(
-            _action(each, ("scheduledActions", number)) for number, each in enumerate(said.scheduled_actions)
-        ),
+        target=(said.default_target if said.default_target is not None else said.target) or 0,
+        scheduled_actions=_actions(said.scheduled_actions),
         target_tracking_policies=tuple(
             _policy(each, ("targetTrackingPolicies", number))
             for number, each in enumerate(said.target_tracking_policies)
         ),
     )
+
+
+def _actions(said: list[shapes.ScheduledAction]) -> tuple[ScheduledAction, ...]:
+    found: dict[str, ScheduledAction] = {}
+    for number, each in enumerate(said):
+        place: Place = ("scheduledActions", number)
+        action = _action(each, place)
+        if action.name in found:
+            raise wrong((*place, "name"), f"'{action.name}'", "another than that of an action before it")
+        found[action.name] = action
+    return tuple(found.values())
 
 
 def _action(said: shapes.ScheduledAction, place: Place) -> ScheduledAction:

@@ -409,6 +409,12 @@ class Binding(Shape):
     vpc_id: str = ""
 
 
+class EventSource(Shape):
+    """What calls a function."""
+
+    source_arn: str
+
+
 class Tags(Shape):
     """Tags of a service."""
 
@@ -458,7 +464,7 @@ class Provision(Shape):
 
     target: Instances | None = None
     default_target: Instances | None = None
-    scheduled_actions: list[ScheduledAction] = []
+    scheduled_actions: Annotated[list[ScheduledAction], Meta(max_length=100)] = []
     target_tracking_policies: list[TrackingPolicy] = []
     always_allocate_cpu: bool = field(default=False, name="alwaysAllocateCPU")
     always_allocate_gpu: bool = field(default=False, name="alwaysAllocateGPU")

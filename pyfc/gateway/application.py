@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
+from fastcrc import crc64
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -25,7 +26,7 @@ from pyfc.calls.table import Entry, version_of
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.request import is_host
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
-from pyfc.gateway import openapi
+from pyfc.gateway import api2021, openapi
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
@@ -56,7 +57,9 @@ _OLDER: tuple[Endpoint, ...] = (
 _NEWER: tuple[Endpoint, ...] = (
     *newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS, *newer_asynchronous.ENDPOINTS,
 )  # fmt: skip
-APIS = {**dict.fromkeys(OLDER, _OLDER), NEWER: _NEWER}
+_OTHERS = {each.operation for each in api2021.ENDPOINTS}
+_MIDDLE = (*(each for each in _OLDER if each.operation not in _OTHERS), *api2021.ENDPOINTS)
+APIS = {OLDER[0]: _OLDER, OLDER[1]: _MIDDLE, NEWER: _NEWER}
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"]
 _CHUNK = 1024 * 1024
 _LINES = 100
@@ -207,11 +210,11 @@ class _Own:
     async def event_code(self, request: Request) -> Response:
         """The code that ran an event last, also if it has been replaced since."""
         ran = await self._ran(request)
-        return _file(await self._api.operations.bundles.packed(ran.code, ran.packages))
+        return await _file(await self._api.operations.bundles.packed(ran.code, ran.packages))
 
     async def event_layers(self, request: Request) -> Response:
         """The layers that it had then, as one archive."""
-        return _file(await self._api.operations.bundles.packed((await self._ran(request)).layers))
+        return await _file(await self._api.operations.bundles.packed((await self._ran(request)).layers))
 
     async def _ran(self, request: Request) -> Ran:
         """What has run an event last, or would if it never ran. Raises NotFound."""
@@ -237,12 +240,12 @@ class _Own:
         """A function's package."""
         names = request.path_params
         stream, _ = await self._api.functions.code(names["service"], names["function"], names["qualifier"])
-        return _file(stream)
+        return await _file(stream)
 
     async def layer(self, request: Request) -> Response:
         """A layer's package."""
         record = await self._api.layers.get(request.path_params["layer"], request.path_params["version"])
-        return _file(await self._api.operations.bundles.archive(record.value.code))
+        return await _file(await self._api.operations.bundles.archive(record.value.code))
 
     async def upload(self, request: Request) -> Response:
         """Keep a package that is uploaded as to an object store. Its name, which only who may manage was told, is the
@@ -360,10 +363,24 @@ def _json(document: Any, status: int = 200) -> Response:
     return Response(body, status, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
 
 
-def _file(stream: BinaryIO) -> Response:
+async def _file(stream: BinaryIO) -> Response:
+    """A zip file, with its checksum as an object store tells it."""
+
     async def chunks() -> AsyncIterator[bytes]:
         with stream:
             while chunk := await run_in_threadpool(stream.read, _CHUNK):
                 yield chunk
 
-    return StreamingResponse(chunks(), media_type="application/zip", headers={"X-Fc-Request-Id": request_id()})
+    size, checksum = await run_in_threadpool(_checksum, stream)
+    headers = {"X-Fc-Request-Id": request_id(), "Content-Length": str(size), "x-oss-hash-crc64ecma": str(checksum)}
+    return StreamingResponse(chunks(), media_type="application/zip", headers=headers)
+
+
+def _checksum(stream: BinaryIO) -> tuple[int, int]:
+    """Bytes of a file, and their CRC-64."""
+    size = checksum = 0
+    while chunk := stream.read(_CHUNK):
+        size += len(chunk)
+        checksum = crc64.xz(chunk, checksum)
+    stream.seek(0)
+    return size, checksum

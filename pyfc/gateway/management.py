@@ -24,7 +24,7 @@ from pyfc.auth.digest import BodyDigest
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, Verifier
 from pyfc.blobs.objects import Objects
-from pyfc.calls.paths import NEWER, trigger_path
+from pyfc.calls.paths import is_newer, trigger_path
 from pyfc.calls.table import Table
 from pyfc.dispatch.records import Records
 from pyfc.documents.reader import Document, JsonReader
@@ -173,7 +173,7 @@ def routes(api: Api, prefix: str, endpoints: Sequence[Endpoint]) -> list[Route]:
 
 
 def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Callable[[Request], Awaitable[Response]]:
-    is_newer = prefix == NEWER
+    has_newer_errors = is_newer(f"{prefix}/")
 
     async def dispatch(request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
@@ -188,7 +188,7 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
                 document = api.reader.read(document, endpoint.body, partial=endpoint.is_change)
             answer = await endpoint.handler(Call(api, request, document, body))
         except PyfcError as error:
-            return error_response(error, number, is_newer=is_newer)
+            return error_response(error, number, is_newer=has_newer_errors)
         return _response(answer, number)
 
     return dispatch

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pyfc.calls.paths import NEWER, OLDER
+from pyfc.calls.paths import NEWER, OLDER, is_newer
 from pyfc.documents.shapes import Shape
 from pyfc.documents.triggers import TRIGGERS
 from pyfc.gateway.management import Endpoint
@@ -17,9 +17,7 @@ from pyfc.version import VERSION
 
 _SCHEMA = "#/components/schemas/{name}"
 _NAME = re.compile(r"\{(\w+)(?::path)?\}")
-_ERRORS = {
-    NEWER: {"RequestId": {"type": "string"}, "Code": {"type": "string"}, "Message": {"type": "string"}},
-}
+_NEWER_ERROR = {"RequestId": {"type": "string"}, "Code": {"type": "string"}, "Message": {"type": "string"}}
 _OLDER_ERROR = {"ErrorCode": {"type": "string"}, "ErrorMessage": {"type": "string"}}
 _HEADERS = {"X-Fc-Request-Id": {"schema": {"type": "string"}, "required": True}}
 
@@ -128,7 +126,7 @@ def _call(prefix: str, path: str) -> dict[str, Any]:
 
 
 def _failures(prefix: str) -> dict[str, Any]:
-    error = {"type": "object", "properties": _ERRORS.get(prefix, _OLDER_ERROR)}
+    error = {"type": "object", "properties": _NEWER_ERROR if is_newer(f"{prefix}/") else _OLDER_ERROR}
     content = {"application/json": {"schema": error}}
     return {"default": {"description": "What went wrong.", "headers": _HEADERS, "content": content}}
 

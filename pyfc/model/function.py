@@ -117,6 +117,8 @@ class Program:
 
     command: tuple[str, ...] = ()
     """With its arguments; () for the file `bootstrap`."""
+    argument_count: int = 0
+    """How many of its last words were declared as arguments."""
     port: int = 9000
     """Where it listens."""
     health: Mapping[str, int | str] = field(default_factory=dict)

@@ -142,8 +142,9 @@ class Domain:
         return replace(self, routes=tuple(route for route in self.routes if path in {"", route.path}))
 
 
-PROVISION, ON_DEMAND, ASYNC, CONCURRENCY, SCALING, BINDINGS = (
+PROVISION, ON_DEMAND, ASYNC, CONCURRENCY, SCALING, BINDINGS, SOURCES = (
     "provision-config", "on-demand-config", "async-invoke-config", "concurrency", "scaling-config", "vpc-bindings",
+    "event-sources",
 )  # fmt: skip
 
 

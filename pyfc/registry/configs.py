@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
+
 from pyfc.documents.objects import config_of
 from pyfc.documents.reader import Document
 from pyfc.errors import (
     AsyncConfigNotExists,
     ConcurrencyConfigNotFound,
     Conflict,
+    EventSourceNotFound,
     NotFound,
     OnDemandConfigNotFound,
     ProvisionConfigNotFound,
     ScalingConfigNotFound,
 )
 from pyfc.model.names import LATEST
-from pyfc.model.resources import ASYNC, BINDINGS, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Config
+from pyfc.model.resources import ASYNC, BINDINGS, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, SOURCES, Config
+from pyfc.registry.documents import time_text
 from pyfc.registry.functions import Functions
 from pyfc.registry.operations import Operations, Page, Wanted
 from pyfc.registry.registry import Record
@@ -27,6 +31,9 @@ _MISSING: dict[str, type[NotFound]] = {
     SCALING: ScalingConfigNotFound,
 }
 
+_LASTING = ("scheduledActions", "targetTrackingPolicies")
+"""What stays as it is when it is not sent."""
+
 
 class Configs:
     """Configurations."""
@@ -37,13 +44,15 @@ class Configs:
 
     async def put(self, kind: str, service: str, function: str, qualifier: str, document: Document) -> Record[Config]:
         """Set a configuration. Raises the NotFound that fits for what it is about."""
-        config = config_of(kind, service, function, qualifier or LATEST, document)
+        names = (kind, service, function, qualifier or LATEST)
+        config = config_of(*names, document)
         async with self._operations.turn:
             await self._functions.function(service, function, config.qualifier)
-            old = await self._operations.registry.get(Config, kind, service, function, config.qualifier)
+            old = await self._operations.registry.get(Config, *names)
             if old is None:
                 return await self._operations.create(config, Conflict(message="it was configured by somebody else"))
-            return await self._operations.replace(old, config)
+            kept = {name: old.value.document[name] for name in _LASTING if name in old.value.document}
+            return await self._operations.replace(old, config_of(*names, {**kept, **document}))
 
     async def get(self, kind: str, service: str, function: str, qualifier: str) -> Record[Config]:
         """A configuration. Raises the NotFound that fits."""
@@ -58,6 +67,38 @@ class Configs:
         """Delete a configuration."""
         async with self._operations.turn:
             await self._operations.delete(await self.get(kind, service, function, qualifier))
+
+    # event sources of a function: kept and told
+
+    async def sources(self, service: str, function: str, qualifier: str) -> list[Document]:
+        """The event sources that were registered, each with `sourceArn` and `createdTime`."""
+        await self._functions.function(service, function, qualifier)
+        found = await self._operations.registry.get(Config, SOURCES, service, function, qualifier or LATEST)
+        return list(found.value.document["eventSources"]) if found is not None else []
+
+    async def register(self, service: str, function: str, qualifier: str, arn: str) -> Document:
+        """Keep that something calls the function. Raises the NotFound that fits."""
+        async with self._operations.turn:
+            known = await self.sources(service, function, qualifier)
+            for each in known:
+                if each["sourceArn"] == arn:
+                    return each
+            source = {"sourceArn": arn, "createdTime": time_text(time.time())}
+            await self._keep_sources(service, function, qualifier, [*known, source])
+            return source
+
+    async def deregister(self, service: str, function: str, qualifier: str, arn: str) -> None:
+        """It does so no more. Raises EventSourceNotFound."""
+        async with self._operations.turn:
+            known = await self.sources(service, function, qualifier)
+            left = [each for each in known if each["sourceArn"] != arn]
+            if len(left) == len(known):
+                raise EventSourceNotFound(source=arn, function=function, service=service)
+            await self._keep_sources(service, function, qualifier, left)
+
+    async def _keep_sources(self, service: str, function: str, qualifier: str, sources: list[Document]) -> None:
+        names = (service, function, qualifier or LATEST)
+        await self._operations.registry.write([config_of(SOURCES, *names, {"eventSources": sources})])
 
     async def page(
         self, kind: str, wanted: Wanted, *, service: str = "", function: str = "", qualifier: str = ""

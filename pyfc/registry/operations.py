@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import Any, NamedTuple, TypeVar
 
 from pyfc.bundles.bundle import Bundles
-from pyfc.errors import Conflict, NotFound, PreconditionFailed
+from pyfc.errors import Conflict, InvalidArgument, NotFound, PreconditionFailed
 from pyfc.model.names import whole
 from pyfc.registry.registry import Declared, Record, Registry, key_of
 from pyfc.settings import Settings
@@ -24,6 +24,8 @@ Served = Callable[[int], Awaitable[None]]
 _SURROGATES = range(0xD800, 0xE000)
 """What is no character by itself."""
 _DEFAULT_LIMIT, _MAXIMUM_LIMIT = 20, 100
+_LONGEST = 100
+"""Characters of a value in a message."""
 
 
 class Page(NamedTuple):
@@ -45,10 +47,13 @@ class Wanted(NamedTuple):
 
     @classmethod
     def read(cls, query: Mapping[str, str], prefix: str = "prefix", most: int = _MAXIMUM_LIMIT) -> Wanted:
-        """From the parameters of FC's lists, which have at most so many members."""
-        number = whole(query.get("limit", "")) or _DEFAULT_LIMIT
+        """From the parameters of FC's lists, which have at most so many members. Raises InvalidArgument."""
+        text = query.get("limit") or "0"
+        number = whole(text)
+        if number is None:
+            raise InvalidArgument(message=f"limit is {text[:_LONGEST]!r}; it must be a whole number from 1 to {most}")
         start, token = query.get("startKey", ""), query.get("nextToken", "")
-        return cls(min(number, most), query.get(prefix, ""), start, token)
+        return cls(min(number or _DEFAULT_LIMIT, most), query.get(prefix, ""), start, token)
 
     @property
     def after(self) -> str:
@@ -100,9 +105,9 @@ class Operations:
         return record
 
     async def create(self, value: T, error: Conflict, also: Iterable[Declared] = ()) -> Record[T]:
-        """Write a new object, with others. Raises `error` if there is one."""
+        """Write a new object, with others that it needs. Raises `error` if there is one."""
         try:
-            revision = await self.registry.write([value, *also], expect={key_of(value): 0})
+            revision = await self.registry.write([*also, value], expect={key_of(value): 0})
         except Conflict:
             raise error from None
         return await self._written(value, revision)

@@ -61,8 +61,7 @@ class Reserve:
             return
         if self._provision.is_needed:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
-        busy = sum(len(instance.link.in_flight) for instance in pool.roster.instances if instance.link is not None)
-        self.target = min(pool.limit, reserved(self._provision, time.time(), busy, pool.concurrency))
+        self.target = min(pool.limit, reserved(self._provision, time.time(), pool.roster.busy, pool.concurrency))
         if time.monotonic() >= self._next_try:
             for _ in range(self.target - len(pool.roster.instances)):
                 pool.start_reserved()

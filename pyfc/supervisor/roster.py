@@ -50,6 +50,11 @@ class Roster:
         """Of the one that has been idle longest."""
         return next(iter(self.idle.values()))
 
+    @property
+    def busy(self) -> int:
+        """How many calls they run."""
+        return sum(len(instance.link.in_flight) for instance in self.instances if instance.link is not None)
+
     def add(self, instance: Instance) -> None:
         """It is about to be started."""
         self.instances.add(instance)

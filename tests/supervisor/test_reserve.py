@@ -27,7 +27,7 @@ def test_a_look_that_fails_is_not_the_last_one(monkeypatch: pytest.MonkeyPatch) 
             raise RuntimeError("a bug")
 
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        roster = SimpleNamespace(instances=set())
+        roster = SimpleNamespace(instances=set(), busy=0)
         pool = SimpleNamespace(roster=roster, draining=False, limit=5, concurrency=1, start_reserved=start_reserved)
         kept = Reserve(cast("Any", pool), Provision(target=1))
         with pytest.raises(RuntimeError):

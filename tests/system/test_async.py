@@ -249,7 +249,7 @@ def test_a_function_s_queue_has_a_bound_and_a_live_call_is_left_alone(
     stop = f"{API}/slow/stateful-async-invocations"
     assert server.manage("PUT", f"{stop}/mine").status < 300
     again = server.manage("PUT", f"{stop}/mine")
-    assert (again.status, again.json["ErrorCode"]) == (409, "StatefulAsyncInvocationEnded")
+    assert (again.status, again.json["ErrorCode"]) == (400, "InvalidArgument")
     assert record(server, "slow", "mine")["status"] == "Stopped"
     later(server, "slow", X_Fc_Async_Delay="600")
     server.manage("PUT", f"{stop}/{running}")

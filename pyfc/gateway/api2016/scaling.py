@@ -4,12 +4,15 @@ without one in the newer API.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from pyfc.calls.table import version_of
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint
+from pyfc.model import policy
+from pyfc.model.function import Provision
 from pyfc.model.names import Target
 from pyfc.model.resources import ASYNC, ON_DEMAND, PROVISION, Config
 from pyfc.registry.documents import times
@@ -75,12 +78,15 @@ class Configs:
 
 
 def reserved(call: Call, config: Config) -> Document:
-    """How many instances of a function are reserved now, and what keeps others from being so."""
+    """How many instances of a function are to be reserved now, how many are, and what keeps others from being so."""
     table = call.api.table()
     target = version_of(table, Target(config.service, config.function, config.qualifier))
     route = table.entries[target].route if target is not None else None
-    told: Document = route.describe().get("provision", {}) if isinstance(route, Pool) else {}
-    return {"current": told.get("current", 0), "currentError": told.get("currentError", "")}
+    pool = route if isinstance(route, Pool) else None
+    told: Document = pool.describe().get("provision", {}) if pool is not None else {}
+    busy, slots = (pool.roster.busy, pool.concurrency) if pool is not None else (0, 1)
+    due = policy.reserved(config.provision or Provision(), time.time(), busy, slots)
+    return {"target": due, "current": told.get("current", 0), "currentError": told.get("currentError", "")}
 
 
 def _service(call: Call) -> str:

@@ -83,6 +83,11 @@ def _tagged(arn: str) -> str:
     return name
 
 
+def arn(call: Call, service: str) -> str:
+    """FC's name of a service."""
+    return f"acs:fc:{call.api.settings.region}:{call.api.settings.account_id}:services/{service}"
+
+
 async def tag(call: Call) -> Answer:
     """Set tags of a service."""
     name = _tagged(call.document["resourceArn"])
@@ -104,9 +109,9 @@ async def untag(call: Call) -> Answer:
 
 async def tags(call: Call) -> Answer:
     """Tell the tags of a service."""
-    arn = call.query.get("resourceArn", "")
-    record = await call.api.functions.service(_tagged(arn))
-    return Answer({"requestId": call.request_id, "resourceArn": arn, "tags": dict(record.value.tags)})
+    record = await call.api.functions.service(_tagged(call.query.get("resourceArn", "")))
+    name = arn(call, record.value.name)
+    return Answer({"requestId": call.request_id, "resourceArn": name, "tags": dict(record.value.tags)})
 
 
 ENDPOINTS = (

@@ -75,7 +75,8 @@ class Triggers:
         )
 
 
-def _document(call: Call, record: Record[Trigger]) -> Document:
+def document(call: Call, record: Record[Trigger]) -> Document:
+    """FC's Trigger object."""
     trigger, settings = record.value, call.api.settings
     place = f"services/{trigger.service}.{trigger.qualifier or LATEST}/functions/{trigger.function}"
     arn = f"acs:fc:{settings.region}:{settings.account_id}:{place}"
@@ -83,6 +84,6 @@ def _document(call: Call, record: Record[Trigger]) -> Document:
     return trigger_document(record, arn, url)
 
 
-ENDPOINTS = Triggers(lambda call: call.service, _document, triggers.Trigger, "handler").endpoints(
+ENDPOINTS = Triggers(lambda call: call.service, document, triggers.Trigger, "handler").endpoints(
     "/services/{service}/functions/{function}"
 )

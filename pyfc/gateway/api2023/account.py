@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pyfc.documents import shapes
+from pyfc.documents.objects import RESOURCE_GROUP
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.api2016 import account as older
 from pyfc.gateway.api2016.domains import Domains
-from pyfc.gateway.api2023.documents import RESOURCE_GROUP, arn, has_tags, tags_asked
+from pyfc.gateway.api2023.documents import arn, has_tags, tags_asked
 from pyfc.gateway.management import Answer, Call, Endpoint
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, is_name

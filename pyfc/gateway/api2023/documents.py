@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from pyfc.documents.objects import text_of, trigger_config
+from pyfc.documents.objects import RESOURCE_GROUP, text_of, trigger_config
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.management import Call, trigger_url
@@ -14,9 +14,6 @@ from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.trigger import Trigger
 from pyfc.registry.documents import function_document, time_text
 from pyfc.registry.registry import Record
-
-RESOURCE_GROUP = "default"
-"""The one group that everything belongs to."""
 
 
 def arn(call: Call, function: str, qualifier: str = "") -> str:

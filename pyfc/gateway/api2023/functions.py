@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 
 from pyfc.documents import shapes, triggers
+from pyfc.documents.objects import RESOURCE_GROUP
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.api2016.functions import Live, code_place, instances_answer, running
 from pyfc.gateway.api2016.triggers import Triggers
 from pyfc.gateway.api2016.versions import Versions
 from pyfc.gateway.api2023.documents import (
-    RESOURCE_GROUP,
     function_answer,
     has_tags,
     tags_asked,

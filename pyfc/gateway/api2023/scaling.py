@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pyfc.documents import shapes
+from pyfc.documents.objects import config_of
 from pyfc.documents.reader import Document
+from pyfc.errors import ProvisionConfigNotFound
 from pyfc.gateway.api2016.scaling import Configs, reserved
 from pyfc.gateway.api2023.documents import arn
-from pyfc.gateway.management import Call, Endpoint
-from pyfc.model.names import DEFAULT_SERVICE
+from pyfc.gateway.management import Answer, Call, Endpoint
+from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import ASYNC, CONCURRENCY, PROVISION, SCALING, Config
 from pyfc.registry.documents import config_document
 from pyfc.registry.registry import Record
@@ -22,13 +24,28 @@ def _document(call: Call, record: Record[Config]) -> Document:
         return {"functionArn": arn(call, config.function), **config.document}
     told = reserved(call, config)
     if config.kind == SCALING:
-        return {**name, **config.document, "currentInstances": told["current"], "currentError": told["currentError"]}
+        now = {"currentInstances": told["current"], "currentError": told["currentError"]}
+        return {**name, **config.document, "targetInstances": told["target"], **now}
     return {**name, **config.document, "defaultTarget": config.document["target"], **told}
+
+
+class _Reserves(Configs):
+    """Reserved instances: a function that was given none has a reserve of 0."""
+
+    async def get(self, call: Call) -> Answer:
+        """Tell it."""
+        try:
+            return await super().get(call)
+        except ProvisionConfigNotFound:
+            await call.api.functions.function(DEFAULT_SERVICE, call.function, call.qualifier)
+            none = config_of(PROVISION, DEFAULT_SERVICE, call.function, call.qualifier or LATEST, {})
+            return Answer(_document(call, Record(none, 0, "", 0.0, 0.0)))
 
 
 def _endpoints(kind: str, key: str, body: type[shapes.Shape], name: str) -> tuple[Endpoint, ...]:
     one, many = f"/functions/{{function}}/{kind}", f"/{kind.removesuffix('-config')}-configs"
-    configs = Configs(kind, key, body, _document, lambda _: DEFAULT_SERVICE)
+    operations = _Reserves if kind == PROVISION else Configs
+    configs = operations(kind, key, body, _document, lambda _: DEFAULT_SERVICE)
     return configs.endpoints(one, many, name, ("functionName", "qualifier"))
 
 

@@ -46,6 +46,7 @@ from pyfc.gateway.heads import (
 )
 from pyfc.gateway.invocations import EventReply, HttpReply
 from pyfc.gateway.reading import TRANSITIONS, Happening, Reading
+from pyfc.gateway.spelling import Spelled
 from pyfc.model.names import request_id
 from pyfc.wire.frames import MAXIMUM_UNARY
 
@@ -431,6 +432,7 @@ class Connection(_Answering):
             self._start(cycle)
         else:
             self._turn = cycle
+            cycle.transport = Spelled(self.transport)
             super()._start_asgi_task(cycle, app)
 
     def _start(self, exchange: Exchange) -> None:

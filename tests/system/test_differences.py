@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from fastcrc import crc64
 
-from support import Response, Server, zipped
+from support import Response, Server, read_all, zipped
 
 API = "/2016-08-15"
 MIDDLE = "/2021-04-06"
@@ -179,3 +179,14 @@ def test_the_api_between_keeps_event_sources(shared: Server) -> None:
     assert code_of(shared.manage("DELETE", f"{path}/{quote(arn, safe='')}")) == (404, "EventSourceNotFound")
     assert code_of(shared.manage("POST", path, {})) == (400, "InvalidArgument")
     assert shared.manage("GET", f"{MIDDLE}/reserved-capacities").json == {"reservedCapacities": []}
+
+
+def test_header_names_are_written_as_fc_writes_them(shared: Server) -> None:
+    path = f"{API}/services/s"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in shared.signed_headers("GET", path, {}).items())
+    with shared.connect() as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: close\r\n\r\n".encode())
+        head = read_all(connection).partition(b"\r\n\r\n")[0].decode()
+
+    names = {line.partition(":")[0] for line in head.split("\r\n")[1:]}
+    assert names == {"Date", "X-Fc-Request-Id", "Etag", "Content-Length", "Content-Type", "Connection"}

@@ -394,8 +394,11 @@ def _actions(said: list[shapes.ScheduledAction]) -> tuple[ScheduledAction, ...]:
 
 
 def _action(said: shapes.ScheduledAction, place: Place) -> ScheduledAction:
-    if not check_expression(said.schedule_expression):
-        raise wrong((*place, "scheduleExpression"), f"'{said.schedule_expression}'", values.SCHEDULE)
+    try:
+        check_expression(said.schedule_expression)
+    except ValueError as error:
+        found = f"'{said.schedule_expression}'"
+        raise wrong((*place, "scheduleExpression"), found, f"{values.SCHEDULE} ({error})") from None
     start, end = _times(said, place)
     return ScheduledAction(
         name=said.name, expression=said.schedule_expression, target=said.target, start=start, end=end

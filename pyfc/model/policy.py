@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
-from croniter import croniter
+from datetime import datetime
 
 from pyfc.model.function import Provision, ScheduledAction
+from pyfc.model.schedule import parse_cron
 
 _BACK_OFF, _LONGEST = 1.0, 60.0
 _DOUBLINGS = 32
 """More are no number any more, after some hours of failures."""
-_LONGEST_EXPRESSION = 256
-"""Characters; a longer one costs more each second than it can be worth."""
-_FIELDS = (
-    (0, 59, ""),
-    (0, 59, ""),
-    (0, 23, ""),
-    (1, 31, ""),
-    (1, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"),
-    (0, 7, "SUN MON TUE WED THU FRI SAT"),
-)
-"""Of a cron expression: the least and the most of each field, and names of its numbers from the least on."""
-_RANGE = re.compile(r"(\*|\?|\w+)(?:-(\w+))?(?:/(\d+))?", re.ASCII)
 _MOMENT = 0.001
 """Seconds, so that what happens now has happened."""
 
@@ -70,54 +55,22 @@ def _last_time(action: ScheduledAction, now: float) -> float | None:
         if kind == "at":
             time = datetime.fromisoformat(text.rstrip(")")).timestamp()
         else:
-            start = datetime.fromtimestamp(now + _MOMENT, UTC)
-            time = croniter(text.rstrip(")"), start, second_at_beginning=True).get_prev(float)
+            last = parse_cron(text.rstrip(")")).before(now + _MOMENT)
+            time = -math.inf if last is None else last
     except (ValueError, OverflowError, OSError):  # 30 February, or a clock in the year 300,000: it has never fired
         return None
     return time if action.start <= time <= now else None
 
 
-def _is_field(text: str, field: tuple[int, int, str]) -> bool:
-    """Whether FC's grammar has it: `*`, `?`, and numbers or names, alone, from one to another that is not smaller, with
-    a step or without, joined by commas. Croniter knows more, some of which is something else each time.
-    """
-    return all(_is_range(part, field) for part in text.split(","))
-
-
-def _is_range(text: str, field: tuple[int, int, str]) -> bool:
-    least, most, names = field
-    numbers = {name: least + number for number, name in enumerate(names.split())}
-    found = _RANGE.fullmatch(text)
-    if found is None:
-        return False
-    first, last, step = found.groups()
-    if step is not None and not 1 <= int(step) <= most:
-        return False
-    if first in {"*", "?"}:
-        return last is None
-    ends = [_number_of(each, numbers) for each in (first, last or first)]
-    return least <= ends[0] <= ends[1] <= most
-
-
-def _number_of(text: str, names: Mapping[str, int]) -> int:
-    """-1 if it is none."""
-    return int(text) if text.isdigit() and len(text) < _LONGEST_EXPRESSION else names.get(text.upper(), -1)
-
-
-def check_expression(text: str) -> bool:
-    """Whether a schedule expression is `at(TIME)` or `cron(SECOND MINUTE HOUR DAY MONTH WEEKDAY)`, in UTC, and its time
-    ever comes.
+def check_expression(text: str) -> None:
+    """Raises ValueError that says why a schedule expression is not `at(TIME)` or `cron(SECOND MINUTE HOUR DAY MONTH
+    WEEKDAY)`, in UTC, or its time never comes.
     """
     kind, _, rest = text.partition("(")
     inside = rest.removesuffix(")")
-    if not rest.endswith(")") or len(rest) > _LONGEST_EXPRESSION:
-        return False
-    try:
-        if kind == "at":
-            return datetime.fromisoformat(inside).tzinfo is not None
-        fields = inside.split()
-        if kind != "cron" or len(fields) != len(_FIELDS) or not all(map(_is_field, fields, _FIELDS)):
-            return False
-        return croniter(inside, second_at_beginning=True).get_next(float) > 0
-    except (ValueError, OverflowError):
-        return False
+    if kind not in {"at", "cron"} or not rest.endswith(")"):
+        raise ValueError("it is neither at(...) nor cron(...)")
+    if kind == "cron":
+        parse_cron(inside)
+    elif datetime.fromisoformat(inside).tzinfo is None:
+        raise ValueError("its time has no zone")

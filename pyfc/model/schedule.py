@@ -146,18 +146,25 @@ def _term(place: int, term: str, name: str, least: int, most: int) -> str:
     found = _TERM.fullmatch(term)
     if found is None or (found[1] == "*" and found[2]):
         raise ValueError(f"the {name} {term[:50]!r} is no value, range or step")
-    first, last, step = found[1], found[2], found[3]
-    numbers = [int(each) for each in (first, last) if each and each != "*"]
-    if any(not least <= number <= most for number in numbers) or numbers != sorted(numbers):
-        raise ValueError(f"the {name} {term[:50]!r} is not within {least}-{most}, the smaller first")
-    if step is not None and int(step) == 0:
+    if found[3] is not None and int(found[3]) == 0:
         raise ValueError(f"the {name} {term[:50]!r} has a step of 0")
-    if first == "*":
-        return _every_value(place, int(step or 1))
-    end = int(last) if last else (6 if place == _WEEKDAY else most) if step else int(first)
+    step = int(found[3] or 1)
+    if found[1] == "*":
+        return _every_value(place, step)
+    first = int(found[1])
+    last = int(found[2]) if found[2] else _last(place, first, is_open=bool(found[3]))
+    if not least <= first <= last <= most:
+        raise ValueError(f"the {name} {term[:50]!r} is not within {least}-{most}, the smaller first")
     if place == _WEEKDAY:
-        return _weekdays(int(first), end, int(step or 1))
-    return first if end == int(first) else f"{first}-{end}/{step or 1}"
+        return _weekdays(first, last, step)
+    return str(first) if first == last else f"{first}-{last}/{step}"
+
+
+def _last(place: int, first: int, *, is_open: bool) -> int:
+    """Where a term without a second value ends: a step goes on to the end."""
+    if not is_open:
+        return first
+    return max(first, 6) if place == _WEEKDAY else max(first, _FIELDS[place][2])
 
 
 def _every_value(place: int, step: int) -> str:
@@ -169,4 +176,4 @@ def _every_value(place: int, step: int) -> str:
 
 def _weekdays(first: int, last: int, step: int) -> str:
     """The days as a list: cronsim takes some ranges of one day for every day. 7 is Sunday as 0 is."""
-    return ",".join(str(day % 7) for day in range(first, max(first, last) + 1, step))
+    return ",".join(str(day % 7) for day in range(first, last + 1, step))

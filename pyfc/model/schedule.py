@@ -146,18 +146,16 @@ def _term(place: int, term: str, name: str, least: int, most: int) -> str:
     found = _TERM.fullmatch(term)
     if found is None or (found[1] == "*" and found[2]):
         raise ValueError(f"the {name} {term[:50]!r} is no value, range or step")
-    if found[3] is not None and int(found[3]) == 0:
-        raise ValueError(f"the {name} {term[:50]!r} has a step of 0")
     step = int(found[3] or 1)
+    if not step:
+        raise ValueError(f"the {name} {term[:50]!r} has a step of 0")
     if found[1] == "*":
         return _every_value(place, step)
     first = int(found[1])
     last = int(found[2]) if found[2] else _last(place, first, is_open=bool(found[3]))
     if not least <= first <= last <= most:
         raise ValueError(f"the {name} {term[:50]!r} is not within {least}-{most}, the smaller first")
-    if place == _WEEKDAY:
-        return _weekdays(first, last, step)
-    return str(first) if first == last else f"{first}-{last}/{step}"
+    return _weekdays(first, last, step) if place == _WEEKDAY else f"{first}-{last}/{step}"
 
 
 def _last(place: int, first: int, *, is_open: bool) -> int:

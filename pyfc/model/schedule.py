@@ -155,7 +155,7 @@ def _term(place: int, term: str, name: str, least: int, most: int) -> str:
     last = int(found[2]) if found[2] else _last(place, first, is_open=bool(found[3]))
     if not least <= first <= last <= most:
         raise ValueError(f"the {name} {term[:50]!r} is not within {least}-{most}, the smaller first")
-    return _weekdays(first, last, step) if place == _WEEKDAY else f"{first}-{last}/{step}"
+    return (_weekdays if place == _WEEKDAY else _range)(first, last, step)
 
 
 def _last(place: int, first: int, *, is_open: bool) -> int:
@@ -170,6 +170,10 @@ def _every_value(place: int, step: int) -> str:
     if step == 1:
         return "*"
     return {_DAY: f"1-31/{step}", _WEEKDAY: f"0-6/{step}"}.get(place, f"*/{step}")
+
+
+def _range(first: int, last: int, step: int) -> str:
+    return str(first) if first == last else f"{first}-{last}/{step}"
 
 
 def _weekdays(first: int, last: int, step: int) -> str:

@@ -1,14 +1,18 @@
-"""A shell into a running instance: FC's InstanceExec, a WebSocket whose binary messages begin with a byte that says
-what they are: 0 standard input, 1 standard output, 2 standard error, 3 what went wrong here.
+"""A shell into a running instance: FC's InstanceExec, a WebSocket whose messages begin with a byte that says what they
+are: 0 standard input, 1 standard output, 2 standard error.
 
-The program runs in the cage of the instance (sandbox/inside/shell.py), counts in its limits, and dies with it.
+1. Messages are text, since FC's client for Python takes no other; what is no text is told as bytes.
+2. Who is refused hears so before the handshake, as an answer of the API.
+3. The program runs in the cage of the instance (sandbox/inside/shell.py), counts in its limits, and dies with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import json
+import math
 import os
 import shlex
 import sys
@@ -18,20 +22,19 @@ from pathlib import Path
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pyfc.auth.signature import Signed
+from pyfc.calls.paths import is_newer
 from pyfc.errors import AccessDenied, InstanceNotFound, InvalidArgument, PyfcError
-from pyfc.gateway.management import Api
-from pyfc.model.names import DEFAULT_SERVICE
+from pyfc.gateway.management import Api, error_response
+from pyfc.model.names import DEFAULT_SERVICE, request_id
 from pyfc.sandbox import inside
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.supervisor.instance import Instance
 from pyfc.supervisor.pool import Pool
 
-_STDIN, _STDOUT, _STDERR, _ERROR = (bytes([number]) for number in range(4))
+_STDIN, _STDOUT, _STDERR = (bytes([number]) for number in range(3))
 _CHUNK = 65536
 _IDLE = 120
 _LONGEST_IDLE = 86_400
-_REFUSED = 4000
-"""A close code of our own; the reason is FC's error JSON."""
 
 
 class Shells:
@@ -46,17 +49,11 @@ class Shells:
         try:
             self._authenticate(socket)
             instance, pool = self._find(socket.path_params)
-            command = shlex.split(socket.query_params.get("command", "/bin/bash"))
-            if not command:
-                raise InvalidArgument(message="command is empty")
-            idle = float(socket.query_params.get("idleTimeout", _IDLE))
-            if not 0 < idle <= _LONGEST_IDLE:
-                raise InvalidArgument(message=f"idleTimeout must be more than 0 and at most {_LONGEST_IDLE} seconds")
-        except (PyfcError, ValueError) as error:
+            command, idle = _command(socket.query_params.getlist("command")), _idle(socket.query_params)
+        except PyfcError as error:
+            answer = error_response(error, request_id(), is_newer=is_newer(socket.scope["path"]))
             with contextlib.suppress(WebSocketDisconnect):
-                await socket.accept()
-                await socket.send_bytes(_ERROR + str(error).encode())
-                await socket.close(_REFUSED, str(error)[:100])
+                await socket.send_denial_response(answer)
             return
         await socket.accept()
         await _Session(socket, self._sandbox, instance, pool).run(command, idle)
@@ -81,6 +78,34 @@ class Shells:
         raise InstanceNotFound(service=service, function=function, instance=wanted)
 
 
+def _command(words: list[str]) -> list[str]:
+    """The program and its arguments: each a parameter of its own, or all of them one, as for a shell. Raises
+    InvalidArgument.
+    """
+    try:
+        found = shlex.split(words[0]) if len(words) == 1 else words or ["/bin/bash"]
+    except ValueError as error:
+        raise InvalidArgument(message=f"command can not be taken apart: {error}") from None
+    if not found or not found[0] or "\0" in "".join(found):
+        raise InvalidArgument(message="command is empty, or has the character 0 in it")
+    return found
+
+
+def _idle(query: Mapping[str, str]) -> float:
+    """Seconds without a word after which a session ends. Raises InvalidArgument."""
+    try:
+        idle = float(query.get("idleTimeout", _IDLE))
+    except ValueError:
+        idle = math.nan
+    if not 0 < idle <= _LONGEST_IDLE:
+        raise InvalidArgument(message=f"idleTimeout must be more than 0 and at most {_LONGEST_IDLE} seconds")
+    return idle
+
+
+def _is_wanted(query: Mapping[str, str], name: str) -> bool:
+    return query.get(name, "true").lower() == "true"
+
+
 class _Session:
     """One program and its client."""
 
@@ -90,12 +115,13 @@ class _Session:
         self._instance = instance
         self._birth = pool.population.birth
         self._input = -1
+        self._wanted = {name: _is_wanted(socket.query_params, name) for name in ("stdin", "stdout", "stderr", "tty")}
         self._moved = asyncio.Event()
         """Something was said by either side."""
 
     async def run(self, command: list[str], idle: float) -> None:
         """Run it until it ends, the client leaves, or nobody has said anything for so many seconds."""
-        has_tty = self._socket.query_params.get("tty", "true").lower() == "true"
+        has_tty = self._wanted["tty"]
         ours, theirs = _terminal() if has_tty else _pipes()
         spec_read, spec_write = os.pipe()
         script = str(Path(inside.__file__).parent / "shell.py")
@@ -149,8 +175,11 @@ class _Session:
             asyncio.create_task(self._watch(idle)),
             asyncio.create_task(process.wait()),
         ]
-        kinds = {ours[1]: _STDOUT, ours[2]: _STDERR if ours[2] != ours[1] else _STDOUT}
-        tellers = [asyncio.create_task(self._tell(descriptor, kind)) for descriptor, kind in kinds.items()]
+        kinds = {ours[2]: (_STDERR, "stderr"), ours[1]: (_STDOUT, "stdout")}  # of a terminal: standard output
+        tellers = [
+            asyncio.create_task(self._tell(descriptor, kind, is_wanted=self._wanted[name]))
+            for descriptor, (kind, name) in kinds.items()
+        ]
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if process.returncode is not None:
             await asyncio.wait(tellers, timeout=1.0)  # what it said last
@@ -164,23 +193,38 @@ class _Session:
         """What the client types."""
         with contextlib.suppress(WebSocketDisconnect):
             while True:
-                data = await self._socket.receive_bytes()
+                data = await self._received()
                 self._moved.set()
-                if data[:1] == _STDIN and len(data) > 1:
+                if data[:1] == _STDIN and len(data) > 1 and self._wanted["stdin"]:
                     with contextlib.suppress(BrokenPipeError):  # it reads no more; that does not end it
                         await asyncio.to_thread(os.write, self._input, data[1:])
 
-    async def _tell(self, descriptor: int, kind: bytes) -> None:
+    async def _received(self) -> bytes:
+        """The next message, text or not. Raises WebSocketDisconnect."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        return message.get("bytes") or (message.get("text") or "").encode()
+
+    async def _tell(self, descriptor: int, kind: bytes, *, is_wanted: bool = True) -> None:
         """What the program says. A terminal ends with an error, a pipe with nothing."""
+        text = _Text()
         while True:
             try:
                 data = await _readable(descriptor)
             except OSError:
-                return
+                data = b""
+            if is_wanted:
+                await self._say(kind, text.take(data))
             if not data:
                 return
             self._moved.set()
-            await self._socket.send_bytes(kind + data)
+
+    async def _say(self, kind: bytes, said: str | bytes) -> None:
+        if isinstance(said, bytes):
+            await self._socket.send_bytes(kind + said)
+        elif said:
+            await self._socket.send_text(kind.decode() + said)
 
     async def _watch(self, idle: float) -> None:
         """Return when nothing was said for so many seconds."""
@@ -191,6 +235,22 @@ class _Session:
                     await self._moved.wait()
             except TimeoutError:
                 return
+
+
+class _Text:
+    """Cuts what is read between characters."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def take(self, data: bytes) -> str | bytes:
+        """What can be told now, b"" being the end: as text, or as it is if it is none."""
+        held = self._decoder.getstate()[0]
+        try:
+            return self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError:
+            self._decoder.reset()
+            return held + data
 
 
 _START = """

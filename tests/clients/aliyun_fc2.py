@@ -118,6 +118,20 @@ assert client.get_resource_tags("services/svc").data["tags"] == {}
 assert client.get_account_settings().data["availableAZs"]
 assert client.list_reserved_capacities().data["reservedCapacities"] == []
 
+instance = client.list_instances("svc", "LATEST", "fn").data["instances"][0]["instanceId"]
+said: list[str] = []
+wrong: list[object] = []
+hooks = {
+    "on_open": lambda shell: shell.send("ada\n"),
+    "on_stdout": lambda _, text: said.append(text),
+    "on_error": lambda _, error: wrong.append(error),
+}
+words = {"command": ["/bin/sh", "-c", "read name; echo hello $name"], "stdin": True, "stdout": True, "tty": False}
+client.instance_exec("svc", "LATEST", "fn", instance, words, hooks).start()
+assert "".join(said) == "hello ada\n", (said, wrong)
+client.instance_exec("svc", "LATEST", "fn", "c-none", words, {**hooks, "on_open": None}).start()
+assert "404" in str(wrong[-1]), wrong
+
 for number in range(3):
     client.create_service(f"page{number}")
 names, token = [], ""

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import pytest
 import uvloop
-from starlette.websockets import WebSocketDisconnect
 
+from pyfc.errors import InvalidArgument
 from pyfc.gateway import shell
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
@@ -23,14 +23,19 @@ class Client:
 
     def __init__(self, *typed: bytes) -> None:
         self.typed = list(typed)
-        self.heard: list[bytes] = []
+        self.heard: list[bytes | str] = []
 
-    async def receive_bytes(self) -> bytes:
+        self.query_params: dict[str, str] = {}
+
+    async def receive(self) -> dict[str, Any]:
         if not self.typed:
-            raise WebSocketDisconnect
-        return self.typed.pop(0)
+            return {"type": "websocket.disconnect", "code": 1000}
+        return {"type": "websocket.receive", "bytes": self.typed.pop(0)}
 
     async def send_bytes(self, data: bytes) -> None:
+        self.heard.append(data)
+
+    async def send_text(self, data: str) -> None:
         self.heard.append(data)
 
 
@@ -65,7 +70,7 @@ def test_the_last_words_of_a_program_are_told_and_its_end_is_heard(make: Loops, 
         for descriptor in set(ours):
             os.close(descriptor)
 
-        assert b"last words" in b"".join(client.heard)
+        assert "last words" in "".join(str(each) for each in client.heard)
 
     run(make, scenario)
 
@@ -84,3 +89,36 @@ def test_a_program_that_has_closed_its_input_is_not_ended_by_what_is_typed(make:
         assert not client.typed
 
     run(make, scenario)
+
+
+def test_characters_are_not_torn_apart_and_what_is_none_stays_as_it_is() -> None:
+    text = shell._Text()
+
+    assert [text.take(part) for part in ("日本".encode()[:4], "日本".encode()[4:])] == ["日", "本"]
+    assert text.take(b"a\xff") == b"a\xff"
+    assert text.take(b"b") == "b"
+    assert [text.take(part) for part in ("é".encode()[:1], b"x", b"")] == ["", "é".encode()[:1] + b"x", ""]
+    assert [text.take(part) for part in ("é".encode()[:1], b"")] == ["", "é".encode()[:1]]
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ([], ["/bin/bash"]), (["/bin/sh"], ["/bin/sh"]), (["ls -l 'a b'"], ["ls", "-l", "a b"]),
+        (["sh", "-c", "echo a  b"], ["sh", "-c", "echo a  b"]),
+    ],
+)  # fmt: skip
+def test_a_command_is_one_parameter_or_one_for_each_word(words: list[str], command: list[str]) -> None:
+    assert shell._command(words) == command
+
+
+@pytest.mark.parametrize("words", [["'"], [""], ["", "x"], ["a\0b"]])
+def test_a_command_that_is_none_is_refused(words: list[str]) -> None:
+    with pytest.raises(InvalidArgument):
+        shell._command(words)
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "1e9"])
+def test_a_time_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgument):
+        shell._idle({"idleTimeout": text})

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from pyfc.auth.keys import Keys
@@ -520,13 +520,13 @@ def test_https_is_served_with_a_certificate(serve: Callable[..., Server], tmp_pa
         assert read_all(silent) == b""
 
 
-def spoken(socket: Any, until: bytes) -> bytes:
+def spoken(socket: Any, until: str) -> str:
     """What a shell says until something is among it."""
-    said = b""
+    said = ""
     while until not in said:
         message = socket.recv(timeout=20)
-        assert isinstance(message, bytes)
-        assert message[:1] in {b"\x01", b"\x02"}, message
+        assert isinstance(message, str)
+        assert message[:1] in {"\x01", "\x02"}, message
         said += message[1:]
     return said
 
@@ -552,7 +552,7 @@ def test_a_shell_runs_in_the_cage_of_an_instance(mode: str, tmp_path: Path) -> N
 
         with open_shell("command=/bin/sh") as socket:
             socket.send(b"\x00echo $FC_FUNCTION_NAME; id -u; ls $TMPDIR /tmp; ls /code; cat /etc/shadow; echo e''nd\n")
-            said = spoken(socket, b"end\r\n").decode()
+            said = spoken(socket, "end\r\n")
             assert "one\r\n" in said
             assert "mine" in said
             assert "one.py" in said or mode == "plain"
@@ -568,14 +568,26 @@ def test_a_shell_runs_in_the_cage_of_an_instance(mode: str, tmp_path: Path) -> N
             urlencode({"command": "/bin/sh -c 'echo out; echo err >&2'", "tty": "false", "stderr": "true"})
         ) as socket:
             messages = sorted([socket.recv(timeout=20), socket.recv(timeout=20)])
-            assert messages == [b"\x01out\n", b"\x02err\n"]
+            assert messages == ["\x01out\n", "\x02err\n"]
+        words = [("command", "/bin/sh"), ("command", "-c"), ("command", "read x; echo $x'  '$0; echo no >&2")]
+        with open_shell(urlencode([*words, ("tty", "false"), ("stderr", "false")])) as socket:
+            socket.send("\0typed\n")  # FC's clients for Go and Python send text
+            assert spoken(socket, "\n") == "typed  /bin/sh\n"
+            with pytest.raises(ConnectionClosed):
+                socket.recv(timeout=20)
         again = server.invoke("default/one")
         assert again.body == b"ok", again.body
-        with connect(url, open_timeout=20) as socket:
-            assert b"Authorization" in socket.recv(timeout=20)
-        wrong = server.signed_headers("GET", place.replace(instance["instanceId"], "c-no"), {})
-        with connect(url.replace(instance["instanceId"], "c-no"), additional_headers=wrong) as socket:
-            assert b"no running instance" in socket.recv(timeout=20)
+        gone = place.replace(instance["instanceId"], "c-no")
+        headers = server.signed_headers("GET", gone, {})
+        for refused, sent, status, code in (
+            (url, {}, 400, "MissingRequiredHeader"),
+            (url.replace(place, gone), headers, 404, "InstanceNotFound"),
+        ):
+            with pytest.raises(InvalidStatus) as caught:
+                connect(refused, additional_headers=sent, open_timeout=20)
+            answer = caught.value.response
+            assert (answer.status_code, json.loads(answer.body or b"")["ErrorCode"]) == (status, code)
+            assert answer.headers["X-Fc-Request-Id"]
     finally:
         assert server.stop()[0] == 0
 

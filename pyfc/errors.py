@@ -53,6 +53,12 @@ class EntityTooLarge(InvalidArgument):
     code = "EntityTooLarge"
 
 
+class SessionExpired(InvalidArgument):
+    """the session '{session}' has ended, and can not be begun again"""
+
+    code = "SessionExpired"
+
+
 class PathNotSupported(InvalidArgument):
     """'{method}' against '{path}' is not supported"""
 
@@ -229,6 +235,18 @@ class InvocationNotFound(NotFound):
     code = "StatefulAsyncInvocationNotFound"
 
 
+class SessionNotFound(NotFound):
+    """function '{function}' has no session '{session}'"""
+
+    code = "SessionNotFound"
+
+
+class SnapshotNotFound(NotFound):
+    """there is no snapshot '{snapshot}'"""
+
+    code = "SnapshotNotFound"
+
+
 class EventSourceNotFound(NotFound):
     """'{source}' is no event source of function '{function}' of service '{service}'"""
 
@@ -262,6 +280,12 @@ class Conflict(PyfcError):
 
 class AlreadyExists(Conflict):
     """{message}"""
+
+
+class SessionAlreadyExists(AlreadyExists):
+    """the session '{session}' lasts already"""
+
+    code = "SessionAlreadyExists"
 
 
 class ServiceAlreadyExists(AlreadyExists):

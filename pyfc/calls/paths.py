@@ -19,6 +19,7 @@ from pyfc.errors import (
     ServiceNotFound,
     VersionNotFound,
 )
+from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target
 from pyfc.triggers.http import Config
 
@@ -118,7 +119,22 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
         f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {entry.function.target.qualifier}\r\n"
         f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
     )
-    return Place(entry, asked, fixed, config, is_fixed)
+    if entry.function.affinity is None:
+        return Place(entry, asked, fixed, config, is_fixed)
+    session, line = entry.function.affinity.session_of(fields)
+    return Place(entry._replace(route=_OfSession(entry.route, session)), asked, fixed + line, config, is_fixed=False)
+
+
+class _OfSession:
+    """A Route: calls that it is given belong to a session."""
+
+    def __init__(self, route: Route, session: str) -> None:
+        self._route = route
+        self._session = session
+
+    def submit(self, call: Invocation, reply: Reply) -> Ticket:
+        """See Route."""
+        return self._route.submit(call._replace(session=self._session), reply)
 
 
 def _config(newest: Entry, qualifier: str) -> Config | None:

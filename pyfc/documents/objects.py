@@ -13,6 +13,7 @@ from itertools import repeat
 import msgspec
 
 from pyfc.documents import shapes, triggers, values
+from pyfc.documents.affinity import affinity_of
 from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, typed, wrong
 from pyfc.errors import InvalidArgument
 from pyfc.model.function import (
@@ -108,6 +109,7 @@ def function_of(service: str, document: Document, old: Function | None = None) -
         internet_access=said.internet_access,
         layers=tuple(each if isinstance(each, str) else each.arn for each in said.layers),
         extras=_kept(document, shapes.KeptOfFunction, _USUAL_OF_FUNCTION),
+        affinity=affinity_of(said),
     )
     if old is None:
         return read

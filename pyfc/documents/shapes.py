@@ -26,6 +26,8 @@ from pyfc.documents.values import (
     Protocol,
     RoutePath,
     Scalar,
+    SessionIdleTime,
+    SessionTime,
     Size,
     Time,
     VariableName,
@@ -190,6 +192,23 @@ class CustomContainer(Shape):
     health_check_config: HealthCheck | None = None
 
 
+class AffinityConfig(Shape):
+    """How sessions are told apart, and how long they last; times are seconds."""
+
+    affinity_header_field_name: Annotated[
+        str,
+        Meta(
+            pattern=r"^((?!([Xx]-[Ff][Cc]-))[A-Za-z][A-Za-z0-9_-]{4,39})?$(?!\n)",
+            description="a letter, then letters, digits, _ and -, 5 to 40, and not x-fc-*",
+        ),
+    ] = ""
+    session_concurrency_per_instance: Annotated[int, Meta(ge=1, le=200)] = 20
+    session_ttl: SessionTime = field(default=21600, name="sessionTTLInSeconds")
+    session_idle_timeout: SessionIdleTime = field(default=1800, name="sessionIdleTimeoutInSeconds")
+    disable_session_id_reuse: bool = False
+    sse_endpoint_path: str = ""
+
+
 class DnsOption(Shape):
     """An option of a resolver."""
 
@@ -226,7 +245,7 @@ class KeptOfFunction(Kept):
     custom_dns: CustomDns | None = field(default=None, name="customDNS")
     idle_timeout: Size = 0
     resource_group_id: str = ""
-    session_affinity: str = ""
+    session_affinity: Literal["NONE", "HEADER_FIELD", "GENERATED_COOKIE", "MCP_SSE", "MCP_STREAMABLE"] = "NONE"
     session_affinity_config: str | dict[str, Any] = ""
     instance_isolation_mode: str = ""
     disable_ondemand: bool = False
@@ -513,6 +532,44 @@ class Asynchronous(Shape):
     stateful_invocation: bool = False
     async_task: bool = False
     destination_config: Destinations | None = None
+
+
+class SessionPart(Shape):
+    """What of a session can be changed; storage and networks of one are kept and told."""
+
+    session_ttl: SessionTime | None = field(default=None, name="sessionTTLInSeconds")
+    session_idle_timeout: SessionIdleTime | None = field(default=None, name="sessionIdleTimeoutInSeconds")
+    disable_session_id_reuse: bool | None = None
+    nas_config: NasConfig | None = None
+    oss_mount_config: OssMountConfig | None = None
+    juice_fs_config: dict[str, Any] = {}
+    polar_fs_config: dict[str, Any] = {}
+    network: dict[str, Any] = {}
+    allow_internet_access: bool = True
+    enable_auto_pause: bool = False
+    enable_auto_resume: bool = False
+
+
+class Session(SessionPart):
+    """A session."""
+
+    session_id: str = ""
+    snapshot_id: str = ""
+
+
+class Snapshot(Shape):
+    """A snapshot of a session's instance."""
+
+    session_id: str = ""
+    description: str = ""
+
+
+class ResourceGroup(Shape):
+    """The group that something is to belong to."""
+
+    resource_id: str
+    new_resource_group_id: str
+    resource_type: str = ""
 
 
 class Reason(Shape):

@@ -40,6 +40,8 @@ SCHEDULE = "like cron(0 0 20 * * *) or at(2026-10-10T10:10:10Z), in UTC"
 Weight = Annotated[float, Meta(ge=0, le=1)]
 Part = Annotated[float, Meta(gt=0, le=1, description="a number above 0 and at most 1")]
 Instances = Annotated[int, Meta(ge=0, le=10_000)]
+SessionTime = Annotated[int, Meta(ge=1, le=21600)]
+SessionIdleTime = Annotated[int, Meta(ge=0, le=21600)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1, le=120)]
 Size = Annotated[int, Meta(ge=0)]

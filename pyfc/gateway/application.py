@@ -33,6 +33,7 @@ from pyfc.gateway.api2023 import account as newer_account
 from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
 from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
+from pyfc.gateway.api2023 import sessions
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
@@ -56,6 +57,7 @@ _OLDER: tuple[Endpoint, ...] = (
 )  # fmt: skip
 _NEWER: tuple[Endpoint, ...] = (
     *newer_functions.ENDPOINTS, *newer_scaling.ENDPOINTS, *newer_account.ENDPOINTS, *newer_asynchronous.ENDPOINTS,
+    *sessions.ENDPOINTS,
 )  # fmt: skip
 _OTHERS = {each.operation for each in api2021.ENDPOINTS}
 _MIDDLE = (*(each for each in _OLDER if each.operation not in _OTHERS), *api2021.ENDPOINTS)

@@ -28,6 +28,7 @@ from pyfc.gateway.management import Api, error_response
 from pyfc.model.names import DEFAULT_SERVICE, request_id
 from pyfc.sandbox import inside
 from pyfc.sandbox.sandbox import Sandbox
+from pyfc.supervisor.affine import pools_of
 from pyfc.supervisor.instance import Instance
 from pyfc.supervisor.pool import Pool
 
@@ -72,7 +73,8 @@ class Shells:
         function, wanted = names["function"], names["instance"]
         for target, entry in self._api.table().entries.items():
             if (target.service, target.function) == (service, function) and isinstance(entry.route, Pool):
-                for instance in entry.route.roster.instances:
+                rosters = [pool.roster for pool in pools_of(entry.route)]
+                for instance in (each for roster in rosters for each in roster.instances):
                     if instance.id == wanted and instance.link is not None:
                         return instance, entry.route
         raise InstanceNotFound(service=service, function=function, instance=wanted)

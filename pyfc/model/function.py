@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pyfc.model.affinity import Affinity
 from pyfc.model.names import LATEST, Target
 
 
@@ -158,6 +159,8 @@ class Function:
     tags: Mapping[str, str] = field(default_factory=dict)
     version_id: str = ""
     """'' for the newest, which can still change."""
+    affinity: Affinity | None = None
+    """How its calls are led to the same instance, if they are."""
     is_declared: bool = False
     """Whether it comes from the folder that is served, and goes when it is no longer there."""
     is_disabled: bool = False

@@ -51,6 +51,8 @@ class Invocation(NamedTuple):
     attempt: int = 0
     incoming: Incoming | None = None
     """What of a large body of an HTTP function is still on its way; then `body` is its beginning."""
+    session: str = ""
+    """The session that it belongs to, if its function has such (affinity.py)."""
 
     @property
     def size(self) -> int:

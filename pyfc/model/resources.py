@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pyfc.model.affinity import cookie_of
 from pyfc.model.function import Code, Function, Provision, Service
 from pyfc.model.names import LATEST
 
@@ -91,10 +92,7 @@ def _item_found(kind: str, key: str, headers: Mapping[bytes, bytes]) -> bytes | 
     """What a request has for an item of a policy."""
     if kind == "header":
         return headers.get(key.lower().encode())
-    if kind == "cookie":
-        pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
-        return next((value for name, _, value in pairs if name == key.encode()), None)
-    return None
+    return cookie_of(headers, key) if kind == "cookie" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

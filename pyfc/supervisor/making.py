@@ -18,6 +18,7 @@ from pyfc.registry.deploy import opt_of
 from pyfc.registry.registry import Registry
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
+from pyfc.supervisor.affine import AffinePool
 from pyfc.supervisor.birth import birth, compiler_of, paused
 from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.compiler import Compiler
@@ -103,7 +104,8 @@ class Maker:
         born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
         born = dataclasses.replace(born, present=partial(self._present, function))
         self.compiler.add(function, artefact, born)
-        return Pool(function, born, self._settings, self._launcher, self._room, on_output=self._output)
+        made = AffinePool if function.affinity is not None else Pool
+        return made(function, born, self._settings, self._launcher, self._room, on_output=self._output)
 
     async def _present(self, function: Function) -> None:
         """Have the function's code where its workers look for it: what is gone is made again. Raises CodeLost."""

@@ -24,6 +24,7 @@ from pyfc.observe.journal import Journal
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
+from pyfc.supervisor.affine import pools_of
 from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.draft import Dormant, Draft, scale
 from pyfc.supervisor.held import Held
@@ -240,7 +241,7 @@ class Supervisor:
             self._tasks.begin(f"the end of {route.function.service}/{route.function.name}", self._drained(route))
 
     async def _drained(self, pool: Pool) -> None:
-        await pool.roster.drained.wait()
+        await _emptied(pool)
         self._draining.discard(pool)
 
     def give_up_proofs(self) -> None:
@@ -269,7 +270,7 @@ class Supervisor:
             pool.drain()
         try:
             async with asyncio.timeout(STOP_TIMEOUT + min(self._settings.drain_timeout, _longest_pre_stop(pools))):
-                await asyncio.gather(*(pool.roster.drained.wait() for pool in pools))
+                await asyncio.gather(*(_emptied(pool) for pool in pools))
         except TimeoutError:
             self.kill()
         await self._launcher.close()
@@ -277,6 +278,11 @@ class Supervisor:
 
 async def _next(batches: AsyncIterator[list[Change]]) -> list[Change]:
     return await anext(batches)
+
+
+async def _emptied(pool: Pool) -> None:
+    """Return when it has no instance."""
+    await asyncio.gather(*(each.roster.drained.wait() for each in pools_of(pool)))
 
 
 async def _proof(old: Route, new: Route) -> Result | None:

@@ -24,7 +24,8 @@ from support import Response, Server, zipped
 CODE = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return event\n"})}
 NAMES = {
     "service": "s", "function": "f", "trigger": "t", "alias": "a", "version": "1", "layer": "l", "vpc": "v",
-    "domain": "d.example.com", "invocation": "i", "source": "acs:oss:r:1:b", "arn": "acs:fc:r:1:layers/l/versions/1",
+    "domain": "d.example.com", "invocation": "i", "session": "s", "snapshot": "s", "source": "acs:oss:r:1:b",
+    "arn": "acs:fc:r:1:layers/l/versions/1",
 }  # fmt: skip
 VALID: dict[str, dict[str, Any]] = {
     "Service": {"serviceName": "s"},
@@ -36,6 +37,7 @@ VALID: dict[str, dict[str, Any]] = {
     "Concurrency": {"reservedConcurrency": 1},
     "Layer": {"code": CODE},
     "Tags": {"resourceArn": "services/s"},
+    "ResourceGroup": {"resourceId": "f", "newResourceGroupId": "g"},
     "EventSource": {"sourceArn": "acs:oss:r:1:b"},
 }
 VALID |= {f"Newer{name}": VALID[name] for name in ("Function", "Trigger")}

@@ -17,6 +17,7 @@ from pyfc.model.names import LATEST, Target
 from pyfc.registry.documents import function_document
 from pyfc.registry.operations import Wanted
 from pyfc.registry.registry import Record
+from pyfc.supervisor.affine import pools_of
 from pyfc.supervisor.pool import Pool
 
 _GOOD_FOR = 3600
@@ -123,8 +124,10 @@ def _instances(target: Target, route: Route, *, gone: bool) -> list[Live]:
     if not isinstance(route, Pool):
         return []
     version = "0" if target.qualifier == LATEST else target.qualifier
-    found = [Live(each.id, version, each.created) for each in route.roster.instances]
-    return [*found, *(Live(each.id, version, each.created, each.died) for each in route.roster.gone if gone)]
+    rosters = [pool.roster for pool in pools_of(route)]
+    found = [Live(each.id, version, each.created) for roster in rosters for each in roster.instances]
+    dead = [each for roster in rosters for each in roster.gone] if gone else []
+    return [*found, *(Live(each.id, version, each.created, each.died) for each in dead)]
 
 
 _ONE = "/services/{service}/functions/{function}"

@@ -86,6 +86,18 @@ async def regions(call: Call) -> Answer:
     return Answer({"Regions": {"Region": [{"RegionId": region, "LocalName": region}]}})
 
 
+async def move(call: Call) -> Answer:
+    """Let a function belong to another group; that is kept and told."""
+    name, group = _function(call.document["resourceId"]), call.document["newResourceGroupId"]
+    old = (await call.api.functions.function(DEFAULT_SERVICE, name)).value.extras.get("resourceGroupId")
+    await call.api.functions.update(DEFAULT_SERVICE, name, {"resourceGroupId": group}, "")
+    return Answer({
+        "ResourceId": arn(call, name),
+        "OldResourceGroupId": old or RESOURCE_GROUP,
+        "NewResourceGroupId": group,
+    })  # fmt: skip
+
+
 async def resource_groups(_: Call) -> Answer:
     """Tell the one group that everything belongs to."""
     return Answer({"resourceGroups": [{"resourceGroupId": RESOURCE_GROUP, "resourceGroupName": RESOURCE_GROUP}]})
@@ -100,4 +112,5 @@ ENDPOINTS = (
     Endpoint("DELETE", "/tags-v2", "UntagResources", untag, (*_TAGS, "TagKey", "All"), body=shapes.NewerTags),
     Endpoint("GET", "/regions", "DescribeRegions", regions, ("AcceptLanguage",)),
     Endpoint("GET", "/resource-groups", "DescribeResourceGroups", resource_groups),
+    Endpoint("PUT", "/resource-groups", "ChangeResourceGroup", move, body=shapes.ResourceGroup),
 )

@@ -21,6 +21,7 @@ from pyfc.gateway.api2023.documents import (
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, whole
+from pyfc.supervisor.affine import pools_of
 from pyfc.supervisor.pool import Pool
 
 _RUNNING, _DESTROYED = "Running", "Destroyed"
@@ -139,9 +140,10 @@ def _abort(call: Call) -> None:
     """End the instances that run calls of the function."""
     for target, entry in call.api.table().entries.items():
         if target[:2] == (DEFAULT_SERVICE, call.function) and isinstance(entry.route, Pool):
-            for instance in list(entry.route.roster.instances):
-                if instance.link is not None and instance.link.in_flight:
-                    entry.route.end(instance)
+            for pool in pools_of(entry.route):
+                busy = [each for each in pool.roster.instances if each.link is not None and each.link.in_flight]
+                for instance in busy:
+                    pool.end(instance)
 
 
 async def enable(call: Call) -> Answer:

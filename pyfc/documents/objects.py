@@ -248,7 +248,9 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
     read = Reader().read(config, shape, ("triggerConfig",))
     if kind != "http":
         return read
-    before = {**old.config, **read} if old is not None else read  # what is not named stays: who may call, above all
+    # what is not named stays: who may call, above all; what pages of other sites may do is said anew
+    kept = {name: value for name, value in old.config.items() if name != "corsConfig"} if old is not None else {}
+    before = {**kept, **read}
     defaults = triggers.HttpTrigger()
     check_authorization(before, ("triggerConfig",))
     return {"authType": defaults.auth_type, "methods": list(defaults.methods), **before, "convention": convention}

@@ -17,6 +17,7 @@ from pyfc.documents.values import (
     Count,
     DestinationArn,
     DomainName,
+    HeaderPart,
     Instances,
     Method,
     Name,
@@ -396,6 +397,17 @@ class WafConfig(Shape):
     enable_waf: bool = field(default=False, name="enableWAF")
 
 
+class CorsConfig(Shape):
+    """What the pages of other sites may do; seconds."""
+
+    allow_origins: list[HeaderPart] = []
+    allow_methods: list[Method] = []
+    allow_headers: list[HeaderPart] = []
+    expose_headers: list[HeaderPart] = []
+    allow_credentials: bool = False
+    max_age: Annotated[int, Meta(ge=0, le=86400)] = 86400
+
+
 class KeptOfDomain(Shape):
     """What of a domain changes nothing here."""
 
@@ -403,6 +415,7 @@ class KeptOfDomain(Shape):
     tls_config: TlsConfig | None = None
     waf_config: WafConfig | None = None
     auth_config: dict[str, Any] = {}
+    cors_config: CorsConfig | None = None
 
 
 class Domain(KeptOfDomain, kw_only=True):

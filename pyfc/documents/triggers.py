@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import field
 
-from pyfc.documents.shapes import LogConfig, Shape
+from pyfc.documents.shapes import CorsConfig, LogConfig, Shape
 from pyfc.documents.values import Method, Name, Size
 
 
@@ -18,6 +18,7 @@ class HttpTrigger(Shape):
     methods: list[Method] = field(default_factory=lambda: ["GET", "POST", "PUT", "DELETE", "HEAD"])
     disable_url_internet: bool = field(default=False, name="disableURLInternet")
     auth_config: str | dict[str, Any] = ""
+    cors_config: CorsConfig | None = None
 
 
 class TimerTrigger(Shape):

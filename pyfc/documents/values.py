@@ -31,8 +31,9 @@ DomainName = Annotated[
 ]
 RoutePath = Annotated[
     str,
-    Meta(pattern=r"^/[^*]*\*?" + _END, description="a path that begins with / and has * only as its end: /api/*"),
+    Meta(pattern=r"^/[^*\x00]*\*?" + _END, description="a path that begins with / and has * only as its end: /api/*"),
 ]
+HeaderPart = Annotated[str, Meta(pattern=r"^[!-~]+" + _END, description="one word, as headers have it")]
 DestinationArn = Annotated[str, Meta(pattern=r"^(acs:.*)?$", description="an ARN like acs:fc:...")]
 TIME = "a time with its zone, like 2026-10-10T10:10:10Z"
 Time = Annotated[str, Meta(description=TIME, extra_json_schema={"format": "date-time"})]

@@ -22,9 +22,8 @@ from pyfc.gateway.bodies import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, l
 from pyfc.gateway.checks import Parts, authorized, check_signature, is_asynchronous, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.failures import failed
-from pyfc.gateway.guard import Guard
+from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.promises import Accept
-from pyfc.gateway.sites import cors_lines, preflight
 from pyfc.model.bodies import Stream
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, HttpRequest, Invocation, Kind, Result, Ticket, Usage
@@ -32,6 +31,7 @@ from pyfc.model.names import request_ids
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
 from pyfc.settings import Settings
+from pyfc.triggers.cors import Cors
 from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
 
 _CLIENT_CLOSED = 499
@@ -73,6 +73,11 @@ class _Places:
             if b"%" not in prefix and place.is_fixed:
                 self._triggers[prefix] = place
         return place, path[len(prefix) :]
+
+    def cors_of(self, fields: dict[bytes, bytes]) -> Cors:
+        """What other sites may do with the domain of a request."""
+        domain = self._table.domains.get(host_name(fields.get(b"host", b"").decode("latin-1")))
+        return Cors.read(domain.extras.get("corsConfig", {}) if domain is not None else {})
 
 
 class _Senders:
@@ -374,9 +379,10 @@ class HttpReply(_Reply):
         self.place = place
         method = exchange.method.decode("latin-1")
         if b"origin" in fields:
-            self.cors = cors_lines(fields)
-            if (answer := preflight(fields, method, config, self.cors, self.request_id)) is not None:
-                exchange.outlet.respond(exchange, answer, b"")
+            cors = config.cors if config.cors.is_configured else self.context.places.cors_of(fields)
+            self.cors = cors.lines(fields)
+            if (head := cors.preflight(fields, method, config.methods, self.cors)) is not None:
+                exchange.outlet.respond(exchange, f"{head}X-Fc-Request-Id: {self.request_id}\r\n", b"")
                 return
         self.context.senders.check_trigger(config, method, exchange)
         url, headers, body = self._authorized(config, rest)

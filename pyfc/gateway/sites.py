@@ -1,6 +1,5 @@
 """Requests that name a function by their Host: custom domains, and `FUNCTION.SERVICE.localhost`; and those to the
-server itself, if one of its domains is to answer them. And what the pages of other sites may do with HTTP triggers
-(CORS).
+server itself, if one of its domains is to answer them.
 
 A request of a site becomes one of the HTTP trigger's own path before it is looked at as a call, so that there is one
 way for both.
@@ -18,12 +17,9 @@ from pyfc.gateway.guard import host_name
 from pyfc.model.names import LATEST
 from pyfc.model.resources import Domain, Route
 from pyfc.model.rewriting import rewrite
-from pyfc.triggers.http import Config
 
 _LOCAL = ".localhost"
 _MOST = 256
-_AGE = 86400
-"""Seconds for which a browser may remember what a preflight has told."""
 
 
 class Sites:
@@ -144,23 +140,3 @@ def _longest(domain: Domain, path: str) -> Route:
     if not fitting:
         raise NoSuchRoute(domain=domain.name, path=path)
     return max(fitting, key=lambda route: len(route.path))
-
-
-def cors_lines(fields: Mapping[bytes, bytes]) -> str:
-    """What FC answers where a function says nothing about pages of other sites: they may read the answer."""
-    origin = fields[b"origin"].decode("latin-1")
-    return f"Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Allow-Credentials: true\r\n"
-
-
-def preflight(fields: Mapping[bytes, bytes], method: str, config: Config, cors: str, request_id: str) -> str | None:
-    """The head of the answer to a browser that asks what it may send, since the function does not do that itself; None
-    if it was none.
-    """
-    if method != "OPTIONS" or "OPTIONS" in config.methods or b"access-control-request-method" not in fields:
-        return None
-    wanted = fields.get(b"access-control-request-headers", b"").decode("latin-1")
-    allowed = f"Access-Control-Allow-Headers: {wanted}\r\n" if wanted else ""
-    return (
-        f"HTTP/1.1 204 No Content\r\n{cors}Access-Control-Allow-Methods: {', '.join(sorted(config.methods))}\r\n"
-        f"{allowed}Access-Control-Max-Age: {_AGE}\r\nX-Fc-Request-Id: {request_id}\r\n"
-    )

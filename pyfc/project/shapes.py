@@ -82,7 +82,6 @@ class FileDomain(shapes.KeptOfDomain):
     protocol: values.Protocol = "HTTP"
     domain_name: Elsewhere = None
     cert_id: Elsewhere = None
-    cors_config: Elsewhere = None
     region: Elsewhere = None
     route_config: Elsewhere = None
     route_configs: Elsewhere = None

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl, unquote
 
 from pyfc.errors import InvalidArgument
 from pyfc.model.invocation import HttpRequest
+from pyfc.triggers.cors import Cors
 
 if TYPE_CHECKING:
     from pyfc.auth.tokens import Authorizer
@@ -48,6 +49,8 @@ class Config(NamedTuple):
     """Whether the function gets a JSON event (FC 3)."""
     authorizer: Authorizer | None = None
     """What checks the tokens of `authType: jwt`."""
+    cors: Cors = Cors()
+    """What the pages of other sites may do."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Config:
@@ -57,6 +60,7 @@ class Config(NamedTuple):
             methods=frozenset(values["methods"]),
             is_event=values["convention"] == "event",
             authorizer=_authorizer(values["authConfig"]) if values["authType"] == "jwt" else None,
+            cors=Cors.read(values.get("corsConfig") or {}),
         )
 
 

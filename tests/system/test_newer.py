@@ -178,3 +178,58 @@ def test_credentials_are_kept_from_where_they_are_not_wanted(shared: Server) -> 
         assert seen() == expected, where
     shared.manage("PUT", place, {"disableInjectCredentials": "All"})
     assert seen() == [False, False]
+
+
+CORS = {
+    "allowOrigins": ["https://a.example", "https://b.example"], "allowMethods": ["GET"], "allowHeaders": ["x-a"],
+    "exposeHeaders": ["x-own"], "allowCredentials": True, "maxAge": 60,
+}  # fmt: skip
+
+
+def allowed(answer: Response) -> dict[str, list[str]]:
+    names = {name.lower() for name in answer.headers if name.lower().startswith("access-control-")}
+    return {name.removeprefix("access-control-"): answer.headers.get_all(name) for name in names}
+
+
+def test_pages_of_other_sites_may_do_what_the_trigger_says_or_else_the_domain(shared: Server) -> None:
+    make(shared, "cross")
+    place, path = f"{API}/functions/cross/triggers", "/2016-08-15/proxy/default/cross/"
+    config = {"authType": "anonymous", "methods": ["GET", "OPTIONS"], "corsConfig": CORS}
+    made = {"triggerName": "http", "triggerType": "http", "triggerConfig": json.dumps(config)}
+    trigger = shared.manage("POST", place, made)
+    assert json.loads(trigger.json["triggerConfig"])["corsConfig"] == CORS
+    asks = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-a, x-b"}
+
+    told = shared.request("OPTIONS", path, None, {**asks, "Origin": "https://a.example"})
+
+    assert told.status == 204
+    assert allowed(told) == {
+        "allow-origin": ["https://a.example"], "allow-credentials": ["true"], "allow-methods": ["GET"],
+        "allow-headers": ["x-a"], "expose-headers": ["x-own"], "max-age": ["60"],
+    }  # fmt: skip
+    answered = allowed(shared.request("GET", path, None, {"Origin": "https://b.example"}))
+    assert (answered["allow-origin"], "x-own" in answered["expose-headers"]) == (["https://b.example"], True)
+    for method in ("OPTIONS", "GET"):
+        foreign = shared.request(method, path, None, {**asks, "Origin": "https://c.example"})
+        assert "allow-origin" not in allowed(foreign)
+
+    without = shared.manage("PUT", f"{place}/http", {"triggerConfig": json.dumps({**config, "corsConfig": None})})
+    assert "corsConfig" not in json.loads(without.json["triggerConfig"])
+    domain = {
+        "domainName": "cross.example.com", "protocol": "HTTP", "corsConfig": {**CORS, "allowHeaders": ["*"]},
+        "routeConfig": {"routes": [{"path": "/*", "functionName": "cross"}]},
+    }  # fmt: skip
+    shared.manage("POST", f"{API}/custom-domains", domain)
+    sent = {**asks, "Origin": "https://a.example", "Host": "cross.example.com"}
+    assert shared.request("GET", "/", None, sent).headers["Access-Control-Allow-Origin"] == "https://a.example"
+    assert "allow-origin" not in allowed(shared.request("GET", "/", None, {**sent, "Origin": "https://c.example"}))
+
+
+def test_a_header_that_would_be_two_is_no_part_of_what_pages_may_do(shared: Server) -> None:
+    config = {"authType": "anonymous", "methods": ["GET"], "corsConfig": {"exposeHeaders": ["a\r\nb: c"]}}
+    make(shared, "two")
+    made = {"triggerName": "http", "triggerType": "http", "triggerConfig": json.dumps(config)}
+
+    answer = shared.manage("POST", f"{API}/functions/two/triggers", made)
+
+    assert (answer.status, "exposeHeaders" in answer.json["Message"]) == (400, True)

@@ -179,7 +179,7 @@ class App:
         self._stack.callback(operations.close)
         versions = Versions(operations)
         objects = Objects(self.data_folder / "objects", settings.maximum_upload)
-        packages = Packages(self._bundles, objects)
+        packages = Packages(self._bundles, objects, self._oss.store, settings.maximum_upload)
         functions = Functions(operations, versions, packages, self.runtimes)
         return Api(
             settings=settings,
@@ -219,7 +219,8 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         context = self._context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))
-        api = application(self._build_api(registry), guard, recent, self.sandbox, self._build_oss())
+        oss = self._build_oss()
+        api = application(self._build_api(registry), guard, recent, self.sandbox, oss)
         self._server = GatewayServer(api, context, self.descriptors)
 
     def _build_oss(self) -> Door:

@@ -33,11 +33,16 @@ class PyfcError(Exception):
 
     def document(self) -> bytes:
         """FC's error JSON (API 2016-08-15)."""
-        return json.dumps({"ErrorCode": self.code, "ErrorMessage": str(self)}).encode()
+        return _compact({"ErrorCode": self.code, "ErrorMessage": str(self)})
 
     def newer_document(self, request_id: str) -> bytes:
         """FC's error JSON (API 2023-03-30)."""
-        return json.dumps({"RequestId": request_id, "Code": self.code, "Message": str(self)}).encode()
+        return _compact({"RequestId": request_id, "Code": self.code, "Message": str(self)})
+
+
+def _compact(document: dict[str, str]) -> bytes:
+    """Without spaces, as FC writes it: clients look into the text of errors."""
+    return json.dumps(document, separators=(",", ":")).encode()
 
 
 class InvalidArgument(PyfcError):

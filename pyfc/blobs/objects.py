@@ -20,6 +20,8 @@ from pyfc.errors import AccessDenied, EntityTooLarge, ObjectNotFound, keeping
 TEMPORARY = "fc-temp"
 """The bucket."""
 _DAY = 86400.0
+GOOD_FOR = 3600.0
+"""Seconds from the time when a name is given out until it may not be written any more."""
 
 
 class Objects:
@@ -28,7 +30,7 @@ class Objects:
     def __init__(self, folder: Path, maximum_size: int) -> None:
         self._folder = folder
         self._maximum_size = maximum_size
-        self._promised: set[str] = set()
+        self._promised: dict[str, float] = {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.sweep()
 
@@ -39,16 +41,22 @@ class Objects:
                 if path.stat().st_mtime < time.time() - _DAY:
                     path.unlink()
 
-    def new_name(self, account: str) -> str:
-        """A name nobody has used."""
-        name = f"{account}/{secrets.token_hex(16)}"
-        self._promised.add(name)
+    def new_name(self) -> str:
+        """A name that nobody can guess. Who was told it may write it for an hour."""
+        now = time.monotonic()
+        self._promised = {name: end for name, end in self._promised.items() if end > now}
+        name = secrets.token_hex(16)
+        self._promised[name] = now + GOOD_FOR
         return name
 
-    def check(self, name: str) -> None:
-        """Raises AccessDenied unless the name was made here."""
-        if name not in self._promised:
-            raise AccessDenied(message=f"'{name[:200]}' is no name that GetTempBucketToken has given out")
+    def check(self, path: str, account: str) -> None:
+        """Raises AccessDenied unless `path` is a name that was made here: by itself, as `{account}/{name}`, or as
+        `{account}/{service}/{name}`, since clients put those before it.
+        """
+        *above, name = path.split("/")
+        is_below = not above or (above[0] == account and len(above) <= 2 and "" not in above)
+        if not is_below or self._promised.get(name, 0.0) <= time.monotonic():
+            raise AccessDenied(message=f"'{path[:200]}' is no name that GetTempBucketToken has given out")
 
     async def put(self, bucket: str, name: str, chunks: AsyncIterator[bytes], stated: BodyDigest) -> str:
         """Keep an object; the MD5 of its content in hexadecimal. Raises EntityTooLarge, StorageFull, InvalidArgument

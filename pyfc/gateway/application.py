@@ -19,14 +19,12 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from pyfc.auth.digest import BodyDigest
-from pyfc.blobs.objects import TEMPORARY
 from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, is_own, trigger_path
 from pyfc.calls.table import Entry, version_of
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.request import is_host
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
-from pyfc.gateway import api2021, openapi
+from pyfc.gateway import api2021, openapi, temporary
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
@@ -104,7 +102,7 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, oss: D
     app = Starlette(routes=found)
     app.router.redirect_slashes = False
     app.middleware_stack = ExceptionMiddleware(app.router, handlers)  # other errors are _Guarded's
-    return _Guarded(app, guard, own.upload, oss)
+    return _Guarded(app, guard, api, oss)
 
 
 class _Own:
@@ -249,16 +247,6 @@ class _Own:
         record = await self._api.layers.get(request.path_params["layer"], request.path_params["version"])
         return await _file(await self._api.operations.bundles.archive(record.value.code))
 
-    async def upload(self, request: Request) -> Response:
-        """Keep a package that is uploaded as to an object store. Its name, which only who may manage was told, is the
-        permission.
-        """
-        name = unquote(request.scope["raw_path"].decode("latin-1")).lstrip("/").removeprefix(f"{TEMPORARY}/")
-        self._api.objects.check(name)
-        stated = BodyDigest(request.headers.get("content-md5", "").encode("latin-1"))
-        digest = await self._api.objects.put(TEMPORARY, name, request.stream(), stated)
-        return Response(b"", headers={"ETag": f'"{digest.upper()}"', "x-oss-request-id": request_id()})
-
     async def unknown(self, request: Request, _: Exception | None = None) -> Response:
         """Nothing has this path."""
         path = unquote(request.scope["raw_path"].decode("latin-1"))
@@ -269,10 +257,10 @@ class _Own:
 class _Guarded:
     """Refuses another site's pages and unknown hosts before anything else; answers also what went wrong in here."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, upload: Handler, oss: Door) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, api: Api, oss: Door) -> None:
         self._app = app
         self._guard = guard
-        self._upload = upload
+        self._api = api
         self._oss = oss
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -300,9 +288,10 @@ class _Guarded:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
+        host = headers.get(b"host", b"")
         try:
-            if scope["type"] == "http" and scope["method"] == "PUT" and _is_bucket(headers, scope["path"]):
-                await (await self._upload(Request(scope, receive)))(scope, receive, send)
+            if scope["type"] == "http" and scope["method"] == "PUT" and temporary.is_meant(host, scope["path"]):
+                await (await temporary.upload(self._api, Request(scope, receive)))(scope, receive, send)
                 return
             if scope["type"] == "http" and self._is_for_oss(scope, headers):
                 await self._oss(scope, receive, send)
@@ -328,12 +317,6 @@ class _Guarded:
         elif self._oss.is_open:
             self._guard.check(headers)
         return True
-
-
-def _is_bucket(headers: dict[bytes, bytes], path: str) -> bool:
-    """Whether a request is for the bucket of uploads: by its host, as object stores have it, or by its path."""
-    host = host_name(headers.get(b"host", b"").decode("latin-1"))
-    return host.startswith(f"{TEMPORARY}.") or path.startswith(f"/{TEMPORARY}/")
 
 
 def describe(entry: Entry) -> dict[str, Any]:

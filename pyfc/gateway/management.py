@@ -253,7 +253,7 @@ def _response(answer: Answer, number: str) -> Response:
         headers["Etag"] = etag_of(answer.record)
     if answer.document is None:
         return Response(b"", status_code=answer.status, headers=headers)
-    return Response(json.dumps(answer.document), answer.status, headers, "application/json")
+    return Response(json.dumps(answer.document, separators=(",", ":")), answer.status, headers, "application/json")
 
 
 def error_response(error: PyfcError, number: str, *, is_newer: bool = False) -> Response:

@@ -48,12 +48,12 @@ class Wanted(NamedTuple):
     @classmethod
     def read(cls, query: Mapping[str, str], prefix: str = "prefix", most: int = _MAXIMUM_LIMIT) -> Wanted:
         """From the parameters of FC's lists, which have at most so many members. Raises InvalidArgument."""
-        text = query.get("limit") or "0"
+        text = query.get("limit") or str(_DEFAULT_LIMIT)
         number = whole(text)
-        if number is None:
+        if not number:
             raise InvalidArgument(message=f"limit is {text[:_LONGEST]!r}; it must be a whole number from 1 to {most}")
         start, token = query.get("startKey", ""), query.get("nextToken", "")
-        return cls(min(number or _DEFAULT_LIMIT, most), query.get(prefix, ""), start, token)
+        return cls(min(number, most), query.get(prefix, ""), start, token)
 
     @property
     def after(self) -> str:

@@ -1,16 +1,20 @@
-"""Packages of code as clients send them: in the request, or uploaded before it."""
+"""Packages of code as clients send them: in the request, or in a bucket."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import io
+import os
+from typing import BinaryIO
 
-from pyfc.blobs.objects import Objects
+from pyfc.blobs.objects import TEMPORARY, Objects
 from pyfc.bundles.bundle import Bundles
+from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.store import Store
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document, typed
-from pyfc.errors import EntityTooLarge, InvalidArgument
+from pyfc.errors import EntityTooLarge, InvalidArgument, ObjectNotFound
 from pyfc.model.function import Code
 
 _UPLOAD = 100 * 1024 * 1024
@@ -20,9 +24,12 @@ _UPLOAD = 100 * 1024 * 1024
 class Packages:
     """Keeps what is sent."""
 
-    def __init__(self, bundles: Bundles, objects: Objects) -> None:
+    def __init__(self, bundles: Bundles, objects: Objects, buckets: Store, largest: int) -> None:
+        """`largest`: bytes of a package in a bucket."""
         self._bundles = bundles
         self._objects = objects
+        self._buckets = buckets
+        self._largest = largest
 
     async def keep(self, document: Document) -> Code | None:
         """What `code` of a function or a layer means; None if it means nothing."""
@@ -32,8 +39,22 @@ class Packages:
         bucket, name = said.oss_bucket_name, said.oss_object_name
         if not bucket and not name:
             return None
-        with self._objects.open(bucket, name) as stream:
+        with await self._opened(bucket, name) as stream:
             return await self._bundles.put_archive(stream, f"{bucket}/{name}")
+
+    async def _opened(self, bucket: str, name: str) -> BinaryIO:
+        """A package in a bucket. Raises ObjectNotFound, EntityTooLarge."""
+        if bucket == TEMPORARY:
+            return self._objects.open(bucket, name)
+        try:
+            found, descriptor = await self._buckets.open(bucket, name)
+        except Fault:
+            raise ObjectNotFound(bucket=bucket, name=name) from None
+        stream = os.fdopen(descriptor, "rb")
+        if found.content.size > self._largest:
+            stream.close()
+            raise EntityTooLarge(limit=self._largest)
+        return stream
 
     async def need(self, document: Document) -> Code:
         """The same. Raises InvalidArgument if it means nothing."""

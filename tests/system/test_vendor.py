@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 from collections.abc import Iterator
+from email.utils import formatdate
+from xml.etree import ElementTree
 
 import pytest
 
@@ -105,3 +110,83 @@ def test_fcs_words_for_what_is_not_allowed(shared: Server) -> None:
     assert (wrong.status, "LogType is set to an invalid value" in wrong.json["ErrorMessage"]) == (400, True)
     both = shared.invoke("worded/f", b"", x_fc_log_type="Tail", x_fc_invocation_type="Async")
     assert (both.status, both.json["ErrorCode"]) == (400, "InvalidArgument")
+
+
+def bucket(server: Server) -> tuple[str, dict[str, str]]:
+    """A name that was given out, and the host of its bucket."""
+    token = server.manage("GET", f"{API}/tempBucketToken").json
+    return token["objectName"], {"Host": f"{token['ossBucket']}.oss-cn-hangzhou.aliyuncs.com"}
+
+
+@pytest.mark.parametrize("above", ["", "1234567890123456/", "1234567890123456/uploads/"])
+def test_a_package_is_uploaded_where_fcs_clients_put_it(shared: Server, above: str) -> None:
+    service = f"uploads{len(above)}"
+    path = made(shared, service)
+    name, host = bucket(shared)
+    data = base64.b64decode(zipped({"index.py": "def handler(event, context):\n    return 'uploaded'\n"}))
+    assert "/" not in name
+    assert shared.request("PUT", f"/{above}{name}", data, host).status == 200
+    code = {"ossBucketName": "fc-temp", "ossObjectName": f"{above}{name}"}
+
+    assert shared.manage("PUT", f"{path}/functions/f", {"code": code}).status == 200
+    assert shared.invoke(f"{service}/f", b"x").body == b"uploaded"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("{end}", 403, "AccessDenied"),
+        ("{name}0", 403, "AccessDenied"),
+        ("4711/{name}", 403, "AccessDenied"),
+        ("1234567890123456/a/b/{name}", 403, "AccessDenied"),
+        ("1234567890123456//{name}", 403, "AccessDenied"),
+        ("{name}/", 403, "AccessDenied"),
+        ("{name}?partNumber=1&uploadId=x", 501, "NotImplemented"),
+    ],
+)
+def test_an_upload_that_is_refused_is_told_so_as_an_object_store_would(
+    shared: Server, path: str, status: int, code: str
+) -> None:
+    name, host = bucket(shared)
+
+    answer = shared.request("PUT", f"/{path.format(name=name, end=name[1:])}", b"data", host)
+
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/xml"
+    error = ElementTree.fromstring(answer.body)
+    assert (error.tag, error.findtext("Code")) == ("Error", code)
+
+
+def stored(server: Server, resource: str) -> dict[str, str]:
+    """Headers that sign a PUT to the object store (OSS's version 1)."""
+    key = json.loads((server.data_dir / "keys.json").read_text())[0]
+    date = formatdate(usegmt=True)
+    digest = hmac.digest(key["secret"].encode(), f"PUT\n\n\n{date}\n{resource}".encode(), "sha1")
+    return {"Date": date, "Authorization": f"OSS {key['id']}:{base64.b64encode(digest).decode()}"}
+
+
+def test_code_comes_from_a_bucket_of_ones_own(shared: Server) -> None:
+    path = made(shared, "owned")
+    data = base64.b64decode(zipped({"index.py": "def handler(event, context):\n    return 'from a bucket'\n"}))
+    assert shared.request("PUT", "/codes", b"", stored(shared, "/codes/")).status == 200
+    assert shared.request("PUT", "/codes/app/code.zip", data, stored(shared, "/codes/app/code.zip")).status == 200
+
+    code = {"ossBucketName": "codes", "ossObjectName": "app/code.zip"}
+    assert shared.manage("PUT", f"{path}/functions/f", {"code": code}).status == 200
+    assert shared.invoke("owned/f", b"x").body == b"from a bucket"
+    for missing in ({**code, "ossObjectName": "other"}, {**code, "ossBucketName": "others"}):
+        answer = shared.manage("PUT", f"{path}/functions/f", {"code": missing})
+        assert (answer.status, answer.json["ErrorCode"]) == (404, "ObjectNotFound")
+
+
+def test_errors_are_written_without_spaces_since_clients_look_into_their_text(shared: Server) -> None:
+    answer = shared.manage("GET", f"{API}/services/absent")
+
+    assert answer.body.startswith(b'{"ErrorCode":"ServiceNotFound","ErrorMessage":"')
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "abc", "1.5"])
+def test_a_limit_that_is_no_number_of_objects_is_refused(shared: Server, limit: str) -> None:
+    for path in ("/services", "/provision-configs", "/custom-domains", "/layers"):
+        answer = shared.manage("GET", f"{API}{path}?limit={limit}")
+        assert (answer.status, answer.json["ErrorCode"]) == (400, "InvalidArgument")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
-from pyfc.blobs.objects import TEMPORARY
+from pyfc.blobs.objects import GOOD_FOR, TEMPORARY
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, unquoted
@@ -15,7 +15,7 @@ from pyfc.model.resources import Layer
 from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
 
-_GOOD_FOR = timedelta(hours=1)
+_GOOD_FOR = timedelta(seconds=GOOD_FOR)
 _LARGEST_IN_REQUEST = 104857600
 """Bytes of a package that is sent in a request."""
 
@@ -111,7 +111,7 @@ async def bucket_token(call: Call) -> Answer:
         },
         "ossRegion": api.settings.region,
         "ossBucket": TEMPORARY,
-        "objectName": api.objects.new_name(api.settings.account_id),
+        "objectName": api.objects.new_name(),
         "codeSizeLimit": api.settings.maximum_code_size,
     })  # fmt: skip
 

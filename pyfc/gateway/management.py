@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pyfc.auth.digest import BodyDigest
+from pyfc.auth.digest import check_document
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, Verifier
 from pyfc.blobs.objects import Objects
@@ -182,7 +182,7 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
             body = await read_body(request, _MAXIMUM_DOCUMENT)
             authenticate(api, request, body)
             if "content-md5" in request.headers:
-                BodyDigest(request.headers["content-md5"].encode("latin-1")).add(body).check()
+                check_document(request.headers["content-md5"].encode("latin-1"), body)
             endpoint, document = methods[method], _document(body)
             if endpoint.body is not None:
                 document = api.reader.read(document, endpoint.body, partial=endpoint.is_change)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from pyfc.auth.digest import BodyDigest
+from pyfc.auth.digest import BodyDigest, check_document
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.once import Once
 from pyfc.auth.signature import Signed, authorization, sign, sign_url, string_to_sign, verify
@@ -278,3 +278,17 @@ def test_a_body_is_compared_with_its_digest_in_each_form_that_clients_write(stat
 @pytest.mark.parametrize("stated", [b"", b"opaque", b"\xff", base64.b64encode(b"short")])
 def test_a_digest_of_no_known_form_tells_nothing(stated: bytes) -> None:
     BodyDigest(stated).add(b"body").check()
+
+
+def test_a_document_of_javas_client_is_compared_as_it_was_hashed_before_its_headers() -> None:
+    hashed = b'{"serviceName":"s","headers":{"If-Match":"1","Date":"Fri, 27 Nov 2026 20:31:08 GMT"}}'
+    stated = base64.b64encode(hashlib.md5(hashed).digest())
+    later = (
+        b'{"serviceName":"%s","headers":{"Authorization":"FC id:x\\u003d","If-Match":"1","Accept":"application/json",'
+        b'"User-Agent":"java-sdk-1.8.37","x-fc-account-id":"4711","Date":"Fri, 27 Nov 2026 20:31:08 GMT",'
+        b'"Content-Type":"application/json","Content-MD5":"x\\u003d"}}'
+    )
+    check_document(stated, later % b"s")
+    check_document(stated, hashed)
+    with pytest.raises(InvalidArgument, match="Content-MD5"):
+        check_document(stated, later % b"t")

@@ -324,8 +324,7 @@ def test_a_large_package_is_uploaded_first_and_named_then(shared: Server) -> Non
     data = base64.b64decode(CODE["zipFile"])
     host = {"Host": f"{token['ossBucket']}.oss-cn-hangzhou.aliyuncs.com"}
     assert shared.request("PUT", f"/{token['objectName']}", data, host).status == 200
-    refused = shared.request("PUT", "/not/promised", data, host)
-    assert code_of(refused) == (403, "AccessDenied")
+    assert shared.request("PUT", "/not/promised", data, host).status == 403
     code = {"ossBucketName": token["ossBucket"], "ossObjectName": token["objectName"]}
 
     made = shared.manage("POST", f"{API}/services/uploads/functions", {**FUNCTION, "code": code})

@@ -25,6 +25,7 @@ from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
 from pyfc.build.official import name_of, packages_of, stand_in
 from pyfc.bundles.bundle import Bundles
+from pyfc.bundles.copying import Limits
 from pyfc.calls.table import Table
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.asked import Environment
@@ -57,7 +58,7 @@ from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
 from pyfc.registry import stored
 from pyfc.registry.configs import Configs
-from pyfc.registry.deploy import Deployer, Report
+from pyfc.registry.deploy import Deployer, Given, Report
 from pyfc.registry.domains import Domains
 from pyfc.registry.functions import Functions
 from pyfc.registry.layers import Layers
@@ -141,7 +142,6 @@ class App:
         self._stack.push_async_callback(self.queue.close)
         runtimes = Runtimes()
         blobs = DiskBlobs(self.data_folder / "blobs")
-        bundles = Bundles(self.data_folder, blobs, settings.maximum_code_size, settings.maximum_code_files)
         shown = packages(runtimes.base, sys.executable, settings, debugs=False)
         if settings.debug and not shown:
             with contextlib.suppress(InvalidArgument):  # `deploy` tells who needs it
@@ -149,6 +149,10 @@ class App:
         self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes, self._shared)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
+        limits = Limits(settings.maximum_code_size, settings.maximum_code_files)
+        bundles = Bundles(
+            self.data_folder, blobs, limits, has_roots=lambda: self.sandbox.has_namespaces, splits=settings.reload
+        )
         self.keys = Keys(self.data_folder)
         self.key, self.has_new_key = self.keys.first()
         self.verifier = Verifier(self.keys.find, None if self.is_local else Once())
@@ -164,7 +168,7 @@ class App:
         self.runtimes = runtimes
         cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
         self.builder = Builder(cache_folder(), cage, consents)
-        self.builds = Builds(self.builder, runtimes, self._before_builds, self._serve_built)
+        self.builds = Builds(self.builder, runtimes, self._serve_built)
         self.supervisor.hold_for(self.builds)
         self._deployer = Deployer(registry, bundles, runtimes)
         self._build_gateway(registry)
@@ -277,25 +281,19 @@ class App:
                 runtime = self.runtimes.get(declaration.function.runtime)
                 if runtime is not None and declaration.function.is_called(self.settings.debug):
                     debugger(runtime, self.settings.debugger)
-            if self.settings.reload:
-                await self.supervisor.prepared()
-                self._bundles.splits, self._bundles.changed = self.sandbox.has_namespaces, changed
             built: dict[Path, list[Path]] = {}
             warnings: list[str] = []
             if self.settings.build:
                 built, warnings = await self.builds.built_for(project, beside=beside, again=again)
             official = await self._official_layers(project, warnings)
-            report = (await self._deployer.deploy(project, built, official))._replace(warnings=warnings)
+            if built or self.settings.reload:
+                await self.supervisor.prepared()  # how workers are locked in decides how they find packages
+            report = (await self._deployer.deploy(project, Given(built, official, changed)))._replace(warnings=warnings)
             self._project = project
             await self.supervisor.caught_up(report.revision)
             self._operations.collect()
             require(self.sandbox)
             return report
-
-    async def _before_builds(self) -> None:
-        """How workers are locked in decides how they find packages."""
-        await self.supervisor.prepared()
-        self._bundles.links = self.sandbox.has_namespaces
 
     async def _serve_built(self, outcome: Outcome) -> Outcome:
         """A build beside the server is over: serve what it was for. What is to be told of it."""

@@ -29,17 +29,12 @@ MOST_COMPLEX = 10
 CIRCLES: set[str] = set()
 LARGE: set[str] = {
     "pyfc/app.py:App",
-    "pyfc/bundles/bundle.py:Bundles",
 }
 COMPLEX: set[str] = {
     "pyfc/build/manifest.py:_package",
     "pyfc/build/with_npm.py:_scripts_of",
 }
-REACHING: set[str] = {
-    "pyfc/app.py:self._bundles.changed",
-    "pyfc/app.py:self._bundles.links",
-    "pyfc/app.py:self._bundles.splits",
-}
+REACHING: set[str] = set()
 
 
 FOREIGN = {"generator.bit_generator.state", "cycle.transport"}

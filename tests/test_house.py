@@ -177,7 +177,7 @@ MAY_FOLLOW = {
     ("consent.py", ".chmod"): "a file of the user's settings that was made just before",
     ("sqlite.py", ".chmod"): "the database, in the data folder",
     ("index.py", ".chmod"): "the database, in the data folder",
-    ("bundle.py", ".chmod"): "folders of the data folder and files that were made just before; no worker writes there",
+    ("shelf.py", ".chmod"): "folders of the data folder; no worker writes there",
     ("copying.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("archive.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("lean.py", "os.walk"): "the result of a build, which was found to be plain files and folders",

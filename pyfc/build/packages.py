@@ -49,7 +49,7 @@ def _listed(record: Path, _changed: int) -> frozenset[str]:
 
 def imported(folder: Path) -> list[str]:
     """The modules that the author's own files import when they are loaded, their own among themselves left out. What is
-    linked to in `folder`, as what is installed, is not the author's (bundle.py).
+    linked to in `folder`, as what is installed, is not the author's (apart.py).
     """
     others = frozenset(path.name for path in folder.iterdir() if path.is_symlink())
     own = {path.stem for path in folder.iterdir() if path.name not in others}

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pyfc.boundary import Boundary, Found
+from pyfc.bundles.copying import Limits
 from pyfc.errors import InvalidArgument
 
 _SHOWN = 300
@@ -42,12 +43,12 @@ _KINDS = {
 }
 
 
-def unpack(stream: BinaryIO, name: str, folder: Path, maximum_size: int, maximum_files: int) -> None:
+def unpack(stream: BinaryIO, name: str, folder: Path, limits: Limits) -> None:
     """Unpack the zip file `stream`, called `name` in messages, into the empty `folder`. Raises InvalidArgument."""
     try:
         with zipfile.ZipFile(stream) as archive:
             entries = archive.infolist()
-            _check(entries, name, maximum_size, maximum_files)
+            _check(entries, name, limits)
             for entry in entries:
                 _extract(archive, entry, folder)
     except _BROKEN as error:
@@ -62,12 +63,12 @@ def unpack(stream: BinaryIO, name: str, folder: Path, maximum_size: int, maximum
         raise InvalidArgument(message=f"{name}: an entry can not be unpacked here: {error.strerror}") from error
 
 
-def _check(entries: list[zipfile.ZipInfo], name: str, maximum_size: int, maximum_files: int) -> None:
-    if len(entries) > maximum_files:
-        raise InvalidArgument(message=f"{name} has {len(entries)} entries; at most {maximum_files} are allowed")
+def _check(entries: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
+    if len(entries) > limits.files:
+        raise InvalidArgument(message=f"{name} has {len(entries)} entries; at most {limits.files} are allowed")
     total = sum(entry.file_size for entry in entries)
-    if total > maximum_size:
-        raise InvalidArgument(message=f"{name} unpacks to {total} bytes; at most {maximum_size} are allowed")
+    if total > limits.size:
+        raise InvalidArgument(message=f"{name} unpacks to {total} bytes; at most {limits.size} are allowed")
     seen: set[PurePosixPath] = set()
     for entry in entries:
         problem = _problem(entry)

@@ -1,24 +1,17 @@
 """Code as its author has it (a file, a folder, a zip) becomes a digest; a digest becomes a read-only folder.
 
 1. What is hashed is the copy, not the original, so a file that changes meanwhile can not belong to a wrong digest.
-2. A folder is built beside and renamed into place: it is whole or not there.
-3. Functions with the same code share one folder. Folders that no function uses are removed at the next start.
-4. With `splits` the installed packages of a folder are kept apart, once for all versions of the author's own files: a
-   change of those then copies nothing else. /code has links to /packages for them.
+2. Functions with the same code share one folder (shelf.py). Those that no function uses are removed at the next start.
+3. Where workers have a root of their own, /code has links to the packages that are kept apart (apart.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import hashlib
 import logging
-import os
-import shutil
 import stat
-import tempfile
-import uuid
 import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,20 +20,16 @@ from typing import BinaryIO
 
 from fastcrc import crc64
 
-from pyfc import nofollow
 from pyfc.blobs.interface import Blobs
 from pyfc.boundary import Boundary
-from pyfc.build.packages import installed
+from pyfc.bundles.apart import Apart, Source
 from pyfc.bundles.archive import pack, unpack
-from pyfc.bundles.copying import Copy, readable
-from pyfc.errors import CodeLost, InvalidArgument, NotFound, keeping
+from pyfc.bundles.copying import Copy, Limits, lay_over, readable
+from pyfc.bundles.shelf import Shelf, remove, taken_away
+from pyfc.errors import CodeLost, InvalidArgument, NotFound
 from pyfc.model.function import Code
 
 _log = logging.getLogger(__name__)
-_NEW = ".new-"
-_BOOTSTRAP = "bootstrap"
-_READ_ONLY = 0o555
-"""For whatever user the worker runs as."""
 _KEY = 32
 """Digits of the part of a cache's name that no digest of code is."""
 
@@ -64,39 +53,40 @@ class Artefact:
 class Bundles:
     """The code of all functions of one server, under its data folder."""
 
-    def __init__(self, data_folder: Path, blobs: Blobs, maximum_size: int, maximum_files: int) -> None:
-        self._data_folder = data_folder.resolve()
-        self._folder = data_folder / "code"
-        self._cache = data_folder / "cache"
+    def __init__(
+        self,
+        data_folder: Path,
+        blobs: Blobs,
+        limits: Limits,
+        *,
+        has_roots: Callable[[], bool] = lambda: False,
+        splits: bool = False,
+    ) -> None:
+        """`has_roots`, `splits`: see Apart."""
         self._blobs = blobs
-        self._maximum_size = maximum_size
-        self._maximum_files = maximum_files
+        self._code = Shelf(data_folder, "code", limits)
+        self._packages = Shelf(data_folder, "packages", limits)
+        self._apart = Apart(self._packages, has_roots, splits=splits)
+        self._cache = data_folder / "cache"
+        self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._busy = self._kept = 0
         """How often code is being kept now, and how often that was so before."""
-        self.splits = False
-        self.changed: frozenset[Path] | None = None
-        """What has changed on disk since the last time; None if that is not known."""
-        self.links = False
-        """Whether what is kept apart can be linked to: workers have a root of their own."""
-        self._built: dict[str, tuple[frozenset[str], str]] = {}
-        self._packages: dict[Path, tuple[frozenset[str], str]] = {}
-        self._packages_folder = data_folder / "packages"
-        for folder in (self._folder, self._cache, self._packages_folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for shown in (self._folder, self._packages_folder):
-            shown.chmod(0o755)
-            for unfinished in shown.glob(_NEW + "*"):
-                _remove(unfinished)
 
-    async def put(self, path: Path, built: Sequence[Path] = (), boundary: Boundary | None = None) -> Code:
+    async def put(
+        self,
+        path: Path,
+        built: Sequence[Path] = (),
+        boundary: Boundary | None = None,
+        changed: frozenset[Path] | None = None,
+    ) -> Code:
         """Keep the code at `path`, with what was built for it: folders whose contents are shown at its root, where that
         has nothing of the same name. It must lie in `boundary`, by default the folder itself, or that of the file.
-        Raises InvalidArgument saying what is wrong with it; then nothing is kept.
+        `changed`: see Source. Raises InvalidArgument saying what is wrong with it; then nothing is kept.
         """
         within = boundary or Boundary(path if path.is_dir() else path.parent)
         with within.opened(path) as (descriptor, status):
             if stat.S_ISDIR(status.st_mode):
-                return await asyncio.to_thread(self._put_folder, path, built, within)
+                return await asyncio.to_thread(self._put_folder, Source(path, built, within, changed))
             with open(descriptor, "rb", closefd=False) as stream:
                 if zipfile.is_zipfile(stream):
                     stream.seek(0)
@@ -109,8 +99,8 @@ class Bundles:
         """Where kept code lies, and that of its layers. `compiler`: all else that decides what is compiled of it; who
         differs in it shares nothing.
         """
-        folder = self._folder / code.digest
-        layers = self._folder / opt.digest if opt is not None else None
+        folder = self._code.folder(code.digest)
+        layers = self._code.folder(opt.digest) if opt is not None else None
         parts = (code.digest, code.packages, opt.digest if opt is not None else "", compiler)
         key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
         cache = self._cache / f"{code.digest}-{key[:_KEY]}"
@@ -126,7 +116,7 @@ class Bundles:
         if self._kept != kept_before or self._busy:
             return False
         blobs = [digest for digest in self._blobs.digests() if digest not in kept]
-        await asyncio.to_thread(_remove, *self._taken_away(kept))
+        await asyncio.to_thread(remove, *self._taken_away(kept))
         for digest in blobs:
             if self._kept != kept_before or self._busy:
                 return False
@@ -135,9 +125,8 @@ class Bundles:
 
     def _taken_away(self, kept: set[str]) -> list[Path]:
         """The folders of all other code, under names by which nobody finds them."""
-        roots = (self._folder, self._cache, self._packages_folder)
-        unwanted = [each for root in roots for each in list(root.iterdir()) if each.name.partition("-")[0] not in kept]
-        return [each.rename(each.with_name(_NEW + uuid.uuid4().hex)) for each in unwanted]
+        folders = [*self._code.taken_away(kept), *self._packages.taken_away(kept)]
+        return folders + taken_away(self._cache, kept)
 
     async def put_archive(self, stream: BinaryIO, name: str) -> Code:
         """Keep the code in a zip file that messages call `name`. Raises InvalidArgument, StorageFull; then nothing is
@@ -160,23 +149,23 @@ class Bundles:
             archive.seek(0)
 
             def fill(folder: Path) -> str:
-                unpack(archive, name, folder, self._maximum_size, self._maximum_files)
+                unpack(archive, name, folder, self._code.limits)
                 return digest
 
-            if not (self._folder / digest).exists():
-                await asyncio.to_thread(self._build, fill, self._folder)
+            if not self._code.has(digest):
+                await asyncio.to_thread(self._code.build, fill)
         return Code(digest=digest, kind="zip", checksum=checksum, size=size)
 
     def has(self, code: Code) -> bool:
         """Whether the folder of kept code is there."""
-        return (self._folder / code.digest).is_dir()
+        return self._code.has(code.digest)
 
     async def restore(self, code: Code) -> None:
         """Unpack kept code again if its folder is gone. Raises CodeLost if what it was made of is not kept."""
-        if not self._has_packages(code.packages):
-            raise CodeLost(path=self._packages_folder / code.packages)
-        folder = self._folder / code.digest
-        if folder.is_dir():
+        if not self._apart.has(code.packages):
+            raise CodeLost(path=self._packages.folder(code.packages))
+        folder = self._code.folder(code.digest)
+        if self.has(code):
             return
         try:
             if code.kind == "zip":
@@ -184,7 +173,7 @@ class Bundles:
                     await self._unpacked(code.digest, f"blob {code.digest}")
         except NotFound:
             raise CodeLost(path=folder) from None
-        if not folder.is_dir():
+        if not self.has(code):
             raise CodeLost(path=folder)
         _log.warning("%s was gone: it has been unpacked again", folder)
 
@@ -197,7 +186,7 @@ class Bundles:
 
     async def packed(self, digest: str, packages: str = "") -> BinaryIO:
         """Kept code by its digest, with the packages that are kept apart, as a zip file. Raises NotFound."""
-        parts = [self._folder / digest, *([self._packages_folder / packages] if packages else [])]
+        parts = [self._code.folder(digest), *([self._packages.folder(packages)] if packages else [])]
         if not digest or not all(part.is_dir() for part in parts):
             raise NotFound(message=f"code {digest or 'without a digest'} is not kept any more")
         return await asyncio.to_thread(pack, *parts)
@@ -213,11 +202,11 @@ class Bundles:
 
         def fill(folder: Path) -> str:
             for code in reversed(codes):
-                _lay_over(self._folder / code.digest, folder)
+                lay_over(self._code.folder(code.digest), folder)
             return digest
 
-        if not (self._folder / digest).exists():
-            await asyncio.to_thread(self._build, fill, self._folder)
+        if not self._code.has(digest):
+            await asyncio.to_thread(self._code.build, fill)
         return Code(digest=digest, kind="folder", checksum="", size=sum(code.size for code in codes))
 
     @contextlib.contextmanager
@@ -237,18 +226,19 @@ class Bundles:
 
         return self._put_copy(path, path.parent, fill)
 
-    def _put_folder(self, path: Path, built: Sequence[Path], boundary: Boundary) -> Code:
-        names, packages, left_out = self._apart(path, built, boundary)
+    def _put_folder(self, source: Source) -> Code:
+        path, apart = source.path, self._apart.of(source)
 
         def fill(copy: Copy, folder: Path) -> str:
-            own = copy.folder(boundary, path, folder, left_out) | left_out
-            for each in built if not names else ():
+            own = copy.folder(source.boundary, path, folder, apart.left_out) | apart.left_out
+            for each in source.built if not apart.names else ():
                 own |= copy.folder(Boundary(each), each, folder, own)
-            for name in names:
+            for name in apart.names:
                 (folder / name).symlink_to(f"../packages/{name}")
-            return hashlib.sha256((copy.digest() + packages).encode()).hexdigest() if packages else copy.digest()
+            digest = copy.digest()
+            return hashlib.sha256((digest + apart.digest).encode()).hexdigest() if apart.digest else digest
 
-        return self._put_copy(path, path, fill, packages)
+        return self._put_copy(path, path, fill, apart.digest)
 
     def _put_copy(self, path: Path, source: Path, fill: Callable[[Copy, Path], str], packages: str = "") -> Code:
         """Keep what `fill` makes of the code at `path`."""
@@ -256,147 +246,12 @@ class Bundles:
 
         def filled(folder: Path) -> str:
             nonlocal size
-            copy = self._copy(folder)
+            copy = self._code.copy(folder)
             with readable(path):
                 digest = fill(copy, folder)
             size = copy.size
             return digest
 
-        digest = self._build(filled, self._folder)
+        digest = self._code.build(filled)
         checksum = str(crc64.xz(digest.encode()))
         return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source), packages=packages)
-
-    def _apart(
-        self, path: Path, built: Sequence[Path], boundary: Boundary
-    ) -> tuple[frozenset[str], str, frozenset[str]]:
-        """What is kept apart and linked to: names and digest; and the names that are not copied with the rest."""
-        if not (self.splits or self.links):
-            return frozenset(), "", frozenset()
-        if built and self.links:
-            names, digest = self._put_built(path, built, boundary)
-            return names, digest, frozenset()
-        names, digest = self._put_packages(path, boundary) if self.splits else (frozenset(), "")
-        return names, digest, names
-
-    def _put_built(self, path: Path, built: Sequence[Path], boundary: Boundary) -> tuple[frozenset[str], str]:
-        """What was built for a folder, as far as that has nothing of the same name: names and digest."""
-        with readable(path):
-            own = boundary.names(path)
-        key = hashlib.sha256("\0".join((*map(str, built), *sorted(own))).encode("utf-8", "surrogateescape")).hexdigest()
-        if key not in self._built or not self._has_packages(self._built[key][1]):
-            names: set[str] = set()
-
-            def fill(folder: Path) -> str:
-                copy = self._copy(folder)
-                for each in built:
-                    with readable(each):
-                        names.update(copy.folder(Boundary(each), each, folder, own | names))
-                return copy.digest()
-
-            digest = self._build(fill, self._packages_folder)
-            self._built[key] = frozenset(names), digest
-        return self._built[key]
-
-    def _put_packages(self, path: Path, boundary: Boundary) -> tuple[frozenset[str], str]:
-        """The installed packages of a folder: names and digest; as they were if nothing of them has changed."""
-        known = self._packages.get(path)
-        if known is not None and self._has_packages(known[1]) and not self._concerns(path, known[0]):
-            return known
-        names, digest = installed(path) & boundary.names(path), ""
-        if names:
-
-            def fill(folder: Path) -> str:
-                copy = self._copy(folder)
-                with readable(path):
-                    for name in sorted(names):
-                        (folder / name).mkdir()
-                        copy.folder(boundary, path / name, folder / name)
-                return copy.digest()
-
-            digest = self._build(fill, self._packages_folder)
-        self._packages[path] = names, digest
-        return names, digest
-
-    def _has_packages(self, digest: str) -> bool:
-        """Whether they have not been swept; '' stands for none, which are always there."""
-        return not digest or (self._packages_folder / digest).is_dir()
-
-    def _concerns(self, path: Path, names: frozenset[str]) -> bool:
-        """Whether something has changed among the packages of a folder, or that is not known."""
-        if self.changed is None:
-            return True
-        for changed in self.changed:
-            if changed.is_relative_to(path):
-                parts = changed.relative_to(path).parts
-                if not parts or parts[0] in names or parts[0].endswith(".dist-info"):
-                    return True
-        return False
-
-    def _copy(self, folder: Path) -> Copy:
-        return Copy(folder, self._data_folder, self._maximum_size, self._maximum_files)
-
-    def _build(self, fill: Callable[[Path], str], place: Path) -> str:
-        """Let `fill` fill a new folder in `place`, and give it the digest it returns as its name."""
-        with keeping():
-            return self._built_at(fill, place)
-
-    def _built_at(self, fill: Callable[[Path], str], place: Path) -> str:
-        new = Path(tempfile.mkdtemp(prefix=_NEW, dir=place))
-        try:
-            digest = fill(new)
-            if (place / digest).exists():
-                _remove(new)
-            else:
-                _protect(new)
-                _put_in_place(new, place / digest)
-        except BaseException:
-            _remove(new)
-            raise
-        return digest
-
-
-def _protect(folder: Path) -> None:
-    """FC's /code is read-only; the program of a custom runtime can be run, whatever its archive or editor has left (as
-    `fun` and `s` see to when they deploy).
-    """
-    for entry in nofollow.walk(folder):
-        mode = entry.status.st_mode
-        if stat.S_ISREG(mode):
-            rights = 0o555 if entry.path == _BOOTSTRAP else mode & 0o555
-            nofollow.set_mode(nofollow.open_plain(entry.name, entry.parent), rights)
-        elif stat.S_ISDIR(mode):
-            nofollow.set_mode(nofollow.open_folder(entry.name, entry.parent), _READ_ONLY)
-    nofollow.set_mode(nofollow.open_folder(folder), _READ_ONLY)
-
-
-def _put_in_place(new: Path, target: Path) -> None:
-    """Give a finished folder its name, unless another thread has just done so with the same contents."""
-    try:
-        os.rename(new, target)
-    except OSError as error:
-        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-            raise
-        _remove(new)
-
-
-def _lay_over(source: Path, target: Path) -> None:
-    """Copy a folder over another: of entries with the same name, folders become one and others are replaced."""
-    for entry in nofollow.walk(source):
-        there, is_folder = target / entry.path, stat.S_ISDIR(entry.status.st_mode)
-        if not (is_folder and there.is_dir()):
-            nofollow.remove(there)
-        if is_folder:
-            there.mkdir(exist_ok=True)
-            continue
-        with (
-            open(nofollow.open_plain(entry.name, entry.parent), "rb") as reader,
-            there.open("xb") as writer,
-        ):
-            shutil.copyfileobj(reader, writer)
-        there.chmod(stat.S_IMODE(entry.status.st_mode))
-
-
-def _remove(*paths: Path) -> None:
-    """Remove files and folders, read-only ones included; nothing happens if they are not there."""
-    for path in paths:
-        nofollow.remove(path)

@@ -1,30 +1,40 @@
-"""Copies code while hashing it, so that the hash is that of the copy."""
+"""Copies code: while hashing it, so that the hash is that of the copy, or over what is there already."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import io
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
+from pyfc import nofollow
 from pyfc.boundary import Boundary, Found
 from pyfc.build.commands import stand_in
 from pyfc.errors import NO_ROOM, InvalidArgument
 
 
+class Limits(NamedTuple):
+    """How much a function's code may be, unpacked."""
+
+    size: int
+    """Bytes."""
+    files: int
+    """With the folders."""
+
+
 class Copy:
     """One copy, in the folder `root`. A data folder among the files is no part of it."""
 
-    def __init__(self, root: Path, data_folder: Path, maximum_size: int, maximum_files: int) -> None:
+    def __init__(self, root: Path, data_folder: Path, limits: Limits) -> None:
         self.size = 0
         self._root = root
         self._entries: list[str] = []
         self._data_folder = data_folder
-        self._maximum_size = maximum_size
-        self._maximum_files = maximum_files
+        self._limits = limits
 
     def folder(
         self, boundary: Boundary, source: Path, target: Path, left_out: frozenset[str] = frozenset()
@@ -33,7 +43,7 @@ class Copy:
         Raises InvalidArgument, OutsideProject, OSError.
         """
         names = set()
-        most = self._maximum_files - len(self._entries)
+        most = self._limits.files - len(self._entries)
         for each in boundary.walk(source, skips=left_out.__contains__, apart=self._data_folder, most=most):
             names.add(each.path.partition("/")[0])
             if each.is_folder:
@@ -73,8 +83,8 @@ class Copy:
         self._entries.append(f"{name}\0{mode & 0o111 != 0}\0{digest.hexdigest()}")
 
     def _check_size(self, source: Path) -> None:
-        if self.size > self._maximum_size:
-            raise InvalidArgument(message=f"the code is larger than {self._maximum_size} bytes, at {source}")
+        if self.size > self._limits.size:
+            raise InvalidArgument(message=f"the code is larger than {self._limits.size} bytes, at {source}")
 
     def digest(self) -> str:
         """The digest of everything copied: names, executable bits, contents."""
@@ -90,3 +100,20 @@ def readable(path: Path) -> Iterator[None]:
         if error.errno in NO_ROOM:  # it is the copy that can not be written
             raise
         raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
+
+
+def lay_over(source: Path, target: Path) -> None:
+    """Copy a folder over another: of entries with the same name, folders become one and others are replaced."""
+    for entry in nofollow.walk(source):
+        there, is_folder = target / entry.path, stat.S_ISDIR(entry.status.st_mode)
+        if not (is_folder and there.is_dir()):
+            nofollow.remove(there)
+        if is_folder:
+            there.mkdir(exist_ok=True)
+            continue
+        with (
+            open(nofollow.open_plain(entry.name, entry.parent), "rb") as reader,
+            there.open("xb") as writer,
+        ):
+            shutil.copyfileobj(reader, writer)
+        there.chmod(stat.S_IMODE(entry.status.st_mode))

@@ -43,6 +43,17 @@ class Report(NamedTuple):
     """What could not be installed, in words."""
 
 
+class Given(NamedTuple):
+    """What a deployment is given beside the project."""
+
+    built: Mapping[Path, Sequence[Path]] = MappingProxyType({})
+    """What was installed for a folder of code."""
+    official: Mapping[str, Path] = MappingProxyType({})
+    """The folders of official layers, by ARN."""
+    changed: frozenset[Path] | None = None
+    """What has changed on disk since the last deployment; None if that is not known."""
+
+
 def is_declared(value: Declared) -> bool:
     """Whether it comes from the folder that is served."""
     return not isinstance(value, Service) and getattr(value, "is_declared", False)
@@ -97,22 +108,13 @@ class Deployer:
         self._registry = registry
         self._bundles = bundles
         self._runtimes = runtimes
-        self._official: Mapping[str, Path] = {}
         self._has_deployed = False
         """Whether what is served is this folder's: then a function that has become mistaken goes on as it was."""
 
-    async def deploy(
-        self,
-        project: Project,
-        built: Mapping[Path, Sequence[Path]] = MappingProxyType({}),
-        official: Mapping[str, Path] = MappingProxyType({}),
-    ) -> Report:
-        """Make `project` the desired state. `built`: what was installed for a folder of code; `official`: the folders
-        of official layers. Raises ProjectError with file and line; then nothing has changed.
-        """
-        self._official = official
+    async def deploy(self, project: Project, given: Given) -> Report:
+        """Make `project` the desired state. Raises ProjectError with file and line; then nothing has changed."""
         with self._bundles.busy():
-            functions, refused = await self._bundled(project, built)
+            functions, refused = await self._bundled(project, given)
             known = await self._known()
             after = self._wanted(project, functions, known)
             gone = _gone(known, after, project.mistaken if self._has_deployed else set())
@@ -120,9 +122,7 @@ class Deployer:
             self._has_deployed = True
         return Report(revision, functions, refused, _changed(known, after, gone))
 
-    async def _bundled(
-        self, project: Project, built: Mapping[Path, Sequence[Path]]
-    ) -> tuple[list[Function], list[str]]:
+    async def _bundled(self, project: Project, given: Given) -> tuple[list[Function], list[str]]:
         """The project's functions with their code; and those that are refused, with the reason."""
         refused: list[str] = []
         kept: dict[Path, Code] = {}
@@ -133,8 +133,8 @@ class Deployer:
                 functions.append(declaration.function)
                 continue
             with project.tolerating((declaration.function.service, declaration.function.name)):
-                function = await self._bundle(declaration, kept, built, project.boundary)
-                opt, missing = await self._layers(function, declaration.layers, project.boundary)
+                function = await self._bundle(declaration, kept, given, project.boundary)
+                opt, missing = await self._layers(function, declaration.layers, given, project.boundary)
                 refused += missing
                 functions.append(dataclasses.replace(function, opt=opt))
         project.check()
@@ -171,18 +171,14 @@ class Deployer:
         return f"runtime {function.runtime} of {function.service}/{function.name} ({reason})"
 
     async def _bundle(
-        self,
-        declaration: Declaration,
-        kept: dict[Path, Code],
-        built: Mapping[Path, Sequence[Path]],
-        boundary: Boundary,
+        self, declaration: Declaration, kept: dict[Path, Code], given: Given, boundary: Boundary
     ) -> Function:
         path = declaration.code
         if path is None:
             return declaration.function
         if path not in kept:
             try:
-                kept[path] = await self._bundles.put(path, built.get(path, ()), boundary)
+                kept[path] = await self._bundles.put(path, given.built.get(path, ()), boundary, given.changed)
             except ProjectError:
                 raise
             except InvalidArgument as error:
@@ -190,24 +186,24 @@ class Deployer:
         return dataclasses.replace(declaration.function, code=kept[path])
 
     async def _layers(
-        self, function: Function, at_hand: Path | None, boundary: Boundary
+        self, function: Function, at_hand: Path | None, given: Given, boundary: Boundary
     ) -> tuple[Code | None, list[str]]:
         """The layers of a function that are here as one folder, and those that are not, with what to do."""
         if at_hand is not None:
-            return await self._bundles.put(at_hand, (), boundary), []
+            return await self._bundles.put(at_hand, (), boundary, given.changed), []
         found, missing = [], []
         for arn in function.layers:
             try:
-                found.append(await self._layer(arn))
+                found.append(await self._layer(arn, given.official))
             except (InvalidArgument, LayerVersionNotFound):
                 what = f"layer {arn} of function {function.service}/{function.name}"
                 missing.append(f"{what} (publish it with `pyfc layers NAME --publish DIR`)")
         return await self._bundles.merged([code for code in found if code is not None]), missing
 
-    async def _layer(self, arn: str) -> Code | None:
+    async def _layer(self, arn: str, official: Mapping[str, Path]) -> Code | None:
         """The files of a layer; None for an official one that is told elsewhere. Raises LayerVersionNotFound,
         InvalidArgument.
         """
-        if arn in self._official:
-            return await self._bundles.put(self._official[arn], (), Boundary(None))
+        if arn in official:
+            return await self._bundles.put(official[arn], (), Boundary(None))
         return None if name_of(arn) else await opt_of(self._registry, self._bundles, [arn])

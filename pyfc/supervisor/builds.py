@@ -55,20 +55,18 @@ class _Wanted(NamedTuple):
 
 
 class Builds:
-    """The builds of one server. `prepared` is awaited before anything is built. `serve` serves what a build beside the
-    server was for, and returns what is to be told of it.
+    """The builds of one server. `serve` serves what a build beside the server was for, and returns what is to be told
+    of it.
     """
 
     def __init__(
         self,
         builder: Builder,
         runtimes: Runtimes,
-        prepared: Callable[[], Awaitable[None]],
         serve: Callable[[Outcome], Awaitable[Outcome]],
     ) -> None:
         self._builder = builder
         self._runtimes = runtimes
-        self._prepared = prepared
         self._serve = serve
         self._waiting: list[_Pending] = []
         self._pending: dict[str, _Pending] = {}
@@ -128,7 +126,6 @@ class Builds:
 
     async def _folders(self, wanted: _Wanted, *, beside: bool, again: bool) -> list[Path]:
         """What is there now of what is wanted. Raises PyfcError."""
-        await self._prepared()
         interpreter = self._runtimes.interpreter(wanted.declaration.function.runtime)
         assert interpreter is not None
         folder = wanted.folder

@@ -18,16 +18,17 @@ import pytest
 from fastcrc import crc64
 
 from pyfc.blobs.disk import DiskBlobs
-from pyfc.bundles import bundle
+from pyfc.bundles import shelf
 from pyfc.bundles.archive import unpack
 from pyfc.bundles.bundle import Bundles
+from pyfc.bundles.copying import Limits
 from pyfc.errors import InvalidArgument, StorageFull
 from pyfc.model.function import Code
 
 
 @pytest.fixture
 def bundles(tmp_path: Path) -> Bundles:
-    return Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), 10_000_000, 50)
+    return Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), Limits(10_000_000, 50))
 
 
 def put(bundles: Bundles, path: Path) -> Code:
@@ -236,7 +237,7 @@ def test_a_damaged_archive_is_unpacked_or_refused_and_nothing_else(tmp_path: Pat
                 del data[at : at + chance.randint(1, 8)]
         (tmp_path / str(number)).mkdir()
         try:
-            unpack(io.BytesIO(data), "code", tmp_path / str(number), 10_000, 50)
+            unpack(io.BytesIO(data), "code", tmp_path / str(number), Limits(10_000, 50))
         except InvalidArgument:
             refused += 1
 
@@ -270,7 +271,7 @@ def test_too_much_in_a_folder_is_refused(bundles: Bundles, tmp_path: Path) -> No
 
 def test_a_data_folder_inside_the_served_folder_is_not_code(tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text("x = 1")
-    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), 1000, 50)
+    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), Limits(1000, 50))
 
     code = put(bundles, tmp_path)
 
@@ -283,7 +284,7 @@ def test_of_two_who_finish_the_same_folder_the_second_gives_way(tmp_path: Path) 
         (tmp_path / name / "index.py").write_text("x = 1")
 
     for name in ("first", "second"):
-        bundle._put_in_place(tmp_path / name, tmp_path / "digest")
+        shelf._put_in_place(tmp_path / name, tmp_path / "digest")
 
     assert [path.name for path in tmp_path.iterdir()] == ["digest"]
 
@@ -332,8 +333,9 @@ def test_code_that_comes_while_a_sweep_asks_what_is_needed_stays(
     assert left(tmp_path) == []
 
 
-def test_packages_that_were_swept_are_kept_again_when_they_are_needed(bundles: Bundles, tmp_path: Path) -> None:
-    bundles.links = True
+def test_packages_that_were_swept_are_kept_again_when_they_are_needed(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path / "data" / "blobs")
+    bundles = Bundles(tmp_path / "data", blobs, Limits(1000, 50), has_roots=lambda: True)
     (tmp_path / "fn").mkdir()
     (tmp_path / "built" / "package").mkdir(parents=True)
     (tmp_path / "built" / "package" / "module.py").write_text("X = 1")

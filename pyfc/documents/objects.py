@@ -7,7 +7,6 @@ What pyfc keeps without honouring it (`extras`) is returned as it was given.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from itertools import repeat
 
 import msgspec
@@ -31,6 +30,7 @@ from pyfc.model.names import LATEST, numbered
 from pyfc.model.policy import check_expression
 from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
+from pyfc.model.schedule import moment_of, zone_of
 from pyfc.model.trigger import Trigger
 
 _VARIABLES_SIZE = 4096
@@ -398,14 +398,19 @@ def _actions(said: list[shapes.ScheduledAction]) -> tuple[ScheduledAction, ...]:
 
 
 def _action(said: shapes.ScheduledAction, place: Place) -> ScheduledAction:
+    start, end = _times(said, place)
     try:
-        check_expression(said.schedule_expression)
+        check_expression(said.schedule_expression, said.time_zone)
     except ValueError as error:
         found = f"'{said.schedule_expression}'"
         raise wrong((*place, "scheduleExpression"), found, f"{values.SCHEDULE} ({error})") from None
-    start, end = _times(said, place)
     return ScheduledAction(
-        name=said.name, expression=said.schedule_expression, target=said.target, start=start, end=end
+        name=said.name,
+        expression=said.schedule_expression,
+        target=said.target,
+        zone=said.time_zone,
+        start=start,
+        end=end,
     )
 
 
@@ -425,19 +430,21 @@ def _policy(said: shapes.TrackingPolicy, place: Place) -> TrackingPolicy:
 
 
 def _times(said: shapes.Timed, place: Place) -> tuple[float, float]:
-    start = _moment(said.start_time, (*place, "startTime")) if said.start_time else 0.0
-    return start, _moment(said.end_time, (*place, "endTime")) if said.end_time else FOREVER
+    zone = said.time_zone
+    try:
+        zone_of(zone)
+    except ValueError:
+        raise wrong((*place, "timeZone"), f"'{zone}'", "the name of a time zone, like Asia/Shanghai") from None
+    start = _moment(said.start_time, zone, (*place, "startTime")) if said.start_time else 0.0
+    return start, _moment(said.end_time, zone, (*place, "endTime")) if said.end_time else FOREVER
 
 
-def _moment(text: str, place: Place) -> float:
+def _moment(text: str, zone: str, place: Place) -> float:
     """A time in seconds since the epoch."""
     try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise wrong(place, f"'{text}'", values.TIME)
-    return time.timestamp()
+        return moment_of(text, zone)
+    except (ValueError, OverflowError):
+        raise wrong(place, f"'{text}'", values.TIME) from None
 
 
 def config_of(kind: str, service: str, function: str, qualifier: str, document: Document) -> Config:

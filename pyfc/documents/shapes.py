@@ -190,6 +190,9 @@ class CustomContainer(Shape):
     acr_instance_id: str = ""
     instance_id: str = field(default="", name="instanceID")
     web_server_mode: bool = True
+    registry_config: dict[str, Any] = {}
+    acceleration_info: dict[str, Any] = {}
+    resolved_image_uri: str = ""
     health_check_config: HealthCheck | None = None
 
 
@@ -416,6 +419,7 @@ class KeptOfDomain(Shape):
     waf_config: WafConfig | None = None
     auth_config: dict[str, Any] = {}
     cors_config: CorsConfig | None = None
+    is_e2b: bool = field(default=False, name="isE2B")
 
 
 class Domain(KeptOfDomain, kw_only=True):
@@ -467,9 +471,10 @@ class NewerTags(Shape):
 
 
 class Timed(Shape):
-    """Something that is in force for a time."""
+    """Something that is in force for a time; times without a zone are those of `timeZone`."""
 
     name: str
+    time_zone: str = ""
     start_time: Time | None = None
     end_time: Time | None = None
 
@@ -479,7 +484,6 @@ class ScheduledAction(Timed, kw_only=True):
 
     target: Instances
     schedule_expression: Annotated[str, Meta(description=SCHEDULE)]
-    time_zone: str = ""
 
 
 class TrackingPolicy(Timed, kw_only=True):
@@ -521,6 +525,8 @@ class Scaling(Shape):
     horizontal_scaling_policies: list[dict[str, Any]] = []
     scheduled_policies: list[dict[str, Any]] = []
     enable_on_demand_scaling: bool = True
+    enable_mix_mode: bool = False
+    request_dispatch_policy: str = ""
     resident_pool_id: str = ""
 
 

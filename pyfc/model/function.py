@@ -79,6 +79,8 @@ class ScheduledAction(Rule):
 
     expression: str
     target: int
+    zone: str = ""
+    """The time zone in which the expression counts; '' for UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
 
 from pyfc.model.function import Provision, ScheduledAction
-from pyfc.model.schedule import parse_cron
+from pyfc.model.schedule import moment_of, parse_cron, zone_of
 
 _BACK_OFF, _LONGEST = 1.0, 60.0
 _DOUBLINGS = 32
@@ -53,24 +52,24 @@ def _last_time(action: ScheduledAction, now: float) -> float | None:
     kind, _, text = action.expression.partition("(")
     try:
         if kind == "at":
-            time = datetime.fromisoformat(text.rstrip(")")).timestamp()
+            time = moment_of(text.rstrip(")"), action.zone)
         else:
-            last = parse_cron(text.rstrip(")")).before(now + _MOMENT)
+            last = parse_cron(text.rstrip(")"), zone_of(action.zone)).before(now + _MOMENT)
             time = -math.inf if last is None else last
     except (ValueError, OverflowError, OSError):  # 30 February, or a clock in the year 300,000: it has never fired
         return None
     return time if action.start <= time <= now else None
 
 
-def check_expression(text: str) -> None:
+def check_expression(text: str, zone: str = "") -> None:
     """Raises ValueError that says why a schedule expression is not `at(TIME)` or `cron(SECOND MINUTE HOUR DAY MONTH
-    WEEKDAY)`, in UTC, or its time never comes.
+    WEEKDAY)` in a time zone ('' for UTC), or its time never comes.
     """
     kind, _, rest = text.partition("(")
     inside = rest.removesuffix(")")
     if kind not in {"at", "cron"} or not rest.endswith(")"):
         raise ValueError("it is neither at(...) nor cron(...)")
     if kind == "cron":
-        parse_cron(inside)
-    elif datetime.fromisoformat(inside).tzinfo is None:
-        raise ValueError("its time has no zone")
+        parse_cron(inside, zone_of(zone))
+    else:
+        moment_of(inside, zone)

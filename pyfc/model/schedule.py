@@ -89,7 +89,7 @@ def parse(text: str) -> Cron | Every:
     if text.startswith("@"):
         raise ValueError("of the words with @ FC has only @every, like @every 5m")
     zoned = _ZONE.fullmatch(text)
-    return parse_cron(zoned[2], _zone(zoned[1])) if zoned is not None else parse_cron(text)
+    return parse_cron(zoned[2], zone_of(zoned[1])) if zoned is not None else parse_cron(text)
 
 
 def _every(text: str) -> Every:
@@ -99,9 +99,18 @@ def _every(text: str) -> Every:
     return Every(seconds)
 
 
-def _zone(name: str) -> tzinfo:
+def moment_of(text: str, zone: str) -> float:
+    """A time in seconds since the epoch; `zone` is that of one that tells none. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None and not zone:
+        raise ValueError("its time has no zone")
+    return (time if time.tzinfo is not None else time.replace(tzinfo=zone_of(zone))).timestamp()
+
+
+def zone_of(name: str) -> tzinfo:
+    """A time zone by its name, UTC by ''. Raises ValueError."""
     try:
-        return ZoneInfo(name)
+        return ZoneInfo(name) if name else UTC
     except (ValueError, OSError, LookupError):
         raise ValueError(f"there is no time zone {name[:100]!r}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -116,3 +117,13 @@ def test_a_schedule_expression_is_checked(text: str, right: bool) -> None:
         assert not right
     else:
         assert right
+
+
+def test_an_action_counts_in_its_time_zone() -> None:
+    action = ScheduledAction(name="evening", expression="cron(0 0 20 * * *)", target=5, zone="Asia/Shanghai")
+    once = ScheduledAction(name="once", expression="at(2026-11-03T20:00:00)", target=7, zone="Asia/Shanghai")
+    noon = at("2026-11-03T12:00:00Z")  # 20:00 there
+
+    for each, target in ((action, 5), (once, 7)):
+        provision = Provision(target=1, scheduled_actions=(replace(each, start=noon - 60),))
+        assert [reserved(provision, noon + seconds, 0, 1) for seconds in (-1, 1)] == [1, target]

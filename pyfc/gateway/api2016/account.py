@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from pyfc.auth.signature import sign_url
 from pyfc.blobs.objects import GOOD_FOR, TEMPORARY
+from pyfc.calls.paths import NEWER
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, unquoted
@@ -15,18 +16,22 @@ from pyfc.model.resources import Layer
 from pyfc.registry.layers import layer_document, layer_of_arn
 from pyfc.registry.registry import Record
 
+_OLDER = ("arn", "arnV2", "codeSizeInBytes")
 _GOOD_FOR = timedelta(seconds=GOOD_FOR)
 _LARGEST_IN_REQUEST = 104857600
 """Bytes of a package that is sent in a request."""
 
 
 def layer_of(call: Call, record: Record[Layer]) -> Document:
-    """FC's Layer object."""
+    """FC's Layer object, in FC 3's API with one name for each thing and `acl` as text."""
     settings, layer = call.api.settings, record.value
     path = f"/pyfc/layers/{quote(layer.name)}/{layer.number}"
     expires = int((datetime.now(UTC) + _GOOD_FOR).timestamp())
     location = call.base + sign_url(call.api.keys.first()[0], path, expires)
-    return layer_document(record, location, settings.account_id, settings.region)
+    document = layer_document(record, location, settings.account_id, settings.region)
+    if not call.request.scope["path"].startswith(NEWER):
+        return document
+    return {**{name: value for name, value in document.items() if name not in _OLDER}, "acl": str(document["acl"])}
 
 
 async def publish_layer(call: Call) -> Answer:

@@ -52,6 +52,6 @@ _LIST = (
 )  # fmt: skip
 ENDPOINTS = (
     Endpoint("GET", _ONE, "ListAsyncTasks", list_, _LIST),
-    Endpoint("GET", _ONE + "/{invocation}", "GetAsyncTask", get),
-    Endpoint("PUT", _ONE + "/{invocation}/stop", "StopAsyncTask", stop),
+    Endpoint("GET", _ONE + "/{invocation}", "GetAsyncTask", get, ("qualifier",)),
+    Endpoint("PUT", _ONE + "/{invocation}/stop", "StopAsyncTask", stop, ("qualifier",)),
 )

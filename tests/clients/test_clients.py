@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -68,6 +69,12 @@ def test_aliyun_fc2_of_pypi(serve: Callable[..., Server], package: Path) -> None
 
 def test_alibabacloud_fc20230330_of_pypi(serve: Callable[..., Server], package: Path) -> None:
     run([sys.executable, str(HERE / "fc20230330.py"), *arguments(serve({}), package)])
+
+
+def test_alibabacloud_fc_open20210406_of_pypi(serve: Callable[..., Server], package: Path) -> None:
+    if importlib.util.find_spec("alibabacloud_fc_open20210406") is None and not os.environ.get("CI"):
+        pytest.skip("needs alibabacloud-fc-open20210406, one of the test dependencies")
+    run([sys.executable, str(HERE / "fc20210406.py"), *arguments(serve({}), package)])
 
 
 @pytest.mark.long

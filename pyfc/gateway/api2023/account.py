@@ -11,7 +11,7 @@ from pyfc.gateway.api2016.domains import Domains
 from pyfc.gateway.api2023.documents import arn, has_tags, tags_asked
 from pyfc.gateway.management import Answer, Call, Endpoint
 from pyfc.model.function import Function
-from pyfc.model.names import DEFAULT_SERVICE, is_name
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
 from pyfc.model.resources import Domain
 from pyfc.registry.documents import domain_document
 from pyfc.registry.operations import Wanted
@@ -25,6 +25,7 @@ def _domain(call: Call, record: Record[Domain]) -> Document:
     for route in document["routeConfig"]["routes"]:
         if route["serviceName"] == DEFAULT_SERVICE:
             del route["serviceName"]
+        route["qualifier"] = route["qualifier"] or LATEST
     return document
 
 

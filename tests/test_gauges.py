@@ -27,9 +27,7 @@ MOST_ATTRIBUTES = 15
 MOST_COMPLEX = 10
 
 CIRCLES: set[str] = set()
-LARGE: set[str] = {
-    "pyfc/app.py:App",
-}
+LARGE: set[str] = set()
 COMPLEX: set[str] = {
     "pyfc/build/manifest.py:_package",
     "pyfc/build/with_npm.py:_scripts_of",

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from pyfc import app as app_module
 from pyfc import settings as settings_module
 from pyfc.app import App
 from pyfc.cli import COMMANDS
+from pyfc.data import folder as data_folder
 from pyfc.errors import PyfcError
 from pyfc.gateway import server
 from pyfc.observe import journal
@@ -254,7 +254,7 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beside = (
-        (app_module, "_LOOK"),
+        (data_folder, "_LOOK"),
         (journal, "_BATCH_DELAY"),
         (server, "_TICK"),
         (link, "_MEMORY_INTERVAL"),
@@ -280,7 +280,7 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
 async def _profiled(folder: Path) -> list[set[tuple[str, str]]]:
     """The files of pyfc, and their functions, that a warm call enters: of an event function and of an HTTP function."""
     async with App(Settings(port=0, spare_workers=0, templates="off"), folder / "data") as app:
-        await app.deploy(load(folder))
+        await app.deployment.deploy(load(folder))
         app.bind()
         serving = asyncio.get_running_loop().create_task(app.serve())
         reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
@@ -337,7 +337,8 @@ def test_nothing_names_the_place_where_it_was_made() -> None:
 
 
 AWAITED = {
-    "pyfc/app.py": "what serves, until it ends",
+    "pyfc/app.py": "a start, which is awaited unless the server is told to stop",
+    "pyfc/gateway/server.py": "what serves, until it ends",
     "pyfc/cloud/oss/asked.py": "the next piece of a file, which its reader awaits",
     "pyfc/cloud/oss/store.py": "a write, which is awaited also by who is cancelled",
     "pyfc/cloud/oss/writing.py": "the block before, which is awaited before the next",

@@ -171,7 +171,7 @@ def launch_configuration(port: int) -> dict[str, Any]:
 async def run_project(project: Project, call: Invocation, settings: Settings) -> int:
     """Make one call of a function of a project, in the data folder that the settings name, and show what it says."""
     async with App(settings, Path(settings.data_dir)) as app:
-        await app.deploy(project)
+        await app.deployment.deploy(project)
         for text in project.boundary.left_out:
             tell(f"warning: {text}")
         entry = app.supervisor.table.entries[call.target]

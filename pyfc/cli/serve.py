@@ -87,7 +87,7 @@ async def _serve(root: Path, settings: Settings) -> None:
             return
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console, began):
-                app.builds.start(partial(_built, app, console))
+                app.deployment.builds.start(partial(_built, app, console))
                 await app.serve()
 
 
@@ -104,8 +104,8 @@ async def _start(app: App, root: Path, console: Console) -> Project:
         settings=settings,
     )
     if not settings.json:
-        app.builder.ask = asking()
-    report = await app.deploy(project, beside=True)
+        app.deployment.builder.ask = asking()
+    report = await app.deployment.deploy(project, beside=True)
     app.bind()
     _announce(app, project, report)
     if not settings.quiet:
@@ -119,8 +119,8 @@ def _built(app: App, console: Console, outcome: Outcome) -> None:
         console.warned(outcome.warning)
     else:
         console.built(outcome.names, outcome.seconds)
-    if not app.builds.names:
-        app.builder.ask = refuse  # a reload asks nobody
+    if not app.deployment.builds.names:
+        app.deployment.builder.ask = refuse  # a reload asks nobody
 
 
 @contextlib.asynccontextmanager
@@ -192,8 +192,8 @@ def _announce(app: App, project: Project, report: Report) -> None:
         say(f"{project.root} has no functions yet.")
     for note in notes:
         say(note)
-    if app.has_new_key and settings.auth != "off":
-        say(_exports(app, app.key))
+    if app.new_key is not None and settings.auth != "off":
+        say(_exports(app, app.new_key))
     say(f"Ready at {endpoint} in {milliseconds} ms. Ctrl-C stops.", flush=True)
 
 
@@ -229,7 +229,7 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))
-    notes += _built_beside(app.builds.names)
+    notes += _built_beside(app.deployment.builds.names)
     names = sorted({function.runtime for function in report.functions if function.code is not None})
     if text := app.runtimes.note(names):
         notes.append(text)

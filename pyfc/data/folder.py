@@ -8,8 +8,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
 from collections.abc import Mapping
@@ -19,7 +21,11 @@ from typing import IO
 from pyfc.data.version import QUEUE, STEPS, STORE, VERSION
 from pyfc.errors import DataFolderInUse, DataFolderNotTakenOver, DataFolderTooNew, InvalidArgument
 from pyfc.sqlite import transaction
+from pyfc.tasks import Tasks
 
+_log = logging.getLogger(__name__)
+_LOOK = 2.0
+"""Seconds between two looks at whether it is still there."""
 _FILES = {STORE: "store", QUEUE: "queue"}
 """Files that bear the version, and what of a Step is theirs."""
 _MAIN = "main"
@@ -51,7 +57,35 @@ def lock(folder: Path) -> IO[str]:
     return file
 
 
-def identity(folder: Path) -> tuple[int, int] | None:
+class FolderWatch:
+    """Notices when a data folder is removed or replaced under a running server: what is written to it is lost then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.problem = ""
+        """For people; '' while all is well."""
+        self._folder = folder
+        self._tasks = Tasks()
+        self._tasks.begin("watching the data folder", self._watch(_identity(folder)))
+
+    async def _watch(self, known: tuple[int, int] | None) -> None:
+        while True:
+            lost = _identity(self._folder) != known
+            if lost and not self.problem:
+                self.problem = (
+                    f"the data folder {self._folder} was removed or replaced under the running server: nothing can "
+                    "be deployed and no asynchronous call is taken. Stop the server, put the folder back, start again"
+                )
+                _log.error("%s", self.problem)
+            elif not lost:
+                self.problem = ""
+            await asyncio.sleep(_LOOK)
+
+    async def close(self) -> None:
+        """Watch no longer."""
+        await self._tasks.close()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
     """Which folder this is; None if there is none."""
     try:
         status = folder.stat()

@@ -164,7 +164,7 @@ class Reloader:
             project = await self._load()
             if project is None:
                 return
-            report = await self._app.deploy(project, None if self._is_unknown else frozenset(self._changed))
+            report = await self._app.deployment.deploy(project, None if self._is_unknown else frozenset(self._changed))
         except PyfcError as error:
             where, message = str(error.fields.get("where", "")), str(error.fields.get("message", error))
             self._console.not_reloaded(str(self._project.root), where, message, _source_line(where))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from uvicorn import Config, Server
 
 from pyfc.errors import Unavailable
 from pyfc.gateway.acceptor import Acceptor
+from pyfc.gateway.addresses import listening
 from pyfc.gateway.connection import Connection
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.failures import refusal
@@ -44,6 +45,42 @@ class GatewayServer(Server):
         self._context = context
         self._descriptors = descriptors
         self._stop = asyncio.Event()
+        self._sockets: list[socket.socket] = []
+        self._serving: asyncio.Task[None] | None = None
+        self.port = context.settings.port
+
+    def bind(self) -> None:
+        """Take the port; `port` is then the real one. Raises AddressInUse, InvalidArgument."""
+        self._sockets = listening(self._context.settings.host, self.port)
+        self.port = self._sockets[0].getsockname()[1]
+
+    def unbind(self) -> None:
+        """Give the port back, if it is taken."""
+        for each in self._sockets:
+            each.close()
+
+    async def answer(self, stopping: Callable[[], Awaitable[None]]) -> None:
+        """Answer requests until `stop`, when `stopping` is awaited; then answer what has begun, for at most
+        `drain_timeout`.
+        """
+        assert self._sockets
+        loop = asyncio.get_running_loop()
+        serving = self._serving = loop.create_task(self.serve(sockets=self._sockets))
+        told = loop.create_task(self.wait_stopping())
+        await asyncio.wait([serving, told], return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        await stopping()
+        await asyncio.wait([serving], timeout=self._context.settings.drain_timeout)
+        serving.cancel()
+        await asyncio.wait([serving])
+        if not serving.cancelled():
+            serving.result()
+
+    def kill(self) -> None:
+        """End `answer`, and what has begun with it."""
+        self.stop()
+        if self._serving is not None:
+            self._serving.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections on `sockets`."""

@@ -48,7 +48,7 @@ def test_what_is_saved_before_the_watch_begins_is_served(tmp_path: Path, change:
         async with App(Settings(port=0, spare_workers=0, templates="off", reload=True), tmp_path / "data") as app:
             began = time.time()
             project = load(folder)
-            await app.deploy(project)
+            await app.deployment.deploy(project)
             change(folder)
             lines = io.StringIO()
             reloader = Reloader(app, project, Console(lines, as_json=True))

@@ -28,14 +28,14 @@ def test_who_waits_for_what_will_not_be_served_any_more_is_told(
 
     async def scenario() -> None:
         async with App(Settings(port=0, spare_workers=0, templates="off"), tmp_path / "data") as app:
-            await app.deploy(load(folder))
+            await app.deployment.deploy(load(folder))
             assert not app.problems()
             monkeypatch.setattr(app.supervisor, "_take", broken)
             (folder / "two.py").write_text(ECHO)
 
             for _ in range(2):  # who comes later is told as well
                 with pytest.raises(Unavailable, match="serving what the registry says"):
-                    await asyncio.wait_for(app.deploy(load(folder)), 20)
+                    await asyncio.wait_for(app.deployment.deploy(load(folder)), 20)
 
             assert "ZeroDivisionError" in app.problems()[0]
 

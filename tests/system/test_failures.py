@@ -69,7 +69,7 @@ def run(folder: Path, scenario: Callable[[App], Awaitable[None]], auth: str = "a
 
     async def whole() -> None:
         async with App(Settings(port=0, spare_workers=0, auth=auth), folder / "data") as app:
-            await app.deploy(load(folder / "project"))
+            await app.deployment.deploy(load(folder / "project"))
             app.bind()
             serving = asyncio.get_running_loop().create_task(app.serve())
             try:

@@ -42,10 +42,6 @@ _USUAL: Document = {
     "nasConfig": {"userId": -1, "groupId": -1, "mountPoints": []},
 }  # fmt: skip
 """What a service is told to have that was declared without them."""
-_LOGS: Document = {
-    "project": "", "logstore": "", "enableRequestMetrics": False, "enableInstanceMetrics": False,
-    "logBeginRule": "None",
-}  # fmt: skip
 INSTANCE_TYPE = "e1"
 """That of functions that declare none."""
 RESOURCE_GROUP = "default"
@@ -65,8 +61,6 @@ def service_of(document: Document, old: Service | None = None) -> Service:
     before = service_fields(old) if old is not None else {}
     document, said = typed({**before, **document}, shapes.Service)
     logs = said.log_config or shapes.LogConfig()
-    if "logConfig" in document:
-        document["logConfig"] = {**_LOGS, **document["logConfig"]}
     usual = {**_USUAL, "tracingConfig": {}, "logConfig": _logs(logs.project, logs.logstore)}
     return Service(
         name=old.name if old is not None else said.service_name,
@@ -92,7 +86,7 @@ def service_fields(service: Service) -> Document:
 
 
 def _logs(project: str, store: str) -> Document:
-    return {**_LOGS, "project": project, "logstore": store}
+    return {"project": project, "logstore": store}
 
 
 def function_of(service: str, document: Document, old: Function | None = None) -> Function:

@@ -132,18 +132,6 @@ def test_functions_without_a_service_are_served_after_that_of_all_of_them_was_de
     assert shared.request("POST", f"{NEWER}/functions/after/invocations", b"x").body == b"x"
 
 
-def test_a_service_tells_every_setting_of_its_logs(shared: Server) -> None:
-    usual = {"enableRequestMetrics": False, "enableInstanceMetrics": False, "logBeginRule": "None"}
-    made = shared.manage("POST", f"{API}/services", {"serviceName": "logs"}).json["logConfig"]
-    path, given = f"{API}/services/logs", {"project": "p", "logstore": "l"}
-
-    assert made == {**usual, "project": "", "logstore": ""}
-    assert shared.manage("PUT", path, {"logConfig": given}).json["logConfig"] == {**usual, **given}
-    metrics = {**given, "enableRequestMetrics": True}
-    assert shared.manage("PUT", path, {"logConfig": metrics}).json["logConfig"] == {**usual, **metrics}
-    assert shared.manage("PUT", path, {"description": "d"}).json["logConfig"] == {**usual, **metrics}
-
-
 def test_tags_are_told_with_the_whole_name_of_what_has_them(shared: Server) -> None:
     shared.manage("POST", f"{API}/tag", {"resourceArn": "services/s", "tags": {"team": "a"}})
     whole = "acs:fc:cn-hangzhou:1234567890123456:services/s"

@@ -26,15 +26,19 @@ from pyfc.model.function import (
     Service,
     TrackingPolicy,
 )
-from pyfc.model.names import LATEST, numbered
+from pyfc.model.names import numbered
 from pyfc.model.policy import check_expression
 from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
-from pyfc.model.schedule import moment_of, zone_of
+from pyfc.model.schedule import NeverComes, moment_of, zone_of
 from pyfc.model.trigger import Trigger
 
 _VARIABLES_SIZE = 4096
 """Bytes of all environment variables of a function."""
+
+
+_MOST_ACTIONS = 100
+"""Scheduled actions of one reserve."""
 
 
 _USUAL: Document = {
@@ -247,7 +251,7 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
     shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
     read = Reader().read(config, shape, ("triggerConfig",))
     if kind != "http":
-        return read
+        return {**old.config, **read} if old is not None else read
     # what is not named stays: who may call, above all; what pages of other sites may do is said anew
     kept = {name: value for name, value in old.config.items() if name != "corsConfig"} if old is not None else {}
     before = {**kept, **read}
@@ -338,7 +342,7 @@ def domain_fields(domain: Domain) -> Document:
             "path": route.path,
             "serviceName": route.service,
             "functionName": route.function,
-            "qualifier": route.qualifier or LATEST,
+            "qualifier": route.qualifier or None,
             "methods": list(route.methods),
             "rewriteConfig": dict(route.rewrite),
         }
@@ -388,11 +392,15 @@ def provision_of(document: Document) -> Provision:
 
 def _actions(said: list[shapes.ScheduledAction]) -> tuple[ScheduledAction, ...]:
     found: dict[str, ScheduledAction] = {}
+    if len(said) > _MOST_ACTIONS:
+        own = f"ScheduledActions contains too many values (max: {_MOST_ACTIONS}, actual: {len(said)})"
+        raise wrong(("scheduledActions",), f"a list of {len(said)}", f"a list of at most {_MOST_ACTIONS}", own)
     for number, each in enumerate(said):
         place: Place = ("scheduledActions", number)
         action = _action(each, place)
         if action.name in found:
-            raise wrong((*place, "name"), f"'{action.name}'", "another than that of an action before it")
+            own = f"Duplicate action name '{action.name}' in ScheduledActions is not allowed"
+            raise wrong((*place, "name"), f"'{action.name}'", "another than that of an action before it", own)
         found[action.name] = action
     return tuple(found.values())
 
@@ -403,7 +411,12 @@ def _action(said: shapes.ScheduledAction, place: Place) -> ScheduledAction:
         check_expression(said.schedule_expression, said.time_zone)
     except ValueError as error:
         found = f"'{said.schedule_expression}'"
-        raise wrong((*place, "scheduleExpression"), found, f"{values.SCHEDULE} ({error})") from None
+        own = (
+            "The ScheduleExpression should be atTime or cron expression (example: ['at(2020-10-10T10:10:10Z)', "
+            f"'cron(0 */30 * * * *)'], actual: {found})"
+        )
+        own = "" if isinstance(error, NeverComes) else own  # which FC takes
+        raise wrong((*place, "scheduleExpression"), found, f"{values.SCHEDULE} ({error})", own) from None
     return ScheduledAction(
         name=said.name,
         expression=said.schedule_expression,
@@ -444,7 +457,12 @@ def _moment(text: str, zone: str, place: Place) -> float:
     try:
         return moment_of(text, zone)
     except (ValueError, OverflowError):
-        raise wrong(place, f"'{text}'", values.TIME) from None
+        name = str(place[-1])
+        own = (
+            f"The {name[0].upper()}{name[1:]} is not in UTC time format "
+            f"(example: '2020-10-10T10:10:10Z', actual: '{text}')"
+        )
+        raise wrong(place, f"'{text}'", values.TIME, own if not zone else "") from None
 
 
 def config_of(kind: str, service: str, function: str, qualifier: str, document: Document) -> Config:

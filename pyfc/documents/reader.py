@@ -43,22 +43,24 @@ _log = logging.getLogger(__name__)
 class WrongProperty(InvalidArgument):
     """{message}"""
 
-    def __init__(self, place: Place, text: str, *, found: str = "", allowed: str = "", missing: str = "") -> None:
+    def __init__(
+        self, place: Place, text: str, *, found: str = "", allowed: str = "", missing: str = "", own: str = ""
+    ) -> None:
         """`text`: what is wrong, without the place. It is made of what was `found` and what is `allowed`, or of the
-        property that is `missing`.
+        property that is `missing`. `own`: FC's text, which its clients know, instead of place and text.
         """
         self.place = place
         self.text = text
         self.found = found
         self.allowed = allowed
         self.missing = missing
-        super().__init__(message=f"{shown(place)[-_LONGEST:] or 'the body'} {text}")
+        super().__init__(message=own[: 2 * _LONGEST] or f"{shown(place)[-_LONGEST:] or 'the body'} {text}")
 
 
-def wrong(place: Place, found: str, allowed: str) -> WrongProperty:
-    """What is wrong at a place, and what would be right."""
+def wrong(place: Place, found: str, allowed: str, own: str = "") -> WrongProperty:
+    """What is wrong at a place, and what would be right; or in FC's text."""
     cut = found if len(found) <= _LONGEST else f"{found[:_LONGEST]}..."
-    return WrongProperty(place, f"is {cut}; it must be {allowed}", found=found, allowed=allowed)
+    return WrongProperty(place, f"is {cut}; it must be {allowed}", found=found, allowed=allowed, own=own)
 
 
 def absent(place: Place, name: str) -> WrongProperty:

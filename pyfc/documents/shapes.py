@@ -500,7 +500,7 @@ class Provision(Shape):
 
     target: Instances | None = None
     default_target: Instances | None = None
-    scheduled_actions: Annotated[list[ScheduledAction], Meta(max_length=100)] = []
+    scheduled_actions: Annotated[list[ScheduledAction], Meta(extra_json_schema={"maxItems": 100})] = []
     target_tracking_policies: list[TrackingPolicy] = []
     always_allocate_cpu: bool = field(default=False, name="alwaysAllocateCPU")
     always_allocate_gpu: bool = field(default=False, name="alwaysAllocateGPU")

@@ -41,7 +41,7 @@ def is_asynchronous(value: bytes, *, wants_log: bool = False) -> bool:
     if value not in {b"Sync", b"Async", b""}:
         raise InvalidArgument(message=f"X-Fc-Invocation-Type is '{value.decode('latin-1')}'; it must be Sync or Async")
     if wants_log and value == b"Async":
-        raise InvalidArgument(message="an asynchronous call has no log in its answer: X-Fc-Log-Type must be None")
+        raise InvalidArgument(message="LogType is set to an invalid value (allowed: None, actual: 'Tail')")
     return value == b"Async"
 
 

@@ -97,7 +97,7 @@ def _operation(prefix: str, endpoint: Endpoint, answer: type[Shape] | None) -> d
             **_failures(prefix),
         },
     }
-    if endpoint.method in {"POST", "PUT"} or (endpoint.method == "DELETE" and "tag" in endpoint.path):
+    if endpoint.method in {"POST", "PUT"} or endpoint.body is not None:
         schema: dict[str, Any] = {"description": "Names are matched without regard to case; null means absent."}
         schema |= _reference(endpoint.body, "Part" if endpoint.is_change else "")
         found["requestBody"] = {"required": False, "content": {"application/json": {"schema": schema}}}

@@ -44,6 +44,10 @@ _ELSEWHERE = {
 """What other crons have."""
 
 
+class NeverComes(ValueError):
+    """An expression is right, and has no time."""
+
+
 class Cron(NamedTuple):
     """Six fields in a time zone."""
 
@@ -133,7 +137,7 @@ def parse_cron(text: str, zone: tzinfo = UTC) -> Cron:
         else:
             raise ValueError(str(error)) from None
     if comes is None:
-        raise ValueError("that day never comes")
+        raise NeverComes("that day never comes")
     return found
 
 

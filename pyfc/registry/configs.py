@@ -18,7 +18,7 @@ from pyfc.errors import (
 )
 from pyfc.model.names import LATEST
 from pyfc.model.resources import ASYNC, BINDINGS, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, SOURCES, Config
-from pyfc.registry.documents import time_text
+from pyfc.registry.documents import resource_of, time_text
 from pyfc.registry.functions import Functions
 from pyfc.registry.operations import Operations, Page, Wanted
 from pyfc.registry.registry import Record
@@ -47,7 +47,8 @@ class Configs:
         names = (kind, service, function, qualifier or LATEST)
         config = config_of(*names, document)
         async with self._operations.turn:
-            await self._functions.function(service, function, config.qualifier)
+            if kind != ON_DEMAND:  # which FC takes for what is still to come
+                await self._functions.function(service, function, config.qualifier)
             old = await self._operations.registry.get(Config, *names)
             if old is None:
                 return await self._operations.create(config, Conflict(message="it was configured by somebody else"))
@@ -104,11 +105,25 @@ class Configs:
         self, kind: str, wanted: Wanted, *, service: str = "", function: str = "", qualifier: str = ""
     ) -> Page:
         """The configurations of one kind, of all functions or of some."""
+        if kind == ON_DEMAND and not (service or function or qualifier):
+            return await self._limits(wanted)
         names = (kind, service) if service else (kind,)
         names = (*names, function) if service and function else names
         return await self._operations.page(
             Config, *names, wanted=wanted, where=lambda config: qualifier in {"", config.qualifier}
         )
+
+    async def _limits(self, wanted: Wanted) -> Page:
+        """The limits of instances of all functions, by FC's names of what they are about."""
+        found = [
+            (resource_of(record.value), record)
+            for record in await self._operations.registry.all(Config)
+            if record.value.kind == ON_DEMAND
+        ]
+        first = wanted.token or wanted.start
+        listed = sorted(each for each in found if each[0].startswith(wanted.prefix) and each[0] >= first)
+        rest = [name for name, _ in listed[wanted.limit :]]
+        return Page([record for _, record in listed[: wanted.limit]], rest[0] if rest else "")
 
     # networks that a service or function is bound to: kept and told
 

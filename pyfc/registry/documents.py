@@ -92,6 +92,11 @@ def domain_document(record: Record[Domain], account: str, version: str) -> Docum
     return {**fields, "domainName": name, "accountId": account, "apiVersion": version, **times(record)}
 
 
+def resource_of(config: Config) -> str:
+    """What a limit of instances is about, as FC names it."""
+    return f"services/{config.service}.{config.qualifier}/functions/{config.function}"
+
+
 def config_document(record: Record[Config]) -> Document:
     """What was configured, and when."""
     return {**record.value.document, **times(record)}

@@ -43,7 +43,7 @@ class Wanted(NamedTuple):
     start: str = ""
     """The first name, itself included."""
     token: str = ""
-    """What came with the part before."""
+    """What came with the part before: the first name of this one."""
 
     @classmethod
     def read(cls, query: Mapping[str, str], prefix: str = "prefix", most: int = _MAXIMUM_LIMIT) -> Wanted:
@@ -58,13 +58,14 @@ class Wanted(NamedTuple):
     @property
     def after(self) -> str:
         """The name after which it begins."""
-        if self.token or not self.start:
-            return self.token
-        last = ord(self.start[-1])
+        first = self.token or self.start
+        if not first:
+            return ""
+        last = ord(first[-1])
         if not last:
-            return self.start[:-1]
+            return first[:-1]
         before = last - 1 if not _SURROGATES.start < last <= _SURROGATES.stop else _SURROGATES.start - 1
-        return self.start[:-1] + chr(before) + "\U0010ffff"
+        return first[:-1] + chr(before) + "\U0010ffff"
 
 
 def etag_of(record: Record[Any]) -> str:
@@ -185,8 +186,7 @@ def part_of(found: Sequence[Record[Any]], depth: int, wanted: Wanted) -> Page:
     """
     if len(found) <= wanted.limit:
         return Page(found, "")
-    records = found[: wanted.limit]
-    return Page(records, _name(records[-1], depth))
+    return Page(found[: wanted.limit], _name(found[wanted.limit], depth))
 
 
 def _name(record: Record[Any], depth: int) -> str:

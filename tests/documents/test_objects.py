@@ -68,9 +68,17 @@ def test_the_hook_of_the_newer_api_is_the_initializer_of_the_older() -> None:
     ("document", "message"),
     [
         ({"scheduledActions": [ACTION, {**ACTION, "scheduleExpression": "cron(* *)"}]},
-         "scheduledActions[1].scheduleExpression is 'cron(* *)'; it must be like cron(0 0 20 * * *)"),
+         "The ScheduleExpression should be atTime or cron expression (example: ['at(2020-10-10T10:10:10Z)', "
+         "'cron(0 */30 * * * *)'], actual: 'cron(* *)')"),
+        ({"scheduledActions": [{**ACTION, "scheduleExpression": "cron(0 0 0 30 2 *)"}]},
+         "scheduledActions[0].scheduleExpression is 'cron(0 0 0 30 2 *)'; it must be like cron(0 0 20 * * *) or "
+         "at(2026-10-10T10:10:10Z), in UTC (that day never comes)"),
+        ({"scheduledActions": [ACTION, ACTION]},
+         f"Duplicate action name '{ACTION['name']}' in ScheduledActions is not allowed"),
+        ({"scheduledActions": [{**ACTION, "name": f"a{number}"} for number in range(110)]},
+         "ScheduledActions contains too many values (max: 100, actual: 110)"),
         ({"scheduledActions": [{**ACTION, "startTime": "2026-10-10T10:10:10"}]},
-         "scheduledActions[0].startTime is '2026-10-10T10:10:10'; it must be a time with its zone"),
+         "The StartTime is not in UTC time format (example: '2020-10-10T10:10:10Z', actual: '2026-10-10T10:10:10')"),
         ({"targetTrackingPolicies": [{**POLICY, "maxCapacity": 1}]},
          "targetTrackingPolicies[0].maxCapacity is 1; it must be at least minCapacity, 2"),
     ],

@@ -95,7 +95,7 @@ def test_lists_of_configurations_end_as_the_sdks_read_them(shared: Server) -> No
     path = made(shared, "listed")
 
     assert shared.manage("GET", f"{API}/on-demand-configs").json == {"configs": None}
-    assert shared.manage("GET", f"{path}/functions/f/async-invoke-configs").json == {"configs": [], "nextToken": ""}
+    assert shared.manage("GET", f"{path}/functions/f/async-invoke-configs").json == {"configs": None, "nextToken": ""}
     limits = shared.manage("GET", f"{API}/accountConfigs?config=CodeSizeLimit&config=Concurrency").json
     assert limits == {"CodeSizeLimit": "104857600", "Concurrency": "100"}
 
@@ -190,3 +190,99 @@ def test_a_limit_that_is_no_number_of_objects_is_refused(shared: Server, limit: 
     for path in ("/services", "/provision-configs", "/custom-domains", "/layers"):
         answer = shared.manage("GET", f"{API}{path}?limit={limit}")
         assert (answer.status, answer.json["ErrorCode"]) == (400, "InvalidArgument")
+
+
+def test_the_token_of_a_list_is_the_first_name_of_its_next_part(shared: Server) -> None:
+    path = made(shared, "tokens")
+    assert shared.manage("POST", f"{path}/versions", {}).json["versionId"] == "1"
+    for number in range(3):
+        alias = {"aliasName": f"a{number}", "versionId": "1"}
+        assert shared.manage("POST", f"{path}/aliases", alias).status == 200
+        one = f"/services/tokens.a{number}/functions/f/async-invoke-config"
+        assert shared.manage("PUT", f"{API}{one}", {"maxAsyncRetryAttempts": 1}).status == 200
+    many = f"{path}/functions/f/async-invoke-configs"
+
+    first = shared.manage("GET", f"{many}?limit=1").json
+    rest = shared.manage("GET", f"{many}?nextToken={first['nextToken']}").json
+
+    assert ([each["qualifier"] for each in first["configs"]], first["nextToken"]) == (["a0"], "a1")
+    assert ([each["qualifier"] for each in rest["configs"]], rest["nextToken"]) == (["a1", "a2"], "")
+
+
+def test_limits_of_instances_may_be_set_ahead_and_are_listed_by_what_they_are_about(shared: Server) -> None:
+    names = [f"services/ahead.q{number}/functions/f" for number in range(5)]
+    for number, name in enumerate(names):
+        answer = shared.manage("PUT", f"{API}/{name}/on-demand-config", {"maximumInstanceCount": number})
+        assert (answer.status, answer.json["maximumInstanceCount"]) == (200, number)
+
+    def listed(query: str) -> tuple[list[str], str]:
+        found = shared.manage("GET", f"{API}/on-demand-configs?prefix=services/ahead{query}").json
+        return [each["resource"] for each in found["configs"] or []], found.get("nextToken", "")
+
+    assert listed("") == (names, "")
+    assert listed(".q1") == (names[1:2], "")
+    assert listed("&startKey=services/ahead.q3") == (names[3:], "")
+    assert listed("&limit=3") == (names[:3], names[3])
+    assert listed(f"&limit=3&nextToken={names[3]}") == (names[3:], "")
+    for name in names:
+        assert shared.manage("DELETE", f"{API}/{name}/on-demand-config").status == 204
+    assert listed("") == ([], "")
+
+
+def test_a_put_of_a_reserve_tells_what_was_put_and_a_get_what_is_in_force(shared: Server) -> None:
+    path = made(shared, "reserving")
+    shared.manage("POST", f"{path}/versions", {})
+    one = f"{API}/services/reserving.1/functions/f/provision-config"
+    action = {"name": "a", "target": 1, "scheduleExpression": "at(2020-10-20T10:10:10Z)"}
+
+    put = shared.manage("PUT", one, {"target": 0, "scheduledActions": [action]})
+
+    assert (put.status, put.json["target"]) == (200, 0)
+    assert shared.manage("GET", one).json["target"] == 1
+    assert shared.manage("PUT", one, {"target": 0, "scheduledActions": []}).status == 200
+
+
+def test_a_change_of_a_trigger_leaves_parts_of_its_configuration_that_it_does_not_name(shared: Server) -> None:
+    path = made(shared, "logged")
+    config = {"sourceConfig": {"logstore": "s"}, "jobConfig": {"maxRetryTime": 3, "triggerInterval": 60}}
+    trigger = {"triggerName": "t", "triggerType": "log", "sourceArn": "acs:log:r:1:project/p", "triggerConfig": config}
+    assert shared.manage("POST", f"{path}/functions/f/triggers", trigger).status == 200
+
+    job = {"jobConfig": {"maxRetryTime": 5, "triggerInterval": 120}}
+    changed = shared.manage("PUT", f"{path}/functions/f/triggers/t", {"triggerConfig": job}).json["triggerConfig"]
+
+    assert changed == {**config, **job}
+
+
+def test_a_route_without_a_qualifier_is_told_without_one(shared: Server) -> None:
+    route = {"path": "/", "serviceName": "s", "functionName": "f"}
+    domain = {"domainName": "plain.example.com", "protocol": "HTTP", "routeConfig": {"routes": [route]}}
+
+    assert shared.manage("POST", f"{API}/custom-domains", domain).status == 200
+    found = shared.manage("GET", f"{API}/custom-domains/plain.example.com").json
+
+    assert found["routeConfig"]["routes"][0]["qualifier"] is None
+
+
+def test_a_network_is_unbound_as_java_does_it(shared: Server) -> None:
+    path = made(shared, "bound")
+    assert shared.manage("POST", f"{path}/binding", {"vpcId": "vpc-1"}).status == 200
+    assert shared.manage("DELETE", f"{path}/binding", {"vpcId": "vpc-1"}).status == 200
+    assert shared.manage("GET", f"{path}/bindings").json == {"vpcIds": []}
+
+
+@pytest.mark.parametrize(
+    ("source", "bus"),
+    [({"eventSourceType": "Default"}, "default"), ({"eventSourceType": "MNS"}, "MNS-f-t"), (None, "default")],
+)
+def test_a_trigger_of_eventbridge_tells_the_rule_that_fc_makes(
+    shared: Server, source: dict[str, str] | None, bus: str
+) -> None:
+    service = f"ruled-{bus}-{source is None}"
+    path = made(shared, service)
+    config = {"triggerEnable": True, "eventSourceConfig": source} if source is not None else {}
+    trigger = {"triggerName": "t", "triggerType": "eventbridge", "triggerConfig": config}
+
+    found = shared.manage("POST", f"{path}/functions/f/triggers", trigger).json
+
+    assert found["sourceArn"] == f"acs:eventbridge:cn-hangzhou:1234567890123456:eventbus/{bus}/rule/{service}-f-t"

@@ -15,7 +15,7 @@ from pyfc.model import policy
 from pyfc.model.function import Provision
 from pyfc.model.names import Target
 from pyfc.model.resources import ASYNC, ON_DEMAND, PROVISION, Config
-from pyfc.registry.documents import times
+from pyfc.registry.documents import resource_of, times
 from pyfc.registry.registry import Record
 from pyfc.supervisor.pool import Pool
 
@@ -40,7 +40,10 @@ class Configs:
         """Set it."""
         names = (self._service(call), call.function, call.qualifier)
         record = await call.api.configs.put(self._kind, *names, call.document)
-        return Answer(self._document(call, record), record=record)
+        told = self._document(call, record)
+        if self._kind == PROVISION:  # what was set; what is in force by now is told by the next GET
+            told["target"] = record.value.document["target"]
+        return Answer(told, record=record)
 
     async def get(self, call: Call) -> Answer:
         """Tell it."""
@@ -63,7 +66,8 @@ class Configs:
             self._kind, call.wanted, service=service, function=function, qualifier=qualifier
         )
         documents = [self._document(call, record) for record in found.records]
-        listed = None if self._kind == ON_DEMAND and not documents else documents  # FC's SDKs test for both of these
+        has_none = not documents and (self._kind == ON_DEMAND or "service" in call.names)
+        listed = None if has_none else documents  # FC's SDKs test for this
         token = {"nextToken": found.next_token} if found.next_token or self._kind == ASYNC else {}
         return Answer({self._key: listed, **token})
 
@@ -100,9 +104,7 @@ def _provision(call: Call, record: Record[Config]) -> Document:
 
 
 def _on_demand(_: Call, record: Record[Config]) -> Document:
-    config = record.value
-    resource = f"services/{config.service}.{config.qualifier}/functions/{config.function}"
-    return {"resource": resource, "maximumInstanceCount": config.limit}
+    return {"resource": resource_of(record.value), "maximumInstanceCount": record.value.limit}
 
 
 def _asynchronous(_: Call, record: Record[Config]) -> Document:

@@ -75,6 +75,13 @@ async def unbind(call: Call) -> Answer:
     return GONE
 
 
+async def unbind_named(call: Call) -> Answer:
+    """The same, with the network in the body."""
+    await call.api.functions.service(call.service)
+    await call.api.configs.bind(call.service, "", call.document.get("vpcId", ""), bound=False)
+    return Answer({})
+
+
 def _tagged(arn: str) -> str:
     """The service that an ARN means; it may begin anywhere."""
     before, found, name = arn.rpartition("services/")
@@ -121,6 +128,7 @@ ENDPOINTS = (
     Endpoint("PUT", "/services/{service}", "UpdateService", update, body=shapes.Service),
     Endpoint("DELETE", "/services/{service}", "DeleteService", delete),
     Endpoint("POST", "/services/{service}/binding", "CreateVpcBindingOld", bind, body=shapes.Binding),
+    Endpoint("DELETE", "/services/{service}/binding", "DeleteVpcBindingOld", unbind_named, body=shapes.Binding),
     Endpoint("POST", "/services/{service}/bindings", "CreateVpcBinding", bind, body=shapes.Binding),
     Endpoint("GET", "/services/{service}/bindings", "ListVpcBindings", bindings),
     Endpoint("DELETE", "/services/{service}/bindings/{vpc}", "DeleteVpcBinding", unbind),

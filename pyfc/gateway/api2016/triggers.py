@@ -81,7 +81,21 @@ def document(call: Call, record: Record[Trigger]) -> Document:
     place = f"services/{trigger.service}.{trigger.qualifier or LATEST}/functions/{trigger.function}"
     arn = f"acs:fc:{settings.region}:{settings.account_id}:{place}"
     url = trigger_url(call, trigger.service, trigger.function, trigger.qualifier)
-    return trigger_document(record, arn, url)
+    told = trigger_document(record, arn, url)
+    if trigger.type == "eventbridge" and not trigger.source_arn:
+        told["sourceArn"] = _rule_of(call, trigger)
+    return told
+
+
+def _rule_of(call: Call, trigger: Trigger) -> str:
+    """The ARN of the rule that FC makes for a trigger of EventBridge, on a bus of its own unless events come by
+    themselves.
+    """
+    kind = trigger.config.get("eventSourceConfig", {}).get("eventSourceType", "Default")
+    bus = "default" if kind == "Default" else f"{kind}-{trigger.function}-{trigger.name}"
+    rule = f"{trigger.service}-{trigger.function}-{trigger.name}"
+    settings = call.api.settings
+    return f"acs:eventbridge:{settings.region}:{settings.account_id}:eventbus/{bus}/rule/{rule}"
 
 
 ENDPOINTS = Triggers(lambda call: call.service, document, triggers.Trigger, "handler").endpoints(

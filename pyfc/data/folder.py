@@ -2,6 +2,7 @@
 
 1. A folder of an older version is copied as it was (`before-N` in it), then all of its files are taken over in one
    transaction: SQLite's journal of several files makes it one step also for a kill or a loss of power in the middle.
+   Of such copies the newest two stay.
 2. A folder of a newer version is refused and left as it is.
 3. What is damaged is nobody's version: opening it tells what is wrong.
 """
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from pyfc import nofollow
 from pyfc.data.version import QUEUE, STEPS, STORE, VERSION
 from pyfc.errors import DataFolderInUse, DataFolderNotTakenOver, DataFolderTooNew, InvalidArgument
 from pyfc.sqlite import transaction
@@ -30,6 +32,9 @@ _FILES = {STORE: "store", QUEUE: "queue"}
 """Files that bear the version, and what of a Step is theirs."""
 _MAIN = "main"
 """SQLite's name for the file that was opened first."""
+_BEFORE = "before-"
+_COPIES = 2
+"""Copies of before a take-over that stay, the one just made among them."""
 _WAIT = 5.0
 """Seconds for somebody else who reads a file."""
 
@@ -100,7 +105,7 @@ def check_version(folder: Path) -> dict[str, int]:
     for name in _FILES:
         version = _version(folder / name)
         if version > VERSION:
-            copy = folder / f"before-{version}"
+            copy = folder / f"{_BEFORE}{version}"
             back = f"put back what it has kept in {copy}, without what was done since, " if copy.is_dir() else ""
             raise DataFolderTooNew(path=folder, found=version, known=VERSION, back=back)
         if version:
@@ -127,20 +132,39 @@ def take_over(folder: Path) -> list[str]:
     versions = check_version(folder)
     if all(version == VERSION for version in versions.values()):
         return []
-    copy = folder / f"before-{VERSION}"
+    copy = folder / f"{_BEFORE}{VERSION}"
     try:
         _copy(folder, versions, copy)
         _migrate(folder, versions)
     except (sqlite3.Error, OSError) as error:
         raise DataFolderNotTakenOver(path=folder, known=VERSION, reason=error) from error
-    return [f"the data folder {folder} was an older pyfc's and is this one's now; {copy} has its files of before"]
+    told = f"the data folder {folder} was an older pyfc's and is this one's now; {copy} has its files of before"
+    removed = _remove_copies(folder, copy)
+    return [told + (f"; removed, as the newest {_COPIES} stay: {', '.join(removed)}" if removed else "")]
+
+
+def _remove_copies(folder: Path, newest: Path) -> list[str]:
+    """Remove the copies of before earlier take-overs, but for the newest of them; the names of those that are gone."""
+    found = {path: int(path.name.removeprefix(_BEFORE)) for path in folder.iterdir() if _is_copy(path)}
+    found.pop(newest, None)
+    removed = []
+    for path in sorted(found, key=found.__getitem__)[: 1 - _COPIES]:
+        with contextlib.suppress(OSError):  # it is in nobody's way
+            nofollow.remove(path)
+            removed.append(path.name)
+    return removed
+
+
+def _is_copy(path: Path) -> bool:
+    number = path.name.removeprefix(_BEFORE)
+    return path.name.startswith(_BEFORE) and number.isascii() and number.isdecimal() and path.is_dir()
 
 
 def _copy(folder: Path, names: Mapping[str, int], place: Path) -> None:
     """Keep files as they are: the whole of them, or nothing."""
     unfinished = place.with_name(f".{place.name}")
-    for old in (unfinished, place):
-        _remove(old)
+    for old in (unfinished, place):  # not whole, or of before an attempt that has changed nothing
+        nofollow.remove(old)
     unfinished.mkdir(mode=0o700)
     for name in names:
         with (
@@ -152,14 +176,6 @@ def _copy(folder: Path, names: Mapping[str, int], place: Path) -> None:
     _sync(unfinished)
     unfinished.rename(place)
     _sync(folder)
-
-
-def _remove(place: Path) -> None:
-    """A copy that is not whole, or of before an attempt that has changed nothing."""
-    if place.is_dir():
-        for path in place.iterdir():
-            path.unlink()
-        place.rmdir()
 
 
 def _sync(path: Path) -> None:

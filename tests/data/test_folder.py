@@ -314,6 +314,29 @@ def test_a_step_that_fails_changes_nothing_and_can_be_done_later(
     assert entries_of(data / f"before-{VERSION + 1}" / STORE) == entries
 
 
+def test_of_the_copies_of_before_the_newest_two_stay_and_it_is_said_which_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = of_release(tmp_path / "data", RELEASES[-1])
+    (data / "before-lunch").mkdir()
+    told = []
+    for version in range(98, 102):  # by number, not by letter
+        for module in (folders, versions):
+            monkeypatch.setattr(module, "VERSION", version)
+        monkeypatch.setattr(versions, "STEPS", dict.fromkeys(range(version + 1), Step()))
+        monkeypatch.setattr(folders, "STEPS", versions.STEPS)
+        told += take_over(data)
+
+    newest = 101
+    assert sorted(path.name for path in data.glob("before-*")) == [
+        f"before-{newest - 1}", f"before-{newest}", "before-lunch",
+    ]  # fmt: skip
+    assert numbers(data / f"before-{newest}") == {newest - 1}
+    assert [text.partition("; removed, as the newest 2 stay: ")[2] for text in told] == [
+        "", "", f"before-{newest - 3}", f"before-{newest - 2}",
+    ]  # fmt: skip
+
+
 TAKE_OVER = """
 import os, signal, sqlite3, sys
 from pathlib import Path

@@ -14,7 +14,7 @@ class HttpTrigger(Shape):
     """The configuration of an HTTP trigger."""
 
     is_open = True
-    auth_type: Literal["anonymous", "function", "jwt"] = "anonymous"
+    auth_type: Literal["anonymous", "function", "jwt"] = "function"
     methods: list[Method] = field(default_factory=lambda: ["GET", "POST", "PUT", "DELETE", "HEAD"])
     disable_url_internet: bool = field(default=False, name="disableURLInternet")
     auth_config: str | dict[str, Any] = ""

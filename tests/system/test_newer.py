@@ -233,3 +233,13 @@ def test_a_header_that_would_be_two_is_no_part_of_what_pages_may_do(shared: Serv
     answer = shared.manage("POST", f"{API}/functions/two/triggers", made)
 
     assert (answer.status, "exposeHeaders" in answer.json["Message"]) == (400, True)
+
+
+def test_who_may_call_is_not_everybody_unless_the_trigger_says_so(shared: Server) -> None:
+    make(shared, "closed")
+    made = {"triggerName": "http", "triggerType": "http", "triggerConfig": json.dumps({"methods": ["GET"]})}
+
+    told = shared.manage("POST", f"{API}/functions/closed/triggers", made).json
+
+    assert json.loads(told["triggerConfig"])["authType"] == "function"
+    assert shared.request("GET", "/2016-08-15/proxy/default/closed/").status in {400, 403}

@@ -65,9 +65,13 @@ from pyfc.sandbox.cage import Cage
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.sqlite import SqliteStore
-from pyfc.supervisor.birth import debugger, packages
+from pyfc.supervisor.birth import BirthContext, debugger, packages
+from pyfc.supervisor.interface import PoolContext
+from pyfc.supervisor.making import Maker
+from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import end_of
+from pyfc.workers.launchers.by_runtime import Launchers
 
 T = TypeVar("T")
 
@@ -115,10 +119,7 @@ class App:
         key, is_new = keys.first()
         self.new_key = key if is_new else None
         """The first key, if it was made just now."""
-        self.supervisor = Supervisor(
-            settings, registry, bundles, self.runtimes, self.journal, self.sandbox, keys.role.as_context()
-        )
-        self._stack.push_async_callback(self.supervisor.close)
+        self._build_supervisor(registry, bundles, keys)
         self.dispatcher = Dispatcher(
             settings, self.queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
         )
@@ -173,6 +174,16 @@ class App:
         return Bundles(
             self.data_folder, blobs, limits, has_roots=lambda: sandbox.has_namespaces, splits=settings.reload
         )
+
+    def _build_supervisor(self, registry: Registry, bundles: Bundles, keys: Keys) -> None:
+        settings = self.settings
+        launcher = Launchers(settings, self.runtimes, self.sandbox)
+        scaler = Scaler(settings.maximum_server_instances)
+        pools = PoolContext(settings, launcher, scaler, self.journal.wrote)
+        births = BirthContext(settings, self.sandbox, keys.role.as_context())
+        maker = Maker(registry, bundles, self.runtimes, pools, births)
+        self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
+        self._stack.push_async_callback(self.supervisor.close)
 
     async def _build_gateway(self, operations: Operations, keys: Keys) -> None:
         settings, is_local = self.settings, is_loopback(self.settings.host)

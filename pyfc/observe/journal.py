@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -64,6 +65,10 @@ class Journal:
         if not self.inbox:
             self.wake()
         self.inbox.append(record)
+
+    def wrote(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
+        """Append what an instance wrote; see OutputRecord."""
+        self.add(OutputRecord(time.time(), function, instance_id, request_id, data))
 
     def flush(self) -> None:
         """Hand everything to the listeners now."""

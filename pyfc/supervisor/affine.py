@@ -17,37 +17,24 @@ from pyfc.errors import ResourceExhausted
 from pyfc.model.affinity import LONGEST
 from pyfc.model.function import Function, Provision
 from pyfc.model.invocation import Invocation, Reply
-from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
-from pyfc.supervisor.interface import Room
+from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.line import Served, Waiter
 from pyfc.supervisor.pool import Pool
-from pyfc.supervisor.population import OutputSink
 from pyfc.supervisor.sessions import Session, Sessions
-from pyfc.workers.launch import Launcher
 
 
 class AffinePool(Pool):
     """A Route: the instances of one function version whose calls belong to sessions."""
 
-    def __init__(
-        self,
-        function: Function,
-        birth: Birth,
-        settings: Settings,
-        launcher: Launcher,
-        room: Room,
-        *,
-        on_output: OutputSink,
-    ) -> None:
-        super().__init__(function, birth, settings, launcher, room, on_output=on_output)
+    def __init__(self, function: Function, birth: Birth, context: PoolContext) -> None:
+        super().__init__(function, birth, context)
         assert function.affinity is not None
         self.affinity = function.affinity
         self.sessions = Sessions(function.name, function.affinity, self._home, self._left)
-        self._settings = dataclasses.replace(settings, idle_timeout=float(LONGEST))
-        self._launcher = launcher
-        self._room = room
-        self._on_output = on_output
+        settings = dataclasses.replace(context.settings, idle_timeout=float(LONGEST))
+        self._context = context._replace(settings=settings)
+        """Of its homes."""
         self._homes: dict[Pool, None] = {}
 
     def submit(self, call: Invocation, reply: Reply) -> Waiter | Served:
@@ -75,8 +62,7 @@ class AffinePool(Pool):
         if self.draining or self.population.is_over or count >= self.limit:
             raise self._exhausted(f"all {count} instances have as many sessions as they may have")
         function = dataclasses.replace(self.function, maximum_instance_count=1, provision=Provision())
-        birth = self.population.birth
-        made = Pool(function, birth, self._settings, self._launcher, self._room, on_output=self._on_output)
+        made = Pool(function, self.population.birth, self._context)
         self._homes[made] = None
         return made
 

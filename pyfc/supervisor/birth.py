@@ -16,7 +16,7 @@ import sysconfig
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyfc.build.packages import imported
 from pyfc.bundles.bundle import Artefact
@@ -63,24 +63,35 @@ def compiler_of(function: Function, runtime: Runtime, interpreter: Interpreter) 
     return repr((runtime.name, os.path.realpath(interpreter.path), interpreter.version, early))
 
 
-def birth(
-    service: Service,
-    function: Function,
-    artefact: Artefact,
-    runtime: Runtime,
-    interpreter: str,
-    settings: Settings,
-    sandbox: Sandbox,
-    role: Mapping[str, str],
-) -> Birth:
-    """The birth of the instances of `function`, whose code lies in `artefact`. The sandbox has been entered. `role`:
-    the credentials that functions get.
-    """
+class BirthContext(NamedTuple):
+    """What is the same for all functions of one server."""
+
+    settings: Settings
+    sandbox: Sandbox
+    role: Mapping[str, str]
+    """The credentials that functions get."""
+
+
+class Subject(NamedTuple):
+    """Whose instances are born."""
+
+    service: Service
+    function: Function
+    artefact: Artefact
+    runtime: Runtime
+    interpreter: str
+    """The program that runs it."""
+
+
+def birth(subject: Subject, context: BirthContext) -> Birth:
+    """The birth of the instances of a function. The sandbox has been entered."""
+    service, function, artefact, runtime, interpreter = subject
+    settings, sandbox, _ = context
     is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
     mounts = mounts_of(service, function)
     wish = sandbox.wish(artefact, function.limits, interpreter, network=network, mounts=mounts)
-    init = _init(service, function, artefact, runtime, settings, sandbox, role)._replace(
+    init = _init(subject, context)._replace(
         sandbox=wish, packages=packages(runtime, interpreter, settings, debugs=is_debugged)
     )
 
@@ -118,16 +129,10 @@ def _decides_early(function: Function, runtime: Runtime) -> bool:
     return function.opt is not None or any(name in function.environment_variables for name in runtime.early)
 
 
-def _init(
-    service: Service,
-    function: Function,
-    artefact: Artefact,
-    runtime: Runtime,
-    settings: Settings,
-    sandbox: Sandbox,
-    role: Mapping[str, str],
-) -> frames.Init:
+def _init(subject: Subject, context: BirthContext) -> frames.Init:
     """What every instance is told, but for its sandbox and the packages that are not its own."""
+    service, function, artefact, runtime, _ = subject
+    settings, sandbox, role = context
     code, cache = sandbox.places(artefact)
     commands = sandbox.commands if runtime.serves else ""
     withheld = function.extras.get("disableInjectCredentials", "")

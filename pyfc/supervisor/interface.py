@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from pyfc.errors import PyfcError
+from pyfc.model.function import Function
+from pyfc.settings import Settings
 from pyfc.supervisor.instance import Instance
 from pyfc.supervisor.line import Line
 from pyfc.supervisor.roster import Roster
 from pyfc.workers.interface import LinkOwner
+from pyfc.workers.launch import Launcher
+
+OutputSink = Callable[[Function, str, str, bytes], None]
+"""Takes output that no answer carries: function, instance id, request id or '', bytes."""
 
 
 class Tended(LinkOwner, Protocol):
@@ -67,3 +74,13 @@ class Room(Protocol):
 
     def give_back(self) -> None:
         """An instance is gone."""
+
+
+class PoolContext(NamedTuple):
+    """What the pools of one server share."""
+
+    settings: Settings
+    launcher: Launcher
+    room: Room
+    sink: OutputSink
+    """Of each instance it gets at most `log_rate` bytes a second."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import time
-from collections.abc import Mapping
 from functools import partial
 
 from pyfc.bundles.bundle import Bundles
@@ -13,19 +11,15 @@ from pyfc.errors import NotFound, NotSupportedYet
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Invocation, Reply, Ticket
-from pyfc.observe.journal import Journal, OutputRecord
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.registry import Registry
-from pyfc.sandbox.sandbox import Sandbox
-from pyfc.settings import Settings
 from pyfc.supervisor.affine import AffinePool
-from pyfc.supervisor.birth import birth, compiler_of, paused
+from pyfc.supervisor.birth import BirthContext, Subject, birth, compiler_of, paused
 from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.held import Held
-from pyfc.supervisor.interface import Room
+from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.pool import Pool
-from pyfc.workers.launch import Launcher
 
 
 class Refusal:
@@ -41,30 +35,18 @@ class Refusal:
 
 
 class Maker:
-    """Makes pools for one server. `role`: the credentials that functions get."""
+    """Makes pools for one server."""
 
     def __init__(
-        self,
-        settings: Settings,
-        registry: Registry,
-        bundles: Bundles,
-        runtimes: Runtimes,
-        journal: Journal,
-        sandbox: Sandbox,
-        role: Mapping[str, str],
-        launcher: Launcher,
-        room: Room,
+        self, registry: Registry, bundles: Bundles, runtimes: Runtimes, pools: PoolContext, births: BirthContext
     ) -> None:
-        self.compiler = Compiler(launcher, sandbox)
-        self._settings = settings
+        self.compiler = Compiler(pools.launcher, births.sandbox)
+        self._settings = pools.settings
         self._registry = registry
         self._bundles = bundles
         self._runtimes = runtimes
-        self._journal = journal
-        self._sandbox = sandbox
-        self._role = role
-        self._launcher = launcher
-        self._room = room
+        self._pools = pools
+        self._births = births
         self._builds: Builds | None = None
 
     def hold_for(self, builds: Builds) -> None:
@@ -101,11 +83,11 @@ class Maker:
         artefact = self._bundles.artefact(function.code, function.opt, compiler)
         if function.is_called(self._settings.debug):
             function = paused(function)
-        born = birth(service, function, artefact, runtime, interpreter.path, self._settings, self._sandbox, self._role)
+        born = birth(Subject(service, function, artefact, runtime, interpreter.path), self._births)
         born = dataclasses.replace(born, present=partial(self._present, function))
         self.compiler.add(function, artefact, born)
         made = AffinePool if function.affinity is not None else Pool
-        return made(function, born, self._settings, self._launcher, self._room, on_output=self._output)
+        return made(function, born, self._pools)
 
     async def _present(self, function: Function) -> None:
         """Have the function's code where its workers look for it: what is gone is made again. Raises CodeLost."""
@@ -116,6 +98,3 @@ class Maker:
         with contextlib.suppress(NotFound):  # a version of a layer that was deleted
             await opt_of(self._registry, self._bundles, function.layers)
         await self._bundles.restore(function.opt)
-
-    def _output(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
-        self._journal.add(OutputRecord(time.time(), function, instance_id, request_id, data))

@@ -26,18 +26,16 @@ from pyfc.host.process import Exit
 from pyfc.model.function import Function, Provision
 from pyfc.model.instance import State
 from pyfc.model.invocation import Invocation, Reply, Result
-from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.idleness import Idleness
 from pyfc.supervisor.instance import Instance
-from pyfc.supervisor.interface import Room
+from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.line import SERVED, Line, Served, Waiter, tell, why
-from pyfc.supervisor.population import OutputSink, Population
+from pyfc.supervisor.population import Population
 from pyfc.supervisor.roster import Roster
 from pyfc.supervisor.stalls import Stalls
 from pyfc.workers.flight import Flight
 from pyfc.workers.interface import Calls
-from pyfc.workers.launch import Launcher
 from pyfc.workers.link import Link
 
 _log = logging.getLogger(__name__)
@@ -86,23 +84,15 @@ class Pace:
 class Pool:
     """A Route: the instances of one function version. It is the owner of their links."""
 
-    def __init__(
-        self,
-        function: Function,
-        birth: Birth,
-        settings: Settings,
-        launcher: Launcher,
-        room: Room,
-        *,
-        on_output: OutputSink,
-    ) -> None:
+    def __init__(self, function: Function, birth: Birth, context: PoolContext) -> None:
+        settings = context.settings
         self.function = function
         self.draining = False
         limit = function.maximum_instance_count
         self.limit = settings.maximum_instance_count if limit is None else limit
         self.concurrency = birth.init.concurrency
         self.roster = Roster(fills=self.concurrency > 1)
-        self.population = Population(self, function, birth, launcher, room, on_output, settings.log_rate)
+        self.population = Population(self, function, birth, context)
         self.waiting = Line(function, settings, lambda: self.population.starting)
         self._pace = Pace(self.concurrency, sends_ahead=bool(birth.init.mark))
         self._idleness = Idleness(self, settings.freeze_after, settings.idle_timeout)

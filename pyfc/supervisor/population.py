@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from functools import partial
 
 from pyfc.errors import HostRefused, InstanceLost, Internal, PyfcError
@@ -16,36 +15,21 @@ from pyfc.model.names import request_id
 from pyfc.observe.flood import Flood
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.instance import Instance
-from pyfc.supervisor.interface import Room, Tended
+from pyfc.supervisor.interface import PoolContext, Tended
 from pyfc.supervisor.reserve import Reserve
 from pyfc.supervisor.starting import StartFailed
 from pyfc.tasks import Tasks
-from pyfc.workers.launch import Launcher
 
 _log = logging.getLogger(__name__)
 _MOST_LOSSES = 3
 
-OutputSink = Callable[[Function, str, str, bytes], None]
-"""Takes output that no answer carries: function, instance id, request id or '', bytes."""
-
 
 class Population:
-    """The starts and the ends of one pool's instances. `sink` takes what no answer carries, of each instance at most
-    `log_rate` bytes a second.
-    """
+    """The starts and the ends of one pool's instances."""
 
-    def __init__(
-        self,
-        pool: Tended,
-        function: Function,
-        birth: Birth,
-        launcher: Launcher,
-        room: Room,
-        sink: OutputSink,
-        log_rate: int,
-    ) -> None:
+    def __init__(self, pool: Tended, function: Function, birth: Birth, context: PoolContext) -> None:
         self.birth = birth
-        self.launcher = launcher
+        self.launcher = context.launcher
         self.reserve = Reserve(pool, function.provision)
         self.start_took = 0.0
         """Seconds, of the last one that went well; 0 if there was none."""
@@ -53,9 +37,9 @@ class Population:
         """No further one is started."""
         self._pool = pool
         self._function = function
-        self._room = room
-        self._sink = sink
-        self._log_rate = log_rate
+        self._room = context.room
+        self._sink = context.sink
+        self._log_rate = context.settings.log_rate
         self._starting: set[Instance] = set()
         self._losses = 0
         """Instances in succession that were lost while they were started."""

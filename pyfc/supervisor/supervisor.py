@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 
-from pyfc.bundles.bundle import Bundles
 from pyfc.calls.table import Entry, Table
 from pyfc.errors import FunctionNotFound, HostRefused
-from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Result, Route
 from pyfc.model.names import Target
 from pyfc.model.resources import Config
-from pyfc.observe.journal import Journal
 from pyfc.registry.registry import Change, Registry, key_of
-from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings
 from pyfc.supervisor.affine import pools_of
 from pyfc.supervisor.builds import Builds
@@ -47,23 +43,15 @@ class Supervisor:
     """The pools of one server."""
 
     def __init__(
-        self,
-        settings: Settings,
-        registry: Registry,
-        bundles: Bundles,
-        runtimes: Runtimes,
-        journal: Journal,
-        sandbox: Sandbox,
-        role: Mapping[str, str],
+        self, settings: Settings, registry: Registry, maker: Maker, launcher: Launchers, scaler: Scaler
     ) -> None:
-        """`role`: the credentials that functions get."""
         self.table = Table({}, {}, {}, {})
         self._on_table: Callable[[Table], None] = lambda _: None
         self._settings = settings
         self._registry = registry
-        self._launcher = Launchers(settings, runtimes, sandbox)
-        self._scaler = Scaler(settings.maximum_server_instances)
-        self._maker = Maker(settings, registry, bundles, runtimes, journal, sandbox, role, self._launcher, self._scaler)
+        self._maker = maker
+        self._launcher = launcher
+        self._scaler = scaler
         self._pools: set[Pool] = set()
         self._draining: set[Pool] = set()
         self._configs: dict[tuple[str, str, str, str], Config] = {}

@@ -20,6 +20,7 @@ from pyfc.model.invocation import FaultKind, Invocation, Kind, Result
 from pyfc.model.names import LATEST, Target
 from pyfc.settings import Settings
 from pyfc.supervisor.birth import Birth
+from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.scaler import Scaler
 from pyfc.wire import frames
@@ -91,7 +92,7 @@ def pool_of(launcher: Launcher, scaler: Scaler, initializer: str = "", concurren
     birth = Birth(
         spec=spec, init=init, load_timeout=1.0, initialization_timeout=1.0, maximum_result=1, confine=lambda _: {}
     )
-    pool = Pool(FUNCTION, birth, Settings(), launcher, scaler, on_output=lambda *_: None)
+    pool = Pool(FUNCTION, birth, PoolContext(Settings(), launcher, scaler, lambda *_: None))
     scaler.add(pool)
     return pool
 

@@ -54,7 +54,7 @@ def imported(folder: Path) -> list[str]:
     others = frozenset(path.name for path in folder.iterdir() if path.is_symlink())
     own = {path.stem for path in folder.iterdir() if path.name not in others}
     found: set[str] = set()
-    for data in own_texts(folder, ".py", others, Boundary(folder)):
+    for data in own_texts(folder, ".py", others, Boundary(folder, refuses=False)):
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             found.update(_imports(ast.parse(data).body))
     return sorted(name for name in found if name.partition(".")[0] not in own)

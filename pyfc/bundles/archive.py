@@ -1,8 +1,8 @@
 """Unpacks archives nobody has looked at: every entry is checked before the first byte is written.
 
-Refused, with the entry's name: absolute paths and `..` (zip-slip), links, devices and other special files, encrypted
-entries, the same name twice, more bytes or more entries than allowed, unknown compression, broken archives. What was
-unpacked before a failure is the caller's to remove.
+Refused, with the entry's name: absolute paths and `..` (zip-slip), links that lead out (links.py), devices and other
+special files, encrypted entries, the same name twice, more bytes or more entries than allowed, unknown compression,
+broken archives. What was unpacked before a failure is the caller's to remove.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import BinaryIO
 
 from pyfc.boundary import Boundary, Found
 from pyfc.bundles.copying import Limits
+from pyfc.bundles.links import LONGEST, Parts, problem_of
 from pyfc.errors import InvalidArgument
 
 _SHOWN = 300
@@ -35,7 +36,6 @@ _BROKEN = (
 )  # fmt: skip
 """What zipfile and the decompressors raise for archives that are damaged."""
 _KINDS = {
-    stat.S_IFLNK: "a symbolic link",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
     stat.S_IFIFO: "a named pipe",
@@ -47,10 +47,7 @@ def unpack(stream: BinaryIO, name: str, folder: Path, limits: Limits) -> None:
     """Unpack the zip file `stream`, called `name` in messages, into the empty `folder`. Raises InvalidArgument."""
     try:
         with zipfile.ZipFile(stream) as archive:
-            entries = archive.infolist()
-            _check(entries, name, limits)
-            for entry in entries:
-                _extract(archive, entry, folder)
+            _unpack(archive, name, folder, limits)
     except _BROKEN as error:
         raise InvalidArgument(message=f"{name} is not a zip file that can be read: {error}") from error
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
@@ -61,6 +58,47 @@ def unpack(stream: BinaryIO, name: str, folder: Path, limits: Limits) -> None:
         if error.errno not in _UNNAMEABLE:
             raise
         raise InvalidArgument(message=f"{name}: an entry can not be unpacked here: {error.strerror}") from error
+
+
+def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, limits: Limits) -> None:
+    entries = [each for each in archive.infolist() if not _is_top(each)]
+    _check(entries, name, limits)
+    links = _links(archive, entries, name)
+    for entry in entries:
+        if not _is_link(entry):
+            _extract(archive, entry, folder)
+    for path, target in links.items():  # at the end, so that nothing is written through one
+        _link(folder.joinpath(*path), target)
+
+
+def _is_top(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry is the folder itself, which some programs put into archives."""
+    return entry.is_dir() and not PurePosixPath(entry.filename).parts
+
+
+def _is_link(entry: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(entry.external_attr >> 16)
+
+
+def _links(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], name: str) -> dict[Parts, str]:
+    """The links of an archive, and what they lead to. Raises InvalidArgument."""
+    found: dict[Parts, str] = {}
+    for entry in filter(_is_link, entries):
+        with archive.open(entry) as source:
+            target = source.read(LONGEST + 1)
+        if not target or len(target) > LONGEST or b"\0" in target:
+            raise InvalidArgument(message=f"{name}: entry '{entry.filename[:_SHOWN]}' is a link that leads nowhere")
+        found[PurePosixPath(entry.filename).parts] = os.fsdecode(target)
+    for entry in entries if found else ():
+        problem = problem_of(PurePosixPath(entry.filename).parts, found)
+        if problem is not None:
+            raise InvalidArgument(message=f"{name}: entry '{entry.filename[:_SHOWN]}' {problem}")
+    return found
+
+
+def _link(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
 
 
 def _check(entries: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
@@ -86,7 +124,7 @@ def _problem(entry: zipfile.ZipInfo) -> str | None:
         return "leads out of the folder"
     kind = _KINDS.get(stat.S_IFMT(entry.external_attr >> 16))
     if kind is not None:
-        return f"is {kind}; only files and folders are allowed"
+        return f"is {kind}; only files, folders and links are allowed"
     if entry.flag_bits & 0x1:
         return "is encrypted"
     return _length_problem(entry.filename)
@@ -116,7 +154,8 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
 def pack(*folders: Path, boundary: Boundary | None = None, maximum_size: int | None = None) -> BinaryIO:
     """The files of folders (or one file) as a zip file, without a name and at its beginning. Of several with the same
     name it has the last. Times are left out, so that the same files make the same archive. What is read lies in
-    `boundary`, by default the folder itself. Raises InvalidArgument, also for more than `maximum_size` bytes, OSError.
+    `boundary`; without one, what leads out of the folder is left out. Raises InvalidArgument, also for more than
+    `maximum_size` bytes, OSError.
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
     try:
@@ -124,7 +163,7 @@ def pack(*folders: Path, boundary: Boundary | None = None, maximum_size: int | N
             size = 0
             for number, folder in enumerate(folders, 1):
                 later = frozenset(name for other in folders[number:] for name in os.listdir(other))
-                for found in _files(folder, boundary or Boundary(folder), later):
+                for found in _files(folder, boundary or Boundary(folder, refuses=False), later):
                     size += found.status.st_size
                     _check_size(size, maximum_size, folder / found.path)
                     _pack_one(archive, found)

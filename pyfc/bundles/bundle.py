@@ -30,6 +30,7 @@ from pyfc.errors import CodeLost, InvalidArgument, NotFound
 from pyfc.model.function import Code
 
 _log = logging.getLogger(__name__)
+_CHUNK = 1024 * 1024
 _KEY = 32
 """Digits of the part of a cache's name that no digest of code is."""
 
@@ -144,7 +145,7 @@ class Bundles:
     async def _unpacked(self, digest: str, name: str) -> Code:
         """The folder of an archive that is kept as a blob."""
         with await self._blobs.open(digest) as archive:
-            checksum = await asyncio.to_thread(lambda: str(crc64.xz(archive.read())))
+            checksum = await asyncio.to_thread(_checksum, archive)
             size = archive.tell()
             archive.seek(0)
 
@@ -255,3 +256,11 @@ class Bundles:
         digest = self._code.build(filled)
         checksum = str(crc64.xz(digest.encode()))
         return Code(digest=digest, kind="folder", checksum=checksum, size=size, source=str(source), packages=packages)
+
+
+def _checksum(archive: BinaryIO) -> str:
+    """FC's codeChecksum of what is left of an open file."""
+    found = 0
+    while chunk := archive.read(_CHUNK):
+        found = crc64.xz(chunk, found)
+    return str(found)

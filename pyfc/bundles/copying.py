@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -106,10 +107,13 @@ def lay_over(source: Path, target: Path) -> None:
     """Copy a folder over another: of entries with the same name, folders become one and others are replaced."""
     for entry in nofollow.walk(source):
         there, is_folder = target / entry.path, stat.S_ISDIR(entry.status.st_mode)
-        if not (is_folder and there.is_dir()):
+        if not (is_folder and there.is_dir() and not there.is_symlink()):
             nofollow.remove(there)
         if is_folder:
             there.mkdir(exist_ok=True)
+            continue
+        if stat.S_ISLNK(entry.status.st_mode):
+            there.symlink_to(os.readlink(entry.name, dir_fd=entry.parent))
             continue
         with (
             open(nofollow.open_plain(entry.name, entry.parent), "rb") as reader,

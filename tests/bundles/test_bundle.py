@@ -10,6 +10,7 @@ import random
 import resource
 import stat
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -140,6 +141,18 @@ def special(tmp_path: Path, mode: int) -> Path:
     return path
 
 
+def linked(tmp_path: Path, **links: str) -> Path:
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w") as target:
+        target.writestr("./", b"")
+        target.writestr("./fine.py", b"x = 1")
+        for name, leads_to in links.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            target.writestr(entry, leads_to)
+    return path
+
+
 def encrypted(tmp_path: Path) -> Path:
     path = archive(tmp_path, {"index.py": b"secret"})
     data = bytearray(path.read_bytes())
@@ -191,7 +204,18 @@ def twice(tmp_path: Path) -> Path:
         (lambda path: archive(path, {"/etc/evil": b""}), "leads out of the folder"),
         (lambda path: archive(path, {"a\\..\\..\\evil": b""}), "leads out of the folder"),
         (lambda path: archive(path, {"C:/evil": b""}), "leads out of the folder"),
-        (lambda path: special(path, stat.S_IFLNK), "entry 'odd' is a symbolic link"),
+        (lambda path: linked(path, odd="/etc/passwd"), "entry 'odd' is a link that leads out of the folder"),
+        (lambda path: linked(path, odd="../odd"), "'odd' is a link that leads out"),
+        (lambda path: linked(path, odd="/opt/../etc"), "'odd' is a link that leads out"),
+        (lambda path: linked(path, odd="/code/../etc"), "'odd' is a link that leads out"),
+        (lambda path: linked(path, **{"a/b/c": "../..", "odd": "a/b/c/../x"}), "'odd' is a link that leads out"),
+        (lambda path: linked(path, one="/opt", odd="one/../etc"), "'odd' is a link that leads out"),
+        (lambda path: linked(path, odd="other", other="odd"), "is a link in a circle"),
+        (lambda path: linked(path, odd=""), "'odd' is a link that leads nowhere"),
+        (lambda path: linked(path, odd="a\0b"), "'odd' is a link that leads nowhere"),
+        (lambda path: linked(path, odd="x" * 5000), "'odd' is a link that leads nowhere"),
+        (lambda path: linked(path, **{"odd": "/opt", "odd/x": "fine.py"}), "'odd/x' lies in a link"),
+        (lambda path: linked(path, **{"fine.py": "odd", "fine.py/x": "odd"}), "is there twice"),
         (lambda path: special(path, stat.S_IFCHR), "is a device"),
         (lambda path: special(path, stat.S_IFIFO), "is a named pipe"),
         (encrypted, "entry 'index.py' is encrypted"),
@@ -404,3 +428,57 @@ def test_what_does_not_fit_the_disk_is_refused_and_nothing_of_it_is_kept(
     assert list((tmp_path / "data" / "blobs").iterdir()) == []
     put(bundles, source)
     assert len(left(tmp_path)) == 1
+
+
+LINKS = {
+    "same.py": "fine.py", "bin/tool": "../lib/tool.js", "lib/deep": "..", "whole": "/code/fine.py", "layer": "/opt/x",
+    "through": "lib/deep/fine.py", "dangling": "not/there",
+}  # fmt: skip
+
+
+def test_links_of_an_archive_are_kept_as_they_are_and_followed_by_nobody_here(bundles: Bundles, tmp_path: Path) -> None:
+    code = put(bundles, linked(tmp_path, **LINKS))
+    folder = bundles.artefact(code).folder
+
+    assert {name: os.readlink(folder / name) for name in LINKS} == LINKS
+    assert (folder / "through").resolve() == (folder / "fine.py").resolve()
+    assert (folder / "fine.py").read_text() == "x = 1"
+    with asyncio.run(bundles.packed(code.digest)) as stream, zipfile.ZipFile(stream) as packed:
+        names = {each for each in packed.namelist() if not each.endswith("/")}
+    assert {"fine.py", "same.py", "through"} <= names
+    assert not names & {"layer", "whole", "dangling"}
+
+
+def test_layers_with_links_are_laid_over_each_other_and_nothing_is_written_through_one(
+    bundles: Bundles, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    lower = put(bundles, linked(tmp_path, lib="/opt/other", same="fine.py"))
+    upper = put(bundles, archive(tmp_path, {"lib/new.py": b"1", "other": b"2"}))
+
+    merged = asyncio.run(bundles.merged([upper, lower]))
+
+    assert merged is not None
+    folder = bundles.artefact(merged).folder
+    assert not (folder / "lib").is_symlink()
+    assert (folder / "lib" / "new.py").read_bytes() == b"1"
+    assert os.readlink(folder / "same") == "fine.py"
+
+
+def test_an_archive_is_kept_without_being_in_memory(tmp_path: Path) -> None:
+    size = 64 * 1024 * 1024
+    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), Limits(2 * size, 50))
+    path = tmp_path / "code.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target, target.open("large", "w") as large:
+        for _ in range(64):
+            large.write(bytes(1024 * 1024))
+    tracemalloc.start()
+    try:
+        code = put(bundles, path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert code.checksum == str(crc64.xz(path.read_bytes()))
+    assert peak < size / 4

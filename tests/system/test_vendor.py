@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hmac
+import io
 import json
+import stat
+import zipfile
 from collections.abc import Iterator
 from email.utils import formatdate
 from xml.etree import ElementTree
@@ -286,3 +289,37 @@ def test_a_trigger_of_eventbridge_tells_the_rule_that_fc_makes(
     found = shared.manage("POST", f"{path}/functions/f/triggers", trigger).json
 
     assert found["sourceArn"] == f"acs:eventbridge:cn-hangzhou:1234567890123456:eventbus/{bus}/rule/{service}-f-t"
+
+
+def test_links_in_code_and_layers_lead_where_functions_find_them(shared: Server) -> None:
+    layer = linked_archive({"python/upper.py": "WHO = 'layer'"}, {"lib": "python", "whole": "/opt/python/upper.py"})
+    arn = shared.manage(
+        "POST", f"{API}/layers/links/versions", {"code": {"zipFile": layer}, "compatibleRuntime": ["python3"]}
+    ).json["arn"]
+    source = (
+        "import own, os\n"
+        "def handler(event, context):\n"
+        "    return [own.WHO, open('/opt/lib/upper.py').read(), open('/opt/whole').read(), open('/code/opt').read()]\n"
+    )
+    links = {"own.py": "lib/real.py", "opt": "/opt/python/upper.py"}
+    code = {"zipFile": linked_archive({"index.py": source, "lib/real.py": "WHO = 'code'"}, links)}
+    path = made(shared, "links")
+
+    changed = shared.manage("PUT", f"{path}/functions/f", {"code": code, "layers": [arn]})
+
+    assert changed.status == 200
+    text = "WHO = 'layer'"
+    assert shared.invoke("links/f", b"x").json == ["code", text, text, text]
+
+
+def linked_archive(files: dict[str, str], links: dict[str, str]) -> str:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("./", b"")
+        for name, text in files.items():
+            archive.writestr(f"./{name}", text)
+        for name, target in links.items():
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(entry, target)
+    return base64.b64encode(stream.getvalue()).decode()

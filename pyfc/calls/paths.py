@@ -19,6 +19,7 @@ from pyfc.errors import (
     ServiceNotFound,
     VersionNotFound,
 )
+from pyfc.model.affinity import chance_of
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target
 from pyfc.triggers.http import Config
@@ -109,6 +110,9 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     qualifier = qualifier or LATEST
     asked = Target(service, unquote(function), qualifier)
     entry, is_fixed = serving(table, asked, fields)
+    session, line = entry.function.affinity.session_of(fields) if entry.function.affinity is not None else ("", "")
+    if session and not is_fixed:
+        entry, _ = serving(table, asked, fields, chance_of(session))
     newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
     config = _config(newest, qualifier)
     _check_way(asked, config, is_http=is_http)
@@ -119,9 +123,8 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
         f"X-Fc-Code-Checksum: {checksum}\r\nX-Fc-Invocation-Service-Version: {entry.function.target.qualifier}\r\n"
         f"Access-Control-Expose-Headers: {_EXPOSED}\r\n"
     )
-    if entry.function.affinity is None:
+    if not session:
         return Place(entry, asked, fixed, config, is_fixed)
-    session, line = entry.function.affinity.session_of(fields)
     return Place(entry._replace(route=_OfSession(entry.route, session)), asked, fixed + line, config, is_fixed=False)
 
 
@@ -153,17 +156,20 @@ def _check_way(target: Target, config: Config | None, *, is_http: bool) -> None:
         raise NoHttpTrigger(service=target.service, function=target.function, url=url)
 
 
-def serving(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[Entry, bool]:
-    """What serves a call with these headers, and whether it serves every call with the same names. Raises the NotFound
-    that fits, FunctionDisabled.
+def serving(
+    table: Table, asked: Target, fields: Mapping[bytes, bytes], chance: float | None = None
+) -> tuple[Entry, bool]:
+    """What serves a call with these headers, and whether it serves every call with the same names. `chance`: see
+    Alias.choose. Raises the NotFound that fits, FunctionDisabled.
     """
-    entry, is_fixed = _entry(table, asked, fields)
+    entry, is_fixed = _entry(table, asked, fields, chance)
     if entry.function.is_disabled:
-        raise FunctionDisabled(function=asked.function, reason="")
+        why = entry.function.why_disabled
+        raise FunctionDisabled(function=asked.function, reason=f": {why}" if why else "")
     return entry, is_fixed
 
 
-def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[Entry, bool]:
+def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes], chance: float | None) -> tuple[Entry, bool]:
     service, function, qualifier = asked
     entry = table.entries.get(asked)
     if entry is not None:
@@ -177,7 +183,7 @@ def _entry(table: Table, asked: Target, fields: Mapping[bytes, bytes]) -> tuple[
         raise VersionNotFound(version=qualifier, service=service)
     if alias is None:
         raise AliasNotFound(alias=qualifier, service=service)
-    entry = table.entries.get(asked._replace(qualifier=alias.choose(fields)))
+    entry = table.entries.get(asked._replace(qualifier=alias.choose(fields, chance)))
     if entry is None:
         raise FunctionNotFound(function=function, service=service)
     return entry, not alias.is_split

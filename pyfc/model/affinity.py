@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -58,6 +59,11 @@ def named(text: str) -> str:
         allowed = "a letter, a digit or _, then these and -, at most 64 characters"
         raise InvalidArgument(message=f"{text[:100]!r} can not be the id of a session; it must be {allowed}")
     return text
+
+
+def chance_of(session: str) -> float:
+    """A number from 0 to 1, always the same for a session: by it an alias draws one version for all its calls."""
+    return zlib.crc32(session.encode()) / 2**32
 
 
 def new_session() -> str:

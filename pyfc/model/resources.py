@@ -53,12 +53,13 @@ class Alias:
         """Whether calls may lead to different versions."""
         return bool(self.additional_version_weight)
 
-    def choose(self, headers: Mapping[bytes, bytes]) -> str:
-        """The version of one call."""
+    def choose(self, headers: Mapping[bytes, bytes], chance: float | None = None) -> str:
+        """The version of one call. `chance`: a number from 0 to 1 by which it is drawn, if not by chance."""
         for version, weight in self.additional_version_weight.items():
             if self.resolve_policy == "Content":
                 return version if applies(self.route_policy, headers) else self.version_id
-            if random.random() < weight:  # noqa: S311  no secret
+            drawn = random.random() if chance is None else chance  # noqa: S311  no secret
+            if drawn < weight:
                 return version
         return self.version_id
 

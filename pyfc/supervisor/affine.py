@@ -3,7 +3,8 @@
 1. An instance of sessions is a pool of its own with one instance at most, a *home*: waiting, starting, freezing and
    dying are what they are in every pool. Up to `sessions_per_instance` share one.
 2. A home whose last session has ended answers what it has been given, and goes.
-3. Calls without a session, which asynchronous ones are, go to the instances of the pool itself.
+3. Where the server has no room left, idle instances of sessions go last; their sessions go on in new ones.
+4. Calls without a session, which asynchronous ones are, go to the instances of the pool itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyfc.errors import ResourceExhausted
-from pyfc.model.affinity import LONGEST
 from pyfc.model.function import Function, Provision
 from pyfc.model.invocation import Invocation, Reply
 from pyfc.supervisor.birth import Birth
@@ -22,6 +22,15 @@ from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.line import Served, Waiter
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.sessions import Session, Sessions
+
+
+class _Home(Pool):
+    """An instance of sessions: it is not released while there are any, and goes last when others need its room."""
+
+    @property
+    def has_spare(self) -> bool:
+        """See Tended."""
+        return False
 
 
 class AffinePool(Pool):
@@ -32,9 +41,7 @@ class AffinePool(Pool):
         assert function.affinity is not None
         self.affinity = function.affinity
         self.sessions = Sessions(function.name, function.affinity, self._home, self._left)
-        settings = dataclasses.replace(context.settings, idle_timeout=float(LONGEST))
-        self._context = context._replace(settings=settings)
-        """Of its homes."""
+        self._context = context
         self._homes: dict[Pool, None] = {}
 
     def submit(self, call: Invocation, reply: Reply) -> Waiter | Served:
@@ -62,8 +69,9 @@ class AffinePool(Pool):
         if self.draining or self.population.is_over or count >= self.limit:
             raise self._exhausted(f"all {count} instances have as many sessions as they may have")
         function = dataclasses.replace(self.function, maximum_instance_count=1, provision=Provision())
-        made = Pool(function, self.population.birth, self._context)
+        made = _Home(function, self.population.birth, self._context)
         self._homes[made] = None
+        self._context.room.add(made)
         return made
 
     def _exhausted(self, reason: str) -> ResourceExhausted:
@@ -71,6 +79,7 @@ class AffinePool(Pool):
 
     def _left(self, home: Pool) -> None:
         """Its last session has ended."""
+        self._context.room.remove(home)
         home.drain()
         self._tidy()
 
@@ -92,6 +101,7 @@ class AffinePool(Pool):
         super().drain()
         self.sessions.close()
         for home in self._homes:
+            self._context.room.remove(home)
             home.drain()
 
     def kill(self) -> None:

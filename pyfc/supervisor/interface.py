@@ -69,6 +69,12 @@ class Room(Protocol):
     def take(self, pool: Tended) -> bool:
         """One more instance for `pool`; False when there is no room, and the pool is told when there is."""
 
+    def add(self, pool: Tended) -> None:
+        """Its idle instances may go when others need room."""
+
+    def remove(self, pool: Tended) -> None:
+        """It ends its instances by itself."""
+
     def started(self) -> None:
         """The start of an instance has ended, well or not: it has opened what it opens."""
 

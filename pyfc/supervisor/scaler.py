@@ -32,11 +32,11 @@ class Scaler:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, pool: Tended) -> None:
-        """Its idle instances may go when others need room."""
+        """See Room."""
         self._pools.add(pool)
 
     def remove(self, pool: Tended) -> None:
-        """It ends its instances by itself."""
+        """See Room."""
         self._pools.discard(pool)
 
     def _relieve(self) -> None:

@@ -99,6 +99,8 @@ def test_a_disabled_function_says_why_and_its_running_calls_may_be_ended(shared:
     assert (off.status, off.json) == (200, {"success": True})
     caller.join(20)
     assert answers[0].headers["X-Fc-Error-Type"] or answers[0].status >= 400
+    refused = shared.request("POST", f"{place}/invocations", b"")
+    assert (refused.status, refused.json["Message"].endswith(": broken")) == (403, True)
     told = shared.manage("GET", place).json["invocationRestriction"]
     assert (told["disable"], told["reason"]) == (True, "broken")
     assert shared.manage("POST", f"{place}/invoke/enable").json == {"success": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -194,6 +194,55 @@ def test_a_session_goes_on_when_its_instance_has_died(shared: Server) -> None:
 
     assert (again[0] != first[0], again[1]) == (True, 1)
     assert said(call(shared, path, My_Session="s")) == (again[0], 2)
+
+
+def test_instances_of_sessions_go_last_when_others_need_their_room(serve: Callable[..., Server]) -> None:
+    server = serve({}, PYFC_MAXIMUM_SERVER_INSTANCES="1")
+    path = make(server, "held")
+    server.manage("POST", f"{API}/functions", {**FUNCTION, "functionName": "other"})
+    first = said(call(server, path, My_Session="s"))
+
+    assert said(call(server, f"{API}/functions/other"))[1] == 1
+
+    again = said(call(server, path, My_Session="s"))
+    assert (again[0] != first[0], again[1]) == (True, 1)
+    told = server.manage("GET", f"{path}/sessions/s").json
+    assert (told["sessionStatus"], told["containerId"]) == ("Active", again[0])
+
+
+def test_sessions_of_http_triggers_are_those_of_their_pages(shared: Server) -> None:
+    path = make(shared, "pages", "GENERATED_COOKIE")
+    config = json.dumps({"authType": "anonymous", "methods": ["GET", "POST"]})
+    made = {"triggerName": "http", "triggerType": "http", "triggerConfig": config}
+    assert shared.manage("POST", f"{path}/triggers", made).status == 200
+    url = "/2016-08-15/proxy/default/pages/x?y=z"
+
+    first = shared.request("GET", url)
+    cookie = first.headers["Set-Cookie"].partition(";")[0]
+    again = shared.request("POST", url, b"x" * 3_000_000, {"Cookie": cookie})
+
+    assert (first.status, again.status, again.headers["Set-Cookie"]) == (200, 200, None)
+    assert said(again) == (said(first)[0], 2)
+
+
+def test_an_alias_leads_all_calls_of_a_session_to_one_version(shared: Server) -> None:
+    path = make(shared, "split")
+    for number in (1, 2):
+        shared.manage("PUT", path, {"environmentVariables": {"A": str(number)}})
+        assert shared.manage("POST", f"{path}/versions", {}).status == 200
+    alias = {"aliasName": "both", "versionId": "1", "additionalVersionWeight": {"2": 0.5}}
+    assert shared.manage("POST", f"{path}/aliases", alias).status == 200
+    names = [f"s{number}" for number in range(8)]
+
+    def versions(name: str) -> set[str]:
+        headers = {"My-Session": name}
+        answers = [shared.request("POST", f"{path}/invocations?qualifier=both", b"", headers) for _ in range(4)]
+        return {answer.headers["X-Fc-Invocation-Service-Version"] for answer in answers}
+
+    found = [versions(name) for name in names]
+
+    assert {len(each) for each in found} == {1}
+    assert set.union(*found) == {"1", "2"}
 
 
 def test_sessions_come_in_pages(shared: Server) -> None:

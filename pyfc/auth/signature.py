@@ -100,8 +100,7 @@ def _verify_fc(find: Find, request: Signed, rest: str, now: float, once: Once | 
     _check_time(date, now)
     key = _key(find, name, request.fields.get("x-fc-security-token", ""))
     pairs = parse_qsl(request.query, keep_blank_values=True)
-    texts = [string_to_sign(request, date, variant) for variant in _variants(request, pairs)]
-    if not any(_is_same(sign(key.secret, text), signature) for text in texts):
+    if not any(_is_same(sign(key.secret, text), signature) for text in _texts(request, date, pairs)):
         raise SignatureNotMatch
     if once is not None:
         once.check(signature, now, has_nonce=False)
@@ -118,11 +117,13 @@ def sign(secret: str, text: str) -> str:
     return base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()).decode()
 
 
-def string_to_sign(request: Signed, date: str, query: Sequence[str] | None = None) -> str:
-    """What FC's clients sign. `query`: `name=value` of each parameter, for HTTP triggers."""
+def string_to_sign(
+    request: Signed, date: str, query: Sequence[str] | None = None, decode: Callable[[str], str] = unquote
+) -> str:
+    """What FC's clients sign. `query`: `name=value` of each parameter, for HTTP triggers. `decode` of the path."""
     fields = request.fields
     own = "".join(f"{name}:{fields[name]}\n" for name in sorted(fields) if name.startswith("x-fc-"))
-    resource = unquote(request.path)
+    resource = decode(request.path)
     if query is not None:
         resource += "\n" + "\n".join(sorted(query))
     lines = (request.method, fields.get("content-md5", ""), fields.get("content-type", ""), date, own + resource)
@@ -141,6 +142,13 @@ def sign_url(key: Key, path: str, expires: int) -> str:
     return f"{path}?{'&'.join(query)}&x-fc-signature={quote(sign(key.secret, text), safe='')}"
 
 
+def _texts(request: Signed, date: str, pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """What may have been signed: clients sign a path decoded, and FC's for Go signs it as it is sent."""
+    for decode in (unquote, str) if "%" in request.path else (unquote,):
+        for query in _variants(request, pairs):
+            yield string_to_sign(request, date, query, decode)
+
+
 def _variants(request: Signed, pairs: Sequence[tuple[str, str]]) -> list[list[str] | None]:
     """Clients differ in how they sign a parameter without a value."""
     if not request.is_trigger:
@@ -155,8 +163,7 @@ def _verify_url(find: Find, request: Signed, now: float) -> Key:
     name, expires, signature, token = ({**dict(pairs)}.get(each, "") for each in _IN_URL)
     key = _key(find, name, token)
     signed = [(each, value) for each, value in pairs if each != "x-fc-signature"]
-    texts = [string_to_sign(request, expires, variant) for variant in _variants(request, signed)]
-    if not any(_is_same(sign(key.secret, text), signature) for text in texts):
+    if not any(_is_same(sign(key.secret, text), signature) for text in _texts(request, expires, signed)):
         raise SignatureNotMatch
     if not _SECONDS.fullmatch(expires) or int(expires) < now:
         raise RequestTimeTooSkewed(date=expires[:100], now=int(now))

@@ -8,12 +8,15 @@ import io
 import json
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 import pytest
 
+from pyfc.auth.keys import Keys
+from pyfc.auth.signature import Signed, sign, string_to_sign
 from support import Server, zipped
 
 API = "/2016-08-15"
@@ -323,3 +326,21 @@ def linked_archive(files: dict[str, str], links: dict[str, str]) -> str:
             entry.external_attr = (stat.S_IFLNK | 0o777) << 16
             archive.writestr(entry, target)
     return base64.b64encode(stream.getvalue()).decode()
+
+
+@pytest.mark.parametrize("decode", [unquote, str], ids=["decoded", "as sent"])
+def test_the_arn_of_a_layer_in_a_path_is_signed_decoded_or_as_it_is_sent(
+    shared: Server, decode: Callable[[str], str]
+) -> None:
+    code = {"code": {"zipFile": CODE["zipFile"]}, "compatibleRuntime": ["python3"]}
+    arn = shared.manage("POST", f"{API}/layers/signed/versions", code).json["arn"]
+    short = f"1234567890123456#signed#{arn.rpartition('/')[2]}"
+    key = Keys(shared.data_dir).first()[0]
+    for name in (arn, short):
+        path, date = f"{API}/layerarn/{quote(name, safe='')}", formatdate(usegmt=True)
+        text = string_to_sign(Signed("GET", path, {"date": date}), date, None, decode)
+        headers = {"date": date, "authorization": f"FC {key.id}:{sign(key.secret, text)}"}
+
+        answer = shared.request("GET", path, None, headers)
+
+        assert (answer.status, answer.json["arn"]) == (200, arn)

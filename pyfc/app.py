@@ -66,6 +66,7 @@ from pyfc.sandbox.sandbox import Sandbox
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import BirthContext, debugger, packages
+from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.making import Maker
 from pyfc.supervisor.scaler import Scaler
@@ -119,7 +120,9 @@ class App:
         key, is_new = keys.first()
         self.new_key = key if is_new else None
         """The first key, if it was made just now."""
-        self._build_supervisor(registry, bundles, keys)
+        cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
+        builds = Builds(Builder(cache_folder(), cage, consents), self.runtimes)
+        self._build_supervisor(registry, bundles, builds, keys)
         self.dispatcher = Dispatcher(
             settings, self.queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
         )
@@ -129,10 +132,8 @@ class App:
             sweeps=not stored.is_marked(self.data_folder),
         )  # fmt: skip
         self._stack.callback(operations.close)
-        cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
-        builder = Builder(cache_folder(), cage, consents)
-        self.deployment = Deployment(operations, self.runtimes, builder, self.supervisor, self.sandbox)
-        self._stack.push_async_callback(self.deployment.builds.close)
+        self.deployment = Deployment(operations, self.runtimes, builds, self.supervisor, self.sandbox)
+        self._stack.push_async_callback(builds.close)
         await self._build_gateway(operations, keys)
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
@@ -175,13 +176,13 @@ class App:
             self.data_folder, blobs, limits, has_roots=lambda: sandbox.has_namespaces, splits=settings.reload
         )
 
-    def _build_supervisor(self, registry: Registry, bundles: Bundles, keys: Keys) -> None:
+    def _build_supervisor(self, registry: Registry, bundles: Bundles, builds: Builds, keys: Keys) -> None:
         settings = self.settings
         launcher = Launchers(settings, self.runtimes, self.sandbox)
         scaler = Scaler(settings.maximum_server_instances)
         pools = PoolContext(settings, launcher, scaler, self.journal.wrote)
         births = BirthContext(settings, self.sandbox, keys.role.as_context())
-        maker = Maker(registry, bundles, self.runtimes, pools, births)
+        maker = Maker(registry, bundles, self.runtimes, builds, pools, births)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 

@@ -87,7 +87,7 @@ async def _serve(root: Path, settings: Settings) -> None:
             return
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console, began):
-                app.deployment.builds.start(partial(_built, app, console))
+                app.deployment.start_builds(partial(_built, app, console))
                 await app.serve()
 
 
@@ -104,7 +104,7 @@ async def _start(app: App, root: Path, console: Console) -> Project:
         settings=settings,
     )
     if not settings.json:
-        app.deployment.builder.ask = asking()
+        app.deployment.builds.ask(asking())
     report = await app.deployment.deploy(project, beside=True)
     app.bind()
     _announce(app, project, report)
@@ -120,7 +120,7 @@ def _built(app: App, console: Console, outcome: Outcome) -> None:
     else:
         console.built(outcome.names, outcome.seconds)
     if not app.deployment.builds.names:
-        app.deployment.builder.ask = refuse  # a reload asks nobody
+        app.deployment.builds.ask(refuse)  # a reload asks nobody
 
 
 @contextlib.asynccontextmanager

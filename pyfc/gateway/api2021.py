@@ -5,12 +5,13 @@ what only this version has.
 from __future__ import annotations
 
 import json
+from urllib.parse import unquote
 
 from pyfc.documents import shapes
 from pyfc.documents import triggers as declared
 from pyfc.documents.reader import Document
 from pyfc.gateway.api2016 import account, services, triggers
-from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page, unquoted
+from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.function import Service
 from pyfc.model.trigger import Trigger
 from pyfc.registry.registry import Record
@@ -44,7 +45,7 @@ async def sources(call: Call) -> Answer:
 
 async def deregister(call: Call) -> Answer:
     """It does not call the function any more."""
-    await call.api.configs.deregister(call.service, call.function, call.qualifier, unquoted(call.names["source"]))
+    await call.api.configs.deregister(call.service, call.function, call.qualifier, unquote(call.names["source"]))
     return GONE
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -274,8 +274,3 @@ def trigger_url(call: Call, service: str, function: str, qualifier: str = "") ->
     """Where an HTTP trigger is called."""
     name = f"{service}.{qualifier}" if qualifier else service
     return f"{call.base}{trigger_path(quote(name), quote(function))}/"
-
-
-def unquoted(text: str) -> str:
-    """A part of a path that had `/` or `#` in it."""
-    return unquote(text)

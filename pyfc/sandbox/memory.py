@@ -269,22 +269,22 @@ def nameless(pid: int, otherwise: int) -> dict[int, int]:
 
 def _not_private(pid: int) -> int:
     """Bytes that a process maps and that are not its own to write; 0 if it is gone."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            fields = file.read().split()
-    except OSError:
-        return 0
-    return (int(fields[0]) - int(fields[5])) * _PAGE
+    return _difference(pid, 0, 5)
 
 
 def anonymous(pid: int) -> int:
     """Bytes that a process holds, files not counted, what it shares with others counted whole; 0 if it is gone."""
+    return _difference(pid, 1, 2)
+
+
+def _difference(pid: int, whole: int, part: int) -> int:
+    """Bytes by which one number of a process's statm is larger than another; 0 if it is gone."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             fields = file.read().split()
     except OSError:
         return 0
-    return (int(fields[1]) - int(fields[2])) * _PAGE
+    return (int(fields[whole]) - int(fields[part])) * _PAGE
 
 
 def shared(found: dict[int, int]) -> int:

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
+from pyfc.build.consent import Ask
+from pyfc.build.official import name_of, packages_of, stand_in
 from pyfc.build.programs import started
 from pyfc.errors import PyfcError
 from pyfc.host.runtimes import Runtimes
@@ -55,19 +57,11 @@ class _Wanted(NamedTuple):
 
 
 class Builds:
-    """The builds of one server. `serve` serves what a build beside the server was for, and returns what is to be told
-    of it.
-    """
+    """The builds of one server."""
 
-    def __init__(
-        self,
-        builder: Builder,
-        runtimes: Runtimes,
-        serve: Callable[[Outcome], Awaitable[Outcome]],
-    ) -> None:
+    def __init__(self, builder: Builder, runtimes: Runtimes) -> None:
         self._builder = builder
         self._runtimes = runtimes
-        self._serve = serve
         self._waiting: list[_Pending] = []
         self._pending: dict[str, _Pending] = {}
         """Those that wait and those that run, by their folder."""
@@ -83,6 +77,10 @@ class Builds:
     def said(self, folder: str) -> str:
         """The last line of the installer that works for a folder; '' if none has begun."""
         return self._builder.said.get(Path(folder).resolve(), "")
+
+    def ask(self, ask: Ask) -> None:
+        """Have `ask` asked from now on whether what packages want to run may run."""
+        self._builder.ask = ask
 
     def hurry(self, folder: str) -> None:
         """Somebody waits for it: it comes next."""
@@ -118,6 +116,30 @@ class Builds:
         if self._builder.weakness:
             warnings.append(self._builder.weakness)
         return found, warnings
+
+    async def official_for(self, project: Project, warnings: list[str], *, installs: bool) -> dict[str, Path]:
+        """The official layers of the project's functions, by ARN, as far as they are packages that can be had; of all
+        others `warnings` tell what stands in for them, or what is missing.
+        """
+        functions = [
+            each.function for each in project.functions if self._runtimes.get(each.function.runtime) is not None
+        ]
+        wanted = {arn: each.runtime for each in functions for arn in each.layers if name_of(arn)}
+        found = {
+            arn: await self._official(arn, runtime, warnings, installs=installs) for arn, runtime in wanted.items()
+        }
+        return {arn: folder for arn, folder in found.items() if folder is not None}
+
+    async def _official(self, arn: str, runtime: str, warnings: list[str], *, installs: bool) -> Path | None:
+        packages, interpreter = packages_of(arn), self._runtimes.interpreter(runtime)
+        if packages is None or interpreter is None or not installs:
+            warnings.append(stand_in(arn))
+            return None
+        try:
+            return await self._builder.layer(name_of(arn), packages, interpreter.path, interpreter.version)
+        except PyfcError as error:
+            warnings.append(f"{error}; its functions have to do without")
+            return None
 
     def _also_for(self, folder: Path, declaration: Declaration) -> None:
         pending, name = self._pending.get(str(folder)), _name_of(declaration)
@@ -158,12 +180,12 @@ class Builds:
         """SERVICE/FUNCTION of those that wait for a build."""
         return [name for pending in self._pending.values() for name in pending.names]
 
-    def start(self, hear: Callable[[Outcome], None]) -> None:
-        """Begin to work through what waits; `hear` is told of each end."""
+    def start(self, ended: Callable[[Outcome], Awaitable[None]]) -> None:
+        """Begin to work through what waits; `ended` is awaited after each build."""
         for number in range(min(self._room, len(self._waiting))):
-            self._tasks.begin(f"installer {number + 1}: what functions need is not built", self._work(hear))
+            self._tasks.begin(f"installer {number + 1}: what functions need is not built", self._work(ended))
 
-    async def _work(self, hear: Callable[[Outcome], None]) -> None:
+    async def _work(self, ended: Callable[[Outcome], Awaitable[None]]) -> None:
         while self._waiting:
             pending = self._waiting.pop(0)
             began = time.monotonic()
@@ -174,7 +196,7 @@ class Builds:
                 warning = f"{pending.folder} can not be built: {error!r}"
                 self._failed.add(pending.folder)
             del self._pending[str(pending.folder)]
-            hear(await self._serve(Outcome(pending.names, time.monotonic() - began, warning)))
+            await ended(Outcome(pending.names, time.monotonic() - began, warning))
 
     async def close(self) -> None:
         """End what runs; nothing of it is left."""

@@ -38,7 +38,13 @@ class Maker:
     """Makes pools for one server."""
 
     def __init__(
-        self, registry: Registry, bundles: Bundles, runtimes: Runtimes, pools: PoolContext, births: BirthContext
+        self,
+        registry: Registry,
+        bundles: Bundles,
+        runtimes: Runtimes,
+        builds: Builds,
+        pools: PoolContext,
+        births: BirthContext,
     ) -> None:
         self.compiler = Compiler(pools.launcher, births.sandbox)
         self._settings = pools.settings
@@ -47,21 +53,16 @@ class Maker:
         self._runtimes = runtimes
         self._pools = pools
         self._births = births
-        self._builds: Builds | None = None
-
-    def hold_for(self, builds: Builds) -> None:
-        """Hold the calls of functions that need what is installed beside the server."""
         self._builds = builds
 
     def is_held(self, function: Function) -> bool:
         """Whether it needs what is still being installed."""
         source = function.code.source if function.code is not None and not function.version_id else ""
-        return bool(source) and self._builds is not None and self._builds.is_pending(source)
+        return bool(source) and self._builds.is_pending(source)
 
     def held(self, function: Function) -> Held:
         """The route of such a function."""
         builds, settings, code = self._builds, self._settings, function.code
-        assert builds is not None
         assert code is not None
         hurry, said = partial(builds.hurry, code.source), partial(builds.said, code.source)
         return Held(function, settings.build_wait, settings.maximum_waiting_calls, hurry, said)

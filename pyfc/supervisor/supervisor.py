@@ -21,7 +21,6 @@ from pyfc.model.resources import Config
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.settings import Settings
 from pyfc.supervisor.affine import pools_of
-from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.draft import Dormant, Draft, scale
 from pyfc.supervisor.held import Held
 from pyfc.supervisor.making import Maker
@@ -154,10 +153,6 @@ class Supervisor:
         eager = eager and (len(self._pools) < _EAGER or function.provision.is_needed)
         route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
         return Entry(function, route, (), is_server=self._maker.is_server(function))
-
-    def hold_for(self, builds: Builds) -> None:
-        """Hold the calls of functions that need what is installed beside the server."""
-        self._maker.hold_for(builds)
 
     def follow_builds(self) -> None:
         """Hold the calls of functions that need what is being built, and let those go that need it no longer."""

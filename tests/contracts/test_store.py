@@ -14,18 +14,19 @@ import pytest
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.errors import Conflict, InvalidArgument, NotFound
 from pyfc.stores.interface import Change, Store
-from pyfc.stores.memory import MemoryStore
 from pyfc.stores.sqlite import SqliteStore
 from support import run_with
 
-ENGINES = ["memory", "sqlite"]
 MakeStore = Callable[[], Store]
+
+
+ENGINES: dict[str, Callable[[Path], Store]] = {"sqlite": lambda folder: SqliteStore(folder / "store.sqlite")}
 
 
 @pytest.fixture(params=ENGINES)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeStore:
     """Makes the store inside of the loop that uses it; made again it is the same one, opened again."""
-    return MemoryStore if request.param == "memory" else lambda: SqliteStore(tmp_path / "store.sqlite")
+    return lambda: ENGINES[request.param](tmp_path)
 
 
 def test_every_engine_file_is_tested() -> None:

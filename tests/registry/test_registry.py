@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from pyfc.model.function import Code, Function, Service
 from pyfc.model.resources import Alias, Config, Domain, Layer, Route, Version
 from pyfc.model.trigger import Trigger
 from pyfc.registry.registry import Declared, Registry, key_of
-from pyfc.stores.memory import MemoryStore
+from pyfc.stores.sqlite import SqliteStore
 
 WRONG: Any = "x"
 SERVICE = Service(name="s")
@@ -31,17 +33,19 @@ OF_EVERY_KIND: list[Declared] = [
 ]
 
 
-def with_registry(scenario: Callable[[Registry, MemoryStore], Awaitable[None]]) -> None:
-    async def whole() -> None:
-        store = MemoryStore()
+def with_registry(scenario: Callable[[Registry, SqliteStore], Awaitable[None]]) -> None:
+    async def whole(folder: str) -> None:
+        store = SqliteStore(Path(folder) / "store.sqlite")
         await scenario(Registry(store), store)
+        await store.close()
 
-    asyncio.run(whole())
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(whole(folder))
 
 
 @pytest.mark.parametrize("value", OF_EVERY_KIND, ids=lambda value: type(value).__name__)
 def test_what_could_not_be_read_again_is_not_written(value: Declared) -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         with pytest.raises(InvalidArgument, match=key_of(value)):
             await registry.write([SERVICE, value] if key_of(value) != "services/s" else [value])
 
@@ -52,7 +56,7 @@ def test_what_could_not_be_read_again_is_not_written(value: Declared) -> None:
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
 def test_text_that_is_no_unicode_is_not_written(text: str) -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         for value in (Service(name="s", description=text), Service(name="s", extras={text: 1})):
             with pytest.raises(InvalidArgument, match="services/s"):
                 await registry.write([value])
@@ -63,7 +67,7 @@ def test_text_that_is_no_unicode_is_not_written(text: str) -> None:
 
 
 def test_a_name_can_not_reach_another_record() -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         with pytest.raises(InvalidArgument, match="a/b"):
             await registry.write([Config(kind="k", service="s", function="f", qualifier="a/b")])
         with pytest.raises(InvalidArgument):
@@ -76,7 +80,7 @@ def test_a_name_can_not_reach_another_record() -> None:
 
 @pytest.mark.parametrize("data", [b"no JSON", b"", b"[]", b'{"value":{"name":"s"}}', b'{"value":{"name":[]}}'])
 def test_a_record_that_can_not_be_read_is_set_aside_and_the_rest_is_served(data: bytes) -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         await registry.write([SERVICE, FUNCTION])
         good = await store.list("")
         await store.write({"services/bad": data})
@@ -94,7 +98,7 @@ def test_a_record_that_can_not_be_read_is_set_aside_and_the_rest_is_served(data:
 
 
 def test_a_record_that_can_be_read_again_comes_back_unless_there_is_a_newer_one() -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         await registry.write([SERVICE, Service(name="t")])
         one, other = await store.list("services/")
         await store.write({one.key: None, f"aside/{one.key}": one.value, f"aside/{other.key}": one.value})
@@ -108,7 +112,7 @@ def test_a_record_that_can_be_read_again_comes_back_unless_there_is_a_newer_one(
 
 
 def test_a_change_that_can_not_be_read_is_told_as_a_deletion_and_ends_nobody_who_follows() -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         batches = registry.changes()
         assert await anext(batches) == []
         await store.write({"services/bad": b"no JSON", "nothing/known": b"{}"})
@@ -127,7 +131,7 @@ def test_a_change_that_can_not_be_read_is_told_as_a_deletion_and_ends_nobody_who
 def test_what_is_written_while_all_is_read_comes_with_what_it_needs(
     moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         read, reads = store.list, 0
 
         async def reads_slowly(prefix: str, **given: Any) -> Any:
@@ -146,7 +150,7 @@ def test_what_is_written_while_all_is_read_comes_with_what_it_needs(
 
 
 def test_a_route_is_a_part_of_its_domain() -> None:
-    async def scenario(registry: Registry, store: MemoryStore) -> None:
+    async def scenario(registry: Registry, store: SqliteStore) -> None:
         domain = Domain(name="d.example.com", routes=(Route(path="/*", service="s", function="f"),))
         await registry.write([domain])
 

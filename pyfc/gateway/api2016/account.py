@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pyfc.auth.signature import sign_url
 from pyfc.blobs.objects import GOOD_FOR, TEMPORARY
 from pyfc.calls.paths import NEWER
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
-from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page, unquoted
+from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page
 from pyfc.model.names import whole
 from pyfc.model.resources import Layer
 from pyfc.registry.layers import layer_document, layer_of_arn
@@ -62,7 +62,7 @@ async def get_layer(call: Call) -> Answer:
 
 async def get_layer_by_arn(call: Call) -> Answer:
     """Tell the version of a layer that an ARN names."""
-    name, version = layer_of_arn(unquoted(call.names["arn"]))
+    name, version = layer_of_arn(unquote(call.names["arn"]))
     return Answer(layer_of(call, await call.api.layers.get(name, str(version))))
 
 

@@ -133,7 +133,13 @@ _LIST = (
 )  # fmt: skip
 ENDPOINTS = (
     Endpoint("GET", _ONE, "ListStatefulAsyncInvocations", list_, _LIST),
-    Endpoint("GET", _ONE + "/{invocation}", "GetStatefulAsyncInvocation", get),
-    Endpoint("PUT", _ONE + "/{invocation}", "StopStatefulAsyncInvocation", stop),
-    Endpoint("GET", "/stateful-async-invocation-functions", "ListStatefulAsyncInvocationFunctions", functions),
+    Endpoint("GET", _ONE + "/{invocation}", "GetStatefulAsyncInvocation", get, ("qualifier",)),
+    Endpoint("PUT", _ONE + "/{invocation}", "StopStatefulAsyncInvocation", stop, ("qualifier",)),
+    Endpoint(
+        "GET",
+        "/stateful-async-invocation-functions",
+        "ListStatefulAsyncInvocationFunctions",
+        functions,
+        ("limit", "nextToken"),
+    ),
 )

@@ -118,9 +118,10 @@ _PROVISION = Configs(PROVISION, "provisionConfigs", shapes.Provision, _provision
 _ON_DEMAND = Configs(ON_DEMAND, "configs", shapes.OnDemand, _on_demand, _service)
 _ASYNC = Configs(ASYNC, "configs", shapes.Asynchronous, _asynchronous, _service)
 _LISTED = ("serviceName", "qualifier")
+_LISTED_FROM = (*_LISTED, "prefix", "startKey")
 # a target of 0 ends a reserve, nothing deletes it
 ENDPOINTS = (
     *_PROVISION.endpoints(_ONE + "/provision-config", "/provision-configs", "ProvisionConfig", _LISTED)[:-1],
-    *_ON_DEMAND.endpoints(_ONE + "/on-demand-config", "/on-demand-configs", "OnDemandConfig", _LISTED),
+    *_ON_DEMAND.endpoints(_ONE + "/on-demand-config", "/on-demand-configs", "OnDemandConfig", _LISTED_FROM),
     *_ASYNC.endpoints(_ONE + "/async-invoke-config", _ONE + "/async-invoke-configs", "FunctionAsyncInvokeConfig", ()),
 )

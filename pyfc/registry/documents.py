@@ -19,6 +19,9 @@ from pyfc.model.resources import Alias, Config, Domain
 from pyfc.model.trigger import Trigger
 from pyfc.registry.registry import Record
 
+_METRICS: Document = {"enableRequestMetrics": False, "enableInstanceMetrics": False}
+"""What a logConfig tells of both where one was given, as the Java suite has it; the PHP suite has none otherwise."""
+
 
 def time_text(seconds: float) -> str:
     """A time as FC writes it."""
@@ -35,6 +38,8 @@ def service_document(record: Record[Service]) -> Document:
     fields = service_fields(record.value)
     tracing = {"type": None, "params": None, **fields.get("tracingConfig", {})}
     own = {"tracingConfig": tracing, "tags": dict(record.value.tags), "serviceId": record.id}
+    if not _METRICS.keys().isdisjoint(fields["logConfig"]):
+        own["logConfig"] = {**_METRICS, **fields["logConfig"]}
     return {**fields, **own, **times(record)}
 
 

@@ -344,3 +344,14 @@ def test_the_arn_of_a_layer_in_a_path_is_signed_decoded_or_as_it_is_sent(
         answer = shared.request("GET", path, None, headers)
 
         assert (answer.status, answer.json["arn"]) == (200, arn)
+
+
+def test_flags_of_a_log_configuration_are_both_told_where_one_was_given(shared: Server) -> None:
+    given = {"project": "p", "logstore": "s", "enableRequestMetrics": True}
+    off = {"project": "", "logstore": "", "enableRequestMetrics": False}
+    path = made(shared, "measured", logConfig=given)
+    made(shared, "unmeasured", logConfig={"project": "p", "logstore": "s"})
+
+    assert shared.manage("GET", path).json["logConfig"] == {**given, "enableInstanceMetrics": False}
+    assert shared.manage("PUT", path, {"logConfig": off}).json["logConfig"] == {**off, "enableInstanceMetrics": False}
+    assert shared.manage("GET", f"{API}/services/unmeasured").json["logConfig"] == {"project": "p", "logstore": "s"}

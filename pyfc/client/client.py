@@ -204,6 +204,10 @@ class Client:
         """The triggers of a function."""
         return Collection(self, f"/services/{_part(service)}/functions/{_part(function)}/triggers", "triggers")
 
+    def newer_triggers(self, function: str) -> Collection:
+        """The triggers of a function of FC 3, whose configuration is text."""
+        return Collection(self, f"/2023-03-30/functions/{_part(function)}/triggers", "triggers")
+
     def domains(self) -> Collection:
         """Custom domains."""
         return Collection(self, "/custom-domains", "customDomains")

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from fastcrc import crc64
 
@@ -130,7 +129,7 @@ def _trigger(client: Client, trigger: Trigger) -> Step:
     if trigger.config.get("convention") != "event":
         return _step(what, client.triggers(trigger.service, trigger.function), trigger.name, document)
     # FC 3's: only its own API makes triggers that send JSON events, with their configuration as text
-    collection = Collection(client, f"/2023-03-30/functions/{quote(trigger.function)}/triggers", "triggers")
+    collection = client.newer_triggers(trigger.function)
     old = collection.find(trigger.name)
     same = old is not None and not _changes(json.loads(old["triggerConfig"]), trigger_config(trigger))
     text = json.dumps(document["triggerConfig"])

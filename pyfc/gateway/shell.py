@@ -124,7 +124,7 @@ class _Session:
     async def run(self, command: list[str], idle: float) -> None:
         """Run it until it ends, the client leaves, or nobody has said anything for so many seconds."""
         has_tty = self._wanted["tty"]
-        ours, theirs = _terminal() if has_tty else _pipes()
+        ours, theirs = _terminal() if has_tty else _pipes(has_input=self._wanted["stdin"])
         spec_read, spec_write = os.pipe()
         script = str(Path(inside.__file__).parent / "shell.py")
         try:
@@ -289,6 +289,8 @@ def _terminal() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     return (ours, ours, ours), (theirs, theirs, theirs)
 
 
-def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    (stdin, typed), (said, stdout), (told, stderr) = os.pipe(), os.pipe(), os.pipe()
+def _pipes(*, has_input: bool = True) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Ours and the program's; without input it reads that there is none."""
+    (said, stdout), (told, stderr) = os.pipe(), os.pipe()
+    stdin, typed = os.pipe() if has_input else (os.open(os.devnull, os.O_RDONLY), said)
     return (typed, said, told), (stdin, stdout, stderr)

@@ -8,7 +8,6 @@ goes on in a new one.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -31,8 +30,6 @@ class Session:
     """One session. `began` and `used` are seconds of the monotonic clock, `created` and `modified` since the epoch."""
 
     id: str
-    number: int
-    """In the order of their beginnings."""
     qualifier: str
     ttl: int
     idle_timeout: int
@@ -77,7 +74,6 @@ class Sessions:
         self._left = left
         self._lasting: dict[str, Session] = {}
         self._ended: dict[str, Session] = {}
-        self._numbers = itertools.count(1)
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -106,7 +102,7 @@ class Sessions:
         }  # fmt: skip
         home = self._home(Counter(each.home for each in self._lasting.values()))
         session = Session(
-            id=name, number=next(self._numbers), qualifier=qualifier, home=home, began=now, used=now, created=wall,
+            id=name, qualifier=qualifier, home=home, began=now, used=now, created=wall,
             modified=wall, **fields,
         )  # fmt: skip
         self._ended.pop(name, None)
@@ -127,7 +123,7 @@ class Sessions:
         found = [*self._lasting.values(), *self._ended.values()]
         for session in found:
             session.see()
-        return sorted(found, key=lambda each: each.number)
+        return sorted(found, key=lambda each: each.created)
 
     def change(self, name: str, **wishes: Any) -> Session:
         """Change fields of a session, None for what stays. Raises SessionNotFound, SessionExpired."""

@@ -574,6 +574,10 @@ def test_a_shell_runs_in_the_cage_of_an_instance(mode: str, tmp_path: Path) -> N
             assert spoken(socket, "\n") == "typed  /bin/sh\n"
             with pytest.raises(ConnectionClosed):
                 socket.recv(timeout=20)
+        with open_shell(urlencode({"command": "/bin/cat", "tty": "false", "stdin": "false"})) as socket:
+            socket.send("\0typed\n")
+            with pytest.raises(ConnectionClosed):  # it has no input, so it ends
+                socket.recv(timeout=20)
         again = server.invoke("default/one")
         assert again.body == b"ok", again.body
         gone = place.replace(instance["instanceId"], "c-no")

@@ -259,7 +259,12 @@ def test_sessions_come_in_pages(shared: Server) -> None:
     rest = shared.manage("GET", f"{path}/sessions?qualifier=LATEST&nextToken={first['nextToken']}").json
     assert ([each["sessionId"] for each in rest["sessions"]], "nextToken" in rest) == (names[1:], False)
     assert shared.manage("GET", f"{path}/sessions?qualifier=1").json["sessions"] == [of_version]
-    assert len(shared.manage("GET", f"{path}/sessions").json["sessions"]) == 3
+    told, token = [], ""
+    while token or not told:
+        part = shared.manage("GET", f"{path}/sessions?limit=1&nextToken={token}").json
+        told += [each["sessionId"] for each in part["sessions"]]
+        token = part.get("nextToken", "")
+    assert told == [*names, "v"]
 
 
 @pytest.mark.parametrize(
@@ -292,7 +297,6 @@ def test_what_one_machine_can_not_do_is_refused_and_what_is_not_there_is_missing
         ("GET", f"{path}/snapshots/none", None, 404, "SnapshotNotFound"),
         ("DELETE", f"{path}/snapshots/none", None, 404, "SnapshotNotFound"),
         ("GET", f"{path}/sessions/none", None, 404, "SessionNotFound"),
-        ("GET", f"{path}/sessions?nextToken=x", None, 400, "InvalidArgument"),
         ("POST", f"{API}/functions/plain/sessions", {}, 400, "InvalidArgument"),
         ("POST", f"{API}/functions/none/sessions", {}, 404, "FunctionNotFound"),
         ("GET", f"{API}/snapshots?functionName=none", None, 404, "FunctionNotFound"),

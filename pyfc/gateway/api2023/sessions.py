@@ -12,7 +12,7 @@ from pyfc.errors import InvalidArgument, SnapshotNotFound, Unavailable
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint, page
 from pyfc.model.affinity import COOKIE, named, new_session
 from pyfc.model.invocation import Route
-from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target, whole
+from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target
 from pyfc.registry.documents import time_text
 from pyfc.supervisor.affine import AffinePool
 from pyfc.supervisor.draft import Dormant
@@ -105,19 +105,24 @@ async def delete(call: Call) -> Answer:
 async def list_(call: Call) -> Answer:
     """List the sessions of a function, in the order in which they began: those that last, and the newest that ended."""
     await call.api.functions.function(DEFAULT_SERVICE, call.function, call.qualifier)
-    after = whole(call.query.get("nextToken") or "0")
-    if after is None:
-        raise InvalidArgument(message="nextToken is none that a list before has told")
     name, status = call.query.get("sessionId", ""), call.query.get("sessionStatus", "")
 
     def is_meant(session: Session) -> bool:
         told = _EXPIRED if session.has_ended else _ACTIVE
-        return session.number > after and name in {"", session.id} and status in {"", told}
+        return name in {"", session.id} and status in {"", told}
 
-    found = [(each, pool) for pool in _pools(call) for each in pool.sessions.all() if is_meant(each)]
+    found = {
+        _place(each, pool): (each, pool) for pool in _pools(call) for each in pool.sessions.all() if is_meant(each)
+    }
     limit = call.wanted.limit
-    more = str(found[limit - 1][0].number) if len(found) > limit else ""
-    return page("sessions", [_document(*each) for each in found[:limit]], more)
+    places = sorted(place for place in found if place > call.query.get("nextToken", ""))
+    more = places[limit - 1] if len(places) > limit else ""
+    return page("sessions", [_document(*found[place]) for place in places[:limit]], more)
+
+
+def _place(session: Session, pool: AffinePool) -> str:
+    """Where it stands in a list of sessions."""
+    return f"{session.created:017.6f}/{pool.function.target.qualifier}/{session.id}"
 
 
 def _pools(call: Call) -> list[AffinePool]:

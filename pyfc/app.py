@@ -53,6 +53,7 @@ from pyfc.observe.recent import Recent
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
 from pyfc.registry import stored
+from pyfc.registry.built_in import BuiltIn
 from pyfc.registry.configs import Configs
 from pyfc.registry.domains import Domains
 from pyfc.registry.functions import Functions
@@ -121,7 +122,8 @@ class App:
         self.new_key = key if is_new else None
         """The first key, if it was made just now."""
         cage, consents = Cage(is_required=settings.sandbox == "required"), Consents(consents_file())
-        builds = Builds(Builder(cache_folder(), cage, consents), self.runtimes)
+        builder = Builder(cache_folder(), cage, consents)
+        builds = Builds(builder, self.runtimes)
         self._build_supervisor(registry, bundles, builds, keys)
         self.dispatcher = Dispatcher(
             settings, self.queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
@@ -134,7 +136,9 @@ class App:
         self._stack.callback(operations.close)
         self.deployment = Deployment(operations, self.runtimes, builds, self.supervisor, self.sandbox)
         self._stack.push_async_callback(builds.close)
-        await self._build_gateway(operations, keys)
+        built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
+        self._stack.push_async_callback(built_in.close)
+        await self._build_gateway(operations, keys, built_in)
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
 
@@ -186,7 +190,7 @@ class App:
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 
-    async def _build_gateway(self, operations: Operations, keys: Keys) -> None:
+    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn) -> None:
         settings, is_local = self.settings, is_loopback(self.settings.host)
         verifier = Verifier(keys.find, None if is_local else Once())
         guard = Guard((settings.host, *settings.allow_host))
@@ -204,16 +208,18 @@ class App:
         self.journal.listeners.append(recent.listen)
         oss = await self._build_oss()
         door = Door(oss, keys.find, lambda key, *_: key.may_manage, is_open=settings.auth == "off")
-        api = self._build_api(operations, keys, verifier, oss.store)
+        api = self._build_api(operations, keys, verifier, oss.store, built_in)
         self._server = GatewayServer(application(api, guard, recent, self.sandbox, door), context, BUDGET)
         self._stack.callback(self._server.unbind)
 
-    def _build_api(self, operations: Operations, keys: Keys, verifier: Verifier, store: Store) -> Api:
+    def _build_api(
+        self, operations: Operations, keys: Keys, verifier: Verifier, store: Store, built_in: BuiltIn
+    ) -> Api:
         """What the management API works with."""
         versions = Versions(operations)
         objects = Objects(self.data_folder / "objects", self.settings.maximum_upload)
         packages = Packages(operations.bundles, objects, store, self.settings.maximum_upload)
-        functions = Functions(operations, versions, packages, self.runtimes)
+        functions = Functions(operations, versions, packages, self.runtimes, built_in)
         return Api(
             settings=self.settings,
             operations=operations,

@@ -71,8 +71,10 @@ def _belongs(value: Declared, functions: Collection[str]) -> bool:
     return isinstance(value, Trigger) and key(Function, value.service, value.function) in functions
 
 
-async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str]) -> Code | None:
-    """The folder of these layers, None without any. Raises LayerVersionNotFound, InvalidArgument."""
+async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str], below: Code | None = None) -> Code | None:
+    """The folder of these layers, None without any; what they do not have is as in `below`. Raises
+    LayerVersionNotFound, InvalidArgument.
+    """
     codes = []
     for arn in arns:
         name, version = layer_of_arn(arn)
@@ -80,6 +82,7 @@ async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str]) -> C
         if layer is None:
             raise LayerVersionNotFound(layer=name, version=version)
         codes.append(layer.value.code)
+    codes += [below] if below is not None else []
     return await bundles.merged(codes)
 
 

@@ -23,6 +23,7 @@ from pyfc.model.function import Code, Function, Service
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import BINDINGS, Config, Version
 from pyfc.model.trigger import Trigger
+from pyfc.registry.built_in import BuiltIn
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.operations import Operations
 from pyfc.registry.packages import Packages
@@ -33,11 +34,14 @@ from pyfc.registry.versions import COUNTER, Versions
 class Functions:
     """Services and what they contain."""
 
-    def __init__(self, operations: Operations, versions: Versions, packages: Packages, runtimes: Runtimes) -> None:
+    def __init__(
+        self, operations: Operations, versions: Versions, packages: Packages, runtimes: Runtimes, built_in: BuiltIn
+    ) -> None:
         self._operations = operations
         self._versions = versions
         self._packages = packages
         self._runtimes = runtimes
+        self._built_in = built_in
 
     # services
 
@@ -98,11 +102,14 @@ class Functions:
                 raise exists
             is_needed = function.runtime != "custom-container"
             code = await (self._packages.need(document) if is_needed else self._packages.keep(document))
-            opt = await opt_of(operations.registry, operations.bundles, function.layers)
+            opt = await self._opt(function, await self._built_in.of(function, code))
             function = dataclasses.replace(function, code=code, opt=opt)
             async with operations.turn:
                 also = await self._home(service, convention)
                 return await operations.create(function, exists, also)
+
+    async def _opt(self, function: Function, built_in: Code | None) -> Code | None:
+        return await opt_of(self._operations.registry, self._operations.bundles, function.layers, built_in)
 
     async def _home(self, service: str, convention: str) -> list[Service]:
         """The service of functions that have none is made when it is needed."""
@@ -141,15 +148,16 @@ class Functions:
         """Change what `document` names, the code too if it has some."""
         operations = self._operations
         with operations.keeping():
-            await self.function(service, name)
+            before = (await self.function(service, name)).value
             code = await self._packages.keep(document)
+            after = function_of(service, document, before)
+            self._check_runtime(after)
+            has_other = code is not None or (after.layers, after.runtime) != (before.layers, before.runtime)
+            built_in = await self._built_in.of(after, code or before.code) if has_other else None
             async with operations.turn:
                 old = await self.function(service, name)
                 new = function_of(service, document, old.value)
-                self._check_runtime(new)
-                opt = old.value.opt
-                if new.layers != old.value.layers:
-                    opt = await opt_of(operations.registry, operations.bundles, new.layers)
+                opt = await self._opt(new, built_in) if has_other else old.value.opt
                 new = dataclasses.replace(new, code=code or old.value.code, opt=opt)
                 changed = await operations.replace(old, new, etag)
         operations.collect()

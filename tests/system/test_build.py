@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from support import Server, pyfc, template, wait_until
+from support import Server, pyfc, template, wait_until, zipped
 
 HANDLER = "import greeting\ndef handler(event, context):\n    return greeting.text()\n"
 
@@ -254,3 +254,30 @@ def test_the_lock_of_an_editor_is_no_part_of_the_code(serve: Callable[..., Serve
     server = serve({})
 
     assert server.invoke("default/index", b"x").body == b"x"
+
+
+def test_functions_that_clients_make_have_fcs_built_in_modules_beside_their_layers(
+    offline: Path, serve: Callable[..., Server]
+) -> None:
+    wheel(offline, "oss2", "2.0", "of the object store")
+    source = "import {}\ndef handler(event, context):\n    return oss2.text() if event == b'use' else event\n"
+    server = serve({})
+    path = "/2016-08-15/services/s/functions"
+    server.manage("POST", "/2016-08-15/services", {"serviceName": "s"})
+
+    def code(*modules: str) -> dict[str, str]:
+        return {"zipFile": zipped({"index.py": source.format(", ".join(modules))})}
+
+    function = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": code("oss2")}
+    layer = {"code": {"zipFile": zipped({"python/own.py": ""})}, "compatibleRuntime": ["python3"]}
+    arn = server.manage("POST", "/2016-08-15/layers/own/versions", layer).json["arn"]
+
+    assert server.manage("POST", path, function).status == 200
+    assert server.invoke("s/f", b"use").body == b"of the object store"
+    assert server.manage("PUT", f"{path}/f", {"code": code("oss2", "own"), "layers": [arn]}).status == 200
+    assert server.invoke("s/f", b"use").body == b"of the object store"
+    assert server.manage("PUT", f"{path}/f", {"memorySize": 256}).status == 200
+    assert server.invoke("s/f", b"use").body == b"of the object store"
+    assert server.manage("PUT", f"{path}/f", {"code": code("mns")}).status == 200, "what can not be had is no reason"
+    assert server.invoke("s/f", b"x").json["errorType"] == "ImportModuleError"
+    server.stop()

@@ -87,7 +87,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _command(command: str, arguments: list[str]) -> int:
-    parser = _parser(command)
+    parser = parser_of(command)
     try:
         options = parser.parse_args(arguments)
     except SystemExit as end:  # it has shown a help text, or what is wrong
@@ -105,8 +105,8 @@ def _unexpected(error: Exception) -> str:
     return f"pyfc: unexpected {kind} ({error}): {what}; {_TRACEBACK}=1 in the environment shows where"
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
-    """The parser; only the command that is given has its module loaded."""
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The parser of `pyfc`; only the command that is given has its module loaded."""
     parser = argparse.ArgumentParser(
         prog="pyfc",
         description="Run functions written for Function Compute on this machine, without containers.",

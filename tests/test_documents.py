@@ -1,0 +1,75 @@
+"""Documents are true: what they name exists, and the reference is what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from pyfc import settings
+from pyfc.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+_spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+assert _spec is not None
+assert _spec.loader is not None
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+TEXTS = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in DOCUMENTS}
+HISTORY = {"CHANGELOG.md"}
+"""What names things that are gone."""
+NAMES = {field.name for field in settings.fields()}
+OUTSIDE_SETTINGS = {
+    "PYFC_ACCESS_KEY_ID", "PYFC_ACCESS_KEY_SECRET", "PYFC_ENDPOINT", "PYFC_NAME", "PYFC_PROFILE", "PYFC_TRACEBACK",
+    "PYFC_CONSENTS",
+}  # fmt: skip
+"""Variables that are no settings of a server."""
+TOP = {path.name for path in ROOT.iterdir() if path.is_dir()} - {".venv", ".git", "site", "build", "dist"}
+
+
+def named_in(text: str) -> set[str]:
+    """What stands between backquotes."""
+    return set(re.findall(r"`([^`\n]+)`", text))
+
+
+@pytest.mark.parametrize("name", ["commands.md", "settings.md", "errors.md", "template.md"])
+def test_a_page_of_the_reference_is_what_the_code_says(name: str) -> None:
+    page = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+
+    assert page == reference.pages()[name], "run: python docs/reference.py"
+
+
+@pytest.mark.parametrize("name", sorted(set(TEXTS) - HISTORY))
+def test_each_file_that_a_document_names_exists(name: str) -> None:
+    paths = {each for each in named_in(TEXTS[name]) if re.fullmatch(r"[\w.-]+(/[\w.*-]+)+/?", each)}
+    ours = {each for each in paths if each.split("/")[0] in TOP - {"clients"}}
+
+    assert [each for each in sorted(ours) if not list(ROOT.glob(each.rstrip("/")))] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(TEXTS) - HISTORY))
+def test_each_command_that_a_document_names_exists(name: str) -> None:
+    text = TEXTS[name]
+    said = {each for code in named_in(text) for each in re.findall(r"^pyfc ([a-z]+)", code)}
+    said |= {each for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+             for each in re.findall(r"(?:^|/|&& |\| )pyfc ([a-z]+)", block, re.MULTILINE)}  # fmt: skip
+
+    assert said - set(COMMANDS) == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(TEXTS) - HISTORY))
+def test_each_setting_that_a_document_names_exists(name: str) -> None:
+    said = set(re.findall(r"\bPYFC_[A-Z_]+[A-Z]\b", TEXTS[name])) - OUTSIDE_SETTINGS
+
+    assert {each for each in said if each.removeprefix("PYFC_").lower() not in NAMES} == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(TEXTS) - HISTORY))
+def test_each_option_that_a_document_gives_a_command_exists(name: str) -> None:
+    options = set(re.findall(r"--[a-z][a-z-]+", reference.pages()["commands.md"]))
+    said = {option for code in named_in(TEXTS[name]) for option in re.findall(r"^pyfc [^|]*?(--[a-z][a-z-]+)", code)}
+
+    assert said - options - {"--help"} == set()

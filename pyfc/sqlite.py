@@ -74,7 +74,7 @@ class Database(Generic[J, R]):
         self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
         self._write_connection, self.connection = self._open(tables, version), self._open(tables, version)
         """`connection` is the reader's: for others only before the first `read`."""
-        self._file = _identity(path)
+        self._file = identity(path)
 
     def _open(self, tables: str, version: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -122,7 +122,7 @@ class Database(Generic[J, R]):
         """In the writer's thread. Raises Unavailable if the file is another one than was opened, or none: what is
         written to it would be promised and lost.
         """
-        if _identity(self._path) != self._file:
+        if identity(self._path) != self._file:
             raise Unavailable(
                 message=f"the {self._name} {self._path} was removed or replaced under the running server: restart it"
             )
@@ -172,10 +172,10 @@ class Database(Generic[J, R]):
         self.connection.close()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file this is; None if there is none."""
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file or folder this is; None if there is none."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return status.st_dev, status.st_ino

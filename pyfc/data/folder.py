@@ -22,7 +22,7 @@ from typing import IO
 from pyfc import nofollow
 from pyfc.data.version import QUEUE, STEPS, STORE, VERSION
 from pyfc.errors import DataFolderInUse, DataFolderNotTakenOver, DataFolderTooNew, InvalidArgument
-from pyfc.sqlite import transaction
+from pyfc.sqlite import identity, transaction
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -70,11 +70,11 @@ class FolderWatch:
         """For people; '' while all is well."""
         self._folder = folder
         self._tasks = Tasks()
-        self._tasks.begin("watching the data folder", self._watch(_identity(folder)))
+        self._tasks.begin("watching the data folder", self._watch(identity(folder)))
 
     async def _watch(self, known: tuple[int, int] | None) -> None:
         while True:
-            lost = _identity(self._folder) != known
+            lost = identity(self._folder) != known
             if lost and not self.problem:
                 self.problem = (
                     f"the data folder {self._folder} was removed or replaced under the running server: nothing can "
@@ -88,15 +88,6 @@ class FolderWatch:
     async def close(self) -> None:
         """Watch no longer."""
         await self._tasks.close()
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    """Which folder this is; None if there is none."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def check_version(folder: Path) -> dict[str, int]:

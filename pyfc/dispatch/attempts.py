@@ -17,10 +17,9 @@ from pyfc.dispatch.endings import Endings
 from pyfc.dispatch.lane import Lane, Turn
 from pyfc.dispatch.lanes import Lanes
 from pyfc.dispatch.persistence import report
-from pyfc.errors import FunctionDisabled, Internal, NotFound, PyfcError
+from pyfc.errors import FunctionDisabled, NotFound, PyfcError
 from pyfc.model.asynchronous import Event, Policy, Ran, Status, request_of
-from pyfc.model.bodies import Stream
-from pyfc.model.invocation import Invocation, Kind, Result
+from pyfc.model.invocation import Invocation, Kind, Result, WholeReply
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC, Config
 from pyfc.observe.journal import CallRecord, Journal
@@ -55,7 +54,7 @@ class Served(Protocol):
         """A configuration of one function and qualifier."""
 
 
-class _Reply:
+class _Reply(WholeReply):
     """Waits for the answer of one event."""
 
     streams = False
@@ -65,14 +64,6 @@ class _Reply:
         self._event = event
         self._call = call
         self._entry = entry
-
-    def head(self, head: Result, stream: Stream) -> None:
-        """See Reply."""
-        raise Internal(detail="a result in pieces for somebody who wants it whole")
-
-    def piece(self, data: bytes | memoryview) -> bool:
-        """See Reply."""
-        raise Internal(detail="a piece for somebody who wants the whole")
 
     def result(self, result: Result) -> None:
         """See Reply."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pyfc.documents import shapes
-from pyfc.documents.reader import Place, Reader, absent, wrong
+from pyfc.documents.reader import Place, Reader, absent, parsed
 from pyfc.model.affinity import COOKIE, HEADER, Affinity
 
 _PLACE: Place = ("sessionAffinityConfig",)
@@ -17,12 +17,7 @@ def affinity_of(said: shapes.AnyFunction) -> Affinity | None:
     """How the calls of a function are led to the same instance; None if they are not. MCP's own kinds are kept and
     told. Raises WrongProperty.
     """
-    kind, config = said.session_affinity, said.session_affinity_config
-    if isinstance(config, str):
-        try:
-            config = msgspec.json.decode(config or "{}")
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise wrong(_PLACE, f"no JSON ({error})", "a mapping of names to values, as text") from None
+    kind, config = said.session_affinity, parsed(said.session_affinity_config, _PLACE)
     read = msgspec.convert(Reader().read(config, shapes.AffinityConfig, _PLACE), shapes.AffinityConfig)
     if kind not in {HEADER, COOKIE}:
         return None

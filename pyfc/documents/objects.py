@@ -13,7 +13,7 @@ import msgspec
 
 from pyfc.documents import shapes, triggers, values
 from pyfc.documents.affinity import affinity_of
-from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, typed, wrong
+from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, parsed, typed, wrong
 from pyfc.errors import InvalidArgument
 from pyfc.model.function import (
     FOREVER,
@@ -242,12 +242,8 @@ def _trigger_fields(trigger: Trigger) -> Document:
 
 
 def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger | None) -> Document:
-    kind, config = old.type if old is not None else said.trigger_type, said.trigger_config
-    if isinstance(config, str):
-        try:
-            config = msgspec.json.decode(config or "{}")
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise wrong(("triggerConfig",), f"no JSON ({error})", "a mapping of names to values, as text") from None
+    kind = old.type if old is not None else said.trigger_type
+    config = parsed(said.trigger_config, ("triggerConfig",))
     shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
     read = Reader().read(config, shape, ("triggerConfig",))
     if kind != "http":

@@ -68,6 +68,16 @@ def absent(place: Place, name: str) -> WrongProperty:
     return WrongProperty(place, f"has no {name}; it is required", missing=name)
 
 
+def parsed(value: Any, place: Place) -> Any:
+    """A property that may be sent as JSON text. Raises WrongProperty."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value or "{}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise wrong(place, f"no JSON ({error})", "a mapping of names to values, as text") from None
+
+
 def shown(place: Place) -> str:
     """A place as people write it, like routeConfig.routes[0].path."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")

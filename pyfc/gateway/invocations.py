@@ -17,7 +17,7 @@ from pyfc.auth.digest import BodyDigest
 from pyfc.auth.signature import Verifier
 from pyfc.calls.paths import PREFIX_PARTS, Place, event_place, http_place, is_newer
 from pyfc.calls.table import Table
-from pyfc.errors import AccessDenied, FunctionNotStarted, Internal, PathNotSupported, ProgramFailed, PyfcError
+from pyfc.errors import AccessDenied, FunctionNotStarted, PathNotSupported, ProgramFailed, PyfcError
 from pyfc.gateway.bodies import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
 from pyfc.gateway.checks import Parts, authorized, check_signature, is_asynchronous, trace_of, wants_log
 from pyfc.gateway.exchange import Exchange
@@ -26,7 +26,7 @@ from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.promises import Accept
 from pyfc.model.bodies import Stream
 from pyfc.model.function import Function
-from pyfc.model.invocation import Fault, FaultKind, HttpRequest, Invocation, Kind, Result, Ticket, Usage
+from pyfc.model.invocation import Fault, FaultKind, HttpRequest, Invocation, Kind, Result, Ticket, Usage, WholeReply
 from pyfc.model.names import request_ids
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
@@ -180,7 +180,7 @@ class Invocations:
         return config is not None and not config.is_event
 
 
-class _Reply:
+class _Reply(WholeReply):
     """What both kinds of answer share."""
 
     error_header = ""
@@ -201,14 +201,6 @@ class _Reply:
     def streams(self) -> bool:
         """See Reply."""
         return False
-
-    def head(self, head: Result, stream: Stream) -> None:
-        """See Reply."""
-        raise Internal(detail="a result in pieces for somebody who wants it whole")
-
-    def piece(self, data: bytes | memoryview) -> bool:
-        """See Reply."""
-        raise Internal(detail="a piece for somebody who wants the whole")
 
     def refuse(self, error: PyfcError) -> None:
         """See Reply."""

@@ -176,17 +176,23 @@ class Route(Protocol):
         """Hand the call over; never waits. Raises PyfcError when the call is refused at once."""
 
 
-class _FutureReply:
+class WholeReply:
+    """What Replies share that never get a result in pieces."""
+
+    def head(self, head: Result, stream: Stream) -> None:
+        """See Reply."""
+        raise Internal(detail="a result in pieces for somebody who wants it whole")
+
+    def piece(self, data: bytes | memoryview) -> bool:
+        """See Reply."""
+        raise Internal(detail="a piece for somebody who wants the whole")
+
+
+class _FutureReply(WholeReply):
     streams = False
 
     def __init__(self, future: asyncio.Future[Result]) -> None:
         self.future = future
-
-    def head(self, head: Result, stream: Stream) -> None:
-        raise Internal(detail="a result in pieces for somebody who wants it whole")
-
-    def piece(self, data: bytes | memoryview) -> bool:
-        raise Internal(detail="a piece for somebody who wants the whole")
 
     def result(self, result: Result) -> None:
         if not self.future.done():

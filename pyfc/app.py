@@ -35,6 +35,7 @@ from pyfc.deployment import Deployment
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
+from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import JsonReader
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.application import application
@@ -50,6 +51,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
+from pyfc.queues.interface import Queue
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
 from pyfc.registry import stored
@@ -73,6 +75,7 @@ from pyfc.supervisor.making import Maker
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import end_of
+from pyfc.triggers.timer import Timer
 from pyfc.workers.launchers.by_runtime import Launchers
 
 T = TypeVar("T")
@@ -112,8 +115,8 @@ class App:
         _raise_descriptor_limit()
         self._open_folder()
         registry = await self._open_registry()
-        self.queue = SqliteQueue(self.data_folder / QUEUE, _bounds(settings))
-        self._stack.push_async_callback(self.queue.close)
+        queue = SqliteQueue(self.data_folder / QUEUE, _bounds(settings))
+        self._stack.push_async_callback(queue.close)
         self.runtimes = Runtimes()
         self._build_sandbox()
         bundles = self._build_bundles()
@@ -126,9 +129,12 @@ class App:
         builds = Builds(builder, self.runtimes)
         self._build_supervisor(registry, bundles, builds, keys)
         self.dispatcher = Dispatcher(
-            settings, self.queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
+            settings, queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
         )
         self._stack.push_async_callback(self.dispatcher.close)
+        self.sources = Sources(self.dispatcher)
+        self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))
+        self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
             sweeps=not stored.is_marked(self.data_folder),
@@ -202,6 +208,7 @@ class App:
             """Serve by another table from now on."""
             context.use(table)
             self.dispatcher.use(table)
+            self.sources.use(table)
 
         self.supervisor.publish(use)
         recent = Recent()
@@ -233,6 +240,7 @@ class App:
             keys=keys,
             verifier=verifier,
             records=Records(self.queue, self.dispatcher),
+            sources=self.sources,
             table=lambda: self.supervisor.table,
             logs=self.data_folder / "logs",
             endpoint=lambda: self.endpoint,
@@ -250,6 +258,11 @@ class App:
     def _codes(self) -> list[str]:
         """Digests of code that stays although nothing declares it."""
         return [*self.supervisor.codes(), *self.dispatcher.kept_codes]
+
+    @property
+    def queue(self) -> Queue:
+        """What has been promised."""
+        return self.dispatcher.queue
 
     @property
     def port(self) -> int:
@@ -283,6 +296,7 @@ class App:
         gc.collect()
         gc.freeze()  # what was built to serve stays: later collections need not look at it
         await self.dispatcher.start()
+        await self.sources.start(self.supervisor.table)
         await self._server.answer(self._refuse_held)
 
     async def _refuse_held(self) -> None:

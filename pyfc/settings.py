@@ -78,6 +78,9 @@ class Settings:
     maximum_waiting_calls: int = _setting(1000, "Most calls of one function that wait for a free instance.")
     maximum_wait: float = _setting(10.0, "Longest wait of a call for a free instance, in seconds.")
     build_wait: float = _setting(120.0, "Longest wait of a call for packages that are being installed, in seconds.")
+    timer_misfire: float = _setting(
+        60.0, "Seconds after which a timer's missed time (the server was down) is left out; 0 leaves all out."
+    )
     idle_timeout: float = _setting(300.0, "Seconds of idleness after which an instance is released.")
     freeze_after: float = _setting(
         1.0, "Seconds of idleness after which an instance gets no processor until it is called; 0 as in FC: at once."

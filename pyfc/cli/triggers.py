@@ -1,26 +1,69 @@
-"""`pyfc triggers SERVICE/FUNCTION`: what starts a function by itself."""
+"""`pyfc triggers [SERVICE/FUNCTION]`: what starts functions by itself, and how it is."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from pyfc.cli.shared import add_endpoint, client_of, pair, show
-from pyfc.dev.output import say
+from pyfc.cli.shared import add_endpoint, client_of, pair
+from pyfc.dev.output import one_line, say, say_json
+from pyfc.dev.table import table
+from pyfc.errors import InvalidArgument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("function", metavar="SERVICE/FUNCTION", type=pair)
+    parser.add_argument("function", metavar="SERVICE/FUNCTION", type=pair, nargs="?", help="only those of one function")
+    parser.add_argument("--next", type=int, default=0, metavar="N", help="print when each fires the next N times")
     parser.add_argument("--delete", metavar="TRIGGER", help="remove a trigger")
     add_endpoint(parser, as_json=True)
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    triggers = client_of(options).triggers(*options.function)
+    client = client_of(options)
     if options.delete:
-        triggers.delete(options.delete)
+        if options.function is None:
+            raise InvalidArgument(message="--delete needs the SERVICE/FUNCTION that the trigger belongs to")
+        client.triggers(*options.function).delete(options.delete)
         say(f"{options.delete} is gone")
+        return 0
+    found = [
+        each for each in client.all_triggers(max(0, options.next))
+        if options.function in {None, (each["service"], each["function"])}
+    ]  # fmt: skip
+    if options.json:
+        say_json(found)
+    elif not found:
+        say("no triggers")
+    elif options.next:
+        _show_times(found)
     else:
-        show(triggers.list(), ("triggerName", "triggerType", "triggerConfig", "qualifier"), as_json=options.json)
+        _show(found)
     return 0
+
+
+def _show(found: Sequence[dict[str, Any]]) -> None:
+    say(table(("TRIGGER", "TYPE", "STATE", "LAST", "NEXT", "FIRED"), [_row(each) for each in found], right=(5,)))
+    for each in found:
+        if each["error"]:
+            say(one_line(f"{_name(each)}: {each['error']}"))
+
+
+def _show_times(found: Sequence[dict[str, Any]]) -> None:
+    for time, name in sorted((time, _name(each)) for each in found for time in each["upcoming"]):
+        say(one_line(f"{_text(time)}  {name}"))
+
+
+def _name(each: dict[str, Any]) -> str:
+    return f"{each['service']}/{each['function']}:{each['trigger']}"
+
+
+def _row(each: dict[str, Any]) -> tuple[str, ...]:
+    return _name(each), each["type"], each["state"], _text(each["last"]), _text(each["next"]), str(each["fired"])
+
+
+def _text(moment: float | None) -> str:
+    return "-" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -208,6 +208,12 @@ class Client:
         """The triggers of a function of FC 3, whose configuration is text."""
         return Collection(self, f"/2023-03-30/functions/{_part(function)}/triggers", "triggers")
 
+    def all_triggers(self, upcoming: int = 0) -> list[dict[str, Any]]:
+        """The triggers of all functions: how each is, what it has done since the server's start, when it fires the next
+        times.
+        """
+        return self._objects(self.api("GET", f"/pyfc/triggers?next={upcoming}"), "triggers")
+
     def domains(self) -> Collection:
         """Custom domains."""
         return Collection(self, "/custom-domains", "customDomains")

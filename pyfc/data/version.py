@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-VERSION = 3
+VERSION = 4
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS = "store.sqlite", "queue.sqlite", "oss.sqlite"
 STORE_TABLES = """
@@ -36,8 +36,11 @@ CREATE INDEX delayed ON events (due, service, function, size, state) WHERE state
 CREATE INDEX kept ON events (number) WHERE state = 3;
 CREATE INDEX records ON events (service, function, state, number, size, ended) WHERE state IN (2, 3);
 CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
+CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-"""`state`: see queues/rows.py; `event`: the fields KEPT of model/asynchronous.py, as an array in MessagePack."""
+"""`state`: see queues/rows.py; `event`: the fields KEPT of model/asynchronous.py, as an array in MessagePack; `marks`:
+what sources of events remember.
+"""
 OSS_TABLES = """
 CREATE TABLE buckets (name TEXT PRIMARY KEY, created REAL NOT NULL, acl TEXT NOT NULL, folder TEXT NOT NULL)
   WITHOUT ROWID;
@@ -102,6 +105,10 @@ def _add_births(connection: sqlite3.Connection, schema: str) -> None:
     change_values(connection, f"{schema}.events", "number", "event", born)
 
 
+def _add_marks(connection: sqlite3.Connection, schema: str) -> None:
+    connection.execute(f"CREATE TABLE {schema}.marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+
+
 def change_values(
     connection: sqlite3.Connection, table: str, key: str, column: str, change: Callable[[bytes], bytes | None]
 ) -> None:
@@ -128,5 +135,5 @@ def _changed(old: bytes, change: Callable[[bytes], bytes | None]) -> Iterable[by
     return [] if new is None else [new]
 
 
-STEPS: dict[int, Step] = {2: Step(queue=_add_sizes), 3: Step(queue=_add_births)}
+STEPS: dict[int, Step] = {2: Step(queue=_add_sizes), 3: Step(queue=_add_births), 4: Step(queue=_add_marks)}
 """By the version that each leads to."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 
 from pyfc.calls.table import Table
@@ -24,7 +25,7 @@ from pyfc.dispatch.persistence import until_done
 from pyfc.model.asynchronous import Event, Policy, Status
 from pyfc.model.names import Target
 from pyfc.observe.journal import Journal
-from pyfc.queues.interface import Filter, Queue
+from pyfc.queues.interface import NO_MARKS, Filter, Queue
 from pyfc.settings import Settings
 from pyfc.tasks import Tasks
 
@@ -58,14 +59,19 @@ class Dispatcher:
         """Digests of the code of events that were given up: it stays, so that they can be replayed."""
         return self._endings.kept_codes
 
-    def submit(self, event: Event, delay: float = 0.0) -> asyncio.Future[bool]:
-        """Promise to call, not before `delay` seconds from now: done when the event is durable. Raises QueueFull, at
-        once; AlreadyExists, Unavailable.
+    @property
+    def queue(self) -> Queue:
+        """Where they wait."""
+        return self._queue
+
+    def submit(self, event: Event, delay: float = 0.0, marks: Mapping[str, str] = NO_MARKS) -> asyncio.Future[bool]:
+        """Promise to call, not before `delay` seconds from now: done when the event is durable, and the marks with it.
+        Raises QueueFull, at once; AlreadyExists, Unavailable.
         """
         event.enqueued = now = time.time()
         event.due = self._queue.now() + delay if delay else 0.0
         event.note(Status.ENQUEUED, now)
-        return self._queue.put([event])
+        return self._queue.put([event], marks)
 
     def arrived(self, event: Event) -> None:
         """An event is in the queue now: to be told by who has put it there."""

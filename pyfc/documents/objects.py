@@ -30,7 +30,7 @@ from pyfc.model.names import numbered
 from pyfc.model.policy import check_expression
 from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
-from pyfc.model.schedule import NeverComes, moment_of, zone_of
+from pyfc.model.schedule import NeverComes, moment_of, parse, zone_of
 from pyfc.model.trigger import Trigger
 
 _VARIABLES_SIZE = 4096
@@ -246,6 +246,8 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
     config = parsed(said.trigger_config, ("triggerConfig",))
     shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
     read = Reader().read(config, shape, ("triggerConfig",))
+    if kind == "timer":
+        _check_timer(read)
     if kind != "http":
         return {**old.config, **read} if old is not None else read
     # what is not named stays: who may call, above all; what pages of other sites may do is said anew
@@ -254,6 +256,14 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
     defaults = triggers.HttpTrigger()
     check_authorization(before, ("triggerConfig",))
     return {"authType": defaults.auth_type, "methods": list(defaults.methods), **before, "convention": convention}
+
+
+def _check_timer(config: Document) -> None:
+    found = next((value for name, value in config.items() if name.lower() == "cronexpression"), "")
+    try:
+        parse(str(found))
+    except ValueError as error:
+        raise wrong(("triggerConfig", "cronExpression"), f"'{found}'", f"{values.TIMER} ({error})") from None
 
 
 def check_authorization(config: Document, place: Place) -> None:

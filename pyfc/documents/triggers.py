@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import field
 
@@ -108,6 +108,7 @@ class OtherTrigger(Shape):
 TriggerType = Literal[
     "http", "https", "oss", "log", "timer", "mns_topic", "cdn_events", "tablestore", "rds", "datahub", "eventbridge"
 ]
+TYPES: frozenset[str] = frozenset(get_args(TriggerType))
 TRIGGERS: dict[str, type[Shape]] = {
     "http": HttpTrigger, "timer": TimerTrigger, "oss": OssTrigger, "log": LogTrigger, "mns_topic": MnsTrigger,
     "cdn_events": CdnTrigger,

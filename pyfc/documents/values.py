@@ -38,6 +38,7 @@ DestinationArn = Annotated[str, Meta(pattern=r"^(acs:.*)?$", description="an ARN
 TIME = "a time with its zone, like 2026-10-10T10:10:10Z"
 Time = Annotated[str, Meta(description=TIME, extra_json_schema={"format": "date-time"})]
 SCHEDULE = "like cron(0 0 20 * * *) or at(2026-10-10T10:10:10Z), in UTC"
+TIMER = "six fields like 0 30 8 * * *, in UTC or after CRON_TZ=ZONE, or @every 5m"
 Weight = Annotated[float, Meta(ge=0, le=1)]
 Part = Annotated[float, Meta(gt=0, le=1, description="a number above 0 and at most 1")]
 Instances = Annotated[int, Meta(ge=0, le=10_000)]

@@ -5,7 +5,7 @@ and what is pyfc's own: the index, the health check, what is known of a call, a 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
@@ -23,6 +23,7 @@ from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, i
 from pyfc.calls.table import Entry, version_of
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.request import is_host
+from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import api2021, openapi, temporary
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
@@ -65,6 +66,8 @@ _CHUNK = 1024 * 1024
 _LINES = 100
 """Records of a log that are shown unless another number is asked for."""
 _DIGITS = 18
+_MOST_TIMES = 100
+"""Next times of a trigger that are told."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -86,6 +89,7 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, oss: D
         Route(OURS + "/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
         Route(OURS + "/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
         Route(OURS + "/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
+        Route(OURS + "/triggers", own.managed(own.triggers), methods=["GET"]),
         Route(OURS + "/openapi.json", own.described, methods=["GET"]),
         Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route(OURS + "/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
@@ -216,6 +220,12 @@ class _Own:
         """The layers that it had then, as one archive."""
         return await _file(await self._api.operations.bundles.packed((await self._ran(request)).layers))
 
+    async def triggers(self, request: Request) -> Response:
+        """Every trigger, how it is and what it has done; with `next`, when it fires so many next times."""
+        wanted = min(whole(request.query_params.get("next", "")) or 0, _MOST_TIMES)
+        rows = [_trigger(each, self._api.sources.upcoming(each.key, wanted)) for each in self._api.sources.describe()]
+        return _json({"triggers": rows})
+
     async def _ran(self, request: Request) -> Ran:
         """What has run an event last, or would if it never ran. Raises NotFound."""
         name, table = request.path_params["id"], self._api.table()
@@ -340,6 +350,24 @@ def describe(entry: Entry) -> dict[str, Any]:
         "url": path,
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
         **(entry.route.describe() if isinstance(entry.route, Pool | Held) else {}),
+    }
+
+
+def _trigger(described: Described, upcoming: Sequence[float]) -> dict[str, Any]:
+    """A trigger as the index shows it; times are seconds since the epoch."""
+    trigger, state, past = described.trigger, described.state, described.past
+    return {
+        "service": trigger.service,
+        "function": trigger.function,
+        "trigger": trigger.name,
+        "type": trigger.type,
+        "qualifier": trigger.qualifier,
+        "state": described.word,
+        "last": past.last or None,
+        "next": state.next if state is not None else None,
+        "fired": past.count,
+        "error": state.error if state is not None else "",
+        "upcoming": list(upcoming),
     }
 
 

@@ -27,6 +27,7 @@ from pyfc.blobs.objects import Objects
 from pyfc.calls.paths import is_newer, trigger_path
 from pyfc.calls.table import Table
 from pyfc.dispatch.records import Records
+from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
 from pyfc.documents.shapes import Shape
 from pyfc.errors import AccessDenied, EntityTooLarge, InvalidArgument, PyfcError
@@ -61,6 +62,7 @@ class Api:
     keys: Keys
     verifier: Verifier
     records: Records
+    sources: Sources
     table: Callable[[], Table]
     logs: Path
     """The folder of the functions' logs."""

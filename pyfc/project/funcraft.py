@@ -8,7 +8,8 @@ from pyfc.boundary import Boundary
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
-from pyfc.project.properties import check_name, http_trigger, read_domain, read_function, read_route, read_service
+from pyfc.project.properties import check_name, read_domain, read_function, read_route, read_service
+from pyfc.project.triggers import http_trigger, other_trigger
 
 NAMES = ("template.yml", "template.yaml", "faas.yml")
 _TRANSFORM = "Aliyun::Serverless-2018-04-03"
@@ -16,6 +17,11 @@ _SERVICE_TYPE = "Aliyun::Serverless::Service"
 _DOMAIN_TYPE = "Aliyun::Serverless::CustomDomain"
 _FUNCTION_TYPE = "Aliyun::Serverless::Function"
 _EVENTS = ("HTTP", "Timer", "Log", "OSS", "MNSTopic", "RDS", "TableStore", "CDN", "Datahub", "Api")
+_TYPES = {
+    "Timer": "timer", "Log": "log", "OSS": "oss", "MNSTopic": "mns_topic", "RDS": "rds", "TableStore": "tablestore",
+    "CDN": "cdn_events", "Datahub": "datahub",
+}  # fmt: skip
+"""Types of triggers that a source of events fires, by Funcraft's names."""
 _ROOT = (
     "ROSTemplateFormatVersion", "Transform", "Description", "Parameters", "Mappings", "Conditions", "Outputs",
     "Globals", "Resources", "Metadata",
@@ -78,5 +84,8 @@ def _event(name: str, field: Field, function: tuple[str, str], project: Project)
     if kind == "HTTP":
         trigger = http_trigger(field, function, name, field.need("Properties"), project, convention="handler")
         project.triggers.append(trigger)
+    elif (named := _TYPES.get(kind)) is not None:
+        config = field.get("Properties")
+        project.triggers.append(other_trigger(config or field, function, name, named, config, project))
     else:
         project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

@@ -15,13 +15,11 @@ from typing import Any, get_args
 
 from pyfc.documents import shapes, values
 from pyfc.documents.objects import (
-    check_authorization,
     config_of,
     domain_of,
     function_of,
     route_of,
     service_of,
-    trigger_of,
 )
 from pyfc.documents.reader import Document, Place, Reader, WrongProperty, names, properties, shown
 from pyfc.errors import InvalidArgument, ProjectError
@@ -29,7 +27,6 @@ from pyfc.model.function import Service
 from pyfc.model.mounts import can_mount
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
 from pyfc.model.resources import ASYNC, Config, Domain, Route
-from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.files import is_there
 from pyfc.project.interface import Declaration, Project
@@ -37,7 +34,6 @@ from pyfc.project.shapes import (
     FileAsynchronous,
     FileDomain,
     FileFunction,
-    FileHttpTrigger,
     FileRoute,
     FileService,
 )
@@ -118,11 +114,15 @@ def located(field: Field) -> Iterator[None]:
     try:
         yield
     except WrongProperty as mistake:
-        raise _error(field, mistake) from None
+        raise error_of(field, mistake) from None
 
 
-def _error(field: Field, mistake: WrongProperty) -> ProjectError:
-    rest = mistake.place
+def error_of(field: Field, mistake: WrongProperty, above: str = "") -> ProjectError:
+    """What is wrong below `field`, with file and line. `above`: what the place begins with that is the field itself."""
+    return _error(field, mistake, mistake.place[1:] if above and mistake.place[:1] == (above,) else mistake.place)
+
+
+def _error(field: Field, mistake: WrongProperty, rest: Place) -> ProjectError:
     while rest and (inner := _part(field, rest[0])) is not None:
         field, rest = inner, rest[1:]
     if mistake.missing and not rest:
@@ -294,21 +294,3 @@ def _checked(field: Field, text: str, project: Project) -> Path:
         return project.boundary.check(field.file.parent / text)
     except InvalidArgument as error:
         raise ProjectError(where=field.where, message=str(error)) from error
-
-
-def http_trigger(
-    field: Field, function: tuple[str, str], name: str, config: Field, project: Project, *, convention: str
-) -> Trigger:
-    """An HTTP trigger from its configuration. `convention`: `handler`, or `event` for FC 3's functions."""
-    check_name(field, "trigger", name)
-    document = FileReader(project).declared(config, FileHttpTrigger)
-    beside: Document = {key: document.pop(key) for key in ("invocationRole", "qualifier") if key in document}
-    if (qualifier := field.get("qualifier")) is not None:
-        beside["qualifier"] = qualifier.text()
-    if "jwtConfig" in document:
-        document.setdefault("authConfig", document.pop("jwtConfig"))
-    with located(config):
-        check_authorization(document, ())
-        return trigger_of(
-            *function, {**beside, "triggerName": name, "triggerType": "http", "triggerConfig": document}, convention
-        )

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyfc.boundary import Boundary
 from pyfc.build.actions import Action
+from pyfc.documents.triggers import TYPES
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
@@ -17,9 +18,10 @@ from pyfc.project import components, inheritance
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
-from pyfc.project.properties import check_name, http_trigger, read_domain, read_function, read_route, read_service
+from pyfc.project.properties import check_name, read_domain, read_function, read_route, read_service
 from pyfc.project.scope import Scope
 from pyfc.project.shapes import Elsewhere, FileFunction
+from pyfc.project.triggers import http_trigger, other_trigger
 
 NAMES = ("s.yaml", "s.yml")
 _ROOT = ("edition", "name", "access", "vars", "services", "resources", "actions", "flow", "template", "extend", "env")
@@ -217,5 +219,7 @@ def _trigger(field: Field, function: tuple[str, str], project: Project, style: s
         convention = "handler" if style == "fc" else "event"
         config = field.need(keys[2])
         project.triggers.append(http_trigger(field, function, name, config, project, convention=convention))
+    elif kind in TYPES:
+        project.triggers.append(other_trigger(field, function, name, kind, field.get(keys[2]), project))
     else:
         project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

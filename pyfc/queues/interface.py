@@ -10,13 +10,16 @@ Promises of every engine:
    at all. To settle again what has ended changes nothing: it was written although that seemed to fail, or by somebody
    who was given the event when the lease of this one was lost.
 4. `take` gives the events of a lane in order of arrival, those that are due. What can not be read is passed over.
-5. When records take more room than they may, the oldest of who has most of them are forgotten.
+5. Marks that come with events are written with them or not at all: a source of events remembers by them what it has
+   seen.
+6. When records take more room than they may, the oldest of who has most of them are forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from pyfc.model.asynchronous import Event, Status
@@ -66,16 +69,23 @@ class Outcome(NamedTuple):
         return self.forget and self.event.status.is_final
 
 
+NO_MARKS: Mapping[str, str] = MappingProxyType({})
+
+
 class Queue(Protocol):
     """One queue."""
 
     def now(self) -> float:
         """The queue's own time, in seconds that go on evenly whatever is done to the machine's clock."""
 
-    def put(self, events: Sequence[Event]) -> asyncio.Future[bool]:
+    def put(self, events: Sequence[Event], marks: Mapping[str, str] = NO_MARKS) -> asyncio.Future[bool]:
         """Keep new events; their `number`, `size` and `born` are set. Done when they are durable. Raises QueueFull, at
         once; AlreadyExists for an id that the function has had, Unavailable when the engine fails; then none is kept.
+        `marks`: values by name that are kept with them; '' forgets one.
         """
+
+    async def marks(self, prefix: str) -> dict[str, str]:
+        """The marks whose names begin with `prefix`."""
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write what has become of events that were taken, and end their leases. One whose status is final is never

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -55,6 +55,20 @@ def insert(connection: sqlite3.Connection, events: Sequence[tuple[Event, float]]
             values += (event.number, event.id, event.request_id, *event.lane, state_of(event, now), event.due)
             values += (event.enqueued, 0.0, event.status.value, _packed(event), event.payload, event.size)
         connection.execute(_inserting(len(part)), values)
+
+
+def mark(connection: sqlite3.Connection, marks: Mapping[str, str]) -> None:
+    """Keep values by their names; '' forgets one."""
+    for name, value in marks.items():
+        if value:
+            connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
+        else:
+            connection.execute("DELETE FROM marks WHERE name = ?", (name,))
+
+
+def marks_of(prefix: str) -> tuple[str, tuple[Any, ...]]:
+    """The query for marks whose names begin so."""
+    return "SELECT name, value FROM marks WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
 
 
 @cache

@@ -18,7 +18,7 @@ import logging
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -28,7 +28,7 @@ from pyfc.errors import AlreadyExists, Internal, InvalidArgument, PyfcError
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
 from pyfc.queues import rows
-from pyfc.queues.interface import Depth, Filter, Outcome
+from pyfc.queues.interface import NO_MARKS, Depth, Filter, Outcome
 from pyfc.queues.leases import Leases
 from pyfc.queues.steady import Mark, Steady
 from pyfc.queues.usage import Bounds, Usage, size_of
@@ -48,8 +48,14 @@ class _Job(NamedTuple):
     run: Callable[[sqlite3.Connection], object] | None = None
     new: Sequence[Event] = ()
     outcomes: Sequence[tuple[Outcome, int]] = ()
+    marks: Mapping[str, str] = NO_MARKS
     now: float = 0.0
     """By the queue's clock."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is about events alone."""
+        return self.run is None and not self.marks
 
 
 class SqliteQueue:
@@ -82,7 +88,7 @@ class SqliteQueue:
                 add((service, function), size, count)
         path.chmod(0o600)
 
-    def put(self, events: Sequence[Event]) -> asyncio.Future[bool]:
+    def put(self, events: Sequence[Event], marks: Mapping[str, str] = NO_MARKS) -> asyncio.Future[bool]:
         """See Queue."""
         now, claim = self.now(), self._usage.claim
         for place, event in enumerate(events):
@@ -92,7 +98,11 @@ class SqliteQueue:
             except PyfcError:
                 self._usage.take_off(events[:place])
                 raise
-        return cast("asyncio.Future[bool]", self._database.write(_Job(new=events, now=now)))
+        return cast("asyncio.Future[bool]", self._database.write(_Job(new=events, marks=marks, now=now)))
+
+    async def marks(self, prefix: str) -> dict[str, str]:
+        """See Queue."""
+        return dict(await self._database.read(*rows.marks_of(prefix)))
 
     def _number(self, event: Event, now: float) -> None:
         event.number, event.born, event.size = next(self._numbers), now, size_of(event)
@@ -255,7 +265,7 @@ def _at_once(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[o
     """With as few statements as can be. Raises what keeps any of them from being done; then none is."""
     new = [(event, job.now) for job in jobs for event in job.new]
     outcomes = [(*each, job.now) for job in jobs for each in job.outcomes]
-    if not outcomes and len(new) <= rows.ROWS and all(job.run is None for job in jobs):
+    if not outcomes and len(new) <= rows.ROWS and all(job.is_plain for job in jobs):
         rows.insert(connection, new)
         return [True] * len(jobs)
     with transaction(connection):
@@ -268,6 +278,7 @@ def _run(connection: sqlite3.Connection, job: _Job) -> object:
     """What is told of a job whose events and outcomes are written."""
     if job.run is not None:
         return job.run(connection)
+    rows.mark(connection, job.marks)
     return job.outcomes or True
 
 

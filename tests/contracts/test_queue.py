@@ -82,6 +82,29 @@ def test_events_are_taken_in_order_lane_by_lane_and_once(make: MakeQueue) -> Non
     run_with(make, scenario)
 
 
+def test_marks_are_written_with_their_events_or_not_at_all(make: MakeQueue) -> None:
+    async def before(queue: Queue) -> None:
+        await queue.put([event("a")], {"source/a": "1", "other": "x"})
+        await queue.put([], {"source/b": "2"})
+        with pytest.raises(AlreadyExists):
+            await queue.put([event("a")], {"source/a": "9"})
+        results = await asyncio.gather(
+            queue.put([event("c")], {"source/c": "3"}),
+            queue.put([event("a")], {"source/b": "9"}),
+            queue.put([event("d")], {"source/d": "4", "source/b": ""}),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in results] == [bool, AlreadyExists, bool]
+
+    async def after(queue: Queue) -> None:
+        assert await queue.marks("source/") == {"source/a": "1", "source/c": "3", "source/d": "4"}
+        assert await queue.marks("") == {**await queue.marks("source/"), "other": "x"}
+        assert [each.id for each in await queue.take(LANE, 9)] == ["a", "c", "d"]
+
+    run_with(make, before)
+    run_with(make, after)
+
+
 def test_an_event_is_taken_or_claimed_and_never_both(make: MakeQueue) -> None:
     async def scenario(queue: Queue) -> None:
         events = [event("a"), event("b")]

@@ -297,6 +297,7 @@ def test_a_step_that_fails_changes_nothing_and_can_be_done_later(
         raise sqlite3.OperationalError("database or disk is full")
 
     data = of_release(tmp_path / "data", RELEASES[-1])
+    take_over(data)
     entries = entries_of(data / STORE)
     for module in (folders, versions):
         monkeypatch.setattr(module, "VERSION", VERSION + 1)

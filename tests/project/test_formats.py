@@ -72,15 +72,13 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
     assert pay.limits == Limits(memory_size=256, timeout=20, initialization_timeout=10, instance_concurrency=3)
     assert pay.environment_variables == {"A": "1", "B": "true", "C": ""}
     assert node.limits == Limits(memory_size=128, timeout=3, initialization_timeout=3, instance_concurrency=1)
-    [trigger] = found.triggers
+    daily, trigger = sorted(found.triggers, key=lambda each: each.type, reverse=True)
+    assert (daily.name, daily.type) == ("daily", "timer")
     assert trigger.config == {"authType": "function", "methods": ["GET", "POST"], "convention": "handler"}
     assert found.functions[0].code == tmp_path
     assert found.functions[0].where == f"{tmp_path}/template.yml:14"
     assert found.warnings == []
-    assert found.unsupported == [
-        "Role of service shop",
-        "Timer trigger daily of function shop/pay",
-    ]
+    assert found.unsupported == ["Role of service shop"]
     assert pay.layers == ("x",)
     assert [domain.name for domain in found.domains] == ["shop.example"]
 
@@ -131,16 +129,15 @@ def test_an_s_yaml_of_fc_2_is_read_with_its_variables(tmp_path: Path, monkeypatc
     assert pay.environment_variables == {"HOME_OF": "/home/ada-x"}
     assert pay2.name == "pay2"
     assert found.functions[0].code == tmp_path / "code"
-    assert [trigger.config["convention"] for trigger in found.triggers] == ["handler"]
+    assert [(each.type, each.config.get("convention")) for each in found.triggers] == [
+        ("http", "handler"), ("timer", None),
+    ]  # fmt: skip
     [domain] = found.domains
     assert (domain.name, domain.routes) == (
         "pay.shop.localhost",
         (Route(path="/*", service="shop", function="pay"),),
     )
-    assert found.unsupported == [
-        "timer trigger t of function shop/pay",
-        "component website of other",
-    ]
+    assert found.unsupported == ["component website of other"]
 
 
 def test_an_s_yaml_takes_values_and_text_from_files_beside_it_and_has_domains(tmp_path: Path) -> None:

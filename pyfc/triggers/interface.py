@@ -1,0 +1,91 @@
+"""Sources of events: what fires the triggers of one type. A source knows nothing of queues, functions and calls."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from pyfc.errors import InvalidArgument
+from pyfc.model.trigger import Trigger
+
+
+class Key(NamedTuple):
+    """Names a trigger."""
+
+    service: str
+    function: str
+    name: str
+
+    @classmethod
+    def of(cls, trigger: Trigger) -> Key:
+        """That of a trigger."""
+        return cls(trigger.service, trigger.function, trigger.name)
+
+
+class Firing(NamedTuple):
+    """A trigger fires."""
+
+    trigger: Trigger
+    payload: bytes
+    """The event."""
+    identity: str
+    """Always the same for what happened: a source that is not sure whether it has told it tells it again."""
+    mark: str
+    """What is remembered of the trigger in the same step, instead of what was."""
+    depth: int = 0
+    """How many calls led to it."""
+
+
+Emit = Callable[[Firing], Awaitable[None]]
+"""Returns when the call is promised, and what was to be remembered is. Raises PyfcError."""
+
+
+class State(NamedTuple):
+    """How a trigger is."""
+
+    is_enabled: bool = True
+    next: float | None = None
+    """When it fires the next time, as far as that is known; seconds since the epoch."""
+    error: str = ""
+    """What keeps it from firing."""
+
+
+class Source(Protocol):
+    """The source of one type of triggers."""
+
+    @property
+    def type(self) -> str:
+        """The type's name."""
+
+    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> None:
+        """From now on these are there. `marks`: what was remembered of those that were there when the server was
+        started; nothing of new ones.
+        """
+
+    async def run(self) -> None:
+        """Fire, until it is cancelled. When it fails it is called again, after a while."""
+
+    def state(self, key: Key) -> State:
+        """How one of them is."""
+
+    def upcoming(self, key: Key, count: int) -> Sequence[float]:
+        """When it fires the next times, as far as that is known."""
+
+
+def option(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
+    """A property of a trigger's configuration, whatever the case of its letters: clients send those of the template."""
+    for key, value in config.items():
+        if key.lower() == name.lower():
+            return value
+    return default
+
+
+def is_enabled(config: Mapping[str, Any]) -> bool:
+    """Whether a trigger is switched on."""
+    value = option(config, "enable", default=True)
+    return value if isinstance(value, bool) else str(value).lower() not in {"false", "0", "no", "off"}
+
+
+def wrong(name: str, found: object, reason: str) -> InvalidArgument:
+    """A property of a configuration that can not be used."""
+    return InvalidArgument(message=f"triggerConfig.{name} is {found!r}: {reason}")

@@ -1,0 +1,114 @@
+"""Triggers that a source of events fires, in a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from support import Server, pyfc, wait_until
+
+CODE = """
+def handler(event, context):
+    print("fired", context.request_id, event.decode())
+"""
+API = "/2016-08-15/services/demo/functions/tick/triggers"
+
+
+def project(**events: dict[str, Any]) -> dict[str, str]:
+    function = {
+        "Type": "Aliyun::Serverless::Function",
+        "Properties": {"Handler": "index.handler", "Runtime": "python3", "CodeUri": "./"},
+        "Events": events,
+    }
+    service = {"Type": "Aliyun::Serverless::Service", "tick": function}
+    template = {"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": service}}
+    return {"index.py": CODE, "template.yml": json.dumps(template)}
+
+
+def timer(expression: str = "* * * * * *", **more: object) -> dict[str, Any]:
+    return {"Type": "Timer", "Properties": {"CronExpression": expression, **more}}
+
+
+def fired(server: Server) -> dict[str, set[str]]:
+    """Request ids by the time that was planned."""
+    found = defaultdict(set)
+    for request_id, event in re.findall(
+        r"fired (\S+) (\{[^\n]*?\})(?=\\n|\n|$)", server.log("demo", "tick").replace('\\"', '"')
+    ):
+        found[json.loads(event)["triggerTime"]].add(request_id)
+    return dict(found)
+
+
+def triggers(server: Server) -> dict[str, dict[str, Any]]:
+    rows = server.manage("GET", "/pyfc/triggers?next=2").json["triggers"]
+    return {row["trigger"]: row for row in rows}
+
+
+def test_timers_of_a_template_fire_and_are_told(serve: Callable[..., Server]) -> None:
+    server = serve(
+        project(every=timer(Payload="hello"), off=timer("@every 5m", Enable=False), later=timer("0 0 8 1 1 ?"))
+    )
+
+    wait_until(lambda: len(fired(server)) >= 2, "two times")
+    assert '"payload":"hello"' in server.log("demo", "tick").replace('\\"', '"')
+    told = triggers(server)
+    assert {name: row["state"] for name, row in told.items()} == {
+        "every": "ready", "off": "disabled", "later": "ready",
+    }  # fmt: skip
+    assert told["every"]["fired"] >= 2
+    assert told["later"]["upcoming"] == [told["later"]["next"], told["later"]["next"] + 365 * 86400]
+    status, table, _ = pyfc("triggers", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+    assert status == 0
+    assert re.search(r"demo/tick:every +timer +ready +20", table)
+    status, times, _ = pyfc(
+        "triggers", "demo/tick", "--next", "2", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir)
+    )
+    assert len(re.findall(r"-01-01 08:00:00Z {2}demo/tick:later", times)) == 2
+
+
+def test_a_timer_made_by_the_api_fires_until_it_is_deleted_or_switched_off(serve: Callable[..., Server]) -> None:
+    server = serve(project())
+    document = {"triggerName": "t", "triggerType": "timer", "triggerConfig": {"cronExpression": "* * * * * *"}}
+
+    wrong = {**document, "triggerConfig": {"cronExpression": "0 8 * * *"}}
+    answer = server.manage("POST", API, wrong)
+    assert (answer.status, "triggerConfig.cronExpression" in answer.json["ErrorMessage"]) == (400, True)
+    assert server.manage("POST", API, document).status == 200
+    wait_until(lambda: fired(server), "the first time")
+    off = {"triggerConfig": {"cronExpression": "* * * * * *", "enable": False}}
+    assert server.manage("PUT", f"{API}/t", off).status == 200
+    wait_until(lambda: triggers(server)["t"]["state"] == "disabled", "that it is off")
+    assert server.manage("DELETE", f"{API}/t").status == 204
+    wait_until(lambda: triggers(server) == {}, "that it is gone")
+
+
+def test_a_wrong_expression_in_a_template_is_told_and_everything_else_is_served(serve: Callable[..., Server]) -> None:
+    server = serve(project(bad=timer("0 0 0 L * *"), good=timer()))
+
+    wait_until(lambda: fired(server), "the other timer")
+    assert "bad" not in triggers(server)
+    assert "the last day" in json.dumps(server.ready)
+
+
+def test_no_time_is_called_for_twice_although_the_server_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name, text in project(every=timer()).items():
+        (folder / name).write_text(text)
+    server = Server(folder, tmp_path / "data")
+    for _ in range(3):
+        known = len(fired(server))
+        wait_until(lambda: len(fired(server)) > known + 1, "two more times")  # noqa: B023
+        server.stop(signal.SIGKILL)
+        server = Server(folder, tmp_path / "data")
+    wait_until(lambda: len(fired(server)) > known + 3, "times after the last start")
+    found = fired(server)
+    server.stop()
+
+    assert {len(ids) for ids in found.values()} == {1}
+    assert len({next(iter(ids)) for ids in found.values()}) == len(found)

@@ -329,15 +329,15 @@ class EventReply(_Reply):
         self.context.record(function, call, _CLIENT_CLOSED if self.gone else 200, result, "")
         if self.gone:
             return
-        extra = ""
+        extra, content = "", "octet-stream"
         if result.fault is not None:
-            extra = f"X-Fc-Error-Type: {result.fault.kind.error_type}\r\n"
+            extra, content = f"X-Fc-Error-Type: {result.fault.kind.error_type}\r\n", "json"
         if self.wants_log:
             log = transcript(self.request_id, function, result)[-TAIL:]
             extra += f"X-Fc-Log-Result: {base64.b64encode(log).decode()}\r\n"
         exchange.outlet.respond(
             exchange,
-            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+            f"HTTP/1.1 200 OK\r\nContent-Type: application/{content}\r\n"
             f"Content-Length: {len(result.body)}\r\n{self._platform_lines(result.usage, place)}{extra}",
             result.body,
         )

@@ -355,3 +355,18 @@ def test_flags_of_a_log_configuration_are_both_told_where_one_was_given(shared: 
     assert shared.manage("GET", path).json["logConfig"] == {**given, "enableInstanceMetrics": False}
     assert shared.manage("PUT", path, {"logConfig": off}).json["logConfig"] == {**off, "enableInstanceMetrics": False}
     assert shared.manage("GET", f"{API}/services/unmeasured").json["logConfig"] == {"project": "p", "logstore": "s"}
+
+
+def test_the_error_of_a_function_is_told_as_json_and_its_result_as_bytes(shared: Server) -> None:
+    path = made(shared, "typed")
+    source = "def handler(event, context):\n    return event if event == b'x' else 1 / 0\n"
+    code = {"code": {"zipFile": zipped({"index.py": source})}}
+    assert shared.manage("PUT", f"{path}/functions/f", code).status == 200
+
+    assert shared.invoke("typed/f", b"x").headers["Content-Type"] == "application/octet-stream"
+    failed = shared.invoke("typed/f", b"")
+    assert (failed.status, failed.headers["Content-Type"]) == (200, "application/json")
+    assert (failed.headers["X-Fc-Error-Type"], failed.json["errorType"]) == (
+        "UnhandledInvocationError",
+        "ZeroDivisionError",
+    )

@@ -33,6 +33,7 @@ from pyfc.data.folder import FolderWatch, lock, take_over
 from pyfc.data.version import OSS, QUEUE, STORE
 from pyfc.deployment import Deployment
 from pyfc.destinations.webhook import Webhook
+from pyfc.dispatch.attempts import DispatchContext
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
@@ -128,9 +129,8 @@ class App:
         builder = Builder(cache_folder(), cage, consents)
         builds = Builds(builder, self.runtimes)
         self._build_supervisor(registry, bundles, builds, keys)
-        self.dispatcher = Dispatcher(
-            settings, queue, self.supervisor, self.journal, Webhook(settings.destination_endpoint)
-        )
+        webhook = Webhook(settings.destination_endpoint)
+        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.journal, webhook))
         self._stack.push_async_callback(self.dispatcher.close)
         self.sources = Sources(self.dispatcher)
         self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pyfc.calls.paths import serving
 from pyfc.calls.table import Entry, Table, version_of
@@ -54,6 +54,15 @@ class Served(Protocol):
         """A configuration of one function and qualifier."""
 
 
+class DispatchContext(NamedTuple):
+    """What asynchronous calls of one server meet."""
+
+    settings: Settings
+    served: Served
+    journal: Journal
+    deliver: Deliver
+
+
 class _Reply(WholeReply):
     """Waits for the answer of one event."""
 
@@ -83,20 +92,8 @@ class _Reply(WholeReply):
 class Attempts:
     """Makes them, for the lanes of one server."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        served: Served,
-        journal: Journal,
-        deliver: Deliver,
-        tasks: Tasks,
-        lanes: Lanes,
-        endings: Endings,
-    ) -> None:
-        self._settings = settings
-        self._served = served
-        self._journal = journal
-        self._deliver = deliver
+    def __init__(self, context: DispatchContext, tasks: Tasks, lanes: Lanes, endings: Endings) -> None:
+        self._settings, self._served, self._journal, self._deliver = context
         self._tasks = tasks
         self._lanes = lanes
         self._endings = endings

@@ -16,7 +16,7 @@ from functools import partial
 
 from pyfc.calls.table import Table
 from pyfc.dispatch.alarm import Alarm
-from pyfc.dispatch.attempts import Attempts, Deliver, Served
+from pyfc.dispatch.attempts import Attempts, DispatchContext
 from pyfc.dispatch.endings import Endings
 from pyfc.dispatch.lane import Gate, Lane
 from pyfc.dispatch.lanes import Lanes
@@ -24,9 +24,7 @@ from pyfc.dispatch.outbox import Outbox
 from pyfc.dispatch.persistence import until_done
 from pyfc.model.asynchronous import Event, Policy, Status
 from pyfc.model.names import Target
-from pyfc.observe.journal import Journal
 from pyfc.queues.interface import NO_MARKS, Filter, Queue
-from pyfc.settings import Settings
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -37,15 +35,15 @@ _KEPT = 10_000
 class Dispatcher:
     """The asynchronous calls of one server."""
 
-    def __init__(self, settings: Settings, queue: Queue, served: Served, journal: Journal, deliver: Deliver) -> None:
-        self._settings = settings
+    def __init__(self, queue: Queue, context: DispatchContext) -> None:
+        self._settings = settings = context.settings
         self._queue = queue
         self._tasks = Tasks()
         self._lanes = Lanes(queue, self._tasks, self._begin)
         self._alarm = Alarm(queue, self._tasks, self._lanes.look)
         outbox = Outbox(queue, self._tasks, self._settled, self.arrived)
         self._endings = Endings(settings, queue.now, outbox.add)
-        self._attempts = Attempts(settings, served, journal, deliver, self._tasks, self._lanes, self._endings)
+        self._attempts = Attempts(context, self._tasks, self._lanes, self._endings)
 
     async def start(self) -> None:
         """Take up what the queue holds. What the table leads to is served already."""

@@ -14,6 +14,7 @@ import pytest
 
 from pyfc.calls.table import Entry, Table
 from pyfc.dispatch import endings, lane, lanes, memory, persistence
+from pyfc.dispatch.attempts import DispatchContext
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.lane import Gate, Supply
 from pyfc.dispatch.records import Records
@@ -74,9 +75,9 @@ class World:
         supervisor = SimpleNamespace(table=self.table, config=self.config)
         self.supervisor = supervisor
         self.delivered: list[bytes] = []
-        self.dispatcher = Dispatcher(
-            Settings(async_retry_delay=0.01, **settings), queue, cast("Any", supervisor), Journal(), self.deliver
-        )
+        own = Settings(async_retry_delay=0.01, **settings)
+        context = DispatchContext(own, cast("Any", supervisor), Journal(), self.deliver)
+        self.dispatcher = Dispatcher(queue, context)
         self.records = Records(queue, self.dispatcher)
 
     def entry(self, target: Target, **changes: Any) -> Entry:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import hashlib
 import resource
 import sys
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import Self
 
 from pyfc.auth.keys import Keys
 from pyfc.auth.once import Once
@@ -79,15 +78,9 @@ from pyfc.tasks import end_of
 from pyfc.triggers.timer import Timer
 from pyfc.workers.launchers.by_runtime import Launchers
 
-T = TypeVar("T")
-
-
-class Stopped(Exception):
-    """The server was told to stop before it served."""
-
 
 class App:
-    """One server: `async with App(settings, data_folder) as app`, `deployment.deploy`, `bind`, `serve`."""
+    """One server: `async with App(settings, data_folder) as app`, `deployment.deploy`, `server.bind`, `serve`."""
 
     def __init__(
         self, settings: Settings, data_folder: Path, shared: Mapping[str, Path] = MappingProxyType({})
@@ -216,8 +209,8 @@ class App:
         oss = await self._build_oss()
         door = Door(oss, keys.find, lambda key, *_: key.may_manage, is_open=settings.auth == "off")
         api = self._build_api(operations, keys, verifier, oss.store, built_in)
-        self._server = GatewayServer(application(api, guard, recent, self.sandbox, door), context, BUDGET)
-        self._stack.callback(self._server.unbind)
+        self.server = GatewayServer(application(api, guard, recent, self.sandbox, door), context, BUDGET)
+        self._stack.callback(self.server.unbind)
 
     def _build_api(
         self, operations: Operations, keys: Keys, verifier: Verifier, store: Store, built_in: BuiltIn
@@ -265,15 +258,10 @@ class App:
         return self.dispatcher.queue
 
     @property
-    def port(self) -> int:
-        """The port, when it is bound the real one."""
-        return self._server.port
-
-    @property
     def endpoint(self) -> str:
         """The server's own address."""
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return f"{'https' if self.settings.tls_certificate else 'http'}://{host}:{self.port}"
+        return f"{'https' if self.settings.tls_certificate else 'http'}://{host}:{self.server.port}"
 
     def problems(self) -> list[str]:
         """What keeps the server from doing all that it should, for people."""
@@ -287,46 +275,23 @@ class App:
         """Hand batches of call records to `listener`."""
         self.journal.listeners.append(listener)
 
-    def bind(self) -> None:
-        """Take the port. Raises AddressInUse."""
-        self._server.bind()
-
     async def serve(self) -> None:
-        """Answer requests until `stop`; then answer what has begun, for at most `drain_timeout`."""
+        """Answer requests until `server.stop`; then answer what has begun, for at most `drain_timeout`."""
         gc.collect()
         gc.freeze()  # what was built to serve stays: later collections need not look at it
         await self.dispatcher.start()
         await self.sources.start(self.supervisor.table)
-        await self._server.answer(self._refuse_held)
+        await self.server.answer(self._refuse_held)
 
     async def _refuse_held(self) -> None:
         """Nothing more is installed, and nobody waits for that."""
         await self.deployment.builds.close()
         self.supervisor.refuse_held()
 
-    async def unless_stopped(self, work: Awaitable[T]) -> T:
-        """What `work` gives. Raises Stopped when the server is told to stop before: nothing that a start waits for may
-        keep it from that.
-        """
-        starting = asyncio.ensure_future(work)
-        stopping = asyncio.ensure_future(self._server.wait_stopping())
-        try:
-            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not starting.done():
-                raise Stopped
-            return starting.result()
-        finally:
-            starting.cancel()
-            stopping.cancel()
-
-    def stop(self) -> None:
-        """End `serve` gracefully, or the start."""
-        self._server.stop()
-
     def kill(self) -> None:
         """End `serve` and everything that runs, now."""
         self.supervisor.kill()
-        self._server.kill()
+        self.server.kill()
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()

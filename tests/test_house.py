@@ -281,9 +281,9 @@ async def _profiled(folder: Path) -> list[set[tuple[str, str]]]:
     """The files of pyfc, and their functions, that a warm call enters: of an event function and of an HTTP function."""
     async with App(Settings(port=0, spare_workers=0, templates="off"), folder / "data") as app:
         await app.deployment.deploy(load(folder))
-        app.bind()
+        app.server.bind()
         serving = asyncio.get_running_loop().create_task(app.serve())
-        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.server.port)
         found = []
         for request in (
             b"POST /2016-08-15/services/default/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\n"
@@ -301,7 +301,7 @@ async def _profiled(folder: Path) -> list[set[tuple[str, str]]]:
                 sys.setprofile(None)
             found.append(entered)
         writer.close()
-        app.stop()
+        app.server.stop()
         await serving
         return found
 
@@ -337,8 +337,7 @@ def test_nothing_names_the_place_where_it_was_made() -> None:
 
 
 AWAITED = {
-    "pyfc/app.py": "a start, which is awaited unless the server is told to stop",
-    "pyfc/gateway/server.py": "what serves, until it ends",
+    "pyfc/gateway/server.py": "what serves, and a start that may be ended, which are awaited",
     "pyfc/cloud/oss/asked.py": "the next piece of a file, which its reader awaits",
     "pyfc/cloud/oss/store.py": "a write, which is awaited also by who is cancelled",
     "pyfc/cloud/oss/writing.py": "the block before, which is awaited before the next",

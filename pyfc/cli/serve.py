@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import uvloop
 
-from pyfc.app import App, Stopped, data_folder_of
+from pyfc.app import App, data_folder_of
 from pyfc.auth.keys import Key
 from pyfc.build.consent import refuse
 from pyfc.client.credentials import announced
@@ -29,6 +29,7 @@ from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
 from pyfc.gateway.application import describe
+from pyfc.gateway.server import Stopped
 from pyfc.model.mounts import mounts_of
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
@@ -82,7 +83,7 @@ async def _serve(root: Path, settings: Settings) -> None:
         console = Console(as_json=settings.json)
         began = time.time()
         try:
-            project = await app.unless_stopped(_start(app, root, console))
+            project = await app.server.unless_stopped(_start(app, root, console))
         except Stopped:
             return
         with announced(app.endpoint, app.data_folder):
@@ -106,7 +107,7 @@ async def _start(app: App, root: Path, console: Console) -> Project:
     if not settings.json:
         app.deployment.builds.ask(asking())
     report = await app.deployment.deploy(project, beside=True)
-    app.bind()
+    app.server.bind()
     _announce(app, project, report)
     if not settings.quiet:
         app.listen(console.listen)
@@ -146,7 +147,7 @@ def _catch_signals(app: App) -> None:
         nonlocal count
         count += 1
         if count == 1:
-            app.stop()
+            app.server.stop()
             _end_in(_STEPS * app.settings.drain_timeout + _SLACK)
             if not app.settings.json:
                 with contextlib.suppress(BrokenPipeError):  # Ctrl-C has ended whoever read it

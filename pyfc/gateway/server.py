@@ -1,4 +1,6 @@
-"""uvicorn's server around our protocol: told to stop instead of catching signals, and waking up once a second."""
+"""uvicorn's server around our protocol, from its port to the last answer: told to stop instead of catching signals, and
+waking up once a second. What the calls become is connection.py's.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from uvicorn import Config, Server
 
@@ -23,6 +25,11 @@ _TICK = 1.0
 _UNUSED = 2.0
 """Seconds after which a connection may be closed if descriptors run short."""
 _MOST_CLOSED = 32
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The server was told to stop before it served."""
 
 
 class GatewayServer(Server):
@@ -115,8 +122,23 @@ class GatewayServer(Server):
             each.transport.close()
         return bool(unused)
 
+    async def unless_stopped(self, work: Awaitable[T]) -> T:
+        """What `work` gives. Raises Stopped when it is told to stop before: nothing that a start waits for may
+        keep it from that.
+        """
+        starting = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self.wait_stopping())
+        try:
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                raise Stopped
+            return starting.result()
+        finally:
+            starting.cancel()
+            stopping.cancel()
+
     def stop(self) -> None:
-        """Accept nothing more, answer what has begun, then return from `serve`."""
+        """Accept nothing more, answer what has begun, then return from `answer`; or end the start."""
         self._stop.set()
 
     async def wait_stopping(self) -> None:

@@ -70,25 +70,25 @@ def run(folder: Path, scenario: Callable[[App], Awaitable[None]], auth: str = "a
     async def whole() -> None:
         async with App(Settings(port=0, spare_workers=0, auth=auth), folder / "data") as app:
             await app.deployment.deploy(load(folder / "project"))
-            app.bind()
+            app.server.bind()
             serving = asyncio.get_running_loop().create_task(app.serve())
             try:
                 app.supervisor.publish(lambda _: None)  # the scenario chooses what is served
                 await scenario(app)
             finally:
-                app.stop()
+                app.server.stop()
                 await serving
 
     asyncio.run(whole())
 
 
 def context(app: App) -> ServerContext:
-    return app._server._context
+    return app.server._context
 
 
 async def exchanged(app: App, data: bytes) -> bytes:
     """What is answered to raw bytes until the connection ends."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.server.port)
     writer.write(data)
     async with asyncio.timeout(10):
         raw = await reader.read()

@@ -41,6 +41,7 @@ from pyfc.gateway.heads import (
     Known,
     Parsed,
     in_origin_form,
+    length_of,
     problem_of,
     remember,
 )
@@ -382,7 +383,7 @@ class Connection(_Answering):
         parser, url, fields, sites = self.parser, self.url, dict(self.headers), self.context.sites
         version, upgrades = parser.get_http_version(), parser.should_upgrade()
         head = Parsed(url, self.headers, fields, version, upgrades, self._head.is_large)
-        problem = problem_of(head, self.context.settings.maximum_body)
+        problem = problem_of(head)
         if problem is not None:
             self.refuse(problem)
         elif sites.takes(fields.get(b"host", b""), url):
@@ -397,6 +398,9 @@ class Connection(_Answering):
         self, head: Parsed, path: bytes, *, is_http: bool, sent: bytes = b"", problem: PyfcError | None = None
     ) -> None:
         before, fields, is_current = self.cycle, head.fields, head.version != "1.0"
+        if length_of(fields) > self.context.settings.maximum_body:
+            self.refuse(EntityTooLarge(limit=self.context.settings.maximum_body))
+            return
         keep_alive = self.parser.should_keep_alive() and is_current and not head.upgrades
         exchange = self.cycle = Exchange(
             self, self.parser.get_method(), self.url, path, self.headers, fields, is_http, keep_alive, sent, problem,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.gateway.exchange import Exchange
 
 MAXIMUM_HEAD = 64 * 1024
@@ -107,17 +107,18 @@ class Parsed(NamedTuple):
     is_large: bool
 
 
-def problem_of(head: Parsed, maximum_body: int) -> PyfcError | None:
+def problem_of(head: Parsed) -> PyfcError | None:
     """What makes a head ambiguous or too large, if anything does."""
     message = _too_large(head) if head.is_large else ""
     if not message and len(head.fields) != len(head.headers):
         message = _twice(head)
     message = message or _wrong_line(head) or _wrong_body(head)
-    if message:
-        return InvalidArgument(message=message)
-    if int(head.fields.get(b"content-length", b"0")) > maximum_body:
-        return EntityTooLarge(limit=maximum_body)
-    return None
+    return InvalidArgument(message=message) if message else None
+
+
+def length_of(fields: dict[bytes, bytes]) -> int:
+    """Bytes of the body that a head without a problem announces; 0 if it does not."""
+    return int(fields.get(b"content-length", b"0"))
 
 
 def _too_large(head: Parsed) -> str:

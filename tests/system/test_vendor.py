@@ -370,3 +370,22 @@ def test_the_error_of_a_function_is_told_as_json_and_its_result_as_bytes(shared:
         "UnhandledInvocationError",
         "ZeroDivisionError",
     )
+
+
+@pytest.mark.parametrize("way", ["request", "bucket"])
+def test_a_package_is_larger_than_an_event_may_be(shared: Server, way: str) -> None:
+    path = made(shared, f"large-{way}")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("index.py", "def handler(event, context):\n    return 'large'\n")
+        archive.writestr("large", bytes(34 * 1024 * 1024))
+    name, host = bucket(shared)
+    code = {"zipFile": base64.b64encode(stream.getvalue()).decode()}
+    if way == "bucket":
+        assert shared.request("PUT", f"/{name}", stream.getvalue(), host).status == 200
+        code = {"ossBucketName": "fc-temp", "ossObjectName": name}
+
+    assert shared.manage("PUT", f"{path}/functions/f", {"code": code}).status == 200
+    assert shared.invoke(f"large-{way}/f", b"x").body == b"large"
+    refused = shared.invoke(f"large-{way}/f", bytes(33 * 1024 * 1024))
+    assert (refused.status, refused.json["ErrorCode"]) == (400, "EntityTooLarge")

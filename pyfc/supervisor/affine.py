@@ -65,6 +65,9 @@ class AffinePool(Pool):
         for home in self._homes:
             if not home.draining and counts.get(home, 0) < self.affinity.sessions_per_instance:
                 return home
+        return self._new_home()
+
+    def _new_home(self) -> Pool:
         count = len(self._homes) + len(self.roster.instances)
         if self.draining or self.population.is_over or count >= self.limit:
             raise self._exhausted(f"all {count} instances have as many sessions as they may have")
@@ -73,6 +76,36 @@ class AffinePool(Pool):
         self._homes[made] = None
         self._context.room.add(made)
         return made
+
+    @property
+    def size(self) -> int:
+        """See Tended."""
+        return sum(len(pool.roster.instances) for pool in pools_of(self))
+
+    def reserve_one(self) -> bool:
+        """See Tended: it is the home of sessions to come, which tries again by itself if it can not be started."""
+        self._tidy()
+        if any(not home.roster.instances for home in self._spare_homes()):
+            return False
+        try:
+            self._new_home().scale(Provision(target=1), 1)
+        except ResourceExhausted:
+            return False
+        return True
+
+    def scale(self, provision: Provision, limit: int) -> None:
+        """See Pool; homes that are kept for sessions to come go when fewer are reserved."""
+        super().scale(provision, limit)
+        self._release()
+
+    def _release(self) -> None:
+        surplus = self.size - self.population.reserve.target
+        for home in self._spare_homes()[: max(0, surplus)]:
+            self._left(home)
+
+    def _spare_homes(self) -> list[Pool]:
+        """Those that are kept for sessions to come."""
+        return [home for home in self._homes if not home.draining and not self.sessions.live_in(home)]
 
     def _exhausted(self, reason: str) -> ResourceExhausted:
         return ResourceExhausted(function=self.function.name, service=self.function.service, reason=reason)
@@ -113,7 +146,11 @@ class AffinePool(Pool):
     def describe(self) -> dict[str, Any]:
         """See Pool; with the number of sessions."""
         states = Counter(instance.state.value for pool in pools_of(self) for instance in pool.roster.instances)
-        return {**super().describe(), "instances": dict(states), "sessions": len(self.sessions)}
+        told = self.population.reserve.describe(sum(len(pool.roster.by_link) for pool in pools_of(self)))
+        if told:
+            parts = [home.describe().get("provision", {}) for home in self._homes]
+            told["provision"]["currentError"] = next(filter(None, (each.get("currentError") for each in parts)), "")
+        return {**super().describe(), "instances": dict(states), **told, "sessions": len(self.sessions)}
 
 
 def pools_of(pool: Pool) -> list[Pool]:

@@ -32,6 +32,10 @@ class Tended(LinkOwner, Protocol):
     """Most instances."""
 
     @property
+    def size(self) -> int:
+        """How many instances there are."""
+
+    @property
     def has_spare(self) -> bool:
         """Whether one instance less would leave the reserved ones."""
 
@@ -40,6 +44,9 @@ class Tended(LinkOwner, Protocol):
 
     def start_reserved(self) -> bool:
         """One more instance, for no call; False if there is no room."""
+
+    def reserve_one(self) -> bool:
+        """One more for the reserve; False if there is no room."""
 
     def started(self, instance: Instance) -> None:
         """An instance takes its first call, or waits for one."""

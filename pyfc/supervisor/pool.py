@@ -104,6 +104,11 @@ class Pool:
         """See Tended."""
         return self.population.reserve.has_more
 
+    @property
+    def size(self) -> int:
+        """See Tended."""
+        return len(self.roster.instances)
+
     # the warm path
 
     def submit(self, call: Invocation, reply: Reply) -> Waiter | Served:
@@ -285,6 +290,8 @@ class Pool:
     def start_reserved(self) -> bool:
         """See Tended."""
         return self.population.start_reserved()
+
+    reserve_one = start_reserved
 
     def evict(self) -> None:
         """See Tended."""

@@ -121,5 +121,5 @@ class Population:
         self._pool.roster.forget(instance)
         self._room.give_back()
         self.grow()
-        if len(self._pool.roster.instances) < self.reserve.target:
+        if self._pool.size < self.reserve.target:
             self.reserve.look()

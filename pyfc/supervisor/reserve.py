@@ -39,7 +39,7 @@ class Reserve:
     @property
     def has_more(self) -> bool:
         """Whether one instance less would be enough."""
-        return len(self._pool.roster.instances) > self.target
+        return self._pool.size > self.target
 
     @property
     def must_wait(self) -> bool:
@@ -63,8 +63,8 @@ class Reserve:
             self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
         self.target = min(pool.limit, reserved(self._provision, time.time(), pool.roster.busy, pool.concurrency))
         if time.monotonic() >= self._next_try:
-            for _ in range(self.target - len(pool.roster.instances)):
-                pool.start_reserved()
+            for _ in range(self.target - pool.size):
+                pool.reserve_one()
 
     async def prove(self) -> Result | None:
         """Start an instance for no call. What its start ended with by the user's fault; None if it went well, or if

@@ -79,6 +79,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._lasting)
 
+    def live_in(self, home: Pool) -> bool:
+        """Whether there is one."""
+        return any(session.home is home for session in self._lasting.values())
+
     def used(self, name: str, qualifier: str) -> Session:
         """The session of a call. Raises as `begin` does."""
         session = self._lasting.get(name) or self.begin(name, qualifier)
@@ -163,7 +167,7 @@ class Sessions:
         while len(self._ended) >= _MOST_ENDED:
             del self._ended[next(iter(self._ended))]
         self._ended[session.id] = session
-        if all(each.home is not session.home for each in self._lasting.values()):
+        if not self.live_in(session.home):
             self._left(session.home)
 
     def _arm(self) -> None:

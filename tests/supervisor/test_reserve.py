@@ -28,7 +28,9 @@ def test_a_look_that_fails_is_not_the_last_one(monkeypatch: pytest.MonkeyPatch) 
 
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         roster = SimpleNamespace(instances=set(), busy=0)
-        pool = SimpleNamespace(roster=roster, draining=False, limit=5, concurrency=1, start_reserved=start_reserved)
+        pool = SimpleNamespace(
+            roster=roster, size=0, draining=False, limit=5, concurrency=1, reserve_one=start_reserved
+        )
         kept = Reserve(cast("Any", pool), Provision(target=1))
         with pytest.raises(RuntimeError):
             kept.look()

@@ -225,6 +225,45 @@ def test_sessions_of_http_triggers_are_those_of_their_pages(shared: Server) -> N
     assert said(again) == (said(first)[0], 2)
 
 
+def test_reserved_instances_are_those_of_sessions_to_come(shared: Server) -> None:
+    path = make(shared, "reserved")
+    shared.manage("PUT", f"{path}/concurrency", {"reservedConcurrency": 2})
+    assert shared.manage("PUT", f"{path}/provision-config", {"defaultTarget": 2}).status == 200
+
+    def current() -> Any:
+        return shared.manage("GET", f"{path}/provision-config").json["current"]
+
+    wait_until(lambda: current() == 2, "the reserve")
+    kept = {each["instanceId"] for each in shared.manage("GET", f"{path}/instances").json["instances"]}
+
+    assert {said(call(shared, path, My_Session=name))[0] for name in ("a", "b")} == kept
+    shared.manage("DELETE", f"{path}/sessions/a")
+    fresh = wait_until(
+        lambda: {each["instanceId"] for each in shared.manage("GET", f"{path}/instances").json["instances"]} - kept,
+        "another for the reserve",
+    )
+    assert said(call(shared, path, My_Session="c")) == (*fresh, 1)
+    shared.manage("DELETE", f"{path}/sessions/b")
+    wait_until(lambda: current() == 2, "the reserve again")
+    shared.manage("PUT", f"{path}/provision-config", {"defaultTarget": 0})
+    wait_until(lambda: len(shared.manage("GET", f"{path}/instances").json["instances"]) == 1, "the end of the reserve")
+    assert said(call(shared, path, My_Session="c")) == (*fresh, 2)
+
+
+def test_a_reserve_of_sessions_that_can_not_be_started_says_why_and_serves_what_comes_later(shared: Server) -> None:
+    path = make(shared, "fails", sessionConcurrencyPerInstance=1)
+    shared.manage("PUT", path, {"code": {"zipFile": zipped({"index.py": "import nothing_like_this"})}})
+    shared.manage("PUT", f"{path}/provision-config", {"defaultTarget": 2})
+
+    def told() -> Any:
+        return shared.manage("GET", f"{path}/provision-config").json
+
+    assert "nothing_like_this" in wait_until(lambda: told()["currentError"], "its error")
+    shared.manage("PUT", path, {"code": {"zipFile": zipped({"index.py": SOURCE})}})
+    wait_until(lambda: told()["current"] == 2, "the reserve")
+    assert told()["currentError"] == ""
+
+
 def test_an_alias_leads_all_calls_of_a_session_to_one_version(shared: Server) -> None:
     path = make(shared, "split")
     for number in (1, 2):

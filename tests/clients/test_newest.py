@@ -191,7 +191,7 @@ SCENARIO: list[tuple[str, str, Any]] = [
         "triggerName": "h", "triggerType": "http", "triggerConfig": HTTP, "description": "d", "qualifier": "LATEST",
         "sourceArn": "acs:x", "invocationRole": "acs:ram::1:r",
     }),
-    ("CreateTrigger", f"{F}/triggers", {"triggerName": "t", "triggerType": "timer", "triggerConfig": "{}"}),
+    ("CreateTrigger", f"{F}/triggers", {"triggerName": "t", "triggerType": "oss", "triggerConfig": "{}"}),
     ("GetTrigger", f"{F}/triggers/h", None), ("UpdateTrigger", f"{F}/triggers/h", {"description": "x"}),
     ("ListTriggers", f"{F}/triggers?limit=1", None), ("DeleteTrigger", f"{F}/triggers/t", None),
     ("PutAsyncInvokeConfig", f"{F}/async-invoke-config", {

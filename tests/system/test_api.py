@@ -167,7 +167,7 @@ ERRORS: list[tuple[str, str, Any, int, str]] = [
     (
         "POST",
         "/services/e/functions/f/triggers",
-        {"triggerName": "t", "triggerType": "timer", "triggerConfig": {}},
+        {"triggerName": "t", "triggerType": "oss", "triggerConfig": {}},
         409,
         "TriggerAlreadyExists",
     ),
@@ -199,7 +199,7 @@ def prepared(shared: Server) -> Server:
     """With a service `e` that has one of everything."""
     make(shared, "e", "f")
     for path, document in (
-        ("/services/e/functions/f/triggers", {"triggerName": "t", "triggerType": "timer", "triggerConfig": {}}),
+        ("/services/e/functions/f/triggers", {"triggerName": "t", "triggerType": "oss", "triggerConfig": {}}),
         ("/services/e/versions", {}),
         ("/services/e/aliases", {"aliasName": "live", "versionId": "1"}),
         ("/custom-domains", {"domainName": "e.example.com"}),

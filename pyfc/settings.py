@@ -96,7 +96,9 @@ class Settings:
     program_timeout: float = _setting(120.0, "Seconds in which the server of a custom runtime must listen.")
     drain_timeout: float = _setting(10.0, "Seconds that running calls get to end when the server stops.")
 
-    async_retry_delay: float = _setting(1.0, "Seconds before a failed asynchronous call is tried again; then doubling.")
+    async_retry_delay: float = _setting(
+        1.0, "Seconds before a failed asynchronous call is tried again; then doubling, at most 60."
+    )
     async_queue_events: int = _setting(1_000_000, "Most asynchronous calls of one function that wait; more get 429.")
     async_queue_bytes: int = _setting(1024 * MEBIBYTE, "Most bytes of them.")
     async_queue_total_events: int = _setting(4_000_000, "Most asynchronous calls of all functions that wait.")
@@ -116,7 +118,7 @@ class Settings:
         32 * MEBIBYTE, "Largest result of a function in bytes, unless it is of unknown size."
     )
     header_timeout: float = _setting(10.0, "Seconds in which a client must send the head of a request.")
-    body_timeout: float = _setting(30.0, "Seconds in which at least 1 KiB of a request's body must come.")
+    body_timeout: float = _setting(30.0, "Seconds in which at least 1 KiB of a request's body, or its end, must come.")
     keep_alive_timeout: float = _setting(
         75.0, "Seconds that a connection is kept that is idle or whose client reads no more."
     )

@@ -1,4 +1,4 @@
-"""The README's commands do what it says."""
+"""The commands of the README and of the guides do what they say."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from support import Server
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines()]
+GUIDES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs" / "guides").glob("*.md"))}
+ELSEWHERE = ("python3 -m venv", ". .venv/", "pip install", "pyfc dev ", "pyfc serve ")
+"""Installs, or serves, which the fixture does."""
 BIN = Path(sys.executable).parent
 
 
@@ -65,3 +68,15 @@ def test_the_other_commands_of_the_readme_work(server: Server, tmp_path: Path) -
     assert made.returncode == 0
     assert (tmp_path / "my-app" / "template.yml").exists()
     assert init.partition(" && ")[2] == ".venv/bin/pyfc dev my-app/"
+
+
+@pytest.mark.parametrize("name", [name for name, text in GUIDES.items() if "```sh" in text])
+def test_the_commands_of_a_guide_work_in_their_order(server: Server, tmp_path: Path, name: str) -> None:
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", GUIDES[name], re.DOTALL) for line in block.splitlines()]
+    assert run("pyfc init my-app", server, tmp_path).returncode == 0
+
+    for line in lines:
+        if line.startswith(ELSEWHERE) or line == "pyfc init my-app":
+            continue
+        done = run(line, server, tmp_path)
+        assert done.returncode == 0, f"{line}: {done.stderr}"

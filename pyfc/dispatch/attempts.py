@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from pyfc.calls.paths import serving
@@ -34,6 +35,8 @@ _RESULT = 1024 * 1024
 _HISTORY = 50
 """States of an event that are remembered."""
 _ACCEPTED = 202
+_POLICIES = 4096
+"""Configurations that are kept as they were read."""
 
 
 class Deliver(Protocol):
@@ -97,6 +100,8 @@ class Attempts:
         self._tasks = tasks
         self._lanes = lanes
         self._endings = endings
+        self._policies: dict[Target, Policy] = {}
+        """Those that were asked for since something else is served."""
 
     def begin(self, lane: Lane, event: Event) -> None:
         """Make an attempt, or an end of the event."""
@@ -196,7 +201,7 @@ class Attempts:
         else:
             self._endings.finish(event, Status.SUCCEEDED)
 
-    def hold_back(self, table: Table, lane: Lane) -> None:
+    def _hold_back(self, table: Table, lane: Lane) -> None:
         """Take back what has not begun of functions that are disabled."""
         for event in list(lane.running.values()):
             target = version_of(table, event.target)
@@ -216,8 +221,22 @@ class Attempts:
             if isinstance(entry.route, Pool) and entry.function.target[:2] == event.target[:2]:
                 _end_call(entry.route, event.request_id)
 
+    def use(self, table: Table, lanes: Iterable[Lane]) -> None:
+        """Something else is served. `lanes`: whose running events may have to be held back."""
+        self._policies.clear()
+        for lane in lanes:
+            self._hold_back(table, lane)
+
     def policy(self, target: Target) -> Policy:
         """The asynchronous configuration of a function: of this qualifier, else of the newest version."""
+        found = self._policies.get(target)
+        if found is None:
+            if len(self._policies) >= _POLICIES:
+                self._policies.clear()
+            found = self._policies[target] = self._read_policy(target)
+        return found
+
+    def _read_policy(self, target: Target) -> Policy:
         for qualifier in (target.qualifier, LATEST):
             config = self._served.config(target._replace(qualifier=qualifier), ASYNC)
             if config is not None:

@@ -91,11 +91,11 @@ class Dispatcher:
         """Something else is served: calls of a function that is enabled again begin, those of one that is disabled
         wait.
         """
-        for lane in self._lanes.all():
-            if lane.gate is Gate.DISABLED:
-                self._lanes.resume(lane)
-            elif lane.running:
-                self._attempts.hold_back(table, lane)
+        lanes = list(self._lanes.all())
+        disabled = [lane for lane in lanes if lane.gate is Gate.DISABLED]
+        self._attempts.use(table, [lane for lane in lanes if lane.running and lane not in disabled])
+        for lane in disabled:
+            self._lanes.resume(lane)
 
     def held(self, event: Event) -> Event | None:
         """An event as it is in memory, if it is."""

@@ -68,9 +68,7 @@ _Gain = tuple[int, tuple[float | None, float | None]]
 
 
 class Builder:
-    """`root`: where results are kept. `progress(source, line)` hears what the installers say; `ask` is asked before
-    code of packages runs.
-    """
+    """`root`: where results are kept. `progress(source, line)` hears what the installers say."""
 
     def __init__(
         self, root: Path, cage: Cage, consents: Consents, progress: Callable[[str, str], None] = lambda *_: None
@@ -79,9 +77,13 @@ class Builder:
         self._cage = cage
         self._consents = consents
         self._progress = progress
-        self.ask: Ask = refuse
+        self._ask: Ask = refuse
         self.said: dict[Path, str] = {}
         """The last line of an installer, by the folder that it works for."""
+
+    def ask_by(self, ask: Ask) -> None:
+        """Before code of packages runs `ask` is asked from now on; nobody is, before this is called."""
+        self._ask = ask
 
     async def build(
         self,
@@ -111,7 +113,7 @@ class Builder:
         """Run the actions of a template; the files of the project that are new or different. Raises ProjectError,
         InvalidArgument, also of a machine without a cage.
         """
-        consent = Consent(consents=self._consents, ask=self.ask)
+        consent = Consent(consents=self._consents, ask=self._ask)
         return await run(
             actions, template, self._root, self._cage, consent, lambda line: self._progress("actions", line)
         )
@@ -183,7 +185,7 @@ class Builder:
     async def _made(self, manifest: Manifest, interpreter: str, place: Path, *, lean: bool) -> _Gain:
         """Put what `manifest` needs at `place`; what a lean build gains."""
         with workshop.opened(self._root, self._cage) as shop:
-            consent = Consent(consents=self._consents, ask=self.ask)
+            consent = Consent(consents=self._consents, ask=self._ask)
             hear = functools.partial(self._hear, manifest)
             await install(manifest, shop, interpreter, consent, hear)
             await asyncio.to_thread(_examine, shop.result, manifest)

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidArgument(message="--network says more of --yes: give both")
     project = _load(options, checks=False)
     builder = Builder(cache_folder(), Cage(), Consents(consents_file()), progress())
-    builder.ask = always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking()
+    builder.ask_by(always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking())
     if project.actions:
         asyncio.run(_run_actions(project, builder))
     project = _load(options, checks=True)  # what actions have made is there now

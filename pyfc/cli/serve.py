@@ -105,7 +105,7 @@ async def _start(app: App, root: Path, console: Console) -> Project:
         settings=settings,
     )
     if not settings.json:
-        app.deployment.builds.ask(asking())
+        app.deployment.builds.ask_by(asking())
     report = await app.deployment.deploy(project, beside=True)
     app.server.bind()
     _announce(app, project, report)
@@ -121,7 +121,7 @@ def _built(app: App, console: Console, outcome: Outcome) -> None:
     else:
         console.built(outcome.names, outcome.seconds)
     if not app.deployment.builds.names:
-        app.deployment.builds.ask(refuse)  # a reload asks nobody
+        app.deployment.builds.ask_by(refuse)  # a reload asks nobody
 
 
 @contextlib.asynccontextmanager

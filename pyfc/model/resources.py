@@ -64,10 +64,6 @@ class Alias:
         return self.version_id
 
 
-ITEMS, OPERATORS = ("header", "cookie"), ("=", "==", "!=", "in", "contains")
-"""What an item of a routePolicy may be about, and how its value is compared."""
-
-
 def applies(policy: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
     """Whether FC's routePolicy wants a call with these headers: its items about headers and cookies, joined by AND or
     OR. An item of another type never applies.
@@ -79,7 +75,7 @@ def applies(policy: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
 
 def _item_applies(item: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
     key, wanted = str(item.get("key", "")), str(item.get("value", ""))
-    found = _item_found(str(item.get("type") or ITEMS[0]).lower(), key, headers)
+    found = _item_found(str(item.get("type") or "header").lower(), key, headers)
     if found is None:
         return False
     text = found.decode("latin-1")

@@ -78,9 +78,9 @@ class Builds:
         """The last line of the installer that works for a folder; '' if none has begun."""
         return self._builder.said.get(Path(folder).resolve(), "")
 
-    def ask(self, ask: Ask) -> None:
-        """Have `ask` asked from now on whether what packages want to run may run."""
-        self._builder.ask = ask
+    def ask_by(self, ask: Ask) -> None:
+        """See Builder."""
+        self._builder.ask_by(ask)
 
     def hurry(self, folder: str) -> None:
         """Somebody waits for it: it comes next."""

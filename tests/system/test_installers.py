@@ -302,7 +302,7 @@ def test_a_build_that_takes_too_long_is_told_as_any_other_failure(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
     builder = Builder(tmp_path / "built", Cage(seconds=5), Consents(tmp_path / "consents"))
-    builder.ask = always(Answer.YES)
+    builder.ask_by(always(Answer.YES))
 
     with pytest.raises(PyfcError, match="it took more than 5 s"):
         asyncio.run(builder.build(own.folder / "f", sys.executable, "3", Boundary(own.folder)))

@@ -112,7 +112,7 @@ class Settings:
     )
     destination_retries: int = _setting(8, "How often such a message is sent again before it is kept as given up.")
 
-    maximum_body: int = _setting(32 * MEBIBYTE, "Largest request body in bytes.")
+    maximum_body: int = _setting(32 * MEBIBYTE, "Largest body of a call in bytes.")
     maximum_upload: int = _setting(512 * MEBIBYTE, "Largest package that can be uploaded, in bytes.")
     maximum_result: int = _setting(
         32 * MEBIBYTE, "Largest result of a function in bytes, unless it is of unknown size."

@@ -120,7 +120,7 @@ class _Own:
         """For who may manage only."""
 
         async def checked(request: Request) -> Response:
-            authenticate(self._api, request, None)
+            authenticate(self._api, request)
             return await handler(request)
 
         return checked
@@ -129,7 +129,7 @@ class _Own:
         """For who has a signed URL."""
 
         async def checked(request: Request) -> Response:
-            authenticate(self._api, request, None, is_trigger=True)
+            authenticate(self._api, request, is_trigger=True)
             return await handler(request)
 
         return checked

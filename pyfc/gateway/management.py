@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from pyfc.auth.digest import check_document
 from pyfc.auth.keys import Key, Keys
-from pyfc.auth.signature import Signed, Verifier
+from pyfc.auth.signature import Signed, Verifier, check_body
 from pyfc.blobs.objects import Objects
 from pyfc.calls.paths import is_newer, trigger_path
 from pyfc.calls.table import Table
@@ -181,8 +181,10 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
         method = "GET" if request.method == "HEAD" else request.method
         number = request_id()
         try:
+            authenticate(api, request)  # before anything of a stranger is in memory
             body = await read_body(request, _MAXIMUM_DOCUMENT)
-            authenticate(api, request, body)
+            if api.settings.auth != "off":
+                check_body(signed(request, body))
             if "content-md5" in request.headers:
                 check_document(request.headers["content-md5"].encode("latin-1"), body)
             endpoint, document = methods[method], _document(body)
@@ -214,11 +216,11 @@ def signed(request: Request, body: bytes | None, *, is_trigger: bool = False) ->
     return Signed(request.method, target, request.headers, is_trigger, body)
 
 
-def authenticate(api: Api, request: Request, body: bytes | None, *, is_trigger: bool = False) -> Key | None:
+def authenticate(api: Api, request: Request, *, is_trigger: bool = False) -> Key | None:
     """Whose request it is, None if that is not asked. Raises AccessDenied and its like for who may not manage."""
     if api.settings.auth == "off":
         return None
-    key = api.verifier.verify(signed(request, body, is_trigger=is_trigger))
+    key = api.verifier.verify(signed(request, None, is_trigger=is_trigger))
     if not key.may_manage:
         raise AccessDenied(message="the credentials of a function may only be used for calling functions")
     return key

@@ -439,11 +439,19 @@ def test_a_signature_is_good_once_where_others_can_overhear_it(serve: Callable[.
     assert [far.request("POST", path, b"x", headers).status for _ in range(3)] == [200] * 3  # equal calls of a second
 
 
-def acs3_headers(server: Server, method: str, path: str) -> dict[str, str]:
-    """Headers that sign a request without a body as FC 3's clients do."""
+def test_the_body_of_a_newer_request_is_the_one_that_was_signed(cases: Server) -> None:
+    path, body = "/2023-03-30/functions", b'{"functionName":"signed"}'
+    for sent, code in ((body, "InvalidArgument"), (body.replace(b"signed", b"forged"), "SignatureNotMatch")):
+        answer = cases.request("POST", path, sent, acs3_headers(cases, "POST", path, body))
+
+        assert answer.json["Code"] == code
+
+
+def acs3_headers(server: Server, method: str, path: str, body: bytes = b"") -> dict[str, str]:
+    """Headers that sign a request as FC 3's clients do."""
     key = Keys(server.data_dir).first()[0]
     fields = {
-        "x-acs-content-sha256": hashlib.sha256(b"").hexdigest(),
+        "x-acs-content-sha256": hashlib.sha256(body).hexdigest(),
         "x-acs-date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "x-acs-signature-nonce": secrets.token_hex(8),
     }

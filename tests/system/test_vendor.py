@@ -389,3 +389,13 @@ def test_a_package_is_larger_than_an_event_may_be(shared: Server, way: str) -> N
     assert shared.invoke(f"large-{way}/f", b"x").body == b"large"
     refused = shared.invoke(f"large-{way}/f", bytes(33 * 1024 * 1024))
     assert (refused.status, refused.json["ErrorCode"]) == (400, "EntityTooLarge")
+
+
+def test_who_may_not_manage_is_refused_before_a_body_is_sent(shared: Server) -> None:
+    with shared.connect() as connection:
+        connection.sendall(
+            f"PUT {API}/services/s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000000\r\n"
+            f"Date: {formatdate(usegmt=True)}\r\nAuthorization: FC nobody:x\r\n\r\n".encode()
+        )
+
+        assert connection.recv(1000).startswith(b"HTTP/1.1 403 ")

@@ -37,6 +37,22 @@ def test_each_file_that_a_document_names_exists(name: str) -> None:
     assert [each for each in sorted(ours) if not list(ROOT.glob(each.rstrip("/")))] == []
 
 
+@pytest.mark.parametrize("name", sorted(each for each in TEXTS if each.startswith("docs/internals/")))
+def test_each_module_that_the_internals_name_exists(name: str) -> None:
+    packages = {path.name for path in (ROOT / "pyfc").iterdir() if (path / "__init__.py").exists()}
+    paths = {each for each in named_in(TEXTS[name]) if re.fullmatch(r"[a-z_]+(/[a-z_]+)+(\.py)?", each)}
+    ours = {f"pyfc/{each.removesuffix('.py')}.py" for each in paths if each.split("/")[0] in packages}
+
+    assert [each for each in sorted(ours) if not (ROOT / each).exists()] == []
+
+
+def test_each_decision_is_in_the_list_of_decisions() -> None:
+    folder = ROOT / "docs" / "internals" / "decisions"
+    listed = re.findall(r"\((\S+\.md)\)$", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(listed) == sorted(path.name for path in folder.glob("*.md") if path.name != "index.md")
+
+
 @pytest.mark.parametrize("name", sorted(set(TEXTS) - HISTORY))
 def test_each_command_that_a_document_names_exists(name: str) -> None:
     text = TEXTS[name]

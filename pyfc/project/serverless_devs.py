@@ -29,7 +29,6 @@ _BEFORE = ("pre-deploy", "pre-build")
 _OF_TOOLS = ("s ", "fun ")
 """How command lines begin that call the tool itself: what they build is built anyway."""
 _RESOURCE = ("component", "props", "actions", "access", "extend")
-_FC = ("region", "service", "function", "triggers", "customDomains")
 
 
 class _Fc3Function(FileFunction):

@@ -45,10 +45,6 @@ _COPIES = 8
 LIMITS = {"CORE": 0, "NOFILE": 1024}
 """Resource limits of every worker, by the name after RLIMIT_ (descriptors: FC's limit)."""
 FURTHER = {"MEMLOCK": 64 * 1024, "MSGQUEUE": 0, "RTPRIO": 0, "NICE": 0, "SIGPENDING": 1024}
-_OWN_SIGNALS = 256
-"""Signals and timers of an instance that may be pending where they count in a user namespace of its own: all of them
-together may have but a part of the user's.
-"""
 _FIRST_UID = 70000
 _USERS = 1024
 """Of which each worker gets one, where root serves."""

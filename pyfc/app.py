@@ -21,7 +21,7 @@ from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
 from pyfc.bundles.bundle import Bundles
-from pyfc.bundles.copying import Limits
+from pyfc.bundles.copying import CodeLimits
 from pyfc.calls.table import Table
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.asked import Environment
@@ -174,7 +174,7 @@ class App:
     def _build_bundles(self) -> Bundles:
         settings, sandbox = self.settings, self.sandbox
         blobs = DiskBlobs(self.data_folder / "blobs")
-        limits = Limits(settings.maximum_code_size, settings.maximum_code_files)
+        limits = CodeLimits(settings.maximum_code_size, settings.maximum_code_files)
         return Bundles(
             self.data_folder, blobs, limits, has_roots=lambda: sandbox.has_namespaces, splits=settings.reload
         )

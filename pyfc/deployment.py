@@ -11,7 +11,7 @@ from pathlib import Path
 from pyfc.errors import PyfcError
 from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Project
-from pyfc.registry.deploy import Deployer, Given, Report
+from pyfc.registry.deploy import Deployer, Inputs, Report
 from pyfc.registry.operations import Operations
 from pyfc.sandbox.protections import require
 from pyfc.sandbox.sandbox import Sandbox
@@ -55,7 +55,7 @@ class Deployment:
             official = await self.builds.official_for(project, warnings, installs=self._settings.build)
             if built or self._settings.reload:
                 await self._supervisor.prepared()  # how workers are locked in decides how they find packages
-            report = await self._deployer.deploy(project, Given(built, official, changed))
+            report = await self._deployer.deploy(project, Inputs(built, official, changed))
             self._project = project
             await self._supervisor.caught_up(report.revision)
             self._operations.collect()

@@ -15,7 +15,7 @@ from pyfc.bundles.copying import readable
 from pyfc.bundles.shelf import Shelf
 
 
-class Source(NamedTuple):
+class CodeFolder(NamedTuple):
     """A folder of code, and what is known of it."""
 
     path: Path
@@ -26,7 +26,7 @@ class Source(NamedTuple):
     """What has changed on disk since it was put last; None if that is not known."""
 
 
-class Parts(NamedTuple):
+class KeptApart(NamedTuple):
     """What of a folder of code is kept apart."""
 
     names: frozenset[str] = frozenset()
@@ -49,19 +49,19 @@ class Apart:
         self._built: dict[str, tuple[frozenset[str], str]] = {}
         self._installed: dict[Path, tuple[frozenset[str], str]] = {}
 
-    def of(self, source: Source) -> Parts:
+    def of(self, source: CodeFolder) -> KeptApart:
         """What of a folder is kept apart from now on. Raises InvalidArgument, OutsideProject, StorageFull."""
         if not self._has_roots():
-            return Parts()
+            return KeptApart()
         if source.built:
             return self._link(source)
-        return self._split(source) if self._splits else Parts()
+        return self._split(source) if self._splits else KeptApart()
 
     def has(self, digest: str) -> bool:
         """Whether they have not been swept; '' stands for none, which are always there."""
         return not digest or self._shelf.has(digest)
 
-    def _link(self, source: Source) -> Parts:
+    def _link(self, source: CodeFolder) -> KeptApart:
         """What was built for a folder, as far as that has nothing of the same name."""
         with readable(source.path):
             own = source.boundary.names(source.path)
@@ -79,9 +79,9 @@ class Apart:
 
             digest = self._shelf.build(fill)
             self._built[key] = frozenset(names), digest
-        return Parts(*self._built[key])
+        return KeptApart(*self._built[key])
 
-    def _split(self, source: Source) -> Parts:
+    def _split(self, source: CodeFolder) -> KeptApart:
         """The installed packages of a folder; as they were if nothing of them has changed."""
         path, boundary, known = source.path, source.boundary, self._installed.get(source.path)
         if known is None or not self.has(known[1]) or _concerns(source, known[0]):
@@ -98,10 +98,10 @@ class Apart:
 
                 digest = self._shelf.build(fill)
             known = self._installed[path] = names, digest
-        return Parts(*known, left_out=known[0])
+        return KeptApart(*known, left_out=known[0])
 
 
-def _concerns(source: Source, names: frozenset[str]) -> bool:
+def _concerns(source: CodeFolder, names: frozenset[str]) -> bool:
     """Whether something has changed among the packages of a folder, or that is not known."""
     if source.changed is None:
         return True

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from pyfc.boundary import Boundary, Found
-from pyfc.bundles.copying import Limits
+from pyfc.bundles.copying import CodeLimits
 from pyfc.bundles.links import LONGEST, Parts, problem_of
 from pyfc.errors import InvalidArgument
 
@@ -43,7 +43,7 @@ _KINDS = {
 }
 
 
-def unpack(stream: BinaryIO, name: str, folder: Path, limits: Limits) -> None:
+def unpack(stream: BinaryIO, name: str, folder: Path, limits: CodeLimits) -> None:
     """Unpack the zip file `stream`, called `name` in messages, into the empty `folder`. Raises InvalidArgument."""
     try:
         with zipfile.ZipFile(stream) as archive:
@@ -60,7 +60,7 @@ def unpack(stream: BinaryIO, name: str, folder: Path, limits: Limits) -> None:
         raise InvalidArgument(message=f"{name}: an entry can not be unpacked here: {error.strerror}") from error
 
 
-def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, limits: Limits) -> None:
+def _unpack(archive: zipfile.ZipFile, name: str, folder: Path, limits: CodeLimits) -> None:
     entries = [each for each in archive.infolist() if not _is_top(each)]
     _check(entries, name, limits)
     links = _links(archive, entries, name)
@@ -101,7 +101,7 @@ def _link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def _check(entries: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
+def _check(entries: list[zipfile.ZipInfo], name: str, limits: CodeLimits) -> None:
     if len(entries) > limits.files:
         raise InvalidArgument(message=f"{name} has {len(entries)} entries; at most {limits.files} are allowed")
     total = sum(entry.file_size for entry in entries)

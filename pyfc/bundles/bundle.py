@@ -22,9 +22,9 @@ from fastcrc import crc64
 
 from pyfc.blobs.interface import Blobs
 from pyfc.boundary import Boundary
-from pyfc.bundles.apart import Apart, Source
+from pyfc.bundles.apart import Apart, CodeFolder
 from pyfc.bundles.archive import pack, unpack
-from pyfc.bundles.copying import Copy, Limits, lay_over, readable
+from pyfc.bundles.copying import CodeLimits, Copy, lay_over, readable
 from pyfc.bundles.shelf import Shelf, remove, taken_away
 from pyfc.errors import CodeLost, InvalidArgument, NotFound
 from pyfc.model.function import Code
@@ -58,7 +58,7 @@ class Bundles:
         self,
         data_folder: Path,
         blobs: Blobs,
-        limits: Limits,
+        limits: CodeLimits,
         *,
         has_roots: Callable[[], bool] = lambda: False,
         splits: bool = False,
@@ -82,12 +82,12 @@ class Bundles:
     ) -> Code:
         """Keep the code at `path`, with what was built for it: folders whose contents are shown at its root, where that
         has nothing of the same name. It must lie in `boundary`, by default the folder itself, or that of the file.
-        `changed`: see Source. Raises InvalidArgument saying what is wrong with it; then nothing is kept.
+        `changed`: see CodeFolder. Raises InvalidArgument saying what is wrong with it; then nothing is kept.
         """
         within = boundary or Boundary(path if path.is_dir() else path.parent)
         with within.opened(path) as (descriptor, status):
             if stat.S_ISDIR(status.st_mode):
-                return await asyncio.to_thread(self._put_folder, Source(path, built, within, changed))
+                return await asyncio.to_thread(self._put_folder, CodeFolder(path, built, within, changed))
             with open(descriptor, "rb", closefd=False) as stream:
                 if zipfile.is_zipfile(stream):
                     stream.seek(0)
@@ -227,7 +227,7 @@ class Bundles:
 
         return self._put_copy(path, path.parent, fill)
 
-    def _put_folder(self, source: Source) -> Code:
+    def _put_folder(self, source: CodeFolder) -> Code:
         path, apart = source.path, self._apart.of(source)
 
         def fill(copy: Copy, folder: Path) -> str:

@@ -18,7 +18,7 @@ from pyfc.build.commands import stand_in
 from pyfc.errors import NO_ROOM, InvalidArgument
 
 
-class Limits(NamedTuple):
+class CodeLimits(NamedTuple):
     """How much a function's code may be, unpacked."""
 
     size: int
@@ -30,7 +30,7 @@ class Limits(NamedTuple):
 class Copy:
     """One copy, in the folder `root`. A data folder among the files is no part of it."""
 
-    def __init__(self, root: Path, data_folder: Path, limits: Limits) -> None:
+    def __init__(self, root: Path, data_folder: Path, limits: CodeLimits) -> None:
         self.size = 0
         self._root = root
         self._entries: list[str] = []

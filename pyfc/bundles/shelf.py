@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyfc import nofollow
-from pyfc.bundles.copying import Copy, Limits
+from pyfc.bundles.copying import CodeLimits, Copy
 from pyfc.errors import keeping
 
 _NEW = ".new-"
@@ -25,7 +25,7 @@ _READ_ONLY = 0o555
 class Shelf:
     """The folders of one kind, in `data_folder`/`name`."""
 
-    def __init__(self, data_folder: Path, name: str, limits: Limits) -> None:
+    def __init__(self, data_folder: Path, name: str, limits: CodeLimits) -> None:
         self.limits = limits
         self._data_folder = data_folder.resolve()
         self._place = data_folder / name

@@ -43,7 +43,7 @@ class Report(NamedTuple):
     """What could not be installed, in words."""
 
 
-class Given(NamedTuple):
+class Inputs(NamedTuple):
     """What a deployment is given beside the project."""
 
     built: Mapping[Path, Sequence[Path]] = MappingProxyType({})
@@ -114,10 +114,10 @@ class Deployer:
         self._has_deployed = False
         """Whether what is served is this folder's: then a function that has become mistaken goes on as it was."""
 
-    async def deploy(self, project: Project, given: Given) -> Report:
+    async def deploy(self, project: Project, inputs: Inputs) -> Report:
         """Make `project` the desired state. Raises ProjectError with file and line; then nothing has changed."""
         with self._bundles.busy():
-            functions, refused = await self._bundled(project, given)
+            functions, refused = await self._bundled(project, inputs)
             known = await self._known()
             after = self._wanted(project, functions, known)
             gone = _gone(known, after, project.mistaken if self._has_deployed else set())
@@ -125,7 +125,7 @@ class Deployer:
             self._has_deployed = True
         return Report(revision, functions, refused, _changed(known, after, gone))
 
-    async def _bundled(self, project: Project, given: Given) -> tuple[list[Function], list[str]]:
+    async def _bundled(self, project: Project, inputs: Inputs) -> tuple[list[Function], list[str]]:
         """The project's functions with their code; and those that are refused, with the reason."""
         refused: list[str] = []
         kept: dict[Path, Code] = {}
@@ -136,8 +136,8 @@ class Deployer:
                 functions.append(declaration.function)
                 continue
             with project.tolerating((declaration.function.service, declaration.function.name)):
-                function = await self._bundle(declaration, kept, given, project.boundary)
-                opt, missing = await self._layers(function, declaration.layers, given, project.boundary)
+                function = await self._bundle(declaration, kept, inputs, project.boundary)
+                opt, missing = await self._layers(function, declaration.layers, inputs, project.boundary)
                 refused += missing
                 functions.append(dataclasses.replace(function, opt=opt))
         project.check()
@@ -174,14 +174,14 @@ class Deployer:
         return f"runtime {function.runtime} of {function.service}/{function.name} ({reason})"
 
     async def _bundle(
-        self, declaration: Declaration, kept: dict[Path, Code], given: Given, boundary: Boundary
+        self, declaration: Declaration, kept: dict[Path, Code], inputs: Inputs, boundary: Boundary
     ) -> Function:
         path = declaration.code
         if path is None:
             return declaration.function
         if path not in kept:
             try:
-                kept[path] = await self._bundles.put(path, given.built.get(path, ()), boundary, given.changed)
+                kept[path] = await self._bundles.put(path, inputs.built.get(path, ()), boundary, inputs.changed)
             except ProjectError:
                 raise
             except InvalidArgument as error:
@@ -189,15 +189,15 @@ class Deployer:
         return dataclasses.replace(declaration.function, code=kept[path])
 
     async def _layers(
-        self, function: Function, at_hand: Path | None, given: Given, boundary: Boundary
+        self, function: Function, at_hand: Path | None, inputs: Inputs, boundary: Boundary
     ) -> tuple[Code | None, list[str]]:
         """The layers of a function that are here as one folder, and those that are not, with what to do."""
         if at_hand is not None:
-            return await self._bundles.put(at_hand, (), boundary, given.changed), []
+            return await self._bundles.put(at_hand, (), boundary, inputs.changed), []
         found, missing = [], []
         for arn in function.layers:
             try:
-                found.append(await self._layer(arn, given.official))
+                found.append(await self._layer(arn, inputs.official))
             except (InvalidArgument, LayerVersionNotFound):
                 what = f"layer {arn} of function {function.service}/{function.name}"
                 missing.append(f"{what} (publish it with `pyfc layers NAME --publish DIR`)")

@@ -9,7 +9,7 @@ import pytest
 
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.bundles.bundle import Bundles
-from pyfc.bundles.copying import Limits
+from pyfc.bundles.copying import CodeLimits
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 def kept(tmp_path: Path, *, splits: bool, has_roots: bool) -> Bundles:
     blobs = DiskBlobs(tmp_path / "data" / "blobs")
-    return Bundles(tmp_path / "data", blobs, Limits(10_000, 50), has_roots=lambda: has_roots, splits=splits)
+    return Bundles(tmp_path / "data", blobs, CodeLimits(10_000, 50), has_roots=lambda: has_roots, splits=splits)
 
 
 def test_installed_packages_are_copied_again_only_when_something_of_them_may_have_changed(

@@ -22,14 +22,14 @@ from pyfc.blobs.disk import DiskBlobs
 from pyfc.bundles import shelf
 from pyfc.bundles.archive import unpack
 from pyfc.bundles.bundle import Bundles
-from pyfc.bundles.copying import Limits
+from pyfc.bundles.copying import CodeLimits
 from pyfc.errors import InvalidArgument, StorageFull
 from pyfc.model.function import Code
 
 
 @pytest.fixture
 def bundles(tmp_path: Path) -> Bundles:
-    return Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), Limits(10_000_000, 50))
+    return Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), CodeLimits(10_000_000, 50))
 
 
 def put(bundles: Bundles, path: Path) -> Code:
@@ -261,7 +261,7 @@ def test_a_damaged_archive_is_unpacked_or_refused_and_nothing_else(tmp_path: Pat
                 del data[at : at + chance.randint(1, 8)]
         (tmp_path / str(number)).mkdir()
         try:
-            unpack(io.BytesIO(data), "code", tmp_path / str(number), Limits(10_000, 50))
+            unpack(io.BytesIO(data), "code", tmp_path / str(number), CodeLimits(10_000, 50))
         except InvalidArgument:
             refused += 1
 
@@ -295,7 +295,7 @@ def test_too_much_in_a_folder_is_refused(bundles: Bundles, tmp_path: Path) -> No
 
 def test_a_data_folder_inside_the_served_folder_is_not_code(tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text("x = 1")
-    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), Limits(1000, 50))
+    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), CodeLimits(1000, 50))
 
     code = put(bundles, tmp_path)
 
@@ -359,7 +359,7 @@ def test_code_that_comes_while_a_sweep_asks_what_is_needed_stays(
 
 def test_packages_that_were_swept_are_kept_again_when_they_are_needed(tmp_path: Path) -> None:
     blobs = DiskBlobs(tmp_path / "data" / "blobs")
-    bundles = Bundles(tmp_path / "data", blobs, Limits(1000, 50), has_roots=lambda: True)
+    bundles = Bundles(tmp_path / "data", blobs, CodeLimits(1000, 50), has_roots=lambda: True)
     (tmp_path / "fn").mkdir()
     (tmp_path / "built" / "package").mkdir(parents=True)
     (tmp_path / "built" / "package" / "module.py").write_text("X = 1")
@@ -468,7 +468,7 @@ def test_layers_with_links_are_laid_over_each_other_and_nothing_is_written_throu
 
 def test_an_archive_is_kept_without_being_in_memory(tmp_path: Path) -> None:
     size = 64 * 1024 * 1024
-    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), Limits(2 * size, 50))
+    bundles = Bundles(tmp_path / "data", DiskBlobs(tmp_path / "data" / "blobs"), CodeLimits(2 * size, 50))
     path = tmp_path / "code.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target, target.open("large", "w") as large:
         for _ in range(64):

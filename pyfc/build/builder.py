@@ -123,8 +123,9 @@ class Builder:
         empty, source = self._root / "official", f"official layer {name}"
         empty.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(
-            tool=packages.tool, folder=empty, source=source, packages=packages.words, names=packages.words
-        )
+            tool=packages.tool, folder=empty, source=source, packages=packages.words, names=packages.words,
+            is_ours=True,
+        )  # fmt: skip
         built = await self._one(manifest, interpreter, version, lean=False)
         place = self._root / "layers" / built.folder.name / name
         place.mkdir(parents=True, exist_ok=True)
@@ -245,7 +246,7 @@ def _all_of(folder: Path, boundary: Boundary, starts: Sequence[str]) -> list[Man
     try:
         return [
             *manifests(folder, boundary.root or Path("/")),  # --allow-outside
-            *(builtins_of(folder, boundary) if folder.is_dir() else []),
+            *builtins_of(folder, boundary),
             *(programs(folder.resolve(), boundary, starts) if folder.is_dir() else []),
         ]
     except OSError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyfc.boundary import Boundary
@@ -16,41 +17,77 @@ from pyfc.errors import InvalidArgument
 SOURCE = "FC's built-in modules"
 _NODE = ("raw-body", "body", "co", "gm", "ali-oss", "aliyun-sdk", "@alicloud/fc2", "ali-mns", "tablestore")
 _PYTHON = {
-    "oss2": "oss2", "fc2": "aliyun-fc2", "tablestore": "tablestore", "aliyunsdkcore": "aliyun-python-sdk-core",
-    "mns": "aliyun-mns", "wand": "Wand", "numpy": "numpy", "scipy": "scipy", "matplotlib": "matplotlib",
-    "cv2": "opencv-python-headless", "scrapy": "Scrapy",
+    "oss2": "oss2==2.19.1", "fc2": "aliyun-fc2==2.5.2", "tablestore": "tablestore", "mns": "aliyun-mns==1.1.5",
+    "aliyunsdkcore": "aliyun-python-sdk-core", "wand": "Wand", "numpy": "numpy", "scipy": "scipy",
+    "matplotlib": "matplotlib", "cv2": "opencv-python-headless", "scrapy": "Scrapy",
 }  # fmt: skip
-"""By the name that is imported."""
+"""By the name that is imported. What comes as source, and so runs code while it is installed, is of one version."""
+_SOURCES = frozenset({"oss2 2.19.1", "aliyun-fc2 2.5.2", "aliyun-mns 1.1.5", "crcmod 1.7"})
+"""What comes as source of all that these packages need."""
 _LARGEST = 1024 * 1024
 _REQUIRED = re.compile(r"(?:require\(|import\(|from)\s*['\"](?P<name>[^'\".][^'\"]*)['\"]")
-_IMPORTED = re.compile(r"^\s*(?:from|import)\s+(?P<name>\w+)", re.MULTILINE)
+_IMPORTED = re.compile(r"^\s*(?:from\s+(?P<name>\w+)|import\s+(?P<names>[\w.,\t ]+))", re.MULTILINE)
 
 
-def builtins_of(folder: Path, boundary: Boundary) -> list[Manifest]:
-    """Those that the code in `folder` uses and nothing in it provides."""
+def builtins_of(path: Path, boundary: Boundary) -> list[Manifest]:
+    """Those that the code in a folder, or one file of code, uses and nothing in it provides."""
+    if not path.is_dir():
+        return _of_file(path, boundary)
     found = []
-    others = installed(folder)
-    node = sorted(_names(folder, ".js", others, _REQUIRED, boundary) & set(_NODE) - _declared(folder, boundary))
-    node = [name for name in node if not (folder / "node_modules" / name).exists()]
+    others = installed(path)
+    node = sorted(_names(path, ".js", others, boundary) & set(_NODE) - _declared(path, boundary))
+    node = [name for name in node if not (path / "node_modules" / name).exists()]
     if node:
-        found.append(_manifest("npm", folder, node, node))
-    python = _names(folder, ".py", others, _IMPORTED, boundary) & set(_PYTHON)
-    python = {name for name in python if not any((folder / each).exists() for each in (name, f"{name}.py"))}
-    if python and not (folder / "requirements.txt").exists():
-        found.append(_manifest("pip", folder, sorted(_PYTHON[name] for name in python), sorted(python)))
+        found.append(_manifest("npm", path, node, node))
+    python = _names(path, ".py", others, boundary) & set(_PYTHON)
+    python = {name for name in python if not any((path / each).exists() for each in (name, f"{name}.py"))}
+    if python and not (path / "requirements.txt").exists():
+        found.append(_of_python(path, python))
     return found
 
 
+def _of_file(path: Path, boundary: Boundary) -> list[Manifest]:
+    """A file alone has nothing beside it that could provide anything."""
+    if path.suffix not in {".py", ".js"}:
+        return []
+    used = _mentioned(boundary.read(path, _LARGEST), path.suffix)
+    if path.suffix == ".js":
+        node = sorted(used & set(_NODE))
+        return [_manifest("npm", path.parent, node, node)] if node else []
+    python = used & set(_PYTHON)
+    return [_of_python(path.parent, python)] if python else []
+
+
+def _of_python(folder: Path, names: set[str]) -> Manifest:
+    return _manifest("pip", folder, sorted(_PYTHON[name] for name in names), sorted(names))
+
+
+def are_known(manifest: Manifest, packages: Iterable[str]) -> bool:
+    """Whether pyfc itself has named what is installed, and these (name and version each) are what it then expects to
+    run code: nobody has to be asked.
+    """
+    return manifest.is_ours and set(packages) <= _SOURCES
+
+
 def _manifest(tool: str, folder: Path, packages: list[str], names: list[str]) -> Manifest:
-    return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=tuple(names))
+    return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=tuple(names), is_ours=True)
 
 
-def _names(folder: Path, suffix: str, others: frozenset[str], mention: re.Pattern[str], boundary: Boundary) -> set[str]:
+def _names(folder: Path, suffix: str, others: frozenset[str], boundary: Boundary) -> set[str]:
     """What the function's own files mention."""
+    texts = own_texts(folder, suffix, others, boundary)
+    return {name for data in texts for name in _mentioned(data, suffix)}
+
+
+def _mentioned(data: bytes, suffix: str) -> set[str]:
+    """The modules that a file names, each by its first part."""
+    text = data.decode("utf-8", "replace")
+    if suffix == ".js":
+        return {match["name"] for match in _REQUIRED.finditer(text)}
     found: set[str] = set()
-    for data in own_texts(folder, suffix, others, boundary):
-        text = data.decode("utf-8", "replace")
-        found.update(match["name"] for match in mention.finditer(text))
+    for match in _IMPORTED.finditer(text):
+        words = [match["name"]] if match["name"] else match["names"].split(",")
+        found.update(word.split(".")[0].split()[0] for word in words if word.strip(". \t"))
     return found
 
 

@@ -53,6 +53,8 @@ class Manifest:
     """Names of all that is asked for, without versions; of programs their paths in the folder."""
     files: tuple[Path, ...] = ()
     """Files and folders that its result depends on."""
+    is_ours: bool = False
+    """Whether the packages are named by pyfc, not by somebody's file."""
 
     @property
     def root(self) -> Path:

@@ -220,12 +220,12 @@ def test_modules_that_fcs_runtimes_have_are_installed_when_they_are_used(offline
     def found(name: str) -> list[Manifest]:
         return builtins_of(folder / name, Boundary(folder))
 
-    wheel(offline, "oss2", "2.0", "of the object store")
+    wheel(offline, "oss2", "2.19.1", "of the object store")
     source = "import oss2\ndef handler(event, context):\n    return oss2.text()\n"
     folder = write(tmp_path / "app", {"f/index.py": source, "g/index.js": "const raw = require('raw-body');\n"})
     write(folder, {"h/index.js": "require('raw-body')", "h/package.json": '{"dependencies": {"raw-body": "2"}}'})
 
-    assert [(each.tool, each.packages) for each in found("f")] == [("pip", ("oss2",))]
+    assert [(each.tool, each.packages) for each in found("f")] == [("pip", ("oss2==2.19.1",))]
     assert [(each.tool, each.packages) for each in found("g")] == [("npm", ("raw-body",))]
     assert found("h") == []
     for name in ("g", "h"):
@@ -259,7 +259,7 @@ def test_the_lock_of_an_editor_is_no_part_of_the_code(serve: Callable[..., Serve
 def test_functions_that_clients_make_have_fcs_built_in_modules_beside_their_layers(
     offline: Path, serve: Callable[..., Server]
 ) -> None:
-    wheel(offline, "oss2", "2.0", "of the object store")
+    wheel(offline, "oss2", "2.19.1", "of the object store")
     source = "import {}\ndef handler(event, context):\n    return oss2.text() if event == b'use' else event\n"
     server = serve({})
     path = "/2016-08-15/services/s/functions"

@@ -59,7 +59,7 @@ class EntityTooLarge(InvalidArgument):
 
 
 class SessionExpired(InvalidArgument):
-    """the session '{session}' has ended, and can not be begun again"""
+    """the session '{session}' has ended, and cannot be begun again"""
 
     code = "SessionExpired"
 
@@ -84,7 +84,7 @@ does, for this folder and as long as its manifests stay as they are"""
 
 
 class NoCage(InvalidArgument):
-    """installers can not be confined on this machine: {reason}"""
+    """installers cannot be confined on this machine: {reason}"""
 
 
 class Exhausted(InvalidArgument):
@@ -368,7 +368,7 @@ Use the newer pyfc that wrote it, {back}or give this one its own --data-dir"""
 
 
 class DataFolderNotTakenOver(PyfcError):
-    """the data folder {path} is an older pyfc's and can not be made version {known}: {reason}. It is as it was; \
+    """the data folder {path} is an older pyfc's and cannot be made version {known}: {reason}. It is as it was; \
 mend that, or use the pyfc that wrote it"""
 
 
@@ -416,7 +416,7 @@ class Unavailable(PyfcError):
 
 
 class StorageFull(Unavailable):
-    """what was sent can not be kept: {reason} on the disk of the data folder. Make room; nothing of it was kept"""
+    """what was sent cannot be kept: {reason} on the disk of the data folder. Make room; nothing of it was kept"""
 
 
 class CodeLost(Unavailable):

@@ -84,3 +84,16 @@ def test_each_finding_has_one_row() -> None:
     )
 
     assert sorted(rows) == sorted(path.name for path in (ROOT / "findings").glob("*.sh"))
+
+
+@pytest.mark.parametrize("name", sorted(set(TEXTS) - HISTORY))
+def test_a_document_writes_cannot_in_one_word(name: str) -> None:
+    assert not re.search(r"\bcan not\b", TEXTS[name])
+
+
+def test_the_chinese_readme_has_the_commands_of_the_english_one() -> None:
+    english, chinese = (
+        re.findall(r"```sh\n(.*?)```", TEXTS[name], re.DOTALL) for name in ("README.md", "README.zh-CN.md")
+    )
+
+    assert [each for each in english if "-m pytest" not in each] == chinese

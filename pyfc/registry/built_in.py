@@ -54,7 +54,11 @@ class BuiltIn:
 
     def _used(self, code: Code, tool: str) -> tuple[str, ...]:
         folder = self._bundles.artefact(code).folder
-        found = builtins_of(folder, Boundary(folder, refuses=False))
+        try:
+            found = builtins_of(folder, Boundary(folder, refuses=False))
+        except PyfcError as error:  # of what cannot be looked through; it is code all the same
+            _log.warning("%s are not looked for: %s", SOURCE, error)
+            return ()
         return next((manifest.packages for manifest in found if manifest.tool == tool), ())
 
     async def _install(self, name: str, wanted: Packages, interpreter: Interpreter) -> Code | None:

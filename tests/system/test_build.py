@@ -278,6 +278,9 @@ def test_functions_that_clients_make_have_fcs_built_in_modules_beside_their_laye
     assert server.invoke("s/f", b"use").body == b"of the object store"
     assert server.manage("PUT", f"{path}/f", {"memorySize": 256}).status == 200
     assert server.invoke("s/f", b"use").body == b"of the object store"
+    strange = zipped({"index.py": source.format("oss2"), "package.json": "[" * 100_000, "index.js": "require('co')"})
+    assert server.manage("PUT", f"{path}/f", {"code": {"zipFile": strange}}).status == 200
+    assert server.invoke("s/f", b"use").body == b"of the object store"
     assert server.manage("PUT", f"{path}/f", {"code": code("mns")}).status == 200, "what can not be had is no reason"
     assert server.invoke("s/f", b"x").json["errorType"] == "ImportModuleError"
     server.stop()

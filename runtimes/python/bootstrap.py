@@ -19,6 +19,7 @@ import site
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
@@ -250,6 +251,7 @@ class _Worker:
         try:
             self._hooks[header[0]](context.FCContext(self._fixed, header[1], self._logger))
         except Exception as error:
+            faults.log(error)
             fault, payload = faults.fault(error), faults.document(error)
         self._answer(wire.HOOK_DONE, call, (fault,), payload)
         output.current["request_id"] = ""
@@ -301,6 +303,7 @@ class _Worker:
     def _fail(self, call: calls.Call, error: Exception) -> None:
         if self.is_debugged:
             debugging.stop_where_raised(error)
+        faults.log(error)
         call.answer(faults.fault(error), 200, None, faults.document(error), self._finisher(call))
 
     def _answer(self, kind: int, call: int, header: tuple[Any, ...], payload: bytes = b"") -> None:
@@ -368,4 +371,11 @@ def _to_bytes(value: Any) -> bytes:
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, (bytearray, memoryview)):
         return bytes(value)
-    return json.dumps(value).encode()
+    try:
+        return json.dumps(value).encode()
+    except TypeError as error:
+        if not isinstance(value, types.CoroutineType):
+            raise
+        value.close()
+        hint = "; the handler is a coroutine function, and FC does not await it: call asyncio.run(...) in a plain one"
+        raise TypeError("%s%s" % (error, hint)) from None

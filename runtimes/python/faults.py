@@ -59,6 +59,15 @@ def _is_ours(filename: str) -> bool:
     return hiding.is_ours(filename) or filename.startswith("<frozen importlib") or filename == importlib.__file__
 
 
+def log(error: BaseException) -> None:
+    """Write where it was raised to the function's log, as FC's runtime does."""
+    shown = error.__cause__ if isinstance(error, HandlerError) and error.__cause__ else error
+    try:
+        traceback.print_exception(type(shown), shown, hiding.user_part(shown))
+    except Exception:  # a user's exception class, or what the user has made of sys.stderr, may fail
+        pass
+
+
 def tell(error: BaseException) -> None:
     """What ends the process is told as Python tells it: by the hook that the function has set, if it has set one."""
     error.__traceback__ = hiding.user_part(error)

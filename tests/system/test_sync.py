@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import signal
 import struct
 from collections.abc import Callable
@@ -105,6 +106,33 @@ def test_a_fault_of_user_code_is_answered_with_its_message(
     assert (response.status, response.headers["X-Fc-Error-Type"]) == (200, UNHANDLED)
     assert response.json["errorMessage"].startswith(message)
     assert response.json["errorType"] == kind
+
+
+def test_the_log_of_a_failed_call_shows_where_it_failed(serve: Callable[..., Server]) -> None:
+    code = (
+        "class Odd(Exception):\n    def __str__(self):\n        raise ValueError\n"
+        "def handler(event, context):\n    return inner(event)\n"
+        "def inner(event):\n    raise Odd if event == b'odd' else RuntimeError('wanted')\n"
+    )
+    server = serve({"index.py": code})
+
+    for event, shown in ((b"", "RuntimeError: wanted"), (b"odd", "Odd: ")):
+        answer = server.invoke("default/index", event, X_Fc_Log_Type="Tail")
+        log = base64.b64decode(answer.headers["X-Fc-Log-Result"]).decode()
+        assert re.search(r'Traceback .*\n  File "/code/index.py", line 5, in handler\n', log), log
+        assert shown in log
+        assert "bootstrap" not in log
+        assert "errorMessage" in answer.json
+
+
+def test_a_coroutine_as_a_handler_is_told_to_be_one(serve: Callable[..., Server]) -> None:
+    server = serve({"index.py": "async def handler(event, context):\n    return 1\n"})
+
+    answer = server.invoke("default/index")
+
+    assert "coroutine" in answer.json["errorMessage"]
+    assert answer.json["errorMessage"].endswith("call asyncio.run(...) in a plain one")
+    assert "never awaited" not in server.log("default", "index")
 
 
 def test_a_syntax_error_is_shown_with_its_line(cases: Server) -> None:

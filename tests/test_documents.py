@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from pathlib import Path
 
@@ -97,3 +98,19 @@ def test_the_chinese_readme_has_the_commands_of_the_english_one() -> None:
     )
 
     assert [each for each in english if "-m pytest" not in each] == chinese
+
+
+def test_ci_pins_each_package_that_pyfc_or_its_tests_need() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = config["options.extras_require"]
+    wanted = [config["options"]["install_requires"], *(extras[each] for each in ("test", "lint", "clients", "docs"))]
+    names = {re.split(r"[ \[<>=!;]", line)[0] for text in wanted for line in text.splitlines() if line} - {"pyfc"}
+    pinned = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert {_plain(each) for each in names} - {_plain(each) for each in pinned} == set()
+
+
+def _plain(name: str) -> str:
+    """A package's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

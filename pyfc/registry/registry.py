@@ -201,7 +201,8 @@ class Registry:
         async def whole() -> AsyncIterator[list[Change]]:
             # What may need another is read before that, so that a write meanwhile leaves nothing without what it needs.
             found = {name: await self._entries(f"{name}/") for name in reversed(_KINDS)}
-            yield [_change(each.key, each.value, each.revision) for name in _KINDS for each in found[name]]
+            # Of revision 0: a write meanwhile may be here in part, and is reached with its batch, which has it whole.
+            yield [_change(each.key, each.value, 0) for name in _KINDS for each in found[name]]
             async for batch in batches:
                 yield [_change(each.key, each.value, each.revision) for each in batch]
 

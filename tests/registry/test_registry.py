@@ -160,3 +160,16 @@ def test_a_route_is_a_part_of_its_domain() -> None:
         assert record.value == domain
 
     with_registry(scenario)
+
+
+def test_a_write_while_everything_is_read_is_reached_only_with_its_whole_batch() -> None:
+    async def scenario(registry: Registry, _store: SqliteStore) -> None:
+        batches = registry.changes()
+        revision = await registry.write([SERVICE, FUNCTION])
+
+        everything, written = await anext(batches), await anext(batches)
+
+        assert {change.revision for change in everything} == {0}
+        assert {change.revision for change in written} == {revision}
+
+    with_registry(scenario)

@@ -28,10 +28,7 @@ MOST_COMPLEX = 10
 
 CIRCLES: set[str] = set()
 LARGE: set[str] = set()
-COMPLEX: set[str] = {
-    "pyfc/build/manifest.py:_package",
-    "pyfc/build/with_npm.py:_scripts_of",
-}
+COMPLEX: set[str] = set()
 REACHING: set[str] = set()
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -168,15 +168,11 @@ def _package(folder: Path, bound: Path | None) -> list[Manifest]:
     text = _text(folder, path.name, bound)
     if text is None:
         return []
-    try:
-        document = json.loads(text)
-        needed = document.get("dependencies") or {}
-        versions = [str(version) for version in needed.values()]
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise ProjectError(where=f"{path}:1", message=f"is not JSON: {error}") from error
+    document = _dependent(text, path)
+    needed = document["dependencies"]
     if not needed:
         return []
-    places = [version.removeprefix("file:") for version in versions if version.startswith(("file:", ".", "/"))]
+    places = _places(needed)
     named = {folder / name: str(path) for name in _present(folder)}
     named |= {folder / place: f"{path}: {place}" for place in places}
     if places or has_scripts(document) or document.get("workspaces"):
@@ -184,6 +180,23 @@ def _package(folder: Path, bound: Path | None) -> list[Manifest]:
     found = {_inside(each, folder, bound, where): None for each, where in named.items()}
     files = _outermost(found, path)
     return [Manifest(tool="npm", folder=folder, source=path.name, bound=bound, names=tuple(needed), files=files)]
+
+
+def _places(needed: Mapping[str, Any]) -> list[str]:
+    """Folders and archives of one's own among the dependencies."""
+    versions = map(str, needed.values())
+    return [version.removeprefix("file:") for version in versions if version.startswith(("file:", ".", "/"))]
+
+
+def _dependent(text: str, path: Path) -> dict[str, Any]:
+    """A package.json, with its dependencies if it has none. Raises ProjectError."""
+    try:
+        document = json.loads(text)
+        needed = document.get("dependencies") or {}
+        needed.values()
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ProjectError(where=f"{path}:1", message=f"is not JSON: {error}") from error
+    return {**document, "dependencies": needed}
 
 
 def _present(folder: Path) -> list[str]:

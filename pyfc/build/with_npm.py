@@ -156,8 +156,13 @@ def _scripts_of(root: Path, folder: Path) -> Iterator[Script]:
     name = f"{document.get('name') or folder.name} {document.get('version') or ''}".strip()
     scripts = document.get("scripts")
     scripts = scripts if isinstance(scripts, dict) else {}
-    yield from (Script(name, f"{each}: {scripts[each]}") for each in SCRIPTS[: None if root == folder else 3]
-                if scripts.get(each))  # fmt: skip
-    has_own = scripts.get("install") or scripts.get("preinstall") or document.get("gypfile") is False
-    if not has_own and root != folder and (folder / "binding.gyp").is_file():
+    run = SCRIPTS if root == folder else SCRIPTS[:3]
+    yield from (Script(name, f"{each}: {scripts[each]}") for each in run if scripts.get(each))
+    if root != folder and _is_compiled(folder, document, scripts):
         yield Script(name, "install: node-gyp rebuild")
+
+
+def _is_compiled(folder: Path, document: dict[str, Any], scripts: dict[str, Any]) -> bool:
+    """Whether npm compiles a package although none of its scripts says so."""
+    has_own = scripts.get("install") or scripts.get("preinstall") or document.get("gypfile") is False
+    return not has_own and (folder / "binding.gyp").is_file()

@@ -349,9 +349,32 @@ def _make_way(code: str) -> None:
     """Forget what this process has loaded for itself and the user's code has a module of the same name for."""
     names = {name.partition(".")[0] for name in os.listdir(code)} - KEPT
     own = {name for name in names & sys.modules.keys() if not _lies_in(sys.modules[name], code)}
+    own -= _back_ports(code, own)
     for name in [each for each in sys.modules if each.partition(".")[0] in own] if own else ():
         if not _lies_in(sys.modules[name], code):
             del sys.modules[name]
+
+
+def _back_ports(code: str, names: set[str]) -> set[str]:
+    """Those that installed packages have in place of modules of the standard library, for the sake of an older Python
+    (enum34 and its like). FC's runtime has loaded these modules before it looks at packages.
+    """
+    standard = os.path.dirname(os.__file__)
+    loaded = {name for name in names if _lies_in(sys.modules[name], standard)}
+    loaded = {name for name in loaded if "-packages" not in str(getattr(sys.modules[name], "__file__", ""))}
+    return loaded and loaded & _brought(code)
+
+
+def _brought(code: str) -> set[str]:
+    """The top names of what is installed in a folder."""
+    found: set[str] = set()
+    for folder in [each for each in os.listdir(code) if each.endswith(".dist-info")]:
+        try:
+            with open(os.path.join(code, folder, "RECORD"), encoding="utf-8") as file:
+                found.update(line.partition(",")[0].partition("/")[0].partition(".")[0] for line in file)
+        except (OSError, UnicodeDecodeError):
+            pass  # installed in another way: then it is the function's own
+    return found
 
 
 def _lies_in(module: Any, folder: str) -> bool:

@@ -343,6 +343,19 @@ def test_a_module_of_the_function_wins_over_one_of_the_standard_library(serve: C
     assert server.invoke("default/shadow").json == ["mine", "{}"]
 
 
+def test_a_package_for_an_older_python_does_not_replace_the_standard_library(serve: Callable[..., Server]) -> None:
+    server = serve({
+        "index.py": "import enum, msgpack\n"
+        "def handler(event, context):\n    return [hasattr(enum, 'Flag'), msgpack.MINE]\n",
+        "enum/__init__.py": "raise ImportError('of Python 2')\n",
+        "enum34-1.1.10.dist-info/RECORD": "enum/__init__.py,,\nenum34-1.1.10.dist-info/RECORD,,\n",
+        "msgpack.py": "MINE = 'mine'\n",
+        "msgpack-0.1.dist-info/RECORD": "msgpack.py,,\n",
+    })  # fmt: skip
+
+    assert server.invoke("default/index").json == [True, "mine"]
+
+
 @pytest.mark.parametrize("size", [0, 1, 65536, 1024 * 1024, 1024 * 1024 + 1, 6_000_000, 32 * 1024 * 1024])
 def test_events_and_results_of_any_allowed_size_arrive_whole(cases: Server, size: int) -> None:
     event = os.urandom(1024) * (size // 1024) + b"x" * (size % 1024)

@@ -74,7 +74,11 @@ def plan(client: Client, project: Project, maximum_size: int) -> list[Step]:
     for declaration in project.functions:
         steps.append(_function(client, declaration, packer))
         names = (declaration.function.service, declaration.function.name)
-        steps += [_trigger(client, each) for each in project.triggers if (each.service, each.function) == names]
+        steps += [
+            _trigger(client, each)
+            for each in (*project.triggers, *project.event_triggers)
+            if (each.service, each.function) == names
+        ]
     return [*steps, *(_domain(client, domain) for domain in project.domains)]
 
 

@@ -86,6 +86,6 @@ def _event(name: str, field: Field, function: tuple[str, str], project: Project)
         project.triggers.append(trigger)
     elif (named := _TYPES.get(kind)) is not None:
         config = field.get("Properties")
-        project.triggers.append(other_trigger(config or field, function, name, named, config, project))
+        project.event_triggers.append(other_trigger(config or field, function, name, named, config, project))
     else:
         project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

@@ -72,6 +72,9 @@ class Project:
     services: list[Service] = field(default_factory=list)
     functions: list[Declaration] = field(default_factory=list)
     triggers: list[Trigger] = field(default_factory=list)
+    """HTTP triggers, by which clients call."""
+    event_triggers: list[Trigger] = field(default_factory=list)
+    """Those that a source of events fires."""
     domains: list[Domain] = field(default_factory=list)
     configs: list[Config] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
@@ -84,10 +87,17 @@ class Project:
     is_strict: bool = True
     """Whether a mistake that is found later, in the code of a function, is one for all."""
 
+    @property
+    def all_triggers(self) -> list[Trigger]:
+        """Of both kinds."""
+        return [*self.triggers, *self.event_triggers]
+
     @contextlib.contextmanager
     def tolerating(self, function: tuple[str, str] | None = None) -> Iterator[None]:
         """What is read meanwhile is left out if there is a mistake in it, which is kept. `function`: whose it is."""
-        kinds: tuple[list[Any], ...] = (self.services, self.functions, self.triggers, self.domains, self.configs)
+        kinds: tuple[list[Any], ...] = (
+            self.services, self.functions, self.triggers, self.event_triggers, self.domains, self.configs,
+        )  # fmt: skip
         lengths = [len(kind) for kind in kinds]
         try:
             yield

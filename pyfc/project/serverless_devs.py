@@ -188,7 +188,7 @@ def _is_chosen(field: Field, own: tuple[str, str], region: str, project: Project
     )
     if is_new:
         project.functions.remove(other)
-        for kind in (project.triggers, project.configs):
+        for kind in (project.triggers, project.event_triggers, project.configs):
             _take_out(kind, own)
     return is_new
 
@@ -219,6 +219,6 @@ def _trigger(field: Field, function: tuple[str, str], project: Project, style: s
         config = field.need(keys[2])
         project.triggers.append(http_trigger(field, function, name, config, project, convention=convention))
     elif kind in TYPES:
-        project.triggers.append(other_trigger(field, function, name, kind, field.get(keys[2]), project))
+        project.event_triggers.append(other_trigger(field, function, name, kind, field.get(keys[2]), project))
     else:
         project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")

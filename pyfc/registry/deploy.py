@@ -154,7 +154,13 @@ class Deployer:
     ) -> dict[str, Declared]:
         """What the project declares, by key; what only the management API sets stays as it is."""
         wanted: dict[str, Declared] = {}
-        values: list[Declared] = [*project.services, *functions, *project.triggers, *project.domains, *project.configs]
+        values: list[Declared] = [
+            *project.services,
+            *functions,
+            *project.all_triggers,
+            *project.domains,
+            *project.configs,
+        ]
         for value in values:
             if _owner(value) in project.mistaken:
                 continue

@@ -72,7 +72,7 @@ def test_a_funcraft_template_gives_services_functions_and_triggers(tmp_path: Pat
     assert pay.limits == Limits(memory_size=256, timeout=20, initialization_timeout=10, instance_concurrency=3)
     assert pay.environment_variables == {"A": "1", "B": "true", "C": ""}
     assert node.limits == Limits(memory_size=128, timeout=3, initialization_timeout=3, instance_concurrency=1)
-    daily, trigger = sorted(found.triggers, key=lambda each: each.type, reverse=True)
+    [trigger], [daily] = found.triggers, found.event_triggers
     assert (daily.name, daily.type) == ("daily", "timer")
     assert trigger.config == {"authType": "function", "methods": ["GET", "POST"], "convention": "handler"}
     assert found.functions[0].code == tmp_path
@@ -129,9 +129,8 @@ def test_an_s_yaml_of_fc_2_is_read_with_its_variables(tmp_path: Path, monkeypatc
     assert pay.environment_variables == {"HOME_OF": "/home/ada-x"}
     assert pay2.name == "pay2"
     assert found.functions[0].code == tmp_path / "code"
-    assert [(each.type, each.config.get("convention")) for each in found.triggers] == [
-        ("http", "handler"), ("timer", None),
-    ]  # fmt: skip
+    assert [trigger.config["convention"] for trigger in found.triggers] == ["handler"]
+    assert [trigger.type for trigger in found.event_triggers] == ["timer"]
     [domain] = found.domains
     assert (domain.name, domain.routes) == (
         "pay.shop.localhost",

@@ -19,7 +19,7 @@ _NODE = ("raw-body", "body", "co", "gm", "ali-oss", "aliyun-sdk", "@alicloud/fc2
 _PYTHON = {
     "oss2": "oss2==2.19.1", "fc2": "aliyun-fc2==2.5.2", "tablestore": "tablestore", "mns": "aliyun-mns==1.1.5",
     "aliyunsdkcore": "aliyun-python-sdk-core", "wand": "Wand", "numpy": "numpy", "scipy": "scipy",
-    "matplotlib": "matplotlib", "cv2": "opencv-python-headless", "scrapy": "Scrapy",
+    "matplotlib": "matplotlib", "cv2": "opencv-python-headless", "scrapy": "Scrapy", "chardet": "chardet",
 }  # fmt: skip
 """By the name that is imported. What comes as source, and so runs code while it is installed, is of one version."""
 _SOURCES = frozenset({"oss2 2.19.1", "aliyun-fc2 2.5.2", "aliyun-mns 1.1.5", "crcmod 1.7"})

@@ -34,11 +34,11 @@ def test_a_module_is_found_wherever_an_import_names_it(tmp_path: Path, text: str
 
 def test_one_file_of_code_has_them_too(tmp_path: Path) -> None:
     python, node, other = tmp_path / "a.py", tmp_path / "a.js", tmp_path / "a.txt"
-    python.write_text("import oss2, mns\n")
+    python.write_text("import oss2, mns, chardet\n")
     node.write_text("const raw = require('raw-body'); import x from 'co'\n")
     other.write_text("import oss2\n")
 
-    assert names(python) == [("pip", ("mns", "oss2"))]
+    assert names(python) == [("pip", ("chardet", "mns", "oss2"))]
     assert names(node) == [("npm", ("co", "raw-body"))]
     assert names(other) == []
 

@@ -28,6 +28,20 @@ def test_a_client_that_signs_a_header_is_known(name: str) -> None:
     assert found.place.key in {KEY, "k", ""}
 
 
+def test_a_client_that_signs_the_text_of_its_date_is_known() -> None:
+    # aliyun-oss-go-sdk 3.0.2, signature of version 4, read off the wire
+    headers = {
+        "content-type": "text/plain", "x-oss-content-sha256": "UNSIGNED-PAYLOAD",
+        "date": "Fri, 27 Nov 2026 21:50:46 GMT",
+        "authorization": "OSS4-HMAC-SHA256 Credential=LTAIid/20261127/cn-hangzhou/oss/aliyun_v4_request,"
+        "Signature=d39a98b745900559dd35b6f57a0ba3a8210e8cbe53da47e50890f519d9b4b67c",
+    }  # fmt: skip
+
+    found = _verify("PUT", "/bkt/d%2Fa%20b%2B%C3%BC.txt", "", headers, now=1795816246.0)
+
+    assert (found.key is not None, found.place) == (True, Place("bkt", KEY))
+
+
 @pytest.mark.parametrize("name", URLS)
 def test_a_signed_url_is_good_until_it_expires(name: str) -> None:
     path, query = URLS[name]

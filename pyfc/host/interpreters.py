@@ -104,7 +104,9 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 @functools.cache
 def version_of(path: str) -> str:
-    """The version that a program tells; '' if it tells none."""
+    """The version that a program tells; '' if it tells none, or fails, as a version manager's shim does for a version
+    that is not in use: it names the version all the same.
+    """
     if path == sys.executable:
         return platform.python_version()
     try:
@@ -113,7 +115,7 @@ def version_of(path: str) -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = _VERSION.search(told.stdout or told.stderr)
+    found = _VERSION.search(told.stdout or told.stderr) if told.returncode == 0 else None
     return found.group() if found is not None else ""
 
 

@@ -140,6 +140,13 @@ def test_a_failing_function_is_called_four_times_with_the_same_id_and_then_given
     assert events["depth"]["given_up"] == 1
 
 
+def test_a_changed_configuration_counts_from_the_next_call_on(server: Server) -> None:
+    for number, retries in enumerate((0, 1, 0)):
+        configure(server, "fails", maxAsyncRetryAttempts=retries, statefulInvocation=True)
+        later(server, "fails", X_Fc_Stateful_Async_Invocation_Id=f"mine-{number}")
+        assert ended(server, "fails", f"mine-{number}")["alreadyRetriedTimes"] == retries
+
+
 @pytest.mark.parametrize(("attempts", "expected"), [(0, 1), (1, 2)])
 def test_the_number_of_retries_is_configured(server: Server, attempts: int, expected: int) -> None:
     configure(server, "fails", maxAsyncRetryAttempts=attempts, statefulInvocation=True)

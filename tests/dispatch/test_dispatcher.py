@@ -428,14 +428,13 @@ def test_what_is_delayed_or_tried_again_is_due_when_it_was_whatever_is_done_to_t
 
     async def after(world: World) -> None:
         world.configs[ONE] = {"maxAsyncEventAgeInSeconds": 600}
-        world.routes[ONE].calls.clear()
-        assert world.ran() == []
-        await until(lambda: sorted(world.ran()) == ["again", "late"], "both")
+        runs = ["again", "late"] if restarts else ["again", "again", "late"]  # the first one was before
+        await until(lambda: sorted(world.ran()) == runs, "both")
         assert time.monotonic() >= due[0] - 0.05
         step(-seconds)
         await empty(world)
         assert [(await world.record(name)).status.value for name in ("again", "late")] == ["Succeeded"] * 2
-        assert sorted(world.ran()) == ["again", "late"]
+        assert sorted(world.ran()) == runs
 
     play(before)
     if restarts:

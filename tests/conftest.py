@@ -82,6 +82,17 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     _end(server)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on an empty folder, for a file's tests with functions or services of their own names."""
+    place = tmp_path_factory.mktemp("shared")
+    (place / "project").mkdir()
+    server = Server(place / "project", place / "data")
+    yield server
+    status, errors = server.stop()
+    assert (status, "Traceback" in errors) == (0, False), errors
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts a server of the files given by name; all are stopped at the end of the test."""

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import sys
-from typing import Any
 
 from alibabacloud_fc_open20210406 import models
 from alibabacloud_fc_open20210406.client import Client
-from alibabacloud_tea_openapi.models import Config
-from Tea.exceptions import TeaException
+from lifecycle import CONFIG, ZIPPED, failure
 
-endpoint, key, secret, package = sys.argv[1:]
-client = Client(
-    Config(
-        access_key_id=key,
-        access_key_secret=secret,
-        endpoint=endpoint.removeprefix("http://"),
-        protocol="http",
-        region_id="cn-hangzhou",
-    )
-)
-with open(package, "rb") as file:
-    zipped = base64.b64encode(file.read()).decode()
+client = Client(CONFIG)
 SERVICE = "acs:fc:cn-hangzhou:1234567890123456:services/s"
 
 
-def failure(call: Any, *arguments: Any) -> str:
-    try:
-        call(*arguments)
-    except TeaException as error:
-        return str(error.code)
-    raise AssertionError("it has not failed")
-
-
-code = models.Code(zip_file=zipped)
+code = models.Code(zip_file=ZIPPED)
 assert client.create_service(models.CreateServiceRequest(service_name="s", description="d")).body.service_name == "s"
 assert failure(client.create_service, models.CreateServiceRequest(service_name="s")) == "ServiceAlreadyExists"
 assert failure(client.get_service, "nope", models.GetServiceRequest()) == "ServiceNotFound"

@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-import sys
-from typing import Any
 
 import requests
 from alibabacloud_fc20230330 import models
 from alibabacloud_fc20230330.client import Client
-from alibabacloud_tea_openapi.models import Config
 from alibabacloud_tea_util.models import RuntimeOptions
-from Tea.exceptions import TeaException
+from lifecycle import CONFIG, ZIPPED, failure
 
-endpoint, key, secret, package = sys.argv[1:]
-client = Client(
-    Config(
-        access_key_id=key,
-        access_key_secret=secret,
-        endpoint=endpoint.removeprefix("http://"),
-        protocol="http",
-        region_id="cn-hangzhou",
-    )
-)
-with open(package, "rb") as file:
-    zipped = base64.b64encode(file.read()).decode()
+client = Client(CONFIG)
 
 
-def failure(call: Any, *arguments: Any) -> str:
-    try:
-        call(*arguments)
-    except TeaException as error:
-        return str(error.code)
-    raise AssertionError("it has not failed")
-
-
-code = models.InputCodeLocation(zip_file=zipped)
+code = models.InputCodeLocation(zip_file=ZIPPED)
 hooks = models.InstanceLifecycleConfig(initializer=models.LifecycleHook(handler="index.start", timeout=10))
 made = client.create_function(
     models.CreateFunctionRequest(
@@ -113,7 +91,7 @@ assert [each.trigger_name for each in client.list_triggers("f3", models.ListTrig
 assert failure(client.get_trigger, "f3", "nope") == "TriggerNotFound"
 
 download = client.get_function_code("f3", models.GetFunctionCodeRequest()).body
-assert base64.b64encode(requests.get(download.url, timeout=30).content).decode() == zipped
+assert base64.b64encode(requests.get(download.url, timeout=30).content).decode() == ZIPPED
 
 assert failure(client.get_async_invoke_config, "f3", models.GetAsyncInvokeConfigRequest()) == "AsyncConfigNotExists"
 client.put_async_invoke_config(

@@ -10,7 +10,7 @@ import os
 import signal
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,6 @@ ECHO = "def handler(event, context):\n    return event\n"
 
 CODE = {"zipFile": zipped({"index.py": ECHO})}
 FUNCTION = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": CODE}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without a folder's functions, for tests with services of their own."""
-    place = tmp_path_factory.mktemp("api")
-    (place / "project").mkdir()
-    server = Server(place / "project", place / "data")
-    yield server
-    assert server.stop()[0] == 0
 
 
 def make(server: Server, service: str, *functions: str, **properties: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from support import Server, zipped
@@ -13,13 +11,9 @@ CODE = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return
 FUNCTION = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": CODE}
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = tmp_path_factory.mktemp("identity")
-    (place / "project").mkdir()
-    server = Server(place / "project", place / "data")
-    yield server
-    assert server.stop()[0] == 0
+@pytest.fixture
+def server(shared: Server) -> Server:
+    return shared
 
 
 def make(server: Server, service: str) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
-
-import pytest
 
 from support import Response, Server, wait_until, zipped
 
@@ -18,16 +15,6 @@ FUNCTION = {
     "functionName": "f", "runtime": "python3.10", "handler": "index.handler",
     "code": {"zipFile": zipped({"index.py": ECHO})},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server without a folder's functions, for tests with functions of their own names."""
-    place = tmp_path_factory.mktemp("newer")
-    (place / "project").mkdir()
-    server = Server(place / "project", place / "data")
-    yield server
-    assert server.stop()[0] == 0
 
 
 def make(server: Server, name: str, **properties: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,17 +23,6 @@ def handler(event, context):
 """
 FUNCTION = {"runtime": "python3.10", "handler": "index.handler", "code": {"zipFile": zipped({"index.py": SOURCE})}}
 HEADER = {"affinityHeaderFieldName": "My-Session", "sessionIdleTimeoutInSeconds": 600}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server, for tests with functions of their own names."""
-    place = tmp_path_factory.mktemp("sessions")
-    (place / "project").mkdir()
-    server = Server(place / "project", place / "data")
-    yield server
-    status, errors = server.stop()
-    assert (status, "Traceback" in errors) == (0, False), errors
 
 
 def make(server: Server, name: str, kind: str = "HEADER_FIELD", **config: Any) -> str:

@@ -8,7 +8,7 @@ import io
 import json
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import formatdate
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
@@ -22,15 +22,6 @@ from support import Server, zipped
 API = "/2016-08-15"
 CODE = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return event\n"})}
 FUNCTION = {"functionName": "f", "runtime": "python3", "handler": "index.handler", "code": CODE}
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = tmp_path_factory.mktemp("vendor")
-    (place / "project").mkdir()
-    server = Server(place / "project", place / "data")
-    yield server
-    assert server.stop()[0] == 0
 
 
 def made(server: Server, service: str, **properties: object) -> str:

@@ -225,16 +225,21 @@ def _key(find: Find, name: str, token: str) -> Key:
     return key
 
 
-def _check_time(text: str, now: float) -> None:
-    """Raises RequestTimeTooSkewed, or InvalidArgument for what is no time."""
+def seconds_of(text: str) -> float | None:
+    """A time of a header, as HTTP or ISO 8601 writes it, in seconds since the epoch; None for what is none."""
     try:
         is_iso = text[:4].isdigit() and "T" in text
         time = datetime.fromisoformat(text) if is_iso else parsedate_to_datetime(text)
-        seconds = (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError, TypeError, IndexError):  # the last three: what the parser of mails raises too
-        raise InvalidArgument(
-            message=f"'{text[:100]}' is no time: it must be like Mon, 23 Nov 2026 14:08:42 GMT"
-        ) from None
+        return None
+
+
+def _check_time(text: str, now: float) -> None:
+    """Raises RequestTimeTooSkewed, or InvalidArgument for what is no time."""
+    seconds = seconds_of(text)
+    if seconds is None:
+        raise InvalidArgument(message=f"'{text[:100]}' is no time: it must be like Mon, 23 Nov 2026 14:08:42 GMT")
     if abs(seconds - now) > _SKEW:
         shown = datetime.fromtimestamp(now, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
         raise RequestTimeTooSkewed(date=text[:100], now=shown)

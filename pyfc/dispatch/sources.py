@@ -77,7 +77,7 @@ class Sources:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._queue = dispatcher.queue
         self._dispatcher = dispatcher
-        self._sources: list[Source] = []
+        self._sources: dict[str, Source] = {}
         self._triggers: dict[Key, Trigger] = {}
         self._past: dict[Key, Past] = {}
         self._running = False
@@ -85,14 +85,15 @@ class Sources:
 
     def add(self, source: Callable[[Emit], Source]) -> None:
         """Have one more; `source` makes it."""
-        self._sources.append(source(self.emit))
+        made = source(self.emit)
+        self._sources[made.type] = made
 
     async def start(self, table: Table) -> None:
         """Fire from now on, what `table` has to begin with."""
         kept = await self._queue.marks(_MARK)
         self._running = True
         self._take(table, {_key_of(name): value for name, value in kept.items()})
-        for source in self._sources:
+        for source in self._sources.values():
             self._tasks.begin(f"firing triggers of type {source.type}", self._keep(source))
 
     def use(self, table: Table) -> None:
@@ -107,8 +108,8 @@ class Sources:
             return
         self._forget_all(self._triggers.keys() - found.keys())
         self._triggers = found
-        for source in self._sources:
-            source.use({key: each for key, each in found.items() if each.type == source.type}, marks)
+        for kind, source in self._sources.items():
+            source.use({key: each for key, each in found.items() if each.type == kind}, marks)
 
     def _forget_all(self, gone: AbstractSet[Key]) -> None:
         for key in gone:
@@ -152,21 +153,19 @@ class Sources:
 
     def describe(self) -> list[Described]:
         """Every trigger there is."""
-        sources = {source.type: source for source in self._sources}
         return [
-            Described(
-                each, sources[each.type].state(key) if each.type in sources else None, self._past.get(key, Past())
-            )
+            Described(each, self._state(each.type, key), self._past.get(key, Past()))
             for key, each in self._triggers.items()
         ]
 
+    def _state(self, kind: str, key: Key) -> State | None:
+        source = self._sources.get(kind)
+        return source.state(key) if source is not None else None
+
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """When a trigger fires the next times."""
-        trigger = self._triggers.get(key)
-        for source in self._sources:
-            if trigger is not None and source.type == trigger.type:
-                return source.upcoming(key, count)
-        return []
+        source = self._sources.get(self._triggers[key].type) if key in self._triggers else None
+        return source.upcoming(key, count) if source is not None else []
 
     async def close(self) -> None:
         """Fire no more."""

@@ -259,7 +259,7 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
 
 
 def _check_timer(config: Document) -> None:
-    found = next((value for name, value in config.items() if name.lower() == "cronexpression"), "")
+    found = config.get("cronExpression", "")
     try:
         parse(str(found))
     except ValueError as error:

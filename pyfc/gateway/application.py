@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from fastcrc import crc64
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -23,6 +22,7 @@ from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, i
 from pyfc.calls.table import Entry, version_of
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.request import is_host
+from pyfc.cloud.oss.writing import measure
 from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import api2021, openapi, temporary
@@ -320,7 +320,7 @@ class _Guarded:
         nothing else protects the buckets.
         """
         host = host_name(headers.get(b"host", b"").decode("latin-1"))
-        if is_own(scope["raw_path"]) or not self._oss.takes(scope, host):
+        if is_own(scope["raw_path"]) or not self._oss.takes(scope, host, headers):
             return False
         if self._oss.is_open and is_host(host):
             self._guard.check_page(headers)
@@ -384,16 +384,7 @@ async def _file(stream: BinaryIO) -> Response:
             while chunk := await run_in_threadpool(stream.read, _CHUNK):
                 yield chunk
 
-    size, checksum = await run_in_threadpool(_checksum, stream)
-    headers = {"X-Fc-Request-Id": request_id(), "Content-Length": str(size), "x-oss-hash-crc64ecma": str(checksum)}
+    content = await run_in_threadpool(measure, stream.fileno())
+    told = {"Content-Length": str(content.size), "x-oss-hash-crc64ecma": str(content.crc)}
+    headers = {"X-Fc-Request-Id": request_id(), **told}
     return StreamingResponse(chunks(), media_type="application/zip", headers=headers)
-
-
-def _checksum(stream: BinaryIO) -> tuple[int, int]:
-    """Bytes of a file, and their CRC-64."""
-    size = checksum = 0
-    while chunk := stream.read(_CHUNK):
-        size += len(chunk)
-        checksum = crc64.xz(chunk, checksum)
-    stream.seek(0)
-    return size, checksum

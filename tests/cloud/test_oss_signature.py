@@ -7,7 +7,8 @@ import pytest
 from cloud.signed import HEADERS, KEY, NOW, URLS
 from pyfc.auth.keys import Key
 from pyfc.cloud.oss.faults import Fault
-from pyfc.cloud.oss.request import Place, Sent, is_meant, query_of
+from pyfc.cloud.oss.model import Place
+from pyfc.cloud.oss.request import Sent, is_meant, query_of
 from pyfc.cloud.oss.signature import Verified, verify
 
 
@@ -116,7 +117,18 @@ def test_what_is_no_signature_is_refused(authorization: str) -> None:
     assert caught.value.status in {400, 403}
 
 
-@pytest.mark.parametrize("date", ["", "yesterday", "20261399T000000Z", "Fri, 99 Nov 2026 19:50:53 GMT"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "yesterday",
+        "20261399T000000Z",
+        "Fri, 99 Nov 2026 19:50:53 GMT",
+        "Fri, 27 Nov 2026 19:50:53 +99999",
+        ",",
+        "0 0",
+    ],
+)
 def test_a_date_that_is_none_is_refused(date: str) -> None:
     headers = {**HEADERS["V1 put"][3], "date": date}
 

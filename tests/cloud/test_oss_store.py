@@ -19,7 +19,7 @@ from pyfc.cloud.oss import index
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import page
-from pyfc.cloud.oss.model import NORMAL, Content, Description, Object, Seen
+from pyfc.cloud.oss.model import NORMAL, Content, Description, Object, Place, Seen
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import combined
@@ -45,7 +45,7 @@ async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
 
 
 async def _put(store: Store, key: str, content: bytes = b"x", bucket: str = "bkt") -> Object:
-    return await store.put((bucket, key), _pieces(content), Description())
+    return await store.put(Place(bucket, key), _pieces(content), Description())
 
 
 async def _content(store: Store, key: str, bucket: str = "bkt") -> bytes:
@@ -139,12 +139,12 @@ def test_a_put_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         await store.create("bkt")
         await _put(store, "k", b"before")
         with pytest.raises(ConnectionError):
-            await store.put(("bkt", "k"), broken(), Description())
+            await store.put(Place("bkt", "k"), broken(), Description())
         with pytest.raises(Fault) as caught:
-            await store.put(("bkt", "k"), _pieces(b"other"), Description(), stated="XUFAKrxLKna5cZ2REBfFkg==")
+            await store.put(Place("bkt", "k"), _pieces(b"other"), Description(), stated="XUFAKrxLKna5cZ2REBfFkg==")
         assert caught.value.code == "InvalidDigest"
         with pytest.raises(Fault) as caught:
-            await store.put(("bkt", "k"), _pieces(b"other"), Description(), may_replace=False)
+            await store.put(Place("bkt", "k"), _pieces(b"other"), Description(), may_replace=False)
         assert caught.value.code == "FileAlreadyExists"
         assert await _content(store, "k") == b"before"
         assert list((tmp_path / "buckets" / "bkt" / ".pyfc" / "new").iterdir()) == []
@@ -201,17 +201,17 @@ def test_appends_make_one_object_whose_crc_is_that_of_all(tmp_path: Path) -> Non
         await store.create("bkt")
         position = 0
         for piece in (b"one", b"", b"two" * 1000):
-            made = await Appends(store).put(("bkt", "log"), position, _pieces(piece), Description())
+            made = await Appends(store).put(Place("bkt", "log"), position, _pieces(piece), Description())
             position = made.content.size
         found, descriptor = await store.open("bkt", "log")
         os.close(descriptor)
         assert found.content.crc == crc64.xz(b"one" + b"two" * 1000)
         with pytest.raises(Fault) as caught:
-            await Appends(store).put(("bkt", "log"), 3, _pieces(b"x"), Description())
+            await Appends(store).put(Place("bkt", "log"), 3, _pieces(b"x"), Description())
         assert caught.value.headers["x-oss-next-append-position"] == "3003"
         await _put(store, "k")
         with pytest.raises(Fault) as caught:
-            await Appends(store).put(("bkt", "k"), 1, _pieces(b"x"), Description())
+            await Appends(store).put(Place("bkt", "k"), 1, _pieces(b"x"), Description())
         assert caught.value.code == "ObjectNotAppendable"
 
     _in_store(tmp_path, work)
@@ -222,14 +222,14 @@ def test_an_append_during_which_the_server_died_is_as_if_it_had_not_been(tmp_pat
 
     async def first(store: Store) -> None:
         await store.create("bkt")
-        await Appends(store).put(("bkt", "log"), 0, _pieces(b"whole"), Description())
+        await Appends(store).put(Place("bkt", "log"), 0, _pieces(b"whole"), Description())
         await store.index.write(
             lambda connection: connection.execute("INSERT INTO appends VALUES ('bkt', ?)", (b"log",)) and None
         )
 
     async def second(store: Store) -> None:
         assert file.read_bytes() == b"whole"
-        made = await Appends(store).put(("bkt", "log"), 5, _pieces(b" again"), Description())
+        made = await Appends(store).put(Place("bkt", "log"), 5, _pieces(b" again"), Description())
         assert made.content.crc == crc64.xz(b"whole again")
 
     _in_store(tmp_path, first)
@@ -246,7 +246,7 @@ def test_parts_may_come_in_any_order_and_more_than_once(tmp_path: Path) -> None:
 
     async def work(store: Store) -> None:
         await store.create("bkt")
-        uploads, place = Uploads(store), ("bkt", "big")
+        uploads, place = Uploads(store), Place("bkt", "big")
         upload = await uploads.begin(place, Description({"x-oss-meta-who": "ada"}))
         assert await uploads.parts(place, upload.id) == []
         await uploads.put(place, upload.id, 3, _pieces(b"another"))
@@ -281,7 +281,7 @@ def test_parts_may_come_in_any_order_and_more_than_once(tmp_path: Path) -> None:
 def test_a_part_that_is_too_small_is_only_taken_as_the_last(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await store.create("bkt")
-        uploads, place = Uploads(store), ("bkt", "big")
+        uploads, place = Uploads(store), Place("bkt", "big")
         upload = await uploads.begin(place, Description())
         for number in (1, 2):
             await uploads.put(place, upload.id, number, _pieces(b"small"))

@@ -13,8 +13,8 @@ from weakref import WeakValueDictionary
 from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.files import Files, seen
-from pyfc.cloud.oss.model import APPENDABLE, Content, Description, Object
-from pyfc.cloud.oss.store import Place, Store, new_object
+from pyfc.cloud.oss.model import APPENDABLE, Content, Description, Object, Place
+from pyfc.cloud.oss.store import Store, new_object
 from pyfc.cloud.oss.writing import LARGEST, Incoming, append, check_digest, combined
 from pyfc.errors import InvalidArgument
 
@@ -33,7 +33,7 @@ class Appends:
                 await self._store.index.write(partial(self._cut, bucket, key))
 
     def _cut(self, bucket: str, key: str, connection: sqlite3.Connection) -> None:
-        known, files = index.find(connection, bucket, key), self._store.files(self._store.bucket(bucket))
+        known, files = index.find(connection, bucket, key), self._store.files_in(bucket)
         index.end_append(connection, bucket, key)
         if known is None:
             return
@@ -54,16 +54,17 @@ class Appends:
         ObjectNotAppendable, EntityTooLarge.
         """
         bucket, key = place
-        files = self._store.files(self._store.bucket(bucket))
-        async with Incoming(files) as new, self._lock(place):
+        files = self._store.files_in(bucket)
+        async with Incoming(files) as new:
             content = await new.take(chunks)
             check_digest(stated, new.digest)
-            before = await self._appendable(bucket, key, position)
-            if before is None:
-                return await self._store.keep(new, new_object(place, content, described, APPENDABLE))
-            if before.content.size + content.size > LARGEST:
-                raise Fault("EntityTooLarge", f"An object that is appended to has at most {LARGEST} bytes.")
-            return await self._append(files, before, new, content)
+            async with self._lock(place):
+                before = await self._appendable(bucket, key, position)
+                if before is None:
+                    return await self._store.keep(new, new_object(place, content, described, APPENDABLE))
+                if before.content.size + content.size > LARGEST:
+                    raise Fault("EntityTooLarge", f"An object that is appended to has at most {LARGEST} bytes.")
+                return await self._append(files, before, new, content)
 
     def _lock(self, place: Place) -> asyncio.Lock:
         found = self._locks.get(place)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from pyfc.auth.keys import Key
+from pyfc.auth.signature import seconds_of
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.markup import Node, document
-from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object
-from pyfc.cloud.oss.request import Place, Sent
-from pyfc.cloud.oss.store import Store
+from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object, Place
+from pyfc.cloud.oss.request import Sent
+from pyfc.cloud.oss.store import Store, check_acl
 from pyfc.cloud.oss.uploads import Uploads
 
 _KEPT = (
@@ -127,6 +127,12 @@ class Asked:
         return int(text)
 
     @property
+    def owner(self) -> Node:
+        """Who has every bucket and object."""
+        account = self.environment.account
+        return "Owner", [("ID", account), ("DisplayName", account)]
+
+    @property
     def stated(self) -> str:
         """What the client says is the MD5 of its content."""
         return self.headers.get("content-md5", "")
@@ -140,8 +146,7 @@ class Asked:
     def description(self) -> Description:
         """What the headers say of the object that is written. Raises Fault."""
         acl = self.headers.get("x-oss-object-acl", "default")
-        if acl not in OBJECT_ACLS:
-            raise Fault("InvalidArgument", f"The ACL is none of {', '.join(sorted(OBJECT_ACLS))}.")
+        check_acl(acl, OBJECT_ACLS)
         found = {name: value for name, value in self.headers.items() if name in _KEPT or name.startswith(_META)}
         if sum(len(name) + len(value) for name, value in found.items() if name.startswith(_META)) > _MOST_META:
             raise Fault("InvalidArgument", f"The metadata of an object has at most {_MOST_META} bytes.")
@@ -180,7 +185,7 @@ def object_headers(found: Object) -> dict[str, str]:
         "Content-Type": _DEFAULT_TYPE,
         "Accept-Ranges": "bytes",
         "ETag": f'"{found.content.etag}"',
-        "Last-Modified": formatdate(found.seen.modified // 10**9, usegmt=True),
+        "Last-Modified": formatdate(found.modified, usegmt=True),
         "x-oss-object-type": found.type,
         "x-oss-storage-class": "Standard",
         "x-oss-hash-crc64ecma": str(found.content.crc),
@@ -204,17 +209,17 @@ def check_conditions(headers: Mapping[str, str], found: Object, prefix: str = ""
     """Raises Fault NotModified or PreconditionFailed if a request is only meant for another state of an object.
     `prefix`: of the headers' names, for the source of a copy.
     """
-    etag, modified = found.content.etag, found.seen.modified // 10**9
+    etag, modified = found.content.etag, found.modified
     same = _etags(headers.get(f"{prefix}if-match"))
     if same and etag not in same:
         raise Fault("PreconditionFailed", "At least one of the pre-conditions you specified did not hold: If-Match.")
-    since = _seconds(headers.get(f"{prefix}if-unmodified-since"))
+    since = seconds_of(headers.get(f"{prefix}if-unmodified-since", ""))
     if since is not None and modified > since:
         raise Fault(
             "PreconditionFailed", "At least one of the pre-conditions you specified did not hold: If-Unmodified-Since."
         )
     other = _etags(headers.get(f"{prefix}if-none-match"))
-    since = _seconds(headers.get(f"{prefix}if-modified-since"))
+    since = seconds_of(headers.get(f"{prefix}if-modified-since", ""))
     if (other and etag in other) or (not other and since is not None and modified <= since):
         raise Fault("NotModified", "The object is as you know it.", {"ETag": f'"{etag}"'})
 
@@ -223,21 +228,6 @@ def _etags(text: str | None) -> set[str]:
     return {each.strip().strip('"').upper() for each in text.split(",")} if text else set()
 
 
-def _seconds(text: str | None) -> float | None:
-    if not text:
-        return None
-    try:
-        found = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
-
-
 def moment(seconds: float) -> str:
     """A time as OSS's XML has it."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def now() -> float:
-    """Seconds since the epoch."""
-    return time.time()

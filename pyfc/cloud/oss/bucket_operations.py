@@ -16,11 +16,6 @@ _KEYS, _MOST_KEYS = 100, 1000
 Encode = Callable[[str], str]
 
 
-def _owner(asked: Asked) -> Node:
-    account = asked.environment.account
-    return "Owner", [("ID", account), ("DisplayName", account)]
-
-
 def _endpoints(asked: Asked) -> list[Node]:
     region = asked.environment.region
     return [
@@ -39,10 +34,10 @@ async def list_buckets(asked: Asked) -> Answer:
     found = [each for each in asked.store.buckets() if each.name.startswith(prefix) and each.name > marker]
     told = found[:most]
     nodes: list[Node] = [("Prefix", prefix), ("Marker", marker), ("MaxKeys", most)]
-    nodes.append(("IsTruncated", str(len(found) > most).lower()))
+    nodes.append(("IsTruncated", len(found) > most))
     if told and len(found) > most:
         nodes.append(("NextMarker", told[-1].name))
-    nodes.append(_owner(asked))
+    nodes.append(asked.owner)
     nodes.append(("Buckets", [("Bucket", _listed(asked, each)) for each in told]))
     return xml("ListAllMyBucketsResult", nodes)
 
@@ -74,7 +69,7 @@ async def bucket_info(asked: Asked) -> Answer:
     """GET /BUCKET?bucketInfo"""
     bucket = asked.store.bucket(asked.place.bucket)
     told: list[Node] = [
-        *_listed(asked, bucket), _owner(asked), ("AccessControlList", [("Grant", bucket.acl)]),
+        *_listed(asked, bucket), asked.owner, ("AccessControlList", [("Grant", bucket.acl)]),
         ("DataRedundancyType", "LRS"),
     ]  # fmt: skip
     return xml("BucketInfo", [("Bucket", told)])
@@ -97,7 +92,7 @@ async def bucket_statistics(asked: Asked) -> Answer:
 async def bucket_acl(asked: Asked) -> Answer:
     """GET /BUCKET?acl"""
     bucket = asked.store.bucket(asked.place.bucket)
-    return xml("AccessControlPolicy", [_owner(asked), ("AccessControlList", [("Grant", bucket.acl)])])
+    return xml("AccessControlPolicy", [asked.owner, ("AccessControlList", [("Grant", bucket.acl)])])
 
 
 async def put_bucket_acl(asked: Asked) -> Answer:
@@ -126,7 +121,7 @@ async def list_objects(asked: Asked) -> Answer:
     found = await page(asked.store.index, asked.place.bucket, prefix, delimiter, after, most)
     nodes: list[Node] = [
         ("Name", asked.place.bucket), ("Prefix", encode(prefix)), ("MaxKeys", most), ("Delimiter", encode(delimiter)),
-        ("IsTruncated", str(bool(found.marker)).lower()),
+        ("IsTruncated", bool(found.marker)),
     ]  # fmt: skip
     if query.get("encoding-type"):
         nodes.append(("EncodingType", "url"))
@@ -154,13 +149,13 @@ def _newer_marks(asked: Asked, found: Page, encode: Encode) -> list[Node]:
 
 def _content(asked: Asked, each: Object, encode: Encode, *, has_owner: bool) -> Iterator[Node]:
     yield "Key", encode(each.key)
-    yield "LastModified", moment(each.seen.modified // 10**9)
+    yield "LastModified", moment(each.modified)
     yield "ETag", f'"{each.content.etag}"'
     yield "Type", each.type
     yield "Size", each.content.size
     yield "StorageClass", "Standard"
     if has_owner:
-        yield _owner(asked)
+        yield asked.owner
 
 
 async def delete_objects(asked: Asked) -> Answer:
@@ -198,7 +193,7 @@ async def list_uploads(asked: Asked) -> Answer:
         ("Bucket", asked.place.bucket), ("KeyMarker", encode(marker[0])), ("UploadIdMarker", marker[1]),
         ("NextKeyMarker", encode(last[0])), ("NextUploadIdMarker", last[1]),
         ("Delimiter", ""), ("Prefix", encode(prefix)), ("MaxUploads", most),
-        ("IsTruncated", str(bool(last[1])).lower()),
+        ("IsTruncated", bool(last[1])),
     ]  # fmt: skip
     if query.get("encoding-type"):
         nodes.append(("EncodingType", "url"))

@@ -10,21 +10,21 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
 from pyfc.cloud.oss import bucket_operations as buckets
 from pyfc.cloud.oss import object_operations as objects
 from pyfc.cloud.oss.asked import Answer, Asked, Environment, failure, pieces
 from pyfc.cloud.oss.faults import Fault, not_implemented
-from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE
-from pyfc.cloud.oss.request import Place, Sent, is_meant, query_of
+from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE, Place
+from pyfc.cloud.oss.request import Sent, is_meant, query_of
 from pyfc.cloud.oss.signature import Find, Verified, verify
 
 _log = logging.getLogger(__name__)
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
 May = Callable[[Key, str, Place], bool]
 """Whether a key may do an action (like oss:GetObject) at a place."""
 _OPEN_READS = frozenset({"oss:GetObject", "oss:GetObjectMeta"})
@@ -94,9 +94,9 @@ class Door:
         self._may = may
         self.is_open = is_open
 
-    def takes(self, scope: Scope, host: str) -> bool:
+    def takes(self, scope: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a request is for the object store: by its host, by how it is signed, or by a bucket in its path."""
-        query, headers = scope["query_string"].decode("latin-1"), dict(scope["headers"])
+        query = scope["query_string"].decode("latin-1")
         if is_meant(host, query, headers):
             return True
         return scope["path"][1:].partition("/")[0] in self._environment.store.index.buckets
@@ -106,10 +106,10 @@ class Door:
         request_id = secrets.token_hex(12).upper()
         sent = _sent(scope)
         try:
-            answer = await self._answer(sent, receive)
+            answer = await self._answer(sent, Request(scope, receive).stream())
         except Fault as fault:
             answer = failure(fault, request_id, sent.host, is_head=sent.method == "HEAD")
-        except Disconnected:
+        except ClientDisconnect:
             return
         except Exception:
             _log.exception("the object store could not answer %s %r", sent.method, sent.path[:500])
@@ -119,11 +119,11 @@ class Door:
             )  # fmt: skip
         await _send(answer, request_id, send, has_body=sent.method != "HEAD")
 
-    async def _answer(self, sent: Sent, receive: Receive) -> Answer:
+    async def _answer(self, sent: Sent, chunks: AsyncIterator[bytes]) -> Answer:
         verified = await self._verified(sent)
         operation = _operation(sent, verified.place)
         await self._check(operation, verified)
-        return await operation.run(Asked(self._environment, sent, verified.place, verified.key, _chunks(receive)))
+        return await operation.run(Asked(self._environment, sent, verified.place, verified.key, chunks))
 
     async def _verified(self, sent: Sent) -> Verified:
         if not self.is_open:
@@ -185,22 +185,6 @@ def _sent(scope: Scope) -> Sent:
         scope["method"], host.partition(":")[0], scope["raw_path"].decode("latin-1"),
         query_of(scope["query_string"].decode("latin-1")), headers,
     )  # fmt: skip
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises Disconnected if the client leaves before its end."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Disconnected
-        if message.get("body"):
-            yield message["body"]
-        if not message.get("more_body", False):
-            return
-
-
-class Disconnected(Exception):
-    """The client has left before its request was whole."""
 
 
 async def _send(answer: Answer, request_id: str, send: Send, *, has_body: bool) -> None:

@@ -48,8 +48,14 @@ class Files:
         """Makes the folder if there is none, and throws away what was being written when a server died."""
         self.root = root
         root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with nofollow.opened_folder(root) as folder, _made(OWN, folder) as own:
-            self._aside, self._new, self._parts = (_open_made(name, own) for name in (_ASIDE, _NEW, _PARTS))
+        with nofollow.opened_folder(root) as folder:
+            _make(OWN, folder, 0o700)
+            with nofollow.opened_folder(OWN, folder) as own:
+                for name in (_ASIDE, _NEW, _PARTS):
+                    _make(name, own, 0o700)
+                self._aside, self._new, self._parts = (
+                    nofollow.open_folder(name, own) for name in (_ASIDE, _NEW, _PARTS)
+                )
         for name in os.listdir(self._new):
             os.unlink(name, dir_fd=self._new)
 
@@ -170,26 +176,15 @@ class Files:
             above = stack.enter_context(nofollow.opened_folder(self.root))
             for each in folders:
                 if makes:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(each, 0o755, dir_fd=above)
+                    _make(each, above, 0o755)
                 above = stack.enter_context(nofollow.opened_folder(each, above))
             yield above, name
 
 
-@contextlib.contextmanager
-def _made(name: str, parent: int) -> Iterator[int]:
-    descriptor = _open_made(name, parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _open_made(name: str, parent: int) -> int:
-    """A descriptor of a folder, made if it is missing."""
+def _make(name: str, parent: int, mode: int) -> None:
+    """Make a folder if it is missing."""
     with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=parent)
-    return nofollow.open_folder(name, parent)
+        os.mkdir(name, mode, dir_fd=parent)
 
 
 def _digest(key: str) -> str:

@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], object]
 _OBJECT = "bucket, key, size, etag, crc, modified, inode, type, aside, headers, tags, acl"
+_FIND = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608  words of our own
 _UPLOAD = "id, bucket, key, created, headers, tags, acl"
 
 
@@ -58,8 +59,7 @@ class Index:
 
     async def object(self, bucket: str, key: str) -> Object | None:
         """An object."""
-        query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608  no input
-        rows = await self._database.read(query, (bucket, key_bytes(key)))
+        rows = await self._database.read(_FIND, (bucket, key_bytes(key)))
         return _object(rows[0]) if rows else None
 
     async def objects(self, bucket: str, begin: bytes, end: bytes, limit: int) -> list[Object]:
@@ -105,8 +105,7 @@ class Index:
 
 def find(connection: sqlite3.Connection, bucket: str, key: str) -> Object | None:
     """An object, as it is at this place in the order of writes."""
-    query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608  no input
-    row = connection.execute(query, (bucket, key_bytes(key))).fetchone()
+    row = connection.execute(_FIND, (bucket, key_bytes(key))).fetchone()
     return _object(row) if row else None
 
 
@@ -117,7 +116,7 @@ def put(connection: sqlite3.Connection, made: Object) -> None:
         f"INSERT OR REPLACE INTO objects ({_OBJECT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         (
             made.bucket, key_bytes(made.key), content.size, content.etag, str(content.crc), made.seen.modified,
-            made.seen.inode, made.type, made.is_aside, encode(dict(described.headers)), encode(dict(described.tags)),
+            made.seen.inode, made.type, made.is_aside, encode(described.headers), encode(described.tags),
             described.acl,
         ),
     )  # fmt: skip
@@ -144,8 +143,8 @@ def add_upload(connection: sqlite3.Connection, made: Upload) -> None:
     connection.execute(
         f"INSERT INTO uploads ({_UPLOAD}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  no input
         (
-            made.id, made.bucket, key_bytes(made.key), made.created, encode(dict(described.headers)),
-            encode(dict(described.tags)), described.acl,
+            made.id, made.bucket, key_bytes(made.key), made.created, encode(described.headers),
+            encode(described.tags), described.acl,
         ),
     )  # fmt: skip
 

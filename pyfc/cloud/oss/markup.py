@@ -19,7 +19,7 @@ _DEEPEST = 16
 _SPECIAL = re.compile(r"[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 Node = tuple[str, "str | int | Iterable[Node]"]
-"""An element: its name, and its text or the elements in it."""
+"""An element: its name, and its text (`true` and `false` of a bool) or the elements in it."""
 
 
 def document(name: str, children: str | Iterable[Node]) -> bytes:
@@ -28,6 +28,8 @@ def document(name: str, children: str | Iterable[Node]) -> bytes:
 
 
 def _element(name: str, content: str | int | Iterable[Node]) -> str:
+    if isinstance(content, bool):
+        return f"<{name}>{str(content).lower()}</{name}>"
     if isinstance(content, int):
         return f"<{name}>{content}</{name}>"
     if isinstance(content, str):

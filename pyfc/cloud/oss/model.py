@@ -15,6 +15,13 @@ NORMAL, APPENDABLE, MULTIPART = "Normal", "Appendable", "Multipart"
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
+class Place(NamedTuple):
+    """Bucket and key: what a request is about. '' for none."""
+
+    bucket: str = ""
+    key: str = ""
+
+
 class Bucket(NamedTuple):
     """A bucket, and the folder that is one."""
 
@@ -66,6 +73,11 @@ class Object(NamedTuple):
     """Its key is no path, so its file is not at its key's place."""
     description: Description
 
+    @property
+    def modified(self) -> int:
+        """Seconds since the epoch."""
+        return self.seen.modified // 10**9
+
 
 class Upload(NamedTuple):
     """An upload of many parts that is not complete."""
@@ -85,5 +97,9 @@ class Part(NamedTuple):
     modified: float
 
 
-encode = msgspec.json.encode
+def encode(fields: Mapping[str, str]) -> bytes:
+    """Headers or tags as they are kept."""
+    return msgspec.json.encode(dict(fields))
+
+
 headers_of = msgspec.json.Decoder(dict[str, str]).decode

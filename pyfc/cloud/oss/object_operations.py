@@ -20,9 +20,9 @@ from pyfc.cloud.oss.asked import (
 )
 from pyfc.cloud.oss.faults import Fault, not_implemented
 from pyfc.cloud.oss.markup import MOST, Node, children, read, texts
-from pyfc.cloud.oss.model import OBJECT_ACLS, Object
+from pyfc.cloud.oss.model import OBJECT_ACLS, Object, Place
 from pyfc.cloud.oss.request import check_key
-from pyfc.cloud.oss.store import Place
+from pyfc.cloud.oss.store import check_acl
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LINE_END = re.compile(r"[\r\n\0]")
@@ -132,7 +132,7 @@ async def _copy_object(asked: Asked) -> Answer:
     )  # fmt: skip
     return xml(
         "CopyObjectResult",
-        [("LastModified", moment(made.seen.modified // 10**9)), ("ETag", f'"{made.content.etag}"')],
+        [("LastModified", moment(made.modified)), ("ETag", f'"{made.content.etag}"')],
         written_headers(made),
     )
 
@@ -147,7 +147,7 @@ def _source(asked: Asked) -> Place:
     bucket, slash, key = path.removeprefix("/").partition("/")
     if not slash or not key:
         raise Fault("InvalidArgument", "x-oss-copy-source is not /BUCKET/KEY.")
-    return bucket, key
+    return Place(bucket, key)
 
 
 async def delete_object(asked: Asked) -> Answer:
@@ -168,16 +168,14 @@ async def append_object(asked: Asked) -> Answer:
 
 async def object_acl(asked: Asked) -> Answer:
     """GET /BUCKET/KEY?acl"""
-    found, account = await asked.store.head(*asked.place), asked.environment.account
-    owner: Node = ("Owner", [("ID", account), ("DisplayName", account)])
-    return xml("AccessControlPolicy", [owner, ("AccessControlList", [("Grant", found.description.acl)])])
+    found = await asked.store.head(*asked.place)
+    return xml("AccessControlPolicy", [asked.owner, ("AccessControlList", [("Grant", found.description.acl)])])
 
 
 async def put_object_acl(asked: Asked) -> Answer:
     """PUT /BUCKET/KEY?acl"""
     acl = asked.headers.get("x-oss-object-acl", "")
-    if acl not in OBJECT_ACLS:
-        raise Fault("InvalidArgument", f"The ACL is none of {', '.join(sorted(OBJECT_ACLS))}.")
+    check_acl(acl, OBJECT_ACLS)
     await asked.store.describe(*asked.place, lambda before: before._replace(acl=acl))
     return Answer()
 
@@ -253,7 +251,7 @@ async def list_parts(asked: Asked) -> Answer:
     nodes: list[Node] = [
         ("Bucket", asked.place.bucket), ("Key", asked.place.key), ("UploadId", name), ("StorageClass", "Standard"),
         ("PartNumberMarker", marker), ("NextPartNumberMarker", told[-1].number if told else marker),
-        ("MaxParts", most), ("IsTruncated", str(len(found) > most).lower()),
+        ("MaxParts", most), ("IsTruncated", len(found) > most),
     ]  # fmt: skip
     for part in told:
         size, etag, crc = part.content

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.model import Place
 
 _DOMAIN = r"(?:s3\.)?oss(?:-[a-z0-9-]+)?\.(?:aliyuncs\.com|localhost)"
 _HOST = re.compile(rf"([a-z0-9][a-z0-9-]{{1,61}}[a-z0-9])\.{_DOMAIN}")
@@ -16,13 +17,6 @@ _SERVICE_HOST = re.compile(_DOMAIN)
 _LONGEST_KEY = 1023
 _SCHEMES = ("OSS ", "OSS2 ", "OSS4-HMAC-SHA256 ")
 _IN_QUERY = ("OSSAccessKeyId=", "x-oss-signature=", "x-oss-access-key-id=")
-
-
-class Place(NamedTuple):
-    """What a request is about: nothing, a bucket, or an object."""
-
-    bucket: str = ""
-    key: str = ""
 
 
 class Sent(NamedTuple):

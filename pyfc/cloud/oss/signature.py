@@ -12,13 +12,14 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
 from pyfc.auth.keys import Key
+from pyfc.auth.signature import seconds_of
 from pyfc.cloud.oss.faults import Fault
-from pyfc.cloud.oss.request import Place, Sent
+from pyfc.cloud.oss.model import Place
+from pyfc.cloud.oss.request import Sent
 
 Find = Callable[[str], Key | None]
 _SKEW = 15 * 60.0
@@ -291,11 +292,7 @@ def _moment(text: str) -> float | None:
         return datetime.strptime(text, _STAMP).replace(tzinfo=UTC).timestamp()
     except ValueError:
         pass
-    try:
-        found = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    return seconds_of(text)
 
 
 def _check_time(text: str, now: float) -> None:

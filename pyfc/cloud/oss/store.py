@@ -14,6 +14,7 @@ import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ from pyfc.cloud.oss.model import (
     Content,
     Description,
     Object,
+    Place,
     Seen,
 )
 from pyfc.cloud.oss.writing import Incoming, check_digest, measure
@@ -38,8 +40,6 @@ _BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _TRIES = 5
 """Looks at an object that is replaced meanwhile."""
 T = TypeVar("T")
-Place = tuple[str, str]
-"""Bucket and key."""
 
 
 class Store:
@@ -88,7 +88,7 @@ class Store:
         """A new bucket, in `folder` or in one of its own. Raises Fault BucketAlreadyExists, InvalidBucketName."""
         if not _BUCKET.fullmatch(name):
             raise Fault("InvalidBucketName", "The specified bucket is not valid.", more={"BucketName": name})
-        _check_acl(acl)
+        check_acl(acl, BUCKET_ACLS)
         if name in self._index.buckets:
             raise Fault(
                 "BucketAlreadyExists",
@@ -103,7 +103,7 @@ class Store:
 
     async def set_acl(self, bucket: Bucket, acl: str) -> None:
         """Who may read and write it without a key."""
-        _check_acl(acl)
+        check_acl(acl, BUCKET_ACLS)
         made = bucket._replace(acl=acl)
         await self._index.write(lambda connection: index.put_bucket(connection, made))
         self._index.buckets[bucket.name] = made
@@ -116,6 +116,10 @@ class Store:
         if files is not None:
             files.close()
             await asyncio.to_thread(files.remove_if_empty)
+
+    def files_in(self, name: str) -> Files:
+        """The folder of the bucket with this name. Raises Fault NoSuchBucket."""
+        return self.files(self.bucket(name))
 
     def files(self, bucket: Bucket) -> Files:
         """The bucket's folder. Raises Fault if it can not be used."""
@@ -139,7 +143,7 @@ class Store:
 
     async def open(self, bucket: str, key: str) -> tuple[Object, int]:
         """An object and its content, open for the caller to close. Raises Fault NoSuchKey."""
-        files = self.files(self.bucket(bucket))
+        files = self.files_in(bucket)
         for _ in range(_TRIES):
             known = await self._index.object(bucket, key)
             try:
@@ -174,15 +178,14 @@ class Store:
         stated: str = "", may_replace: bool = True,
     ) -> Object:  # fmt: skip
         """Keep content. `stated`: its Content-MD5. Raises Fault InvalidDigest, FileAlreadyExists, EntityTooLarge."""
-        async with Incoming(self.files(self.bucket(place[0]))) as new:
+        async with Incoming(self.files_in(place.bucket)) as new:
             content = await new.take(chunks)
             check_digest(stated, new.digest)
             return await self.keep(new, new_object(place, content, described), may_replace=may_replace)
 
     async def keep(self, new: Incoming, made: Object, *, may_replace: bool = True, upload: str = "") -> Object:
         """Make a written file the object. `upload`: of whose parts it is made; that ends in the same step."""
-
-        files = self.files(self.bucket(made.bucket))
+        files = self.files_in(made.bucket)
 
         def job(connection: sqlite3.Connection) -> Object:
             if made.bucket not in self._index.buckets:
@@ -210,7 +213,7 @@ class Store:
         """Keep the content of another object, with its description if none is given. `check` raises what speaks
         against the source.
         """
-        files = self.files(self.bucket(place[0]))
+        files = self.files_in(place.bucket)
         found, descriptor = await self.open(*source)
         try:
             check(found)
@@ -225,7 +228,7 @@ class Store:
 
     async def delete(self, bucket: str, key: str) -> None:
         """Remove an object if it is there."""
-        files = self.files(self.bucket(bucket))
+        files = self.files_in(bucket)
 
         def job(connection: sqlite3.Connection) -> None:
             before = index.find(connection, bucket, key)
@@ -261,6 +264,7 @@ def _described(known: Object | None) -> Description:
     return known.description if known is not None else Description()
 
 
-def _check_acl(acl: str) -> None:
-    if acl not in BUCKET_ACLS:
-        raise Fault("InvalidArgument", f"The ACL is none of {', '.join(sorted(BUCKET_ACLS))}.")
+def check_acl(acl: str, known: AbstractSet[str]) -> None:
+    """Raises Fault for what is none of those that a bucket, or an object, can have."""
+    if acl not in known:
+        raise Fault("InvalidArgument", f"The ACL is none of {', '.join(sorted(known))}.")

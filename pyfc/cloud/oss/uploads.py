@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault, no_such_upload
 from pyfc.cloud.oss.files import Files
-from pyfc.cloud.oss.model import MULTIPART, Content, Description, Object, Part, Upload
-from pyfc.cloud.oss.store import Place, Store, new_object
+from pyfc.cloud.oss.model import MULTIPART, Content, Description, Object, Part, Place, Upload
+from pyfc.cloud.oss.store import Store, new_object
 from pyfc.cloud.oss.writing import Incoming, check_digest, combined
 
 _SMALLEST = 100 * 1024
@@ -34,8 +34,7 @@ class Uploads:
 
     async def begin(self, place: Place, described: Description) -> Upload:
         """A new upload. Raises Fault NoSuchBucket."""
-        bucket = self._store.bucket(place[0])
-        self._store.files(bucket)
+        self._store.files_in(place.bucket)
         made = Upload(secrets.token_hex(16).upper(), *place, time.time(), described)
         await self._store.index.write(lambda connection: index.add_upload(connection, made))
         return made
@@ -52,13 +51,13 @@ class Uploads:
         if not 1 <= number <= _MOST:
             raise Fault("InvalidArgument", f"A part number is one of 1 to {_MOST}.")
         await self.find(place, name)
-        async with Incoming(self._files(place)) as new:
+        async with Incoming(self._store.files_in(place.bucket)) as new:
             content = await new.take(chunks)
             check_digest(stated, new.digest)
             return await self._keep(place, name, new, Part(number, content, time.time()))
 
     async def _keep(self, place: Place, name: str, new: Incoming, part: Part) -> Part:
-        files = self._files(place)
+        files = self._store.files_in(place.bucket)
 
         def job(connection: sqlite3.Connection) -> Part:
             if not index.has_upload(connection, name):
@@ -78,7 +77,7 @@ class Uploads:
         """Give an upload up. Raises Fault NoSuchUpload."""
         await self.find(place, name)
         await self._store.index.write(lambda connection: index.remove_upload(connection, name))
-        await asyncio.to_thread(self._files(place).remove_parts, name)
+        await asyncio.to_thread(self._store.files_in(place.bucket).remove_parts, name)
 
     async def complete(
         self, place: Place, name: str, wanted: Sequence[tuple[int, str]] | None, *, may_replace: bool = True
@@ -94,16 +93,13 @@ class Uploads:
             raise Fault("EntityTooSmall", f"A part that is not the last has at least {_SMALLEST} bytes.")
         if sum(part.content.size for part in parts) > _LARGEST:
             raise Fault("EntityTooLarge", f"An object has at most {_LARGEST} bytes.")
-        files = self._files(place)
+        files = self._store.files_in(place.bucket)
         async with Incoming(files) as new:
             await asyncio.to_thread(_join, files, name, parts, new)
             made = new_object(place, _content(parts), upload.description, MULTIPART)
             kept = await self._store.keep(new, made, may_replace=may_replace, upload=name)
         await asyncio.to_thread(files.remove_parts, name)
         return kept
-
-    def _files(self, place: Place) -> Files:
-        return self._store.files(self._store.bucket(place[0]))
 
 
 def _join(files: Files, name: str, parts: Sequence[Part], new: Incoming) -> None:

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--yes",
         action="store_true",
         help="let packages run code while they are installed: setup.py, npm's install scripts. It runs apart from this "
-        "machine's files, without a network. What you allow is remembered until a manifest or lock file changes",
+        "machine's files, without a network. What you allow is remembered until a manifest, a "
+        "lock file, a package or its command changes",
     )
     parser.add_argument("--network", action="store_true", help="with --yes: that code may use the network")
     add_outside(parser)

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             shown = f" (default {field.default})" if field.default != "" else ""
             metavar = "|".join(field.metadata["choices"]) or field.name.upper()
             parser.add_argument(flag, type=type(field.default), metavar=metavar, help=text + shown)
-    parser.epilog = "Every setting is also an environment variable; the README lists them all."
+    parser.epilog = "Every setting is also an environment variable; docs/reference/settings.md lists them all."
 
 
 def run(options: argparse.Namespace, **forced: Any) -> int:

@@ -9,7 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """A trigger of one function; `type` is the name of a file in `pyfc/triggers/`, which also reads `config`."""
+    """A trigger of one function. The file in `pyfc/triggers/` that has the name of its `type` reads `config`; a type
+    without one is kept, and does not fire.
+    """
 
     service: str
     function: str

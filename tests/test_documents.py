@@ -10,6 +10,7 @@ import pytest
 
 from pyfc import settings
 from pyfc.cli import COMMANDS
+from pyfc.project.load import load
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -77,6 +78,31 @@ def test_each_option_that_a_document_gives_a_command_exists(name: str) -> None:
     said = {option for code in named_in(TEXTS[name]) for option in re.findall(r"^pyfc [^|]*?(--[a-z][a-z-]+)", code)}
 
     assert said - options - {"--help", "--version"} == set()
+
+
+@pytest.mark.parametrize(("name", "begins"), [("template.yml", "ROSTemplateFormatVersion"), ("s.yaml", "edition")])
+def test_the_whole_templates_of_the_guide_are_served_without_a_warning(tmp_path: Path, name: str, begins: str) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", TEXTS["docs/guides/templates.md"], re.DOTALL)
+    [text] = [each for each in blocks if each.startswith(begins)]
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    for folder in ("orders", "lost"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "index.py").write_text("def handler(event, context): ...\ndef initialize(context): ...\n")
+
+    project = load(tmp_path, strict=True)
+
+    assert {each.function.name for each in project.functions} >= {"orders"}
+    assert [each.type for each in project.all_triggers] == ["http", "timer"]
+    assert [*project.unsupported, *project.notes] == []
+
+
+def test_the_guide_tells_each_attribute_of_the_context() -> None:
+    [table] = re.findall(r"## The context\n.*?(\|.*?)\n\n", TEXTS["docs/guides/languages.md"], re.DOTALL)
+    code = (ROOT / "runtimes" / "python" / "context.py").read_text(encoding="utf-8")
+    [body] = re.findall(r"class FCContext:.*?(?=\nclass )", code, re.DOTALL)
+    first = {name for row in table.splitlines() for name in named_in(row.split("|")[1])}
+
+    assert first == set(re.findall(r"self\.(\w+)(?:, self\.\w+)? =", body)) | {"service"}
 
 
 def test_each_finding_has_one_row() -> None:

@@ -13,7 +13,9 @@ from pyfc.errors import InvalidArgument
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("action", nargs="?", choices=("show", "list", "set", "use", "remove"), default="show")
+    parser.add_argument("action", nargs="?", choices=("show", "list", "set", "use", "remove"), default="show",
+                        help="show: the server that counts, and why; list: all profiles; set: make or change one; "
+                             "use: make it the one that counts; remove: forget it")  # fmt: skip
     parser.add_argument("profile", nargs="?", default="default", help="the profile; default: default")
     parser.add_argument("--access-key-id", help="set: the id of a key")
     parser.add_argument("--access-key-secret", help="set: its secret")

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,13 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from pyfc import nofollow
-from pyfc.build import fun_yml
-from pyfc.build.fun_yml import INSTALLED
+from pyfc.build import fun_yml, funfile
+from pyfc.build.fun_yml import INSTALLED, Task
 from pyfc.errors import InvalidArgument, ProjectError
 
-_INSTALL = re.compile(
-    r"^RUN\s+(?:fun-install\s+)?(?P<tool>pip|npm|apt-get|apt)3?\s+install\s+(?P<words>.*)$", re.IGNORECASE
-)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LOCKS = ("package-lock.json", "npm-shrinkwrap.json", ".npmrc")
 _FILES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]+(?P<path>\S+)")
@@ -91,9 +87,10 @@ def manifests(folder: Path, bound: Path | None = None) -> list[Manifest]:
     folder = folder.resolve()
     bound = bound.resolve() if bound is not None and folder.is_relative_to(bound.resolve()) else None
     found = [*_requirements(folder, bound), *_package(folder, bound)]
-    for tool, source, words in [*_funfile(folder, bound), *_fun_yml(folder, bound)]:
-        names = tuple(_name_of(word) for word in words)
-        found.append(Manifest(tool=tool, folder=folder, source=source, packages=tuple(words), names=names))
+    for task in _tasks(folder, bound):
+        names = tuple(_name_of(word) for word in task.words)
+        source = task.where.removeprefix(f"{folder}/")
+        found.append(Manifest(tool=task.tool, folder=folder, source=source, packages=task.words, names=names))
     return found
 
 
@@ -209,36 +206,13 @@ def has_scripts(document: dict[str, Any]) -> bool:
     return isinstance(scripts, dict) and any(scripts.get(name) for name in SCRIPTS)
 
 
-def _funfile(folder: Path, bound: Path | None) -> list[tuple[str, str, list[str]]]:
-    """Tool, `Funfile:line` and words of each RUN line that installs something."""
-    path = folder / "Funfile"
-    found = []
-    for number, line in enumerate((_text(folder, path.name, bound) or "").splitlines(), 1):
-        match = _INSTALL.match(line.strip())
-        if match is None:
-            continue
-        words = [word for word in _words(match["words"], f"{path}:{number}") if not word.startswith("-")]
-        if match["tool"].lower().startswith("apt"):
-            raise ProjectError(
-                where=f"{path}:{number}",
-                message=f"packages of the system are not the function's to install: apt install {' '.join(words)}",
-            )
-        found.append((match["tool"].lower(), f"Funfile:{number}", words))
-    return found
-
-
-def _fun_yml(folder: Path, bound: Path | None) -> list[tuple[str, str, list[str]]]:
-    text = _text(folder, fun_yml.NAME, bound)
-    found = fun_yml.tasks(text, str(folder / fun_yml.NAME)) if text is not None else []
-    place = f"{folder}/"
-    return [(task.tool, task.where.removeprefix(place), list(task.words)) for task in found if task.tool in INSTALLED]
-
-
-def _words(text: str, where: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ProjectError(where=where, message=f"is no command: {error}") from error
+def _tasks(folder: Path, bound: Path | None) -> list[Task]:
+    """What a Funfile and a fun.yml have installed; `project/load` tells what else they ask for."""
+    found: list[Task] = []
+    for file in (funfile, fun_yml):
+        text = _text(folder, file.NAME, bound)
+        found += [] if text is None else file.tasks(text, str(folder / file.NAME))
+    return [task for task in found if task.tool in INSTALLED]
 
 
 def _name_of(requirement: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyfc.boundary import Boundary
-from pyfc.build import fun_yml
+from pyfc.build import fun_yml, funfile
 from pyfc.errors import ProjectError
 from pyfc.project import bare, funcraft, ignoring, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there, read_bytes
@@ -72,11 +72,11 @@ def load(
 
 
 def _ignoring(root: Path, project: Project) -> Iterator[Path]:
-    """Have what is no code left out, and tell the files that say so; and what of a fun.yml is not done."""
+    """Have what is no code left out, and tell the files that say so; and what of a Funfile or fun.yml is not done."""
     for folder in dict.fromkeys([root, *(each.code for each in project.functions if each.code is not None)]):
         if is_folder(folder):
             yield from ignoring.apply(folder, project.boundary)
-            project.warnings.extend(_fun_yml(folder, project.boundary))
+            project.warnings.extend(_undone(folder, project.boundary))
 
 
 def _in_its_format(root: Path, boundary: Boundary, given: Given) -> Project:
@@ -92,15 +92,17 @@ def _in_its_format(root: Path, boundary: Boundary, given: Given) -> Project:
     return project
 
 
-def _fun_yml(folder: Path, boundary: Boundary) -> list[str]:
-    """What of a fun.yml in a folder is not done. What is wrong with it is told when it is built."""
-    path = folder / fun_yml.NAME
-    if not is_there(path):
-        return []
-    try:
-        return fun_yml.notes(fun_yml.tasks(read_bytes(path, boundary).decode("utf-8", "replace"), str(path)))
-    except ProjectError as error:
-        return [str(error)]
+def _undone(folder: Path, boundary: Boundary) -> Iterator[str]:
+    """What of a Funfile and a fun.yml in a folder is not done. What is wrong with one is told when it is built."""
+    for file in (funfile, fun_yml):
+        path = folder / file.NAME
+        if is_there(path):
+            try:
+                found = file.tasks(read_bytes(path, boundary).decode("utf-8", "replace"), str(path))
+            except ProjectError as error:
+                yield str(error)
+            else:
+                yield from fun_yml.notes(found)
 
 
 def _unstartable(project: Project) -> list[str]:

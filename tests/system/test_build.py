@@ -156,16 +156,17 @@ def test_a_failure_of_build_names_the_package_and_changes_nothing(offline: Path,
     assert not list((tmp_path / "cache" / "pyfc" / "build" / "built").iterdir())
 
 
-def test_a_funfile_is_honoured_and_its_system_packages_are_refused(offline: Path, tmp_path: Path) -> None:
-    funfile = "RUNTIME python3\n# comment\nRUN fun-install pip install greeting==2.0\n"
-    folder = write(tmp_path / "app", {"f/index.py": HANDLER, "f/Funfile": funfile})
-    assert "Funfile:3: 1 package" in pyfc("build", str(folder))[1]
+@pytest.mark.parametrize("line", ["RUN fun-install apt-get install libzbar0", "RUN apt install -y libzbar0"])
+def test_what_a_funfile_wants_of_the_system_is_named_and_keeps_nothing_else_away(
+    offline: Path, serve: Callable[..., Server], line: str
+) -> None:
+    funfile = f"RUNTIME python3\n# comment\n{line}\nRUN fun-install pip install greeting==2.0\n"
+    server = serve({"f/index.py": HANDLER, "f/Funfile": funfile})
 
-    (folder / "f" / "Funfile").write_text(f"{funfile}RUN fun-install apt-get install libzbar0\n")
-
-    status, _, errors = pyfc("build", str(folder))
-    assert status == 2
-    assert "f/Funfile:4: packages of the system are not the function's to install: apt install libzbar0" in errors
+    assert server.invoke("default/f").body == b"hello of 2.0"
+    told = "f/Funfile:3: packages of the system are not the function's to install (apt: 'libzbar0')"
+    assert [note for note in server.ready["notes"] if "Funfile" in note] == [f"warning: {server.folder}/{told}"]
+    assert "Funfile:4: 1 package" in pyfc("build", str(server.folder))[1]
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

@@ -34,6 +34,8 @@ _SPACE = uuid.UUID("5f1d7b1e-7f0c-4f5e-9a51-3c1f7e1f7a10")
 _CALLED = {"http", "https"}
 """Types that clients call; of any other without a source nothing fires a trigger here."""
 _MARK = "trigger/"
+_PAST = "fired/"
+"""Marks of what sources remember, and of what triggers have done."""
 _STEADY = 60.0
 """Seconds after which a source that fails has run well before."""
 _log = logging.getLogger(__name__)
@@ -41,11 +43,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Past:
-    """What a trigger has done since the server's start."""
+    """What a trigger has done since it was made."""
 
     last: float = 0.0
     """When it has fired, seconds since the epoch; 0 if it has not."""
     count: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> Past:
+        """The one that was written; that of a new trigger if nothing that can be read was."""
+        last, _, count = text.partition(" ")
+        try:
+            return cls(float(last), int(count))
+        except ValueError:
+            return cls()
 
 
 class Described(NamedTuple):
@@ -79,6 +90,8 @@ class Sources:
         self._dispatcher = dispatcher
         self._sources: dict[str, Source] = {}
         self._triggers: dict[Key, Trigger] = {}
+        self._marks: dict[Key, str] = {}
+        """What was remembered of triggers that have not appeared since the start: what is built yet comes later."""
         self._past: dict[Key, Past] = {}
         self._running = False
         self._tasks = Tasks()
@@ -90,35 +103,43 @@ class Sources:
 
     async def start(self, table: Table) -> None:
         """Fire from now on, what `table` has to begin with."""
-        kept = await self._queue.marks(_MARK)
+        self._marks = _by_key(await self._queue.marks(_MARK), _MARK)
+        past = _by_key(await self._queue.marks(_PAST), _PAST)
+        self._past = {key: Past.read(text) for key, text in past.items()}
         self._running = True
-        self._take(table, {_key_of(name): value for name, value in kept.items()})
+        self._take(table)
         for source in self._sources.values():
             self._tasks.begin(f"firing triggers of type {source.type}", self._keep(source))
 
     def use(self, table: Table) -> None:
         """Something else is served."""
         if self._running:
-            self._take(table, {})
+            self._take(table)
 
-    def _take(self, table: Table, marks: Mapping[Key, str]) -> None:
-        """`marks`: of the triggers that were there before the server was; one that comes later is new."""
+    def _take(self, table: Table) -> None:
         found = {Key.of(each): each for entry in table.entries.values() for each in entry.triggers}
         if found == self._triggers:
             return
-        self._forget_all(self._triggers.keys() - found.keys())
+        marks = self._forgotten(self._triggers.keys() - found.keys())
         self._triggers = found
-        for kind, source in self._sources.items():
-            source.use({key: each for key, each in found.items() if each.type == kind}, marks)
+        for source in self._sources.values():
+            marks.update({_name(key): mark for key, mark in self._used(source).items()})
+        self._marks = {key: mark for key, mark in self._marks.items() if key not in found}
+        if marks:
+            self._tasks.begin("remembering what triggers there are", self._remember(marks))
 
-    def _forget_all(self, gone: AbstractSet[Key]) -> None:
+    def _used(self, source: Source) -> Mapping[Key, str]:
+        """What a source wants to be remembered of the triggers that it is given now."""
+        return source.use({key: each for key, each in self._triggers.items() if each.type == source.type}, self._marks)
+
+    def _forgotten(self, gone: AbstractSet[Key]) -> dict[str, str]:
+        """What is to be written of triggers that are there no more."""
         for key in gone:
             self._past.pop(key, None)
-        if gone:
-            self._tasks.begin("forgetting what triggers were", self._forget({_name(key): "" for key in gone}))
+        return {name: "" for key in gone for name in (_name(key), _name(key, _PAST))}
 
-    async def _forget(self, marks: Mapping[str, str]) -> None:
-        await until_done("what triggers were can not be forgotten", partial(self._queue.put, [], marks))
+    async def _remember(self, marks: Mapping[str, str]) -> None:
+        await until_done("what triggers there are can not be remembered", partial(self._queue.put, [], marks))
 
     async def _keep(self, source: Source) -> None:
         failures = 0
@@ -142,13 +163,19 @@ class Sources:
         name = str(uuid.uuid5(_SPACE, firing.identity))
         target = Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
         event = Event(id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth)
+        past = self._past.setdefault(key, Past()) if key in self._triggers else Past()
+        past.count += 1  # at once: others may be on their way
         try:
-            await self._dispatcher.submit(event, marks=marks)
+            now = time.time()
+            await self._dispatcher.submit(event, marks={**marks, _name(key, _PAST): f"{now} {past.count}"})
         except AlreadyExists:
+            past.count -= 1
             await self._queue.put([], marks)  # it was told before
             return
-        past = self._past.setdefault(key, Past())
-        past.last, past.count = time.time(), past.count + 1
+        except BaseException:
+            past.count -= 1
+            raise
+        past.last = now
         self._dispatcher.arrived(event)
 
     def describe(self) -> list[Described]:
@@ -173,10 +200,10 @@ class Sources:
         await self._tasks.close()
 
 
-def _name(key: Key) -> str:
+def _name(key: Key, prefix: str = _MARK) -> str:
     """That of what is remembered of a trigger."""
-    return f"{_MARK}{'/'.join(key)}"
+    return f"{prefix}{'/'.join(key)}"
 
 
-def _key_of(name: str) -> Key:
-    return Key(*name.removeprefix(_MARK).split("/", 2))
+def _by_key(marks: Mapping[str, str], prefix: str) -> dict[Key, str]:
+    return {Key(*name.removeprefix(prefix).split("/", 2)): text for name, text in marks.items()}

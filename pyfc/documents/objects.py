@@ -6,6 +6,7 @@ What pyfc keeps without honouring it (`extras`) is returned as it was given.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import repeat
 
@@ -15,6 +16,7 @@ from pyfc.documents import shapes, triggers, values
 from pyfc.documents.affinity import affinity_of
 from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, parsed, typed, wrong
 from pyfc.errors import InvalidArgument
+from pyfc.model.asynchronous import MAXIMUM_PAYLOAD
 from pyfc.model.function import (
     FOREVER,
     Function,
@@ -33,6 +35,8 @@ from pyfc.model.rewriting import check as check_rewriting
 from pyfc.model.schedule import NeverComes, moment_of, parse, zone_of
 from pyfc.model.trigger import Trigger
 
+_TIMER_ENVELOPE = 512
+"""Bytes of a timer's event beside its payload, at most."""
 _VARIABLES_SIZE = 4096
 """Bytes of all environment variables of a function."""
 
@@ -246,10 +250,11 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
     config = parsed(said.trigger_config, ("triggerConfig",))
     shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
     read = Reader().read(config, shape, ("triggerConfig",))
-    if kind == "timer":
-        _check_timer(read)
     if kind != "http":
-        return {**old.config, **read} if old is not None else read
+        merged = {**old.config, **read} if old is not None else read
+        if kind == "timer":
+            _check_timer(merged)
+        return merged
     # what is not named stays: who may call, above all; what pages of other sites may do is said anew
     kept = {name: value for name, value in old.config.items() if name != "corsConfig"} if old is not None else {}
     before = {**kept, **read}
@@ -264,6 +269,12 @@ def _check_timer(config: Document) -> None:
         parse(str(found))
     except ValueError as error:
         raise wrong(("triggerConfig", "cronExpression"), f"'{found}'", f"{values.TIMER} ({error})") from None
+    size = len(json.dumps(config.get("payload", ""), ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if size > MAXIMUM_PAYLOAD - _TIMER_ENVELOPE:
+        raise wrong(
+            ("triggerConfig", "payload"), f"{size} bytes as JSON",
+            f"at most {MAXIMUM_PAYLOAD - _TIMER_ENVELOPE}: the event of an asynchronous call has {MAXIMUM_PAYLOAD}",
+        )  # fmt: skip
 
 
 def check_authorization(config: Document, place: Place) -> None:

@@ -31,7 +31,6 @@ Document = dict[str, Any]
 Place = tuple[str | int, ...]
 """Names, and numbers in lists, from the whole on."""
 S = TypeVar("S", bound=Shape)
-_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _LONGEST = 200
 """Characters of a value or a place in a message."""
@@ -105,6 +104,10 @@ class Reader:
         """A value with everything in it, where anything is allowed."""
         return value
 
+    def truth(self, text: str) -> Any:
+        """What a text means where true or false is wanted; the text if it means neither."""
+        return {"true": True, "false": False}.get(text.lower(), text)
+
     def unknown(self, value: Any, shape: type[Shape], strange: Sequence[str]) -> None:
         """`strange` stands among the names of `value`, and the shape does not declare it."""
 
@@ -151,7 +154,7 @@ class Reader:
     def _fitting(self, value: Any, given: Any, kind: Any, place: Place) -> Any:
         bare, meta = _bare(kind)
         if _form(kind) is None:
-            return _scalar(given, kind, place)
+            return _scalar(self.truth(given) if bare is bool and isinstance(given, str) else given, kind, place)
         if get_origin(bare) is list:
             found = self._list(given, bare, place)
         else:
@@ -256,9 +259,9 @@ def _of_text(given: str, kind: Any, place: Place) -> Any:
     if _is_text(kind):
         return given if _fits(given, kind) else None
     bare, _ = _bare(kind)
-    if get_origin(bare) is Literal:
-        return next((each for each in get_args(bare) if str(each).lower() == given.lower()), None)
-    return _BOOLEANS.get(given.lower()) if bare is bool else None
+    if get_origin(bare) is not Literal:
+        return None
+    return next((each for each in get_args(bare) if str(each).lower() == given.lower()), None)
 
 
 def _fits(text: str, kind: Any) -> bool:

@@ -362,6 +362,7 @@ def _trigger(described: Described, upcoming: Sequence[float]) -> dict[str, Any]:
         "trigger": trigger.name,
         "type": trigger.type,
         "qualifier": trigger.qualifier,
+        "declared": trigger.is_declared,
         "state": described.word,
         "last": past.last or None,
         "next": state.next if state is not None else None,

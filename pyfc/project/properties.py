@@ -66,11 +66,19 @@ _NAMES_OF_TOOLS: dict[type[shapes.Shape], tuple[str, ...]] = {shapes.NasMount: (
 """What tools make of themselves."""
 
 
+_TRUTH = {"yes": True, "on": True, "no": False, "off": False}
+"""What YAML has besides true and false."""
+
+
 class FileReader(Reader):
     """Reads parts of a file."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
+
+    def truth(self, text: str) -> Any:
+        """See Reader."""
+        return _TRUTH.get(text.lower(), super().truth(text))
 
     def unfold(self, value: Any) -> Any:
         """A field as what stands there."""

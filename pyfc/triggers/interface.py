@@ -57,9 +57,9 @@ class Source(Protocol):
     def type(self) -> str:
         """The type's name."""
 
-    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> None:
-        """From now on these are there. `marks`: what was remembered of those that were there when the server was
-        started; nothing of new ones.
+    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
+        """From now on these are there. `marks`: what was remembered of those that were there before the server was
+        started; nothing of new ones. What is to be remembered of some from now on.
         """
 
     async def run(self) -> None:

@@ -95,9 +95,10 @@ class Timer:
         self._changed = asyncio.Event()
         self._tasks = Tasks()
 
-    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> None:
-        """See Source."""
+    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
+        """See Source. A timer's first mark says from when `@every` counts, which no start of the server changes."""
         before, self._timers, self._errors = self._timers, {}, {}
+        begun: dict[Key, str] = {}
         for key, trigger in triggers.items():
             try:
                 expression = check(trigger.config)
@@ -105,23 +106,27 @@ class Timer:
                 self._errors[key] = str(error)
                 continue
             if is_enabled(trigger.config):
-                self._timers[key] = self._kept(trigger, expression, before.get(key), marks.get(key, ""))
+                self._timers[key], is_new = self._kept(trigger, expression, before.get(key), marks.get(key, ""))
+                if is_new:
+                    begun[key] = _written(self._timers[key].mark)
         self._heap = [(timed.next, key) for key, timed in self._timers.items() if timed.next is not None]
         heapq.heapify(self._heap)
         self._changed.set()
+        return begun
 
-    def _kept(self, trigger: Trigger, expression: str, before: _Timed | None, text: str) -> _Timed:
-        """A timer as it goes on, or as it begins."""
+    def _kept(self, trigger: Trigger, expression: str, before: _Timed | None, text: str) -> tuple[_Timed, bool]:
+        """A timer as it goes on, or as it begins, and whether it begins."""
         now = self._now()
         if before is not None and before.mark.expression == expression:
             before.trigger = trigger
-            return before
+            return before, False
         mark = _read(text)
-        if mark is None or mark.expression != expression:
+        is_new = mark is None or mark.expression != expression
+        if mark is None or is_new:
             mark = _Mark(expression, now, now)
         timed = _Timed(trigger, mark)
         timed.next = timed.after(mark.last)
-        return timed
+        return timed, is_new
 
     async def run(self) -> None:
         """See Source."""
@@ -172,8 +177,7 @@ class Timer:
         """Have a call promised, however often that has to be tried; not when the timer is gone meanwhile."""
         payload = {"triggerTime": _text(instant), "triggerName": trigger.name,
                    "payload": str(option(trigger.config, "payload", "") or "")}  # fmt: skip
-        kept = msgspec.json.encode(mark).decode()
-        firing = Firing(trigger, msgspec.json.encode(payload), f"{'/'.join(key)}@{instant}", kept)
+        firing = Firing(trigger, msgspec.json.encode(payload), f"{'/'.join(key)}@{instant}", _written(mark))
         while (timed := self._timers.get(key)) is not None:
             try:
                 await self._emit(firing)
@@ -208,6 +212,10 @@ def _read(text: str) -> _Mark | None:
         return msgspec.json.decode(text, type=_Mark) if text else None
     except msgspec.MsgspecError:
         return None
+
+
+def _written(mark: _Mark) -> str:
+    return msgspec.json.encode(mark).decode()
 
 
 def _text(moment: float) -> str:

@@ -90,10 +90,18 @@ def test_what_is_null_or_empty_is_as_good_as_nothing() -> None:
 
 
 def test_numbers_and_booleans_may_come_as_text() -> None:
-    document = {"timeout": "5", "internetAccess": "NO", "diskSize": "512", "cpu": "0.5"}
+    document = {"timeout": "5", "internetAccess": "False", "diskSize": "512", "cpu": "0.5"}
     expected = {"timeout": 5, "internetAccess": False, "diskSize": 512, "cpu": 0.5}
 
     assert Reader().read(document, shapes.Function, partial=True) == expected == from_file(document, shapes.Function)
+
+
+def test_only_files_may_say_yes_and_no_as_yaml_has_them() -> None:
+    document = {"internetAccess": "NO"}
+
+    assert from_file(document, shapes.Function) == {"internetAccess": False}
+    with pytest.raises(WrongProperty, match=r"internetAccess is 'NO'; it must be true or false"):
+        Reader().read(document, shapes.Function, partial=True)
 
 
 def test_the_user_s_own_names_stay_as_they_are() -> None:

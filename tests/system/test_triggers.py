@@ -87,6 +87,59 @@ def test_a_timer_made_by_the_api_fires_until_it_is_deleted_or_switched_off(serve
     wait_until(lambda: triggers(server) == {}, "that it is gone")
 
 
+def test_an_update_says_what_changes_and_what_a_timer_can_not_have_is_refused(serve: Callable[..., Server]) -> None:
+    server = serve(project())
+    config = {"cronExpression": "0 0 8 1 1 ?", "payload": "hello"}
+    assert (
+        server.manage("POST", API, {"triggerName": "t", "triggerType": "timer", "triggerConfig": config}).status == 200
+    )
+
+    changed = server.manage("PUT", f"{API}/t", {"triggerConfig": {"payload": "bye"}})
+    assert changed.json["triggerConfig"] == {**config, "payload": "bye"}
+    for name, value in (("enable", "yes"), ("payload", "x" * 131072), ("cronExpression", "0 8 * * *")):
+        refused = server.manage("PUT", f"{API}/t", {"triggerConfig": {name: value}})
+        assert (refused.status, f"triggerConfig.{name}" in refused.json["ErrorMessage"]) == (400, True)
+
+
+def test_what_a_timer_has_done_outlives_the_server(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    files = project(every=timer(), hourly=timer("@every 1h"))
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    server = Server(folder, tmp_path / "data")
+    wait_until(lambda: triggers(server)["every"]["last"], "the first time")
+    before = triggers(server)
+    server.stop(signal.SIGKILL)
+
+    (folder / "template.yml").write_text(project(every=timer("0 0 8 1 1 ?"), hourly=timer("@every 1h"))["template.yml"])
+    server = Server(folder, tmp_path / "data")
+    after = triggers(server)
+    server.stop()
+
+    assert after["every"]["fired"] >= before["every"]["fired"]
+    assert after["every"]["last"] >= before["every"]["last"]
+    assert after["hourly"]["next"] == before["hourly"]["next"]
+
+
+def test_the_command_names_what_there_is_not_and_tells_what_comes_again(serve: Callable[..., Server]) -> None:
+    server = serve(project(later=timer("0 0 8 1 1 ?")))
+
+    def command(*words: str) -> tuple[int, str, str]:
+        return pyfc("triggers", *words, "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+
+    status, _, told = command("nope/x")
+    assert (status, "nope" in told) == (2, True)
+    status, _, told = command("demo/x")
+    assert (status, "'x'" in told) == (2, True)
+    for number in ("-1", "0", "101", "9" * 30):
+        status, _, told = command(f"--next={number}")
+        assert (status, "1 to 100" in told) == (2, True)
+    status, said, told = command("demo/tick", "--delete", "later")
+    assert (status, said, "the template" in told) == (0, "later is gone\n", True)
+    assert command("demo/tick")[:2] == (0, "no triggers\n")
+
+
 def test_a_wrong_expression_in_a_template_is_told_and_everything_else_is_served(serve: Callable[..., Server]) -> None:
     server = serve(project(bad=timer("0 0 0 L * *"), good=timer()))
 

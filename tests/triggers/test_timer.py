@@ -126,6 +126,23 @@ def test_what_was_missed_for_too_long_is_left_out(caplog: pytest.LogCaptureFixtu
     assert "was missed" in caplog.text
 
 
+def test_every_counts_from_when_a_timer_was_made_whenever_the_server_starts() -> None:
+    kept: list[str] = []
+
+    async def fires(bench: Bench) -> None:
+        assert await bench.come("2026-11-27T10:59:59Z") == []
+        assert await bench.come("2026-11-27T11:00:00Z") == ["11:00:00"]
+
+    bench = Bench("2026-11-27T10:00:00Z")
+    bench.trigger = _trigger("@every 1h")
+    kept += bench.timer.use({KEY: bench.trigger}, {}).values()
+    bench.now = _at("2026-11-27T10:40:00Z")
+    again = Timer(bench._emit, 60.0, lambda: bench.now)
+    assert again.use({KEY: bench.trigger}, {KEY: kept[0]}) == {}
+    assert again.state(KEY).next == _at("2026-11-27T11:00:00Z")
+    bench.run(fires, kept[0])
+
+
 def test_a_server_that_starts_again_goes_on_where_it_was() -> None:
     marks: list[str] = []
 

@@ -51,6 +51,17 @@ def not_listening(seconds: float, port: int) -> Fault:
     )
 
 
+_LOG_LINES = 10
+_LOG_TEXT = 2000
+
+
+def with_log(fault: Fault, output: bytes) -> Fault:
+    """A fault of a program that did not serve, with the end of what it has written, as FC has it."""
+    lines = [line.rstrip() for line in output[-_LOG_TEXT:].decode("utf-8", "replace").splitlines()]
+    written = [line for line in lines if line][-_LOG_LINES:]
+    return fault._replace(message="\n".join([fault.message, "Logs:", *written])) if written else fault
+
+
 def too_large(size: int, limit: int) -> Fault:
     """The result is larger than the server allows. Bytes."""
     text = f"the result of {size} bytes exceeds the maximum of {limit} bytes"

@@ -137,6 +137,8 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
     commands = sandbox.commands if runtime.serves else ""
     withheld = function.extras.get("disableInjectCredentials", "")
     environment = _environment(function, code, settings, commands)
+    if runtime.serves:
+        _add_code(environment, code)
     if withheld not in {"Env", "All"}:
         environment |= _of_role(role)
     if withheld in {"Request", "All"}:
@@ -148,7 +150,7 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
         handler=function.handler,
         initializer=function.initializer,
         code=code,
-        environment={**({"PYTHONPATH": code} if runtime.serves else {}), **environment},
+        environment=environment,
         context=_context(service, function, settings, role),
         packages=[],
         cache=cache,
@@ -254,6 +256,14 @@ def _of_role(role: Mapping[str, str]) -> dict[str, str]:
         "accessKeySecret": role["access_key_secret"],
         "securityToken": role["security_token"],
     }
+
+
+def _add_code(environment: dict[str, str], code: str) -> None:
+    """Modules in the code are found. A function that names folders of its own, into which a tool of FC's would have
+    installed them, finds them too: here they lie at the root of the code.
+    """
+    declared = [folder for folder in environment.get("PYTHONPATH", "").split(":") if folder]
+    environment["PYTHONPATH"] = ":".join([*declared, *([] if code in declared else [code])])
 
 
 def _add_layers(environment: dict[str, str], place: str) -> None:

@@ -107,7 +107,10 @@ class Start:
         self._times.append(time.monotonic())
         self.output += link.output.take()
         usage = Usage(self._times[-1] - self._times[0], peak, True, self._id)
-        return StartFailed(Result(failure.fault, failure.body, usage, startup=self.output))
+        fault = failure.fault
+        if fault.kind is FaultKind.PLATFORM:
+            fault = faults.with_log(fault, self.output)
+        return StartFailed(Result(fault, failure.body, usage, startup=self.output))
 
     async def _step(self, link: Link, kind: int, timeout: float, what: str) -> bytes:
         """Wait for one frame of the start; its payload. A fault in it, its absence and the worker's death are user

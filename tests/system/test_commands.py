@@ -7,6 +7,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,8 +66,14 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     )
     (modules / "tool/lib/it's one.js").chmod(0o755)
     (modules / "tool/text.js").write_text("module.exports = 'from its package';\n")
-    functions = {
+    functions: dict[str, Any] = {
         "command": {**CUSTOM, "CodeUri": "./command", "CustomRuntimeConfig": {"Command": ["ours"]}},
+        "elsewhere": {
+            **CUSTOM,
+            "CodeUri": "./command",
+            "CustomRuntimeConfig": {"Command": ["ours"]},
+            "EnvironmentVariables": {"PYTHONPATH": "/code/python"},
+        },
         "tool": {**CUSTOM, "CodeUri": "./tool"},
         "absent": {**CUSTOM, "CodeUri": "./absent"},
     }
@@ -91,6 +98,15 @@ def test_a_command_of_an_installed_package_starts_a_function(server: Server) -> 
     assert first == "#!/usr/bin/env python3"
 
 
+def test_packages_are_found_where_a_function_names_the_folder_that_a_tool_of_fcs_puts_them_into(server: Server) -> None:
+    answer = server.invoke("own/elsewhere", b"echo $PYTHONPATH")
+
+    assert answer.status == 200, answer.body
+    declared, code = answer.body.decode().strip().split(":")
+    assert declared == "/code/python"
+    assert code == server.invoke("own/command", b"echo $PYTHONPATH").body.decode().strip()
+
+
 def test_python_has_both_of_its_names_and_is_that_which_packages_were_built_for(server: Server) -> None:
     ask = " -c 'import sys; print(sys.version_info[:2], sys.prefix)'"
     found = [server.invoke("own/command", (name + ask).encode()).body.decode() for name in ("python", "python3")]
@@ -109,9 +125,9 @@ def test_a_script_whose_program_is_not_there_names_it(server: Server) -> None:
     answer = server.invoke("own/absent")
 
     assert (answer.status, answer.json["ErrorCode"]) == (412, "CAExited")
-    assert answer.json["ErrorMessage"].endswith(
-        "exited with status 127 before it listened: no-such-server is not on PATH"
-    )
+    reason, _, log = answer.json["ErrorMessage"].partition("\nLogs:\n")
+    assert reason.endswith("exited with status 127 before it listened: no-such-server is not on PATH")
+    assert "no-such-server" in log
 
 
 LONG = "#!/bin/sh\n'''exec' '/a/long path/python3.11' \"$0\" \"$@\"\n' '''\nimport sys\n"

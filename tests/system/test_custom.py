@@ -119,7 +119,7 @@ FILES = {
     "nowhere/bootstrap": "#!/opt/nowhere/sh\nexec sleep 100\n",
     "unfound/bootstrap": "#!/usr/bin/env no-such-interpreter\n",
     "pulls/main": PULLS,
-    "command/bootstrap": "#!/bin/sh\nno-such-command\n",
+    "command/bootstrap": "#!/bin/sh\nno-such-command 2>/dev/null\n",
 }
 UNSTARTABLE = {
     "windows": "bootstrap has Windows line ends, so that its interpreter is taken to be '/bin/sh\\r'",
@@ -211,7 +211,7 @@ def test_a_request_of_a_client_comes_as_it_was_sent(own: Server) -> None:
 @pytest.mark.parametrize(
     ("name", "code", "message"),
     [
-        ("gone", "CAExited", "the custom runtime exited with status 3 before it listened"),
+        ("gone", "CAExited", "the custom runtime exited with status 3 before it listened\nLogs:\nleaving"),
         (
             "command",
             "CAExited",

@@ -427,6 +427,10 @@ class HostRefused(Unavailable):
     """this host refused a new instance: {reason}"""
 
 
+class NoDescriptors(HostRefused):
+    """this host refused a new instance: {reason}: all descriptors that this server may have are in use (ulimit -n)"""
+
+
 class InstanceLost(HostRefused):
     """an instance was lost before it had begun: {reason}"""
 
@@ -444,6 +448,18 @@ def keeping() -> Iterator[None]:
         if error.errno not in NO_ROOM:
             raise
         raise StorageFull(reason=error.strerror or str(error)) from error
+
+
+@contextlib.contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Inside, something of a new instance is made; `what`: what there is not if it cannot be. Raises HostRefused,
+    NoDescriptors.
+    """
+    try:
+        yield
+    except OSError as error:
+        refused = NoDescriptors if error.errno == errno.EMFILE else HostRefused
+        raise refused(reason=f"{what}: {error.strerror or error}") from error
 
 
 class AddressInUse(Conflict):

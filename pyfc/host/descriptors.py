@@ -14,8 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-OF_INSTANCE = 14
-"""Descriptors that an instance holds here at most: pipes, output, pidfd, what its control groups tell, its start."""
+OF_INSTANCE = 17
+"""Descriptors that an instance holds here at most, which is while it is started: both ends of its pipes, what its
+control groups tell and those to join them, its pidfd, and one to look at that.
+"""
 _COUNTED = Path("/proc/self/fd")
 _LISTED = Path("/dev/fd")
 _FRESH = 1.0

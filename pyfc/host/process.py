@@ -36,7 +36,10 @@ def in_thread(work: Callable[..., object], *arguments: object) -> None:
 
 def is_memory_short() -> bool:
     """Whether the machine has so little memory left that nothing should be kept for later."""
-    memory = psutil.virtual_memory()
+    try:
+        memory = psutil.virtual_memory()
+    except OSError:
+        return False  # there is no descriptor left to ask with
     return bool(memory.available < memory.total * _SHORT_OF_MEMORY)
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from pyfc import nofollow
 from pyfc.bundles.bundle import Artefact
-from pyfc.errors import HostRefused
+from pyfc.errors import HostRefused, refusing
 from pyfc.host.interpreters import prefix_of
 from pyfc.host.process import PROCESSES, in_thread
 from pyfc.host.runtimes import Runtimes
@@ -239,12 +239,10 @@ class Sandbox:
         if not self._uids:
             raise HostRefused(reason=f"{_USERS} instances have a user of their own, there are no more")
         folder = self._folders / f"w{next(self._numbers)}" if self.mode == "plain" else None
-        try:
+        with refusing("no place for another instance"):
             if folder is not None:
                 folder.mkdir(mode=0o700, parents=True)
             group = self.groups.make(joins_as)
-        except OSError as error:
-            raise HostRefused(reason=f"no place for another instance: {error}") from error
         return Cell(self._uids.pop() if self.mode == "root" else 0, group, folder, self._watch.add)
 
     def give_back(self, cell: Cell) -> None:

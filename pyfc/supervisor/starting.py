@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pyfc.errors import HostRefused, InstanceLost, Internal
+from pyfc.errors import InstanceLost, Internal, refusing
 from pyfc.host.process import Exit
 from pyfc.model import faults
 from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
@@ -66,10 +66,8 @@ class Start:
         timeout = self._birth.load_timeout
         await self._step(link, frames.HELLO, timeout, "Starting the runtime")
         cell = link.worker.cell
-        try:
+        with refusing("its limits cannot be set"):
             sandbox = self._birth.confine(cell)
-        except OSError as error:
-            raise HostRefused(reason=f"its limits can not be set: {error}") from error
         cell.watch(link.life)
         self._times.append(time.monotonic())
         init = link.worker.init or self._birth.init._replace(sandbox=sandbox)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from pyfc.errors import HostRefused
+from pyfc.errors import HostRefused, refusing
 from pyfc.host.process import Process
 from pyfc.host.runtimes import Runtime
 from pyfc.model.function import Limits
@@ -180,20 +180,20 @@ async def start(
     """
     cell = sandbox.cell(joins_as)
     try:
-        pipes = Pipes()
-    except OSError as error:
+        with refusing("no pipes"):
+            pipes = Pipes()
+    except HostRefused:
         sandbox.give_back(cell)
-        raise HostRefused(reason=f"no pipes: {error.strerror}") from error
+        raise
     try:
-        if cell.uid:
-            os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
-        tickets = cell.group.tickets if cell.group is not None else []
-        process = await order(cell, [*pipes.theirs, *tickets])
-    except BaseException as error:
+        with refusing("no place for another instance"):
+            if cell.uid:
+                os.fchown(pipes.theirs[-1], cell.uid, cell.uid)  # so that it can open /dev/stdout
+            tickets = cell.group.tickets if cell.group is not None else []
+            process = await order(cell, [*pipes.theirs, *tickets])
+    except BaseException:
         pipes.close()
         sandbox.give_back(cell)
-        if isinstance(error, OSError):
-            raise HostRefused(reason=f"no place for another instance: {error}") from error
         raise
     pipes.close_theirs()
     if cell.group is not None:

@@ -1,5 +1,5 @@
 """Started workers that wait for somebody to need them. One that is taken is replaced a moment later, so that its own
-start is not slowed down by that of the next one.
+start is not slowed down by that of the next one. None is made while descriptors are short.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Spares:
             _log.exception("no spare worker could be made")
 
     def _lacks(self) -> bool:
-        return not self._dropped and len(self._ready) < self._wanted()
+        return not self._dropped and len(self._ready) < self._wanted() and not BUDGET.are_short()
 
     def drop(self) -> None:
         """Nobody needs them any more."""

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 
-from pyfc.errors import HostRefused, InstanceLost
+from pyfc.errors import HostRefused, InstanceLost, refusing
 from pyfc.host.process import Exit, Process
 from pyfc.sandbox.sandbox import Cell, Sandbox
 from pyfc.tasks import Tasks
@@ -172,7 +172,8 @@ class Template(WithoutCalls):
         spec = self._spec
         try:
             await link.expectation.frame(frames.HELLO, spec.load_timeout)
-            wish = self._sandbox.for_template(spec.confine(link.worker.cell))
+            with refusing("its limits cannot be set"):
+                wish = self._sandbox.for_template(spec.confine(link.worker.cell))
             link.worker.cell.watch(link.life)
             link.send(frames.INIT, spec.init._replace(sandbox=wish))
             header, _ = await link.expectation.frame(frames.READY, spec.load_timeout)
@@ -185,8 +186,6 @@ class Template(WithoutCalls):
             if link.life.is_lost:
                 raise InstanceLost(reason="its keeper has ended") from None
             raise Useless(reason="its import ends the process") from None
-        except OSError as error:
-            raise HostRefused(reason=f"its limits can not be set: {error}") from error
         if header[0] is not None:
             raise Useless(reason=f"its import fails: {header[0][1]}")
         if link.life.is_doomed:

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgpack
 
-from pyfc.errors import HostRefused, InstanceLost
+from pyfc.errors import HostRefused, InstanceLost, NoDescriptors, refusing
 from pyfc.host.process import Process, in_thread
 from pyfc.sandbox import inside
 from pyfc.sandbox.inside import framing
@@ -255,10 +255,8 @@ class Zygote(Control):
 
     async def keep(self, *, network: bool) -> Keeper:
         """A keeper for one function. Raises HostRefused."""
-        try:
+        with refusing("no sockets"):
             ours, theirs = socket.socketpair()
-        except OSError as error:
-            raise HostRefused(reason=f"no sockets: {error.strerror}") from error
         try:
             with theirs:
                 process = await self._make(frames.KEEP, frames.Keep({"network": network}), [theirs.fileno()])
@@ -311,16 +309,16 @@ def _process(pid: int, pidfd: int | None, reason: list[str]) -> Process:
 
 
 def _number(pidfd: int) -> int:
-    """The number that a process has here, whatever it has in its own namespace. Raises HostRefused if this process has
-    no descriptor left: for the pidfd, which is then closed or has not come, or to ask with.
+    """The number that a process has here, whatever it has in its own namespace. Raises NoDescriptors if this process
+    has none left: for the pidfd, which is then closed or has not come, or to ask with.
     """
     if pidfd == _LOST:
-        raise HostRefused(reason="the server has no descriptor left")
+        raise NoDescriptors(reason="its process cannot be told of")
     try:
         text = Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii")
     except OSError as error:
         os.close(pidfd)
-        raise HostRefused(reason=f"the server has no descriptor left ({error.strerror})") from error
+        raise NoDescriptors(reason=f"its process cannot be asked for ({error.strerror})") from error
     return int(text.partition("Pid:")[2].split()[0])
 
 

@@ -56,6 +56,20 @@ async def _content(store: Store, key: str, bucket: str = "bkt") -> bytes:
     return content
 
 
+def test_a_store_without_buckets_opens_no_file(tmp_path: Path) -> None:
+    async def look(store: Store) -> None:
+        assert not store.buckets()
+        assert not (tmp_path / "oss.sqlite").exists()
+        await store.create("bkt")
+        assert (tmp_path / "oss.sqlite").stat().st_mode & 0o777 == 0o600
+
+    async def look_again(store: Store) -> None:
+        assert [each.name for each in store.buckets()] == ["bkt"]
+
+    _in_store(tmp_path, look)
+    _in_store(tmp_path, look_again)
+
+
 KEYS = [
     "a", "a/b", "ü/é x+y", "dir/", "dir/x", "dir", "a//b", "a/../b", "../../up", "./x", "k/l", "k", "nul\0nul",
     ".pyfc/new/x",     ".pyfc", "é", "e\u0301", "x" * 300, "y/" * 80 + "z", " ", "..", "con", "a\nb", "%2e%2e/x",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,6 +213,40 @@ def test_idle_instances_give_their_descriptors_to_those_that_are_called(small: S
     assert most < LIMIT - 16
     assert set(answers) == {200}
     assert small.stop() == (0, "")
+
+
+def test_a_start_without_a_descriptor_is_tried_until_one_is_given_back(serve: Callable[..., Server]) -> None:
+    server = serve({"echo.py": "def handler(event, context):\n    return event\n"}, PYFC_SPARE_WORKERS="0")
+    pid = server.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    path = "/2016-08-15/services/default/functions/echo/invocations"
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+
+        connection.request("POST", path, b"x")
+        refused = (refusal := connection.getresponse()).status, refusal.read()
+        connection.request("POST", path, b"x")
+        time_passed(0.3)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        answered = (answer := connection.getresponse()).status, answer.read()
+
+    assert refused[0] == 503
+    assert b"(ulimit -n)" in refused[1]
+    assert answered == (200, b"x")
+
+
+def test_a_quiet_server_that_may_have_few_descriptors_leaves_most_to_the_first_call(tmp_path: Path) -> None:
+    (tmp_path / "echo.py").write_text("def handler(event, context):\n    return event\n")
+    server = Server(tmp_path, tmp_path / "data", prefix=("sh", "-c", 'ulimit -n 64; exec "$@"', "sh"))
+    time_passed(0.5)
+    process = psutil.Process(server.process.pid)
+
+    assert process.num_fds() <= 64 - 2 * OF_INSTANCE + 4
+    assert not server.workers()  # no spare
+    assert server.invoke("default/echo", b"x").body == b"x"
+    assert server.stop() == (0, "")
 
 
 def test_a_server_that_listens_twice_stops_as_before(serve: Callable[..., Server]) -> None:

@@ -35,15 +35,25 @@ class _Refused(PyfcError):
 
 
 class Index:
-    """The file. Opening raises InvalidArgument for one that is none of ours."""
+    """The file, which is made by the first write: a server without buckets opens none."""
 
     def __init__(self, path: Path) -> None:
+        """Raises InvalidArgument for a file that is none of ours."""
+        self._path = path
+        self._database: Database[Job, object] | None = None
+        self._buckets: dict[str, Bucket] = {}
+        if path.exists():
+            self._database = self._open()
+            rows = self._database.connection.execute("SELECT * FROM buckets")
+            self._buckets = {row[0]: Bucket(*row) for row in rows}
+
+    def _open(self) -> Database[Job, object]:
         try:
-            self._database: Database[Job, object] = Database(path, "object store", OSS_TABLES, VERSION, _commit)
+            database: Database[Job, object] = Database(self._path, "object store", OSS_TABLES, VERSION, _commit)
         except sqlite3.Error as error:
-            raise InvalidArgument(message=f"the object store {path} can not be opened: {error}") from error
-        path.chmod(0o600)
-        self._buckets = {row[0]: Bucket(*row) for row in self._database.connection.execute("SELECT * FROM buckets")}
+            raise InvalidArgument(message=f"the object store {self._path} cannot be opened: {error}") from error
+        self._path.chmod(0o600)
+        return database
 
     @property
     def buckets(self) -> dict[str, Bucket]:
@@ -52,52 +62,65 @@ class Index:
 
     async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Do it in the next commit. Raises the Fault that it raises; nothing is written then."""
+        if self._database is None:
+            self._database = self._made()
         try:
             return cast("T", await self._database.write(job))
         except _Refused as refused:
             raise refused.fault from None
 
+    def _made(self) -> Database[Job, object]:
+        """A file where there was none at the start. Raises Fault ServiceUnavailable."""
+        try:
+            return self._open()
+        except InvalidArgument as error:
+            raise Fault("ServiceUnavailable", f"Nothing can be kept: {error}.") from error
+
+    async def _read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        return [] if self._database is None else await self._database.read(query, arguments)
+
     async def object(self, bucket: str, key: str) -> Object | None:
         """An object."""
-        rows = await self._database.read(_FIND, (bucket, key_bytes(key)))
+        rows = await self._read(_FIND, (bucket, key_bytes(key)))
         return _object(rows[0]) if rows else None
 
     async def objects(self, bucket: str, begin: bytes, end: bytes, limit: int) -> list[Object]:
         """The first `limit` objects whose keys are not before `begin` and before `end`, in order; b"" is no end."""
         bound = "AND key < ?" if end else "AND ? = x''"
         query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key >= ? {bound} ORDER BY key LIMIT ?"  # noqa: S608
-        return [_object(row) for row in await self._database.read(query, (bucket, begin, end, limit))]
+        return [_object(row) for row in await self._read(query, (bucket, begin, end, limit))]
 
     async def upload(self, name: str) -> Upload | None:
         """An upload that is not complete."""
-        rows = await self._database.read(f"SELECT {_UPLOAD} FROM uploads WHERE id = ?", (name,))  # noqa: S608
+        rows = await self._read(f"SELECT {_UPLOAD} FROM uploads WHERE id = ?", (name,))  # noqa: S608
         return _upload(rows[0]) if rows else None
 
     async def uploads(self, bucket: str) -> list[Upload]:
         """All uploads to a bucket that are not complete, by key and id."""
         query = f"SELECT {_UPLOAD} FROM uploads WHERE bucket = ? ORDER BY key, id"  # noqa: S608
-        return [_upload(row) for row in await self._database.read(query, (bucket,))]
+        return [_upload(row) for row in await self._read(query, (bucket,))]
 
     async def parts(self, upload: str) -> list[Part]:
         """The parts of an upload that are there, in order."""
         query = "SELECT number, size, etag, crc, modified FROM parts WHERE upload = ? ORDER BY number"
-        rows = await self._database.read(query, (upload,))
+        rows = await self._read(query, (upload,))
         return [Part(number, Content(size, etag, int(crc)), modified) for number, size, etag, crc, modified in rows]
 
     async def appends(self) -> list[tuple[str, str]]:
         """Bucket and key of what was being appended to."""
-        rows = await self._database.read("SELECT bucket, key FROM appends")
+        rows = await self._read("SELECT bucket, key FROM appends")
         return [(bucket, key.decode()) for bucket, key in rows]
 
     async def statistics(self, bucket: str) -> tuple[int, int]:
         """How many objects a bucket has, and their bytes."""
         query = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE bucket = ?"
-        ((count, size),) = await self._database.read(query, (bucket,))
+        ((count, size),) = await self._read(query, (bucket,))
         return count, size
 
     async def close(self) -> None:
         """Write what waits, and close the file."""
-        await self._database.close()
+        if self._database is not None:
+            await self._database.close()
 
 
 # what a job does with the connection that it is given

@@ -1,9 +1,16 @@
-"""The launchers of one server: which of them starts the workers of a function is its runtime's to say."""
+"""The launchers of one server: which of them starts the workers of a function is its runtime's to say.
+
+A start that meets the want of descriptors waits a moment for those that only pass: another start has twice as many as
+what comes of it, connections that were turned away linger, files are read.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 
+from pyfc.errors import NoDescriptors
 from pyfc.host.runtimes import Runtimes
 from pyfc.sandbox.sandbox import LIMITS, Sandbox
 from pyfc.settings import Settings
@@ -11,6 +18,10 @@ from pyfc.workers.launch import LaunchSpec, Worker
 from pyfc.workers.launchers.exec import ExecLauncher
 from pyfc.workers.launchers.fork import ForkLauncher
 from pyfc.workers.launchers.template import TemplateLauncher
+
+_PATIENCE = 2.0
+"""Seconds in which a start that finds no descriptor is tried again, every `_PAUSE` seconds."""
+_PAUSE = 0.05
 
 
 class Launchers:
@@ -49,7 +60,14 @@ class Launchers:
 
     async def launch(self, spec: LaunchSpec) -> Worker:
         """See Launcher."""
-        return await self._of(spec).launch(spec)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return await self._of(spec).launch(spec)
+            except NoDescriptors:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(_PAUSE)
 
     async def close(self) -> None:
         """See Launcher."""

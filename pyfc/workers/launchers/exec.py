@@ -15,8 +15,7 @@ import dataclasses
 import logging
 from collections import Counter
 
-from pyfc.errors import HostRefused
-from pyfc.host.descriptors import BUDGET
+from pyfc.errors import HostRefused, refusing
 from pyfc.host.process import Process, is_memory_short
 from pyfc.host.runtimes import Runtime
 from pyfc.sandbox.sandbox import Cell, Sandbox
@@ -71,7 +70,7 @@ class ExecLauncher:
             self._spares.pop(key).drop()
 
     def _wanted(self) -> int:
-        return 0 if is_memory_short() or BUDGET.are_short() else self._spares_wanted
+        return 0 if is_memory_short() else self._spares_wanted
 
     def status(self, spec: LaunchSpec) -> str:
         """See Launcher."""
@@ -98,10 +97,8 @@ class ExecLauncher:
         return await self._execute(spec, _program(spec))
 
     async def _furnish(self, worker: Worker, program: ProgramSpec) -> None:
-        try:
+        with refusing("its limits cannot be set"):
             wish = program.confine(worker.cell)
-        except OSError as error:
-            raise HostRefused(reason=f"its limits can not be set: {error}") from error
         if wish:
             zygote = await self._fork.zygote(self._base)
             await zygote.furnish(worker.process, wish)
@@ -140,10 +137,8 @@ class ExecLauncher:
 
         async def order(cell: Cell, descriptors: list[int]) -> Process:
             environment = {**program.environment, **cell.environment}
-            try:
+            with refusing("its limits cannot be set"):
                 wish = program.confine(cell)
-            except OSError as error:
-                raise HostRefused(reason=f"its limits can not be set: {error}") from error
             return await zygote.execute(frames.Exec(spec.limits, wish, argv, environment), descriptors)
 
         worker = await start(self._sandbox, order)

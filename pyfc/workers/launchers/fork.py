@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from pyfc.errors import HostRefused
+from pyfc.errors import HostRefused, refusing
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.workers.launch import LaunchSpec, Worker, start
 from pyfc.workers.spares import Spares
@@ -57,10 +57,8 @@ class ForkLauncher:
         key = interpreter, program = spec.interpreter, spec.runtime.zygote
         zygote = self._zygotes.get(key)
         if zygote is None or zygote.ended:
-            try:
+            with refusing(f"{interpreter} cannot be started"):
                 zygote = self._zygotes[key] = Zygote(interpreter, program, self._sandbox.profile(interpreter))
-            except OSError as error:
-                raise HostRefused(reason=f"{interpreter} can not be started: {error.strerror}") from error
         if not zygote.nested.done() or not self._sandbox.mode:
             nested = await asyncio.shield(zygote.nested)
             try:

@@ -161,7 +161,7 @@ class _Source:
             return await self.template.fit(worker, spec)
 
     def _wanted(self) -> int:
-        if not self._most_spares or is_memory_short() or BUDGET.are_short():
+        if not self._most_spares or is_memory_short():
             return 0
         return self._most_spares + (1 if self._is_quick else 0)
 

@@ -34,7 +34,7 @@ def test_a_function_tells_what_it_has_and_leaves_out_what_is_empty(shared: Serve
 
     assert set(made) == {
         "functionName", "functionArn", "functionId", "runtime", "handler", "description", "timeout", "memorySize",
-        "instanceConcurrency", "diskSize", "environmentVariables", "internetAccess", "role", "codeSize", "codeChecksum",
+        "diskSize", "environmentVariables", "internetAccess", "role", "codeSize", "codeChecksum",
         "createdTime", "lastModifiedTime", "state", "lastUpdateStatus", "resourceGroupId",
     }  # fmt: skip
     assert int(made["codeChecksum"]) > 0
@@ -47,6 +47,32 @@ def test_a_function_tells_what_it_has_and_leaves_out_what_is_empty(shared: Serve
     assert full["instanceLifecycleConfig"] == {"initializer": {"handler": "index.start", "timeout": 9}}
     assert (full["disableInjectCredentials"], full["enableLongLiving"]) == ("Env", True)
     assert full["logConfig"]["enableLlmMetrics"] is True
+
+
+def test_what_a_template_declares_is_told_as_it_was_declared(shared: Server) -> None:
+    """FC's tools compare both, and see a change in whatever is told besides."""
+    made = make(shared, "declared", runtime="custom.debian10")
+    assert made["instanceConcurrency"] == 1
+    for name, config in (("http", {"authType": "anonymous", "methods": ["GET"]}), ("timer", {
+        "cronExpression": "@every 60m", "enable": False, "payload": "hi",
+    })):  # fmt: skip
+        declared = {"triggerName": name, "triggerType": name, "description": "", "qualifier": "LATEST"}
+        place, sent = f"{API}/functions/declared/triggers", {**declared, "triggerConfig": json.dumps(config)}
+        assert shared.manage("POST", place, sent).status == 200
+        told = shared.manage("GET", f"{place}/{name}").json
+        of_its_own = {"createdTime", "lastModifiedTime", "triggerId", "httpTrigger"}
+        assert {key: value for key, value in told.items() if key not in of_its_own} == sent
+
+
+def test_a_reserve_of_nothing_has_no_name(shared: Server) -> None:
+    make(shared, "unreserved")
+    place = f"{API}/functions/unreserved/provision-config?qualifier=LATEST"
+
+    told = shared.manage("GET", place)
+    assert (told.status, told.json["functionArn"], told.json["target"], told.json["current"]) == (200, "", 0, 0)
+    assert shared.manage("PUT", place, {"defaultTarget": 1}).json["functionArn"].endswith("functions/unreserved/LATEST")
+    assert shared.manage("DELETE", place).status == 204
+    assert shared.manage("GET", place).json["functionArn"] == ""
 
 
 def test_functions_are_found_by_what_they_are_before_the_list_is_cut(shared: Server) -> None:

@@ -12,7 +12,7 @@ from pyfc.gateway.management import Call, trigger_url
 from pyfc.model.function import Function
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.trigger import Trigger
-from pyfc.registry.documents import function_document, time_text
+from pyfc.registry.documents import function_document, time_text, times
 from pyfc.registry.registry import Record
 
 
@@ -59,6 +59,8 @@ def function_answer(call: Call, record: Record[Function]) -> Document:
     """FC 3's Function object. As in FC, what is empty and was not declared is left out."""
     function, document = record.value, function_document(record)
     found = {name: value for name, value in document.items() if name not in _OLDER}
+    if function.limits.instance_concurrency == 1 and not function.runtime.startswith("custom"):
+        del found["instanceConcurrency"]  # FC 3's built-in runtimes have no such property
     optional: Document = {
         "instanceLifecycleConfig": _hooks(function, document),
         "customRuntimeConfig": _runtime(function, document),
@@ -98,7 +100,9 @@ def _runtime(function: Function, document: Document) -> Document:
 
 
 def trigger_answer(call: Call, record: Record[Trigger]) -> Document:
-    """FC 3's Trigger object."""
+    """FC 3's Trigger object. `targetArn` and most triggers' `status` are left out: FC's tools compare what is told with
+    what a template declares, and would see a difference each time.
+    """
     trigger = record.value
     document: Document = {
         "triggerName": trigger.name,
@@ -107,13 +111,12 @@ def trigger_answer(call: Call, record: Record[Trigger]) -> Document:
         "triggerConfig": json.dumps(trigger_config(trigger)),
         "description": trigger.description,
         "qualifier": trigger.qualifier or LATEST,
-        "invocationRole": trigger.invocation_role,
-        "sourceArn": trigger.source_arn,
-        "targetArn": arn(call, trigger.function, trigger.qualifier or LATEST),
-        "status": "Successful",
-        "createdTime": time_text(record.created),
-        "lastModifiedTime": time_text(record.modified),
+        **times(record),
     }
+    optional = {"invocationRole": trigger.invocation_role, "sourceArn": trigger.source_arn}
+    document |= {name: value for name, value in optional.items() if value}
+    if trigger.type == "eventbridge":
+        document["status"] = "Successful"
     if trigger.type == "http":
         url = trigger_url(call, DEFAULT_SERVICE, trigger.function, trigger.qualifier).rstrip("/")
         document["httpTrigger"] = {"urlInternet": url, "urlIntranet": url}

@@ -30,7 +30,9 @@ def _document(call: Call, record: Record[Config]) -> Document:
 
 
 class _Reserves(Configs):
-    """Reserved instances: a function that was given none has a reserve of 0."""
+    """Reserved instances: a function that was given none has a reserve of 0, with an empty `functionArn`, by which FC's
+    tools know that nothing was configured.
+    """
 
     async def get(self, call: Call) -> Answer:
         """Tell it."""
@@ -39,7 +41,7 @@ class _Reserves(Configs):
         except ProvisionConfigNotFound:
             await call.api.functions.function(DEFAULT_SERVICE, call.function, call.qualifier)
             none = config_of(PROVISION, DEFAULT_SERVICE, call.function, call.qualifier or LATEST, {})
-            return Answer(_document(call, Record(none, 0, "", 0.0, 0.0)))
+            return Answer({**_document(call, Record(none, 0, "", 0.0, 0.0)), "functionArn": ""})
 
 
 def _endpoints(kind: str, key: str, body: type[shapes.Shape], name: str) -> tuple[Endpoint, ...]:

@@ -33,6 +33,8 @@ NEWER = "/2023-03-30"
 """How paths of FC's APIs begin, by version; NEWER is FC 3's."""
 OURS = "/pyfc"
 HEALTH = "/healthz"
+RESERVED = frozenset(each[1:] for each in (*OLDER, NEWER, OURS, HEALTH))
+"""With which a path of the server begins: a bucket can have none of these names."""
 PROXY = f"{OLDER[0]}/proxy"
 PREFIX_PARTS = 5
 """Of the path of an HTTP trigger, split at slashes, so many lead to its function: /VERSION/proxy/SERVICE/FUNCTION."""
@@ -46,7 +48,7 @@ _EVENT_END = b"/invocations"
 
 def is_own(url: bytes) -> bool:
     """Whether a request is the server's own, or an API's, whatever names its domains have."""
-    return url.startswith(_OWN) or url.startswith(HEALTH.encode())
+    return url.startswith(_OWN) or url.partition(b"?")[0] == HEALTH.encode()
 
 
 def is_newer(path: bytes | str) -> bool:

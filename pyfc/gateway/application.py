@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, is_own, trigger_path
+from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, trigger_path
 from pyfc.calls.table import Entry, version_of
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.request import is_host
@@ -320,7 +320,7 @@ class _Guarded:
         nothing else protects the buckets.
         """
         host = host_name(headers.get(b"host", b"").decode("latin-1"))
-        if is_own(scope["raw_path"]) or not self._oss.takes(scope, host, headers):
+        if not self._oss.takes(scope, host, headers):
             return False
         if self._oss.is_open and is_host(host):
             self._guard.check_page(headers)

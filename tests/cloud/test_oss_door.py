@@ -190,6 +190,57 @@ def test_lists_are_what_oss2_can_read(ask: Client) -> None:
     assert ask("GET", query="encoding-type=base64").code == "InvalidArgument"
 
 
+def test_content_without_a_length_or_with_too_much_of_it_is_refused_before_it_comes(ask: Client) -> None:
+    def told(length: str) -> tuple[int, bytes]:
+        fields = {"date": formatdate(usegmt=True)}
+        assert ask.key is not None
+        signature = ask._authorization(ask.key, "PUT", "unsent", "", BUCKET, fields)
+        head = f"PUT /{BUCKET}/unsent HTTP/1.1\r\nHost: localhost\r\nDate: {fields['date']}\r\n{length}"
+        with socket.create_connection((ask.server.host, ask.server.port), timeout=20) as connection:
+            connection.sendall(f"{head}Authorization: {signature}\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            return answer.status, answer.read()
+
+    for length, wanted, code in (
+        ("", 411, b"MissingContentLength"), (f"Content-Length: {5 * 1024**3 + 1}\r\n", 400, b"EntityTooLarge"),
+    ):  # fmt: skip
+        status, body = told(length)
+        assert (status, code in body) == (wanted, True)
+    assert ask("HEAD", "unsent").status == 404
+
+
+def test_a_part_has_a_number_that_oss_allows(ask: Client) -> None:
+    upload = ask("POST", "parts", "uploads").text("UploadId")
+
+    for number in ("0", "10001", "1e3", "-1"):
+        told = ask("PUT", "parts", f"partNumber={number}&uploadId={upload}", b"x")
+        assert (told.status, told.code, told.text("ArgumentName")) == (400, "InvalidArgument", "partNumber")
+        assert told.text("Message") == "Part number must be an integer between 1 and 10000, inclusive."
+
+
+@pytest.mark.parametrize("name", ["pyfc", "healthz", "2016-08-15", "2021-04-06", "2023-03-30"])
+def test_no_bucket_has_the_name_of_a_path_of_the_server(ask: Client, name: str) -> None:
+    told = ask("PUT", bucket=name)
+
+    assert (told.status, told.code) == (400, "InvalidBucketName")
+    assert ask("GET", "x", bucket=name).code == "NoSuchBucket"
+    assert ask.server.request("GET", "/healthz").json == {"status": "ok"}
+
+
+def test_a_host_of_the_object_store_s_is_answered_by_it_whatever_the_path(anybody: Client) -> None:
+    for host, path in (("oss-cn-hangzhou.aliyuncs.com", "/"), (f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com", "/healthz"),
+                       (f"{BUCKET}.oss-cn-hangzhou.aliyuncs.com", "/pyfc/functions")):  # fmt: skip
+        told = anybody.server.request("GET", path, b"", {"Host": host})
+        assert (told.status, b"<Code>AccessDenied</Code>" in told.body) == (403, True)
+
+
+def test_an_answer_has_one_date(ask: Client) -> None:
+    told = ask.server.request("GET", "/", b"", {"Host": "oss-cn-hangzhou.aliyuncs.com"})
+
+    assert len(told.headers.get_all("Date")) == 1
+
+
 def test_many_objects_are_deleted_at_once(ask: Client) -> None:
     ask("PUT", "d/1")
     body = b"<Delete><Quiet>false</Quiet><Object><Key>d/1</Key></Object><Object><Key>d/none</Key></Object></Delete>"

@@ -21,6 +21,7 @@ from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object, Place
 from pyfc.cloud.oss.request import Sent
 from pyfc.cloud.oss.store import Store, check_acl
 from pyfc.cloud.oss.uploads import Uploads
+from pyfc.cloud.oss.writing import LARGEST
 
 _KEPT = (
     "content-type",
@@ -116,6 +117,15 @@ class Asked:
                 raise Fault("EntityTooLarge", f"The body is larger than {most} bytes.")
             pieces.append(chunk)
         return b"".join(pieces)
+
+    def check_length(self) -> None:
+        """Raises Fault for content whose length nobody tells, or that is too long: before it comes."""
+        text = self.headers.get("content-length")
+        if text is None and "transfer-encoding" not in self.headers:
+            raise Fault("MissingContentLength", "You must provide the Content-Length HTTP header.")
+        if text is not None and int(text) > LARGEST:
+            raise Fault("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.",
+                        more={"MaxSizeAllowed": str(LARGEST), "ProposedSize": text})  # fmt: skip
 
     def number(self, name: str, default: int, most: int) -> int:
         """A number of the query from 0 to `most`. Raises Fault InvalidArgument."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from pyfc.calls.paths import RESERVED
 from pyfc.cloud.oss.asked import Answer, Asked, moment, xml
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import Page, page
@@ -49,6 +50,11 @@ def _listed(asked: Asked, bucket: Bucket) -> list[Node]:
 async def put_bucket(asked: Asked) -> Answer:
     """PUT /BUCKET"""
     await asked.body(MOST)  # a storage class, which a folder has not
+    if asked.place.bucket in RESERVED:
+        raise Fault(
+            "InvalidBucketName", "The specified bucket is not valid: a path of this server begins with its name.",
+            more={"BucketName": asked.place.bucket},
+        )  # fmt: skip
     await asked.store.create(asked.place.bucket, asked.headers.get("x-oss-acl", PRIVATE))
     return Answer(headers={"Location": f"/{asked.place.bucket}"})
 

@@ -9,13 +9,13 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from email.utils import formatdate
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
+from pyfc.calls.paths import is_own
 from pyfc.cloud.oss import bucket_operations as buckets
 from pyfc.cloud.oss import object_operations as objects
 from pyfc.cloud.oss.asked import Answer, Asked, Environment, failure, pieces
@@ -95,10 +95,14 @@ class Door:
         self.is_open = is_open
 
     def takes(self, scope: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a request is for the object store: by its host, by how it is signed, or by a bucket in its path."""
+        """Whether a request is for the object store: by its host, by how it is signed, or by a bucket in its path,
+        unless that is one of the server's own.
+        """
         query = scope["query_string"].decode("latin-1")
         if is_meant(host, query, headers):
             return True
+        if is_own(scope["raw_path"]):
+            return False
         return scope["path"][1:].partition("/")[0] in self._environment.store.index.buckets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,6 +144,8 @@ class Door:
             return
         key, place = verified
         if key is None:
+            if not place.key:
+                raise Fault("AccessDenied", "Anonymous access is forbidden for this operation.")
             if not await self._is_public(operation.action, place):
                 raise Fault("AccessDenied", "You have no right to access this object because of bucket acl.")
         elif not self._may(key, operation.action, place):
@@ -193,7 +199,6 @@ async def _send(answer: Answer, request_id: str, send: Send, *, has_body: bool) 
         length = answer.headers.get("Content-Length") or str(file.length if file else len(answer.body))
         common = {
             "Server": "AliyunOSS",
-            "Date": formatdate(usegmt=True),
             "x-oss-request-id": request_id,
             **answer.headers,
         }

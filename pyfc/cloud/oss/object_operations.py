@@ -23,6 +23,7 @@ from pyfc.cloud.oss.markup import MOST, Node, children, read, texts
 from pyfc.cloud.oss.model import OBJECT_ACLS, Object, Place
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.store import check_acl
+from pyfc.cloud.oss.uploads import MOST_PARTS
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LINE_END = re.compile(r"[\r\n\0]")
@@ -35,7 +36,7 @@ _ANSWERED = {
     "response-content-encoding": "Content-Encoding",
 }
 """Parameters of a signed request that say what is answered."""
-_MOST_PARTS = 1000
+_MOST_LISTED = 1000
 
 
 async def get_object(asked: Asked) -> Answer:
@@ -117,6 +118,7 @@ async def put_object(asked: Asked) -> Answer:
     if "x-oss-copy-source" in asked.headers:
         return await _copy_object(asked)
     check_key(asked.place.key)
+    asked.check_length()
     made = await asked.store.put(
         asked.place, asked.chunks, asked.description, stated=asked.stated, may_replace=asked.may_replace
     )
@@ -162,6 +164,7 @@ async def append_object(asked: Asked) -> Answer:
     if "position" not in asked.query:
         raise Fault("InvalidArgument", "An append needs a position.", more={"ArgumentName": "position"})
     position = asked.number("position", 0, 10**15)
+    asked.check_length()
     made = await asked.environment.appends.put(asked.place, position, asked.chunks, asked.description, asked.stated)
     return Answer(200, {**written_headers(made), "x-oss-next-append-position": str(made.content.size)})
 
@@ -218,9 +221,10 @@ async def begin_upload(asked: Asked) -> Answer:
 
 async def put_part(asked: Asked) -> Answer:
     """PUT /BUCKET/KEY?partNumber=N&uploadId=ID"""
-    number, name = asked.number("partNumber", 0, 10_000), asked.query["uploadId"]
+    number, name = _part_number(asked), asked.query["uploadId"]
     uploads = asked.environment.uploads
     if "x-oss-copy-source" not in asked.headers:
+        asked.check_length()
         part = await uploads.put(asked.place, name, number, asked.chunks, asked.stated)
         return Answer(200, {"ETag": f'"{part.content.etag}"', "x-oss-hash-crc64ecma": str(part.content.crc)})
     found, descriptor = await asked.store.open(*_source(asked))
@@ -231,6 +235,16 @@ async def put_part(asked: Asked) -> Answer:
     finally:
         os.close(descriptor)
     return xml("CopyPartResult", [("LastModified", moment(part.modified)), ("ETag", f'"{part.content.etag}"')])
+
+
+def _part_number(asked: Asked) -> int:
+    text = asked.query.get("partNumber", "")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_PARTS):
+        raise Fault(
+            "InvalidArgument", f"Part number must be an integer between 1 and {MOST_PARTS}, inclusive.",
+            more={"ArgumentName": "partNumber", "ArgumentValue": text},
+        )  # fmt: skip
+    return int(text)
 
 
 def _copied(asked: Asked, found: Object) -> tuple[int, int]:
@@ -245,7 +259,10 @@ async def list_parts(asked: Asked) -> Answer:
     """GET /BUCKET/KEY?uploadId=ID"""
     name = asked.query["uploadId"]
     parts = await asked.environment.uploads.parts(asked.place, name)
-    most, marker = asked.number("max-parts", _MOST_PARTS, _MOST_PARTS), asked.number("part-number-marker", 0, 10_000)
+    most, marker = (
+        asked.number("max-parts", _MOST_LISTED, _MOST_LISTED),
+        asked.number("part-number-marker", 0, MOST_PARTS),
+    )
     found = [part for part in parts if part.number > marker]
     told = found[:most]
     nodes: list[Node] = [

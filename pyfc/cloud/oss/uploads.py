@@ -20,7 +20,7 @@ from pyfc.cloud.oss.writing import Incoming, check_digest, combined
 
 _SMALLEST = 100 * 1024
 """Bytes of a part that is not the last."""
-_MOST = 10_000
+MOST_PARTS = 10_000
 """The highest number of a part."""
 _LARGEST = 48 * 1024**4 + 800 * 1024**3
 """Bytes of an object of many parts."""
@@ -47,9 +47,7 @@ class Uploads:
         return found
 
     async def put(self, place: Place, name: str, number: int, chunks: AsyncIterator[bytes], stated: str = "") -> Part:
-        """Keep a part, over one that has its number. Raises Fault NoSuchUpload, InvalidArgument, InvalidDigest."""
-        if not 1 <= number <= _MOST:
-            raise Fault("InvalidArgument", f"A part number is one of 1 to {_MOST}.")
+        """Keep a part, over one that has its number. Raises Fault NoSuchUpload, InvalidDigest."""
         await self.find(place, name)
         async with Incoming(self._store.files_in(place.bucket)) as new:
             content = await new.take(chunks)

@@ -15,6 +15,7 @@ from typing import Self
 
 from pyfc.auth.keys import Keys
 from pyfc.auth.once import Once
+from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Verifier
 from pyfc.blobs.disk import DiskBlobs
 from pyfc.blobs.objects import Objects
@@ -22,7 +23,7 @@ from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
 from pyfc.bundles.bundle import Bundles
 from pyfc.bundles.copying import CodeLimits
-from pyfc.calls.table import Table
+from pyfc.calls.table import Table, subject_of
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
@@ -39,6 +40,7 @@ from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import JsonReader
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.application import application
+from pyfc.gateway.checks import Callers
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
@@ -184,7 +186,7 @@ class App:
         launcher = Launchers(settings, self.runtimes, self.sandbox)
         scaler = Scaler(settings.maximum_server_instances)
         pools = PoolContext(settings, launcher, scaler, self.journal.wrote)
-        births = BirthContext(settings, self.sandbox, keys.role.as_context())
+        births = BirthContext(settings, self.sandbox, lambda target: keys.of(target).as_context())
         maker = Maker(registry, bundles, self.runtimes, builds, pools, births)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
@@ -194,7 +196,9 @@ class App:
         verifier = Verifier(keys.find, None if is_local else Once())
         guard = Guard((settings.host, *settings.allow_host))
         promises = Promises(self.dispatcher, settings.account_id)
-        invocations = Invocations(settings, guard, self.journal, verifier, promises.accept, is_local=is_local)
+        permissions = Permissions(lambda target: subject_of(self.supervisor.table, target))
+        callers = Callers(keys, verifier, permissions)
+        invocations = Invocations(settings, guard, self.journal, callers, promises.accept, is_local=is_local)
         context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))
 
         def use(table: Table) -> None:
@@ -207,14 +211,12 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         oss = await self._build_oss()
-        door = Door(oss, keys.find, lambda key, *_: key.may_manage, is_open=settings.auth == "off")
-        api = self._build_api(operations, keys, verifier, oss.store, built_in)
+        door = Door(oss, keys.find, permissions, is_open=settings.auth == "off")
+        api = self._build_api(operations, callers, oss.store, built_in)
         self.server = GatewayServer(application(api, guard, recent, self.sandbox, door), context, BUDGET)
         self._stack.callback(self.server.unbind)
 
-    def _build_api(
-        self, operations: Operations, keys: Keys, verifier: Verifier, store: Store, built_in: BuiltIn
-    ) -> Api:
+    def _build_api(self, operations: Operations, callers: Callers, store: Store, built_in: BuiltIn) -> Api:
         """What the management API works with."""
         versions = Versions(operations)
         objects = Objects(self.data_folder / "objects", self.settings.maximum_upload)
@@ -230,8 +232,9 @@ class App:
             layers=Layers(operations, packages),
             reader=JsonReader(),
             objects=objects,
-            keys=keys,
-            verifier=verifier,
+            keys=callers.keys,
+            permissions=callers.permissions,
+            verifier=callers.verifier,
             records=Records(self.queue, self.dispatcher),
             sources=self.sources,
             table=lambda: self.supervisor.table,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import hmac
 import json
 import os
 import secrets
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyfc.errors import InvalidArgument, KeyNotFound
+from pyfc.model.names import Target
 
 NAME = "keys.json"
 _ALPHABET = string.ascii_letters + string.digits
@@ -24,13 +25,15 @@ _ID, _SECRET, _TOKEN = 20, 30, 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """An access key. One that may only invoke has a security token too, as the role of a function has."""
+    """An access key. One with a security token is of a function, or good for uploads only."""
 
     id: str
     secret: str
     note: str = ""
     created: float = 0.0
     token: str = ""
+    function: Target | None = None
+    """Whose credentials these are, if they are a function's."""
 
     def as_context(self) -> dict[str, str]:
         """As the context of a function has it."""
@@ -38,7 +41,7 @@ class Key:
 
     @property
     def may_manage(self) -> bool:
-        """Whether it may do more than call functions."""
+        """Whether it may do everything: it is one of the operator's."""
         return not self.token
 
 
@@ -49,8 +52,11 @@ class Keys:
         self._path = data_folder / NAME
         self._stamp: tuple[int, int] = (0, 0)
         self._keys: dict[str, Key] = {}
-        self.role = Key(id="STS." + _random(_ID), secret=_random(_SECRET), token=_random(_TOKEN))
-        """What functions are given, new at every start: it may only invoke."""
+        self._seed = secrets.token_bytes(32)
+        self._functions: dict[str, Key] = {}
+        """Those of functions, by id; others at every start."""
+        self.uploads = Key(id="STS." + _random(_ID), secret=_random(_SECRET), token=_random(_TOKEN))
+        """What clients are given for the temporary bucket, where the name of an object is the permission."""
 
     def first(self) -> tuple[Key, bool]:
         """The oldest key, and whether it was made just now because there was none."""
@@ -62,10 +68,24 @@ class Keys:
         self._look()
         return sorted(self._keys.values(), key=lambda key: key.created)
 
+    def of(self, function: Target) -> Key:
+        """The credentials of a function: always the same while the server runs, so that a change of the function does
+        not take them from its instances.
+        """
+        name, secret, token = (self._derived(kind, function) for kind in ("id", "secret", "token"))
+        key = Key(id=f"STS.{name[:_ID]}", secret=secret[:_SECRET], token=token[:_TOKEN], function=function)
+        return self._functions.setdefault(key.id, key)
+
+    def _derived(self, kind: str, function: Target) -> str:
+        digest = hmac.digest(self._seed, "\0".join((kind, *function)).encode(), "sha512")
+        return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest)
+
     def find(self, name: str) -> Key | None:
-        """The key with this id, or the role."""
-        if name == self.role.id:
-            return self.role
+        """The key with this id."""
+        if name in self._functions:
+            return self._functions[name]
+        if name == self.uploads.id:
+            return self.uploads
         self._look()
         return self._keys.get(name)
 
@@ -103,7 +123,7 @@ class Keys:
         handle, name = tempfile.mkstemp(prefix=NAME, dir=self._path.parent)  # 0600
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:
-                json.dump([dataclasses.asdict(key) for key in keys.values()], file, indent=1)
+                json.dump([_kept(key) for key in keys.values()], file, indent=1)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).replace(self._path)
@@ -112,6 +132,11 @@ class Keys:
                 Path(name).unlink()
             raise
         self._look()
+
+
+def _kept(key: Key) -> dict[str, str | float]:
+    """As the file has it."""
+    return {"id": key.id, "secret": key.secret, "note": key.note, "created": key.created, "token": ""}
 
 
 def _random(length: int) -> str:

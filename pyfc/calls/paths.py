@@ -4,7 +4,9 @@ every check.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from itertools import takewhile, zip_longest
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
@@ -43,7 +45,26 @@ _NEWER = tuple(f"{each}/" for each in (*OLDER[1:], NEWER))
 _PROXIES = tuple(f"{each}/proxy/".encode() for each in OLDER)
 _SERVICES = tuple(f"{each}/services/".encode() for each in OLDER)
 _FUNCTIONS = f"{NEWER}/functions/".encode()
+_COLLECTIONS = frozenset({"services", "functions", "triggers", "custom-domains", "layers", "versions", "aliases"})
+"""What names of things come after, in paths of FC's API."""
+_QUALIFIER = re.compile(r"^(services/[^./]*)\.[^/]*")
 _EVENT_END = b"/invocations"
+
+
+def resources_of(path: str) -> tuple[str, ...]:
+    """What a decoded path of FC's API is about, as RAM's policies name it; without and with a qualifier, if it has one.
+    Of HTTP triggers and calls: the function.
+    """
+    version, _, rest = path.partition("?")[0].removeprefix("/").partition("/")
+    names = rest.split("/")
+    if names[0] == "proxy" and f"/{version}" in OLDER:
+        names = ["services", *names[1:2], "functions", *names[2:3]]
+    pairs = zip_longest(names[::2], names[1::2], fillvalue="")
+    named = takewhile(lambda pair: pair[0] in _COLLECTIONS, pairs)
+    parts = [(collection, name or "*") for collection, name in named]
+    found = "/".join(f"{collection}/{name}" for collection, name in parts) or "*"
+    plain = _QUALIFIER.sub(r"\1", found)
+    return tuple(dict.fromkeys(f"acs:fc:*:*:{each}" for each in (plain, found)))
 
 
 def is_own(url: bytes) -> bool:

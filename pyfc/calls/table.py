@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pyfc.auth.permissions import Subject
 from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Result, Route
-from pyfc.model.names import Target
+from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Domain
 from pyfc.model.trigger import Trigger
 
@@ -36,6 +37,15 @@ class Table(NamedTuple):
     aliases: Mapping[tuple[str, str, str], Alias]
     """By service, scope and name."""
     domains: Mapping[str, Domain]
+
+
+def subject_of(table: Table, target: Target) -> Subject | None:
+    """What decides what the credentials of a function may do; None when it is gone."""
+    entry = table.entries.get(target)
+    if entry is None:
+        return None
+    newest = table.entries.get(target._replace(qualifier=LATEST), entry)
+    return Subject(table.services.get(target.service), entry.function, newest.triggers)
 
 
 def version_of(table: Table, target: Target) -> Target | None:

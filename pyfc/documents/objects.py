@@ -78,6 +78,7 @@ def service_of(document: Document, old: Service | None = None) -> Service:
         internet_access=said.internet_access,
         extras=_kept(document, shapes.KeptOfService, usual),
         tags=dict(old.tags) if old is not None else {},
+        policies=old.policies if old is not None else (),
     )
 
 
@@ -123,7 +124,7 @@ def function_of(service: str, document: Document, old: Function | None = None) -
         return read
     kept = (
         "code", "opt", "tags", "snapshot", "provision", "maximum_instance_count", "is_disabled", "why_disabled",
-        "is_declared",
+        "is_declared", "policies",
     )  # fmt: skip
     return replace(read, **{name: getattr(old, name) for name in kept})
 

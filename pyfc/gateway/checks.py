@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from pyfc.auth.keys import Keys
+from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Signed, Verifier
 from pyfc.auth.tokens import Authorizer
+from pyfc.calls.paths import resources_of
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.exchange import Exchange
 
 _BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
 """The second as FC's SDK for Node.js tests it."""
+_CREDENTIAL = re.compile(rb"(?:^FC |Credential=)(STS\.[A-Za-z0-9]{1,64})")
 Parts = tuple[bytes, list[tuple[bytes, bytes]], bytes]
 
 
@@ -21,12 +29,28 @@ def wants_log(value: bytes) -> bool:
     return value == b"Tail"
 
 
-def check_signature(verifier: Verifier, exchange: Exchange, *, is_trigger: bool = False) -> None:
-    """Raises what is wrong with the signature of a call."""
+class Callers(NamedTuple):
+    """What tells who calls, and what that may call."""
+
+    keys: Keys
+    verifier: Verifier
+    permissions: Permissions
+
+
+def check_signature(callers: Callers, exchange: Exchange, *, is_trigger: bool = False) -> None:
+    """Raises what is wrong with the signature of a call, AccessDenied for a function that may not call."""
     fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.fields.items()}
     method, url = exchange.method.decode("latin-1"), (exchange.sent or exchange.url).decode("latin-1")
     body = exchange.body if exchange.incoming is None else None
-    verifier.verify(Signed(method, url, fields, is_trigger, body))
+    key = callers.verifier.verify(Signed(method, url, fields, is_trigger, body))
+    callers.permissions.check(key, "fc:InvokeFunction", *resources_of(unquote(exchange.path.decode("latin-1"))))
+
+
+def is_of_function(keys: Keys, given: bytes) -> bool:
+    """Whether an Authorization header is of a function of this server."""
+    found = _CREDENTIAL.search(given)
+    key = keys.find(found[1].decode("latin-1")) if found is not None else None
+    return key is not None and key.function is not None
 
 
 def authorized(authorizer: Authorizer, exchange: Exchange, path: bytes) -> Parts:

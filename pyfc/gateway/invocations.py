@@ -14,12 +14,20 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pyfc.auth.digest import BodyDigest
-from pyfc.auth.signature import Verifier
 from pyfc.calls.paths import PREFIX_PARTS, Place, event_place, http_place, is_newer
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, FunctionNotStarted, PathNotSupported, ProgramFailed, PyfcError
 from pyfc.gateway.bodies import NO_BODY, PHRASES, SWITCHING, Outgoing, Tunnel, length_of_nothing, open_answer
-from pyfc.gateway.checks import Parts, authorized, check_signature, is_asynchronous, trace_of, wants_log
+from pyfc.gateway.checks import (
+    Callers,
+    Parts,
+    authorized,
+    check_signature,
+    is_asynchronous,
+    is_of_function,
+    trace_of,
+    wants_log,
+)
 from pyfc.gateway.exchange import Exchange
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard, host_name
@@ -83,12 +91,14 @@ class _Places:
 class _Senders:
     """Who may call."""
 
-    def __init__(self, guard: Guard, verifier: Verifier, *, signs: bool, signs_triggers: bool) -> None:
-        """`signs`: every call must be signed; `signs_triggers`: those of an HTTP trigger that is not anonymous."""
+    def __init__(self, guard: Guard, callers: Callers, *, is_open: bool, is_local: bool) -> None:
+        """`is_open`: nobody has to sign. `is_local`: who signs as a function must be it, and may call what that may;
+        others have to sign for HTTP triggers that are not anonymous.
+        """
         self._guard = guard
-        self._verifier = verifier
-        self._signs = signs
-        self._signs_triggers = signs_triggers
+        self._callers = callers
+        self._signs = not is_open and not is_local
+        self._is_open = is_open
         self._hosts: set[bytes | None] = set()
 
     def check(self, exchange: Exchange) -> None:
@@ -99,16 +109,19 @@ class _Senders:
             self._guard.check(fields)
             if len(self._hosts) < _KNOWN:
                 self._hosts.add(host)
-        if self._signs:
-            check_signature(self._verifier, exchange)
+        if self._signs or (b"authorization" in fields and self._is_of_function(exchange)):
+            check_signature(self._callers, exchange)
+
+    def _is_of_function(self, exchange: Exchange) -> bool:
+        return not self._is_open and is_of_function(self._callers.keys, exchange.fields[b"authorization"])
 
     def check_trigger(self, config: Config, method: str, exchange: Exchange) -> None:
         """Raises AccessDenied for what the trigger does not allow."""
         if method not in config.methods:
             allowed = ", ".join(sorted(config.methods))
             raise AccessDenied(message=f"method {method} is not among the trigger's methods: {allowed}")
-        if not config.anonymous and self._signs_triggers:
-            check_signature(self._verifier, exchange, is_trigger=True)
+        if not config.anonymous and not self._is_open:
+            check_signature(self._callers, exchange, is_trigger=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +153,13 @@ class Invocations:
         settings: Settings,
         guard: Guard,
         journal: Journal,
-        verifier: Verifier,
+        callers: Callers,
         accept: Accept,
         *,
         is_local: bool,
     ) -> None:
-        is_signed = settings.auth != "off"
         disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
-        senders = _Senders(guard, verifier, signs=is_signed and not is_local, signs_triggers=is_signed)
+        senders = _Senders(guard, callers, is_open=settings.auth == "off", is_local=is_local)
         self._places = _Places()
         self._context = _Context(self._places, senders, journal, accept, settings.account_id, disposition)
         self._numbers: list[str] = []

@@ -1,6 +1,6 @@
 """What every endpoint of the management API shares: who may ask, what was sent, how it is answered.
 
-1. Everything but calls needs a signature of a key that may manage, also on this machine (`--auth off` takes any).
+1. Everything but calls needs a signature of a key that may do it, also on this machine (`--auth off` takes any).
 2. A body is JSON whatever its Content-Type says: Funcraft sends it as a stream of octets.
 3. Every answer has X-Fc-Request-Id; one without a body has no Content-Type, since clients would parse it.
 """
@@ -22,15 +22,16 @@ from starlette.routing import Route
 
 from pyfc.auth.digest import check_document
 from pyfc.auth.keys import Key, Keys
+from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Signed, Verifier, check_body
 from pyfc.blobs.objects import Objects
-from pyfc.calls.paths import is_newer, trigger_path
+from pyfc.calls.paths import is_newer, resources_of, trigger_path
 from pyfc.calls.table import Table
 from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
 from pyfc.documents.shapes import Shape
-from pyfc.errors import AccessDenied, EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 from pyfc.registry.configs import Configs
 from pyfc.registry.domains import Domains
@@ -43,6 +44,8 @@ from pyfc.settings import Settings
 
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""
+MANAGE = "pyfc:Manage"
+"""What asking for anything but FC's API takes."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
@@ -60,6 +63,7 @@ class Api:
     reader: JsonReader
     objects: Objects
     keys: Keys
+    permissions: Permissions
     verifier: Verifier
     records: Records
     sources: Sources
@@ -181,13 +185,14 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
         method = "GET" if request.method == "HEAD" else request.method
         number = request_id()
         try:
-            authenticate(api, request)  # before anything of a stranger is in memory
+            endpoint = methods[method]
+            authenticate(api, request, f"fc:{endpoint.operation}")  # before anything of a stranger is in memory
             body = await read_body(request, _MAXIMUM_DOCUMENT)
             if api.settings.auth != "off":
                 check_body(signed(request, body))
             if "content-md5" in request.headers:
                 check_document(request.headers["content-md5"].encode("latin-1"), body)
-            endpoint, document = methods[method], _document(body)
+            document = _document(body)
             if endpoint.body is not None:
                 document = api.reader.read(document, endpoint.body, partial=endpoint.is_change)
             answer = await endpoint.handler(Call(api, request, document, body))
@@ -216,13 +221,12 @@ def signed(request: Request, body: bytes | None, *, is_trigger: bool = False) ->
     return Signed(request.method, target, request.headers, is_trigger, body)
 
 
-def authenticate(api: Api, request: Request, *, is_trigger: bool = False) -> Key | None:
-    """Whose request it is, None if that is not asked. Raises AccessDenied and its like for who may not manage."""
+def authenticate(api: Api, request: Request, action: str = MANAGE, *, is_trigger: bool = False) -> Key | None:
+    """Whose request it is, None if that is not asked. Raises AccessDenied and its like for who may not do `action`."""
     if api.settings.auth == "off":
         return None
     key = api.verifier.verify(signed(request, None, is_trigger=is_trigger))
-    if not key.may_manage:
-        raise AccessDenied(message="the credentials of a function may only be used for calling functions")
+    api.permissions.check(key, action, *resources_of(request.scope["path"]))
     return key
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from pyfc.auth.signature import Signed
-from pyfc.calls.paths import is_newer
-from pyfc.errors import AccessDenied, InstanceNotFound, InvalidArgument, PyfcError
+from pyfc.calls.paths import is_newer, resources_of
+from pyfc.errors import InstanceNotFound, InvalidArgument, PyfcError
 from pyfc.gateway.management import Api, error_response
 from pyfc.model.names import DEFAULT_SERVICE, request_id
 from pyfc.sandbox import inside
@@ -65,8 +65,7 @@ class Shells:
         query = socket.scope["query_string"].decode("latin-1")
         target = socket.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         key = self._api.verifier.verify(Signed("GET", target, socket.headers))
-        if not key.may_manage:
-            raise AccessDenied(message="the credentials of a function may only be used for calling functions")
+        self._api.permissions.check(key, "fc:InstanceExec", *resources_of(socket.scope["path"]))
 
     def _find(self, names: Mapping[str, str]) -> tuple[Instance, Pool]:
         service = names.get("service", DEFAULT_SERVICE).partition(".")[0]

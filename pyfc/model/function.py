@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pyfc.model.affinity import Affinity
 from pyfc.model.names import LATEST, Target
+from pyfc.model.permissions import Policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Service:
     extras: Mapping[str, Any] = field(default_factory=dict)
     """What else was declared, in FC's names: it is kept and told, and changes nothing here."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    policies: Policies = ()
+    """What the credentials of its functions may do; () for OWN (model/permissions.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +162,8 @@ class Function:
     extras: Mapping[str, Any] = field(default_factory=dict)
     """What else was declared, in FC's names: it is kept and told, and changes nothing here."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    policies: Policies = ()
+    """What its credentials may do; () for what its service says."""
     version_id: str = ""
     """'' for the newest, which can still change."""
     affinity: Affinity | None = None

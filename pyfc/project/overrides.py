@@ -2,6 +2,7 @@
 
 mounts:
   /mnt/auto: ./shared                  # a folder of the project, where a NAS or a bucket would be mounted
+permissions: all                       # what credentials of functions may do besides: all, or a list of policies
 services:
   shop:
     pay:
@@ -28,10 +29,12 @@ from pyfc.documents.objects import provision_of
 from pyfc.documents.shapes import Provision, Shape
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.mounts import TOPS, can_mount
+from pyfc.model.permissions import OWN, Policies
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import Project
+from pyfc.project.policies import read_granted
 from pyfc.project.properties import FileReader, located
 
 NAME = "pyfc.yml"
@@ -48,11 +51,25 @@ class Overrides(Shape):
 def apply(path: Path, project: Project) -> None:
     """Lay the overrides at `path` over the project. Raises ProjectError with file and line."""
     document = read_document(path, project.boundary)
-    project.warnings.extend(document.unknown(("services", "mounts")))
+    project.warnings.extend(document.unknown(("services", "mounts", "permissions")))
+    if (permissions := document.get("permissions")) is not None:
+        _grant(read_granted(permissions, project), project)
     services = document.get("services")
     for service, functions in services.items() if services is not None else []:
         for name, values in functions.items():
             _apply_one(service, name, values, project)
+
+
+def _grant(policies: Policies, project: Project) -> None:
+    """Let every function of the project do more."""
+    for number, service in enumerate(project.services):
+        said = service.policies or (OWN,)
+        project.services[number] = dataclasses.replace(service, policies=(*said, *policies))
+    for number, declaration in enumerate(project.functions):
+        function = declaration.function
+        if function.policies:
+            more = dataclasses.replace(function, policies=(*function.policies, *policies))
+            project.functions[number] = dataclasses.replace(declaration, function=more)
 
 
 def mounts(root: Path, *, allows_outside: bool = False) -> dict[str, Path]:

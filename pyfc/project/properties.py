@@ -26,10 +26,12 @@ from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.mounts import can_mount
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
+from pyfc.model.permissions import Policies
 from pyfc.model.resources import ASYNC, Config, Domain, Route
 from pyfc.project.document import Field
 from pyfc.project.files import is_there
 from pyfc.project.interface import Declaration, Project
+from pyfc.project.policies import read_policies
 from pyfc.project.shapes import (
     FileAsynchronous,
     FileDomain,
@@ -41,8 +43,6 @@ from pyfc.project.shapes import (
 METHODS: tuple[str, ...] = get_args(values.Method)
 _SERVED = ("python3", "nodejs", "custom", "go1")
 _NOTED_OF_SERVICE = (
-    "role",
-    "policies",
     "vpcConfig",
     "nasConfig",
     "ossMountConfig",
@@ -54,7 +54,7 @@ _NOTED_OF_FUNCTION = (
     "customContainerConfig", "customDNS", "instanceType", "instanceSoftConcurrency", "cpu", "gpuMemorySize",
     "gpuConfig", "ossBucket", "ossKey", "resourceGroupId", "concurrencyConfig", "sessionAffinity",
     "sessionAffinityConfig", "instanceIsolationMode", "provisionConfig", "scalingConfig", "idleTimeout",
-    "disableOndemand", "role", "vpcConfig", "nasConfig", "ossMountConfig", "vpcBinding", "tracingConfig", "tags",
+    "disableOndemand", "vpcConfig", "nasConfig", "ossMountConfig", "vpcBinding", "tracingConfig", "tags",
 )  # fmt: skip
 
 
@@ -222,8 +222,18 @@ def read_service(field: Field | None, name: str, project: Project, *, capital: b
         return Service(name=name)
     document = _with_mounts(FileReader(project).declared(field, FileService), field, name)
     note_later(field, _NOTED_OF_SERVICE, what, project, capital=capital)
+    policies = _policies(field, what, project, capital=capital)
     with located(field):
-        return service_of({**_settled(document, what, project, capital=capital), "serviceName": name})
+        service = service_of({**_settled(document, what, project, capital=capital), "serviceName": name})
+    return replace(service, policies=policies)
+
+
+def _policies(field: Field, what: str, project: Project, *, capital: bool) -> Policies:
+    """What its credentials may do; a role that says nothing of that is noted."""
+    policies = read_policies(field, what, project)
+    if not policies:
+        note_later(field, ("role",), what, project, capital=capital)
+    return policies
 
 
 def read_function(
@@ -241,6 +251,7 @@ def read_function(
     note_later(field, _NOTED_OF_FUNCTION, what, project, capital=capital)
     with located(field):
         function = function_of(service, {**_settled(document, what, project, capital=capital), "functionName": name})
+    function = replace(function, policies=_policies(field, what, project, capital=capital))
     if (asynchronous := _asynchronous(field, service, name, project)) is not None:
         project.configs.append(asynchronous)
     return Declaration(function=function, code=_code(field, what, project), where=field.where)

@@ -26,6 +26,7 @@ class FileFunction(shapes.AnyFunction):
     """A function."""
 
     name: Elsewhere = None
+    policies: Elsewhere = None
     code_uri: Elsewhere = None
     code: Elsewhere = None
     oss_bucket: Elsewhere = None

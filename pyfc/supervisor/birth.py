@@ -1,7 +1,6 @@
 """What an instance of one function is born with: its environment, its context, its limits.
 
-The variables are those of FC's "Environment variables" page. The credentials are those of a role that may call
-functions of this server and nothing else.
+The variables are those of FC's "Environment variables" page. What the credentials are good for: auth/permissions.py.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from pyfc.host.interpreters import Interpreter
 from pyfc.host.runtimes import Runtime
 from pyfc.model.function import Function, Service
 from pyfc.model.mounts import mounts_of
-from pyfc.model.names import LATEST
+from pyfc.model.names import LATEST, Target
 from pyfc.sandbox.sandbox import LIMITS, Cell, Sandbox
 from pyfc.settings import Settings
 from pyfc.wire import frames
@@ -68,8 +67,8 @@ class BirthContext(NamedTuple):
 
     settings: Settings
     sandbox: Sandbox
-    role: Mapping[str, str]
-    """The credentials that functions get."""
+    credentials: Callable[[Target], Mapping[str, str]]
+    """Those of a function, as its context has them."""
 
 
 class Subject(NamedTuple):
@@ -132,7 +131,8 @@ def _decides_early(function: Function, runtime: Runtime) -> bool:
 def _init(subject: Subject, context: BirthContext) -> frames.Init:
     """What every instance is told, but for its sandbox and the packages that are not its own."""
     service, function, artefact, runtime, _ = subject
-    settings, sandbox, role = context
+    settings, sandbox, _ = context
+    credentials = context.credentials(function.target)
     code, cache = sandbox.places(artefact)
     commands = sandbox.commands if runtime.serves else ""
     withheld = function.extras.get("disableInjectCredentials", "")
@@ -140,9 +140,9 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
     if runtime.serves:
         _add_code(environment, code)
     if withheld not in {"Env", "All"}:
-        environment |= _of_role(role)
+        environment |= _for_environment(credentials)
     if withheld in {"Request", "All"}:
-        role = dict.fromkeys(role, "")
+        credentials = dict.fromkeys(credentials, "")
     if layers := sandbox.layers(artefact):
         _add_layers(environment, layers)
     concurrency = function.limits.instance_concurrency
@@ -151,7 +151,7 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
         initializer=function.initializer,
         code=code,
         environment=environment,
-        context=_context(service, function, settings, role),
+        context=_context(service, function, settings, credentials),
         packages=[],
         cache=cache,
         source=artefact.source,
@@ -246,15 +246,15 @@ def _environment(function: Function, code: str, settings: Settings, commands: st
     }
 
 
-def _of_role(role: Mapping[str, str]) -> dict[str, str]:
-    """The names by which functions find the credentials of their role."""
+def _for_environment(credentials: Mapping[str, str]) -> dict[str, str]:
+    """The names by which functions find their credentials."""
     return {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": role["access_key_id"],
-        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": role["access_key_secret"],
-        "ALIBABA_CLOUD_SECURITY_TOKEN": role["security_token"],
-        "accessKeyID": role["access_key_id"],
-        "accessKeySecret": role["access_key_secret"],
-        "securityToken": role["security_token"],
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": credentials["access_key_id"],
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": credentials["access_key_secret"],
+        "ALIBABA_CLOUD_SECURITY_TOKEN": credentials["security_token"],
+        "accessKeyID": credentials["access_key_id"],
+        "accessKeySecret": credentials["access_key_secret"],
+        "securityToken": credentials["security_token"],
     }
 
 
@@ -283,9 +283,11 @@ _MODULES = {
 """Where FC's layers have what functions import."""
 
 
-def _context(service: Service, function: Function, settings: Settings, role: Mapping[str, str]) -> dict[str, Any]:
+def _context(
+    service: Service, function: Function, settings: Settings, credentials: Mapping[str, str]
+) -> dict[str, Any]:
     return {
-        "credentials": dict(role),
+        "credentials": dict(credentials),
         "function": {
             "name": function.name,
             "handler": function.handler,

@@ -16,6 +16,7 @@ from pyfc.errors import ServiceNotFound
 from pyfc.model.function import Function, Provision, Service
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import LATEST, Target
+from pyfc.model.permissions import OWN
 from pyfc.model.resources import SERVICE_SCOPE, Alias, Config, Domain, Version
 from pyfc.model.trigger import Trigger
 from pyfc.registry.registry import Change, key_of
@@ -89,7 +90,7 @@ class Draft:
             case Version() as version:
                 for function in version.functions:
                     with self._apart(change.key):
-                        numbered = dataclasses.replace(function, version_id=str(version.number))
+                        numbered = _published(version, function)
                         self.entries[numbered.target] = self._make(version.of, numbered, eager=False)
             case Trigger() as trigger:
                 self._trigger(trigger.service, trigger.function, trigger.name, trigger)
@@ -163,12 +164,18 @@ class Draft:
         self.retired += [self.entries.pop(target) for target in targets if target in self.entries]
 
 
+def _published(version: Version, function: Function) -> Function:
+    """A function as it is in a version, with the policies that its service had then."""
+    policies = function.policies or version.of.policies or (OWN,)
+    return dataclasses.replace(function, version_id=str(version.number), policies=policies)
+
+
 _BORN_WITH = ("nasConfig", "ossMountConfig", "disableInjectCredentials")
 
 
 def _as_born(service: Service) -> Service:
     """What instances are born with."""
-    return dataclasses.replace(service, description="", extras=_of_birth(service.extras), tags={})
+    return dataclasses.replace(service, description="", extras=_of_birth(service.extras), tags={}, policies=())
 
 
 def _of_birth(extras: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,6 +193,7 @@ def _runs_as(one: Function, other: Function) -> bool:
         is_disabled=one.is_disabled,
         why_disabled=one.why_disabled,
         extras=one.extras,
+        policies=one.policies,
     )
 
 

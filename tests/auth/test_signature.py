@@ -26,6 +26,7 @@ from pyfc.errors import (
     SignatureNotMatch,
     SignatureUsed,
 )
+from pyfc.model.names import Target
 
 KEY = Key(id="AKID", secret="SECRET")
 DATE = "Mon, 23 Nov 2026 14:08:42 GMT"
@@ -162,16 +163,20 @@ def test_keys_are_kept_in_a_file_of_their_owner_and_seen_without_a_restart(tmp_p
         command.revoke(key.id)
 
 
-def test_the_role_of_functions_needs_its_token_and_may_not_manage(tmp_path: Path) -> None:
+def test_the_credentials_of_a_function_need_its_token_and_may_not_manage(tmp_path: Path) -> None:
     keys = Keys(tmp_path)
+    own = keys.of(Target("s", "f"))
     date = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
     request = Signed("POST", "/2016-08-15/services/s/functions/f/invocations", {"date": date})
-    with_token = request._replace(fields={**request.fields, "x-fc-security-token": keys.role.token})
+    with_token = request._replace(fields={**request.fields, "x-fc-security-token": own.token})
 
     def whole(each: Signed) -> Signed:
-        return each._replace(fields={**each.fields, "authorization": authorization(keys.role, each, date)})
+        return each._replace(fields={**each.fields, "authorization": authorization(own, each, date)})
 
-    assert not verify(keys.find, whole(with_token)).may_manage
+    found = verify(keys.find, whole(with_token))
+    assert (found.may_manage, found.function) == (False, Target("s", "f"))
+    assert keys.of(Target("s", "f")) == own
+    assert keys.of(Target("s", "g")).secret != own.secret
     with pytest.raises(AccessDenied, match="security token"):
         verify(keys.find, whole(request))
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from pyfc.auth.keys import Keys
+from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Verifier
 from pyfc.calls.table import Entry, Table
 from pyfc.errors import Internal
+from pyfc.gateway.checks import Callers
 from pyfc.gateway.connection import Connection
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.guard import Guard
@@ -111,9 +116,9 @@ class World:
         self.route = Held()
         guard, journal = Guard(()), Journal()
         journal.wake = lambda: None  # type: ignore[method-assign]  # no batches are read
-        invocations = Invocations(
-            values, guard, journal, Verifier(lambda _: None, None), lambda *_: None, is_local=True
-        )
+        keys = Keys(Path(os.devnull))
+        callers = Callers(keys, Verifier(keys.find, None), Permissions(lambda _: None))
+        invocations = Invocations(values, guard, journal, callers, lambda *_: None, is_local=True)
         self.context = ServerContext(values, invocations, Sites("", guard.is_known))
         self.context.use(self.table())
         self.context.tick(1000.0)

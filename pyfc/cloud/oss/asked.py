@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
 from types import MappingProxyType
@@ -93,17 +93,28 @@ class Environment(NamedTuple):
     region: str
 
 
+May = Callable[[str, Place], Awaitable[None]]
+"""Raises Fault AccessDenied if who asks may not do an action (like oss:GetObject) at a place."""
+
+
 class Asked:
     """One request."""
 
     def __init__(
-        self, environment: Environment, sent: Sent, place: Place, key: Key | None, chunks: AsyncIterator[bytes]
+        self,
+        environment: Environment,
+        sent: Sent,
+        place: Place,
+        key: Key | None,
+        may: May,
+        chunks: AsyncIterator[bytes],
     ) -> None:
         self.environment = environment
         self.store = environment.store
         self.sent = sent
         self.place = place
         self.key = key
+        self.may = may
         self.chunks = chunks
         self.query = sent.query
         self.headers = sent.headers

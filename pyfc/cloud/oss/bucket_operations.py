@@ -9,7 +9,7 @@ from pyfc.cloud.oss.asked import Answer, Asked, moment, xml
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import Page, page
 from pyfc.cloud.oss.markup import MOST, Node, children, read, texts, url_encoded
-from pyfc.cloud.oss.model import PRIVATE, Bucket, Object, Upload
+from pyfc.cloud.oss.model import PRIVATE, Bucket, Object, Place, Upload
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.writing import check_text_digest
 
@@ -175,6 +175,7 @@ async def delete_objects(asked: Asked) -> Answer:
         raise Fault("MalformedXML", f"1 to {_MOST_KEYS} objects are deleted at once.")
     for key in keys:
         check_key(key)
+        await asked.may("oss:DeleteObject", Place(asked.place.bucket, key))
     for key in keys:
         await asked.store.delete(asked.place.bucket, key)
     if texts(root, "Quiet")["Quiet"].lower() == "true":

@@ -9,12 +9,14 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
+from pyfc.auth.permissions import Permissions
 from pyfc.calls.paths import is_own
 from pyfc.cloud.oss import bucket_operations as buckets
 from pyfc.cloud.oss import object_operations as objects
@@ -25,9 +27,7 @@ from pyfc.cloud.oss.request import Sent, is_meant, query_of
 from pyfc.cloud.oss.signature import Find, Verified, verify
 
 _log = logging.getLogger(__name__)
-May = Callable[[Key, str, Place], bool]
-"""Whether a key may do an action (like oss:GetObject) at a place."""
-_OPEN_READS = frozenset({"oss:GetObject", "oss:GetObjectMeta"})
+_OPEN_READS = frozenset({"oss:GetObject"})
 _OPEN_WRITES = frozenset({"oss:PutObject", "oss:DeleteObject"})
 """What anybody may do where the ACL says so."""
 
@@ -40,6 +40,8 @@ class Operation(NamedTuple):
     """What RAM calls the permission."""
 
 
+_DELETE_OBJECTS = Operation(buckets.delete_objects, "oss:DeleteObject")
+"""Asks for each of its objects whether it may be deleted."""
 _SERVICE = {("GET", ""): Operation(buckets.list_buckets, "oss:ListBuckets")}
 _BUCKET = {
     ("PUT", ""): Operation(buckets.put_bucket, "oss:PutBucket"),
@@ -52,15 +54,15 @@ _BUCKET = {
     ("GET", "acl"): Operation(buckets.bucket_acl, "oss:GetBucketAcl"),
     ("PUT", "acl"): Operation(buckets.put_bucket_acl, "oss:PutBucketAcl"),
     ("GET", "uploads"): Operation(buckets.list_uploads, "oss:ListMultipartUploads"),
-    ("POST", "delete"): Operation(buckets.delete_objects, "oss:DeleteObject"),
+    ("POST", "delete"): _DELETE_OBJECTS,
 }
 _OBJECT = {
     ("GET", ""): Operation(objects.get_object, "oss:GetObject"),
     ("HEAD", ""): Operation(objects.head_object, "oss:GetObject"),
     ("PUT", ""): Operation(objects.put_object, "oss:PutObject"),
     ("DELETE", ""): Operation(objects.delete_object, "oss:DeleteObject"),
-    ("GET", "objectMeta"): Operation(objects.object_meta, "oss:GetObjectMeta"),
-    ("HEAD", "objectMeta"): Operation(objects.object_meta, "oss:GetObjectMeta"),
+    ("GET", "objectMeta"): Operation(objects.object_meta, "oss:GetObject"),
+    ("HEAD", "objectMeta"): Operation(objects.object_meta, "oss:GetObject"),
     ("POST", "append"): Operation(objects.append_object, "oss:PutObject"),
     ("GET", "acl"): Operation(objects.object_acl, "oss:GetObjectAcl"),
     ("PUT", "acl"): Operation(objects.put_object_acl, "oss:PutObjectAcl"),
@@ -87,11 +89,11 @@ _PARAMETERS = frozenset(_NAMES.split())
 class Door:
     """The object store as an ASGI application."""
 
-    def __init__(self, environment: Environment, find: Find, may: May, *, is_open: bool) -> None:
+    def __init__(self, environment: Environment, find: Find, permissions: Permissions, *, is_open: bool) -> None:
         """`find`: a key by its id. `is_open`: whether nobody has to sign."""
         self._environment = environment
         self._find = find
-        self._may = may
+        self._permissions = permissions
         self.is_open = is_open
 
     def takes(self, scope: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
@@ -126,8 +128,10 @@ class Door:
     async def _answer(self, sent: Sent, chunks: AsyncIterator[bytes]) -> Answer:
         verified = await self._verified(sent)
         operation = _operation(sent, verified.place)
-        await self._check(operation, verified)
-        return await operation.run(Asked(self._environment, sent, verified.place, verified.key, chunks))
+        may = partial(self._may, verified.key)
+        if operation is not _DELETE_OBJECTS or verified.key is None:
+            await may(operation.action, verified.place)
+        return await operation.run(Asked(self._environment, sent, verified.place, verified.key, may, chunks))
 
     async def _verified(self, sent: Sent) -> Verified:
         if not self.is_open:
@@ -138,18 +142,17 @@ class Door:
                 return Verified(None, place)
         return Verified(None, places[0])
 
-    async def _check(self, operation: Operation, verified: Verified) -> None:
-        """Raises Fault AccessDenied for who may not do this."""
-        if self.is_open:
+    async def _may(self, key: Key | None, action: str, place: Place) -> None:
+        """See May."""
+        if self.is_open or (key is not None and self._permissions.allows(key, action, place.resource)):
             return
-        key, place = verified
+        if await self._is_public(action, place):
+            return
         if key is None:
             if not place.key:
                 raise Fault("AccessDenied", "Anonymous access is forbidden for this operation.")
-            if not await self._is_public(operation.action, place):
-                raise Fault("AccessDenied", "You have no right to access this object because of bucket acl.")
-        elif not self._may(key, operation.action, place):
-            raise Fault("AccessDenied", f"The credentials of this function are not allowed to do {operation.action}.")
+            raise Fault("AccessDenied", "You have no right to access this object because of bucket acl.")
+        raise Fault("AccessDenied", self._permissions.refusal(key, action, place.resource))
 
     async def _is_public(self, action: str, place: Place) -> bool:
         bucket = self._environment.store.index.buckets.get(place.bucket)

@@ -21,6 +21,11 @@ class Place(NamedTuple):
     bucket: str = ""
     key: str = ""
 
+    @property
+    def resource(self) -> str:
+        """As RAM's policies name it."""
+        return f"acs:oss:*:*:{self.bucket or '*'}{f'/{self.key}' if self.key else ''}"
+
 
 class Bucket(NamedTuple):
     """A bucket, and the folder that is one."""

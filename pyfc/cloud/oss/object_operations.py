@@ -119,16 +119,25 @@ async def put_object(asked: Asked) -> Answer:
         return await _copy_object(asked)
     check_key(asked.place.key)
     asked.check_length()
+    await _may_tag(asked)
     made = await asked.store.put(
         asked.place, asked.chunks, asked.description, stated=asked.stated, may_replace=asked.may_replace
     )
     return Answer(200, written_headers(made))
 
 
+async def _may_tag(asked: Asked) -> None:
+    """Raises Fault AccessDenied if what is written is to have tags, and who writes may give none."""
+    if "x-oss-tagging" in asked.headers:
+        await asked.may("oss:PutObjectTagging", asked.place)
+
+
 async def _copy_object(asked: Asked) -> Answer:
     replaces = asked.headers.get("x-oss-metadata-directive", "COPY").upper() == "REPLACE"
+    source = await _source(asked)
+    await _may_tag(asked)
     made = await asked.store.copy(
-        _source(asked), asked.place, asked.description if replaces else None,
+        source, asked.place, asked.description if replaces else None,
         check=lambda found: check_conditions(asked.headers, found, "x-oss-copy-source-"),
         may_replace=asked.may_replace,
     )  # fmt: skip
@@ -139,8 +148,8 @@ async def _copy_object(asked: Asked) -> Answer:
     )
 
 
-def _source(asked: Asked) -> Place:
-    """Bucket and key of x-oss-copy-source. Raises Fault."""
+async def _source(asked: Asked) -> Place:
+    """Bucket and key of x-oss-copy-source. Raises Fault, also for who may not read it."""
     text = asked.headers["x-oss-copy-source"].partition("?")[0]
     try:
         path = unquote_plus(text.encode("latin-1").decode(), errors="strict")  # Go's client writes a space as a plus
@@ -149,7 +158,9 @@ def _source(asked: Asked) -> Place:
     bucket, slash, key = path.removeprefix("/").partition("/")
     if not slash or not key:
         raise Fault("InvalidArgument", "x-oss-copy-source is not /BUCKET/KEY.")
-    return Place(bucket, key)
+    source = Place(bucket, key)
+    await asked.may("oss:GetObject", source)
+    return source
 
 
 async def delete_object(asked: Asked) -> Answer:
@@ -165,6 +176,7 @@ async def append_object(asked: Asked) -> Answer:
         raise Fault("InvalidArgument", "An append needs a position.", more={"ArgumentName": "position"})
     position = asked.number("position", 0, 10**15)
     asked.check_length()
+    await _may_tag(asked)
     made = await asked.environment.appends.put(asked.place, position, asked.chunks, asked.description, asked.stated)
     return Answer(200, {**written_headers(made), "x-oss-next-append-position": str(made.content.size)})
 
@@ -211,6 +223,7 @@ async def delete_object_tagging(asked: Asked) -> Answer:
 async def begin_upload(asked: Asked) -> Answer:
     """POST /BUCKET/KEY?uploads"""
     check_key(asked.place.key)
+    await _may_tag(asked)
     await asked.body(MOST)
     made = await asked.environment.uploads.begin(asked.place, asked.description)
     return xml(
@@ -227,7 +240,7 @@ async def put_part(asked: Asked) -> Answer:
         asked.check_length()
         part = await uploads.put(asked.place, name, number, asked.chunks, asked.stated)
         return Answer(200, {"ETag": f'"{part.content.etag}"', "x-oss-hash-crc64ecma": str(part.content.crc)})
-    found, descriptor = await asked.store.open(*_source(asked))
+    found, descriptor = await asked.store.open(*await _source(asked))
     try:
         check_conditions(asked.headers, found, "x-oss-copy-source-")
         begin, end = _copied(asked, found)

@@ -106,12 +106,12 @@ async def reserved_capacities(_: Call) -> Answer:
 async def bucket_token(call: Call) -> Answer:
     """Tell where a package can be uploaded that is too large for a request."""
     api = call.api
-    role, expires = api.keys.role, datetime.now(UTC) + _GOOD_FOR
+    key, expires = api.keys.uploads, datetime.now(UTC) + _GOOD_FOR
     return Answer({
         "credentials": {
-            "AccessKeyId": role.id,
-            "AccessKeySecret": role.secret,
-            "SecurityToken": role.token,
+            "AccessKeyId": key.id,
+            "AccessKeySecret": key.secret,
+            "SecurityToken": key.token,
             "Expiration": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
         "ossRegion": api.settings.region,

@@ -29,8 +29,11 @@ from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.uploads import Uploads
+from pyfc.cloud.sls import asked as sls_asked
+from pyfc.cloud.sls import door as sls_door
+from pyfc.cloud.sls import store as sls_store
 from pyfc.data.folder import FolderWatch, lock, take_over
-from pyfc.data.version import OSS, QUEUE, STORE
+from pyfc.data.version import OSS, QUEUE, SLS, STORE
 from pyfc.deployment import Deployment
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
@@ -211,9 +214,11 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         oss = await self._build_oss()
-        door = Door(oss, keys.find, permissions, is_open=settings.auth == "off")
+        is_open = settings.auth == "off"
+        door = Door(oss, keys.find, permissions, is_open=is_open)
+        logs = sls_door.Door(self._build_sls(), keys.find, permissions, is_open=is_open)
         api = self._build_api(operations, callers, oss.store, built_in)
-        self.server = GatewayServer(application(api, guard, recent, self.sandbox, door), context, BUDGET)
+        self.server = GatewayServer(application(api, guard, recent, self.sandbox, (logs, door)), context, BUDGET)
         self._stack.callback(self.server.unbind)
 
     def _build_api(self, operations: Operations, callers: Callers, store: Store, built_in: BuiltIn) -> Api:
@@ -250,6 +255,12 @@ class App:
         oss = Environment(store, Uploads(store), Appends(store), settings.account_id, settings.region)
         await oss.appends.start()
         return oss
+
+    def _build_sls(self) -> sls_asked.Environment:
+        settings = self.settings
+        store = sls_store.Store(self.data_folder / SLS, settings.log_service_bytes, settings.log_service_days)
+        self._stack.push_async_callback(store.close)
+        return sls_asked.Environment(store, settings.account_id, settings.region)
 
     def _codes(self) -> list[str]:
         """Digests of code that stays although nothing declares it."""

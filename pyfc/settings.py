@@ -130,6 +130,8 @@ class Settings:
     log_rate: int = _setting(MEBIBYTE, "Bytes a second that an instance may write to its log beyond its calls' own.")
     log_file_size: int = _setting(10 * MEBIBYTE, "Bytes after which a function's log file is rotated.")
     log_file_count: int = _setting(5, "Rotated log files kept per function.")
+    log_service_bytes: int = _setting(1024 * MEBIBYTE, "Most bytes that the log service keeps; the oldest go first.")
+    log_service_days: int = _setting(7, "Most days for which it keeps logs; a logstore may ask for fewer.")
 
 
 def fields() -> list[dataclasses.Field[Any]]:

@@ -15,7 +15,7 @@ import msgspec
 
 VERSION = 4
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
-STORE, QUEUE, OSS = "store.sqlite", "queue.sqlite", "oss.sqlite"
+STORE, QUEUE, OSS, SLS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite"
 STORE_TABLES = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (revision INTEGER NOT NULL);
@@ -61,6 +61,25 @@ CREATE TABLE appends (bucket TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (buck
 """
 """`crc` has 64 bits without a sign, which is more than SQLite's numbers have; `headers` and `tags` are JSON. An append
 is in `appends` while its file may be longer than its row says.
+"""
+SLS_TABLES = """
+CREATE TABLE projects (
+  name TEXT PRIMARY KEY, description TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE logstores (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, name TEXT NOT NULL, settings TEXT NOT NULL,
+  keys TEXT, created INTEGER NOT NULL, modified INTEGER NOT NULL, UNIQUE (project, name)
+);
+CREATE TABLE groups (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, logstore INTEGER NOT NULL, received INTEGER NOT NULL, topic TEXT NOT NULL,
+  source TEXT NOT NULL, tags TEXT NOT NULL, logs INTEGER NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL
+);
+CREATE INDEX order_of_groups ON groups (logstore, number, received, size);
+CREATE INDEX times_of_groups ON groups (logstore, received, number);
+INSERT INTO sqlite_sequence VALUES ('groups', CAST(strftime('%s', 'now') AS INTEGER) * 1000000000);
+"""
+"""`settings`, `keys` (the index) and `tags` are JSON; `data` is a LogGroup as it was sent. Cursors are numbers of
+groups, which begin with the time at which the file was made: those of a file of before mean nothing in this one.
 """
 _BATCH = 1000
 _ENQUEUED, _BORN = 4, 20

@@ -20,8 +20,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, trigger_path
 from pyfc.calls.table import Entry, version_of
-from pyfc.cloud.oss.door import Door
-from pyfc.cloud.oss.request import is_host
+from pyfc.cloud.interface import Door
 from pyfc.cloud.oss.writing import measure
 from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
@@ -71,8 +70,8 @@ _MOST_TIMES = 100
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, oss: Door) -> ASGIApp:
-    """The ASGI application; `recent` has the newest calls, `oss` answers as the object store."""
+def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door]) -> ASGIApp:
+    """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
     own = _Own(api, recent)
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -106,7 +105,7 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, oss: D
     app = Starlette(routes=found)
     app.router.redirect_slashes = False
     app.middleware_stack = ExceptionMiddleware(app.router, handlers)  # other errors are _Guarded's
-    return _Guarded(app, guard, api, oss)
+    return _Guarded(app, guard, api, doors)
 
 
 class _Own:
@@ -267,11 +266,11 @@ class _Own:
 class _Guarded:
     """Refuses another site's pages and unknown hosts before anything else; answers also what went wrong in here."""
 
-    def __init__(self, app: ASGIApp, guard: Guard, api: Api, oss: Door) -> None:
+    def __init__(self, app: ASGIApp, guard: Guard, api: Api, doors: Sequence[Door]) -> None:
         self._app = app
         self._guard = guard
         self._api = api
-        self._oss = oss
+        self._doors = doors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What can be answered no more is left to uvicorn, which ends the connection of an answer without an end."""
@@ -303,8 +302,9 @@ class _Guarded:
             if scope["type"] == "http" and scope["method"] == "PUT" and temporary.is_meant(host, scope["path"]):
                 await (await temporary.upload(self._api, Request(scope, receive)))(scope, receive, send)
                 return
-            if scope["type"] == "http" and self._is_for_oss(scope, headers):
-                await self._oss(scope, receive, send)
+            door = self._door(scope, headers) if scope["type"] == "http" else None
+            if door is not None:
+                await door(scope, receive, send)
                 return
             self._guard.check(headers)
         except PyfcError as error:
@@ -315,18 +315,18 @@ class _Guarded:
         else:
             await self._app(scope, receive, send)
 
-    def _is_for_oss(self, scope: Scope, headers: dict[bytes, bytes]) -> bool:
-        """Whether the object store answers. Raises AccessDenied for pages of other sites where nobody has to sign: then
-        nothing else protects the buckets.
+    def _door(self, scope: Scope, headers: dict[bytes, bytes]) -> Door | None:
+        """The service that answers, if one does. Raises AccessDenied for pages of other sites where nobody has to sign:
+        then nothing else protects what it keeps.
         """
         host = host_name(headers.get(b"host", b"").decode("latin-1"))
-        if not self._oss.takes(scope, host, headers):
-            return False
-        if self._oss.is_open and is_host(host):
-            self._guard.check_page(headers)
-        elif self._oss.is_open:
-            self._guard.check(headers)
-        return True
+        door = next((each for each in self._doors if each.takes(scope, host, headers)), None)
+        if door is not None and door.is_open:
+            if door.names(host):
+                self._guard.check_page(headers)
+            else:
+                self._guard.check(headers)
+        return door
 
 
 def describe(entry: Entry) -> dict[str, Any]:

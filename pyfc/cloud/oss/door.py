@@ -23,7 +23,7 @@ from pyfc.cloud.oss import object_operations as objects
 from pyfc.cloud.oss.asked import Answer, Asked, Environment, failure, pieces
 from pyfc.cloud.oss.faults import Fault, not_implemented
 from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE, Place
-from pyfc.cloud.oss.request import Sent, is_meant, query_of
+from pyfc.cloud.oss.request import Sent, is_host, is_meant, query_of
 from pyfc.cloud.oss.signature import Find, Verified, verify
 
 _log = logging.getLogger(__name__)
@@ -106,6 +106,10 @@ class Door:
         if is_own(scope["raw_path"]):
             return False
         return scope["path"][1:].partition("/")[0] in self._environment.store.index.buckets
+
+    def names(self, host: str) -> bool:
+        """Whether a host name is one of OSS."""
+        return is_host(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -1,0 +1,1 @@
+"""The log service: what SLS's clients speak to."""

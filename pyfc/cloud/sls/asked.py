@@ -1,0 +1,93 @@
+"""One request to an operation of the log service, and its answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pyfc.cloud.sls.faults import Fault
+from pyfc.cloud.sls.model import Logstore
+from pyfc.cloud.sls.request import Sent
+from pyfc.cloud.sls.store import Store
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+_MOST_DIGITS = 12
+
+
+class Answer(NamedTuple):
+    """What is answered."""
+
+    status: int = 200
+    headers: Mapping[str, str] = _NONE
+    body: bytes = b""
+    type: str = "application/json"
+
+
+class Environment(NamedTuple):
+    """What every operation works with."""
+
+    store: Store
+    account: str
+    region: str
+
+
+class Asked:
+    """One request."""
+
+    def __init__(self, environment: Environment, sent: Sent, project: str, names: tuple[str, ...]) -> None:
+        """`names`: what of the path names something, like the logstore."""
+        self.environment = environment
+        self.store = environment.store
+        self.sent = sent
+        self.project = project
+        self.names = names
+        self.query = sent.query
+
+    @property
+    def logstore(self) -> Logstore:
+        """The logstore that the path names. Raises Fault."""
+        return self.store.logstore(self.project, self.names[0])
+
+    def document(self) -> dict[str, Any]:
+        """The body's JSON object. Raises Fault PostBodyInvalid."""
+        found = self.json()
+        if not isinstance(found, dict):
+            raise Fault("PostBodyInvalid", "The request body is not valid JSON object.")
+        return found
+
+    def json(self) -> Any:
+        """The body's JSON. Raises Fault PostBodyInvalid."""
+        try:
+            return json.loads(self.sent.body, parse_constant=_no_number)
+        except (ValueError, RecursionError):
+            raise Fault("PostBodyInvalid", "The request body is not valid JSON object.") from None
+
+    def number(self, name: str, default: int) -> int:
+        """A parameter that is a whole number. Raises Fault ParameterInvalid."""
+        return whole(name, self.query.get(name, ""), default)
+
+    def paging(self) -> tuple[int, int]:
+        """How many of a list to leave out, and how many there are to be."""
+        return self.number("offset", 0), min(self.number("size", 100), 500)
+
+
+def whole(name: str, value: Any, default: int) -> int:
+    """A whole number that a client sent, also as text; '' or None for the default. Raises Fault ParameterInvalid."""
+    if value in ("", None):
+        return default
+    text = str(value)
+    digits = text.removeprefix("-")
+    if isinstance(value, bool) or not (digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
+        raise Fault("ParameterInvalid", f"{name} must be a whole number, and is {text[:50]!r}")
+    return int(text)
+
+
+def answer(document: Any, headers: Mapping[str, str] = _NONE) -> Answer:
+    """JSON."""
+    return Answer(headers=headers, body=json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(text)

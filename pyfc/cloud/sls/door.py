@@ -1,0 +1,165 @@
+"""The log service's door: an ASGI application that finds out who asks for what, lets the operation do it, and answers
+as SLS does.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
+
+from pyfc.auth.keys import Key
+from pyfc.auth.permissions import Permissions
+from pyfc.cloud.sls import administration, shards
+from pyfc.cloud.sls.asked import Answer, Asked, Environment
+from pyfc.cloud.sls.compression import MOST
+from pyfc.cloud.sls.faults import Fault, internal
+from pyfc.cloud.sls.request import Sent, decoded, is_host, is_meant, query_of
+from pyfc.cloud.sls.signature import Find, verify
+
+_log = logging.getLogger(__name__)
+
+
+class Operation(NamedTuple):
+    """An operation of SLS."""
+
+    method: str
+    path: re.Pattern[str]
+    run: Callable[[Asked], Awaitable[Answer]]
+    action: str
+    """What RAM calls the permission."""
+    is_of_project: bool = True
+
+
+def _operation(
+    request: str, run: Callable[[Asked], Awaitable[Answer]], action: str, *, is_of_project: bool = True
+) -> Operation:
+    method, _, path = request.partition(" ")
+    return Operation(method, re.compile(path.replace("{}", "([^/]+)")), run, f"log:{action}", is_of_project)
+
+
+_OPERATIONS: Sequence[Operation] = (
+    _operation("POST /logstores/{}/shards/(?:lb|route)", shards.put_logs, "PostLogStoreLogs"),
+    _operation("POST /logstores/{}", shards.put_logs, "PostLogStoreLogs"),
+    _operation("GET /logstores/{}/shards/{}", shards.read_shard, "GetCursorOrData"),
+    _operation("GET /logstores/{}/shards", shards.list_shards, "ListShards"),
+    _operation("GET /logstores/{}/index", administration.get_index, "GetIndex"),
+    _operation("POST /logstores/{}/index", administration.create_index, "CreateIndex"),
+    _operation("PUT /logstores/{}/index", administration.update_index, "UpdateIndex"),
+    _operation("DELETE /logstores/{}/index", administration.delete_index, "DeleteIndex"),
+    _operation("GET /logstores/{}", administration.get_logstore, "GetLogStore"),
+    _operation("PUT /logstores/{}", administration.update_logstore, "UpdateLogStore"),
+    _operation("DELETE /logstores/{}", administration.delete_logstore, "DeleteLogStore"),
+    _operation("GET /logstores", administration.list_logstores, "ListLogStores"),
+    _operation("POST /logstores", administration.create_logstore, "CreateLogStore"),
+    _operation("POST /", administration.create_project, "CreateProject", is_of_project=False),
+    _operation("GET /", administration.get_project, "GetProject"),
+    _operation("PUT /", administration.update_project, "UpdateProject"),
+    _operation("DELETE /", administration.delete_project, "DeleteProject"),
+    _operation("GET /", administration.list_projects, "ListProject", is_of_project=False),
+)
+
+
+class Door:
+    """The log service as an ASGI application."""
+
+    def __init__(self, environment: Environment, find: Find, permissions: Permissions, *, is_open: bool) -> None:
+        """`find`: a key by its id. `is_open`: whether nobody has to sign."""
+        self._environment = environment
+        self._find = find
+        self._permissions = permissions
+        self.is_open = is_open
+
+    def takes(self, _: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request is for the log service."""
+        return is_meant(host, headers)
+
+    def names(self, host: str) -> bool:
+        """Whether a host is one of the log service's own."""
+        return is_host(host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request_id = secrets.token_hex(12).upper()
+        try:
+            found = await self._answer(await _sent(scope, receive))
+        except Fault as fault:
+            found = Answer(fault.status, body=fault.body)
+        except ClientDisconnect:
+            return
+        except Exception:
+            _log.exception("the log service could not answer %s %r", scope["method"], scope["path"][:500])
+            found = Answer(500, body=internal().body)
+        await _send(found, request_id, send)
+
+    async def _answer(self, sent: Sent) -> Answer:
+        key = None if self.is_open else verify(self._find, sent, time.time())
+        project = sent.project or self._only_project(sent)
+        operation, names = _found(sent, has_project=bool(project))
+        if key is not None:
+            self._check(key, operation, project, names)
+        return await operation.run(Asked(self._environment, sent, project, names))
+
+    def _only_project(self, sent: Sent) -> str:
+        """The project of a client that was given a plain address and does not say which: the only one there is."""
+        projects: Mapping[str, object] = self._environment.store.projects
+        if sent.path == "/" or is_host(sent.host.partition(":")[0]):
+            return ""
+        if len(projects) != 1:
+            raise Fault(
+                "ProjectNotSpecified", f"The request's host names no project, and there are {len(projects)}: use a "
+                "host like PROJECT.REGION.log.aliyuncs.com, by http_proxy",
+            )  # fmt: skip
+        return next(iter(projects))
+
+    def _check(self, key: Key, operation: Operation, project: str, names: Sequence[str]) -> None:
+        """Raises Fault Unauthorized for who may not do this."""
+        logstore = f"/logstore/{names[0]}" if names else ""
+        where = self._environment
+        resource = f"acs:log:{where.region}:{where.account}:project/{project}{logstore}"
+        if not self._permissions.allows(key, operation.action, resource):
+            raise Fault("Unauthorized", self._permissions.refusal(key, operation.action, resource))
+
+
+def _found(sent: Sent, *, has_project: bool) -> tuple[Operation, tuple[str, ...]]:
+    """The operation that is meant, and what the path names. Raises Fault for what SLS or pyfc does not have."""
+    for each in _OPERATIONS:
+        match = each.path.fullmatch(sent.path) if each.method == sent.method else None
+        if match is not None and (has_project or not each.is_of_project):
+            return each, match.groups()
+    raise Fault("NotSupported", f"pyfc's log service does not have {sent.method} {sent.path[:200]}.")
+
+
+async def _sent(scope: Scope, receive: Receive) -> Sent:
+    """Raises Fault for a body that is too large."""
+    headers: dict[str, str] = {}
+    for raw, value in scope["headers"]:
+        name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
+        headers[name] = f"{headers[name]},{text}" if name in headers else text
+    chunks, size = [], 0
+    async for chunk in Request(scope, receive).stream():
+        size += len(chunk)
+        if size > MOST:
+            raise Fault("PostBodyTooLarge", f"The body has more than {MOST} bytes.")
+        chunks.append(chunk)
+    host = headers.get("host", "").lower().rpartition("@")[2]
+    query = query_of(scope["query_string"].decode("latin-1"))
+    return Sent(
+        scope["method"], host, decoded(scope["raw_path"].decode("latin-1")), query, headers, b"".join(chunks)
+    )  # fmt: skip
+
+
+async def _send(found: Answer, request_id: str, send: Send) -> None:
+    headers = {
+        "Server": "AliyunSLS", "x-log-requestid": request_id, "x-log-time": str(int(time.time())),
+        "Content-Type": found.type, **found.headers, "Content-Length": str(len(found.body)),
+    }  # fmt: skip
+    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": found.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": found.body})

@@ -1,0 +1,100 @@
+"""What the log service keeps has a size and an age."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from pyfc.cloud.sls.groups import Labels
+from pyfc.cloud.sls.model import Logstore, Project
+from pyfc.cloud.sls.store import Store
+from support import run_with
+
+SIZE = 10_000
+DAY = 86400
+
+
+def _run(path: Path, scenario: Callable[[Store], Awaitable[None]], most_bytes: int = 2**30, most_days: int = 7) -> None:
+    run_with(lambda: Store(path / "sls.sqlite", most_bytes, most_days), scenario)
+
+
+async def _logstore(store: Store, days: int = 30) -> Logstore:
+    await store.put_project(Project("web", "", 0, 0), is_new=True)
+    return await store.create_logstore("web", "access", {"ttl": days})
+
+
+async def _put(store: Store, logstore: Logstore, count: int = 1) -> None:
+    await asyncio.gather(*(store.put(logstore, Labels(), 1, bytes(SIZE)) for _ in range(count)))
+
+
+async def _numbers(store: Store, logstore: Logstore) -> list[int]:
+    return [each.number for each in await store.pull(logstore, 0, None, 10_000)]
+
+
+def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        logstore = await _logstore(store)
+        await _put(store, logstore, 500)
+        first = await store.number_at(logstore, 0)
+        assert first is not None
+        left = await _numbers(store, logstore)
+
+        assert SIZE * len(left) < 250 * SIZE + SIZE
+        assert left == list(range(left[0], left[0] + len(left)))
+        assert left[-1] + 1 == await store.end(logstore)
+        assert left[0] == first
+
+    _run(tmp_path, scenario, most_bytes=250 * SIZE)
+
+
+@pytest.mark.parametrize(("days", "most_days"), [(2, 7), (30, 2)])
+def test_what_is_too_old_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, most_days: int) -> None:
+    clock = time.time
+
+    async def before(store: Store) -> None:
+        await _put(store, await _logstore(store, days))
+
+    async def after(store: Store) -> None:
+        logstore = store.logstore("web", "access")
+        old = await _numbers(store, logstore)
+        await _put(store, logstore)
+        assert len(await _numbers(store, logstore)) == 1
+        assert old[0] not in await _numbers(store, logstore)
+
+    _run(tmp_path, before, most_days=most_days)
+    monkeypatch.setattr(time, "time", lambda: clock() + 2 * DAY + 60)
+    _run(tmp_path, after, most_days=most_days)
+
+
+def test_a_clock_that_is_set_back_does_not_mix_up_cursors_and_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = time.time
+
+    async def scenario(store: Store) -> None:
+        logstore = await _logstore(store)
+        await _put(store, logstore)
+        monkeypatch.setattr(time, "time", lambda: clock() - DAY)
+        await _put(store, logstore)
+        first, second = await store.pull(logstore, 0, None, 10)
+        assert second.received >= first.received
+
+    _run(tmp_path, scenario)
+
+
+def test_a_pull_is_not_larger_than_ten_megabytes(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        logstore = await _logstore(store)
+        await asyncio.gather(*(store.put(logstore, Labels(), 1, bytes(size * 2**20)) for size in (6, 6, 6, 20)))
+        sizes = []
+        begin = 0
+        while found := await store.pull(logstore, begin, None, 100):
+            sizes.append(len(found))
+            begin = found[-1].number + 1
+        assert sizes == [1, 1, 1, 1]
+
+    _run(tmp_path, scenario)

@@ -245,6 +245,7 @@ class App:
             table=lambda: self.supervisor.table,
             logs=self.data_folder / "logs",
             endpoint=lambda: self.endpoint,
+            builds=self.deployment.builds.describe,
             problems=self.problems,
         )
 

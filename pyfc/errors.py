@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -78,7 +78,18 @@ class ProjectError(InvalidArgument):
     """{where}: {message}"""
 
 
-class ScriptRefused(ProjectError):
+class NotInstalled(ProjectError):
+    """{where}: {message}"""
+
+    def __init__(self, *, names: Sequence[str] = (), is_unreachable: bool = False, **fields: object) -> None:
+        super().__init__(**fields)
+        self.names = tuple(names)
+        """Packages that the installer blames, without versions."""
+        self.is_unreachable = is_unreachable
+        """Whether it could not reach somebody."""
+
+
+class ScriptRefused(NotInstalled):
     """{where}: {package} runs code while it is installed ({line}), and nobody has allowed that: `pyfc build --yes` \
 does, for this folder and as long as its manifests stay as they are"""
 

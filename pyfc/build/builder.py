@@ -4,6 +4,8 @@
     ROOT/layers/DIGEST/NAME/  an official layer: links to what was built, where FC's layers have it
     ROOT/last/FOLDER          for a folder of code: the digests of its last good result, by manifest
 
+What cannot be had is left out of a result, which says so in a file (`NOTE`); it is tried again by the next build.
+
 A result is built in a workshop, examined and made the server's own when its writers are gone, and renamed into place:
 it is whole or not there.
 """
@@ -18,7 +20,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +33,14 @@ from pyfc.build.commands import make_portable
 from pyfc.build.consent import Ask, Consents, refuse
 from pyfc.build.job import Cage
 from pyfc.build.lean import import_time, size_of, strip
-from pyfc.build.manifest import Manifest, manifests
+from pyfc.build.leaving import install_what_can_be_had
+from pyfc.build.manifest import Manifest, manifests, name_of
 from pyfc.build.official import Packages
 from pyfc.build.programs import programs
 from pyfc.build.steps import Consent
 from pyfc.build.tools import install
 from pyfc.build.workshop import Workshop
-from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.errors import InvalidArgument, NotInstalled, ProjectError, ScriptRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class Built:
     """Of what was installed, before a lean build took away what is not needed; 0 if it took nothing away."""
     import_seconds: tuple[float | None, float | None] = (None, None)
     """Of a lean build: before and after."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Packages that could not be had, each with the reason."""
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -61,6 +66,10 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "pyfc" / "build"
 
 
+NOTE = ".left-out"
+"""Begins the name of a file in a result: names of packages that were left out, one a line. Runtimes read it."""
+_LEAVES_OUT = frozenset({"pip", "npm"})
+"""Tools whose packages are named one by one."""
 _FORM = "with commands"
 """Of results: those of another form are none."""
 _Gain = tuple[int, tuple[float | None, float | None]]
@@ -104,7 +113,10 @@ class Builder:
         for manifest in _all_of(folder, boundary, starts):
             wanted = _is_lean(last, manifest) if lean is None else lean
             found.append(await self._one(manifest, interpreter, version, lean=wanted))
-            last[manifest.source] = {"digest": found[-1].folder.name, "lean": wanted}
+            whole = self._place(manifest, version, lean=wanted).name
+            last[manifest.source] = {
+                "digest": found[-1].folder.name, "lean": wanted, "of": whole, "left_out": dict(found[-1].left_out),
+            }  # fmt: skip
         if found:
             self._remember(folder, last)
         return found
@@ -123,8 +135,8 @@ class Builder:
         empty, source = self._root / "official", f"official layer {name}"
         empty.mkdir(parents=True, exist_ok=True)
         manifest = Manifest(
-            tool=packages.tool, folder=empty, source=source, packages=packages.words, names=packages.words,
-            is_ours=True,
+            tool=packages.tool, folder=empty, source=source, packages=packages.words,
+            names=tuple(name_of(word) for word in packages.words), is_ours=True,
         )  # fmt: skip
         built = await self._one(manifest, interpreter, version, lean=False)
         place = self._root / "layers" / built.folder.name / name
@@ -135,12 +147,31 @@ class Builder:
         return place
 
     def is_at_hand(
-        self, folder: Path, interpreter: str, version: str, boundary: Boundary, starts: Sequence[str] = ()
+        self,
+        folder: Path,
+        interpreter: str,
+        version: str,
+        boundary: Boundary,
+        starts: Sequence[str] = (),
+        *,
+        partly: bool = False,
     ) -> bool:
-        """Whether `build` has nothing to do for this. Raises ProjectError."""
+        """Whether `build` has nothing to do for this; with `partly` also if it would only try again what was left out.
+        Raises ProjectError.
+        """
         last = self._last(folder)
-        wanted = [(each, _is_lean(last, each)) for each in _all_of(folder, boundary, starts)]
-        return all(self._place(manifest, version, lean=lean).is_dir() for manifest, lean in wanted)
+
+        def is_there(manifest: Manifest) -> bool:
+            place = self._place(manifest, version, lean=_is_lean(last, manifest))
+            known = last.get(manifest.source, {})
+            is_part = partly and known.get("of") == place.name and (place.parent / known["digest"]).is_dir()
+            return is_part or place.is_dir()
+
+        return all(is_there(each) for each in _all_of(folder, boundary, starts))
+
+    def left_out(self, folder: Path) -> dict[str, str]:
+        """What was left out of the last good result for `folder`, each with the reason."""
+        return {name: why for each in self._last(folder).values() for name, why in each.get("left_out", {}).items()}
 
     def missing(self, folder: Path, boundary: Boundary, starts: Sequence[str] = ()) -> list[Manifest]:
         """What the code in `folder` needs and does not bring along itself."""
@@ -162,8 +193,25 @@ class Builder:
         if place.is_dir():
             return Built(manifest=manifest, folder=place, is_new=False, seconds=0.0, size=size_of(place))
         place.parent.mkdir(parents=True, exist_ok=True)
+        gain: _Gain = (0, (None, None))
+        ask = self._ask
+
+        async def attempt(without: frozenset[str], keeps: bool) -> NotInstalled | None:
+            nonlocal gain, place, ask
+            part = replace(manifest, without=tuple(sorted(without)))
+            place = self._place(part, version, lean=lean)
+            if keeps and place.is_dir():
+                return None
+            try:
+                consent = Consent(consents=self._consents, ask=ask)
+                gain = await self._made(part, interpreter, place if keeps else None, consent, lean=lean)
+            except NotInstalled as error:
+                ask = refuse if isinstance(error, ScriptRefused) else ask  # a person is asked once
+                return error
+            return None
+
         try:
-            before, times = await self._made(manifest, interpreter, place, lean=lean)
+            left_out = await install_what_can_be_had(manifest.names if manifest.tool in _LEAVES_OUT else (), attempt)
         except OSError as error:
             where = str(manifest.folder / manifest.source)
             raise ProjectError(where=where, message=f"can not be built: {error}") from error
@@ -173,8 +221,9 @@ class Builder:
             is_new=True,
             seconds=time.monotonic() - began,
             size=size_of(place),
-            size_before=before,
-            import_seconds=times,
+            size_before=gain[0],
+            import_seconds=gain[1],
+            left_out=left_out,
         )
 
     def _place(self, manifest: Manifest, version: str, *, lean: bool) -> Path:
@@ -183,17 +232,23 @@ class Builder:
         digest = manifest.digest(runs, platform.machine(), platform.system(), "lean" if lean else "", _FORM)
         return self._root / "built" / digest
 
-    async def _made(self, manifest: Manifest, interpreter: str, place: Path, *, lean: bool) -> _Gain:
-        """Put what `manifest` needs at `place`; what a lean build gains."""
+    async def _made(
+        self, manifest: Manifest, interpreter: str, place: Path | None, consent: Consent, *, lean: bool
+    ) -> _Gain:
+        """Put what `manifest` needs at `place`, or only see whether it can be had; what a lean build gains."""
         with workshop.opened(self._root, self._cage) as shop:
-            consent = Consent(consents=self._consents, ask=self._ask)
             hear = functools.partial(self._hear, manifest)
             await install(manifest, shop, interpreter, consent, hear)
+            if place is None:
+                return 0, (None, None)
             await asyncio.to_thread(_examine, shop.result, manifest)
             if manifest.tool == "pip":
                 await asyncio.to_thread(make_portable, shop.result)
-            is_stripped = lean and manifest.tool in {"pip", "npm"}
+            is_stripped = lean and manifest.tool in _LEAVES_OUT
             gain = await _stripped(manifest, shop, interpreter) if is_stripped else (0, (None, None))
+            if manifest.without:
+                note = shop.result / f"{NOTE}-{manifest.tool}-{place.name[:8]}"
+                note.write_text("\n".join(manifest.without), "utf-8")
             if not place.is_dir():
                 shop.result.rename(place)
         return gain

@@ -21,7 +21,8 @@ from pyfc.build.fun_yml import INSTALLED, Task
 from pyfc.errors import InvalidArgument, ProjectError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_LOCKS = ("package-lock.json", "npm-shrinkwrap.json", ".npmrc")
+LOCKS = ("package-lock.json", "npm-shrinkwrap.json", "yarn.lock")
+"""Files from which npm takes versions and addresses."""
 _FILES = re.compile(r"(?:-r|-c|--requirement|--constraint)[\s=]+(?P<path>\S+)")
 _PLACES = re.compile(
     r"(?:(?:-e|--editable|-f|--find-links)[\s=]+|[\w.-]+(?:\[[^\]]*\])?\s*@\s*)?(?P<path>(?:file:|\.|/)[^\s;\[#]*)"
@@ -51,15 +52,25 @@ class Manifest:
     """Files and folders that its result depends on."""
     is_ours: bool = False
     """Whether the packages are named by pyfc, not by somebody's file."""
+    without: tuple[str, ...] = ()
+    """Names of packages that are left out, since they cannot be had."""
 
     @property
     def root(self) -> Path:
         """What holds everything that it depends on."""
         return self.bound or self.folder
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """`packages` that are not left out."""
+        left_out = {canonical(name) for name in self.without}
+        return tuple(word for word in self.packages if canonical(name_of(word)) not in left_out)
+
     def digest(self, *others: str) -> str:
         """A name for the result: the same for the same contents and `others`, whatever the folder."""
-        found = hashlib.sha256("\0".join((self.tool, *self.packages, "", *self.names, *others)).encode())
+        left_out = ("without", *self.without) if self.without else ()
+        parts = (self.tool, *self.packages, "", *self.names, *others, *left_out)
+        found = hashlib.sha256("\0".join(parts).encode())
         for path in self.files:
             for name, content in _contents(path):
                 found.update(f"{os.path.relpath(path, self.folder)}/{name}\0{len(content)}\0".encode() + content)
@@ -88,7 +99,7 @@ def manifests(folder: Path, bound: Path | None = None) -> list[Manifest]:
     bound = bound.resolve() if bound is not None and folder.is_relative_to(bound.resolve()) else None
     found = [*_requirements(folder, bound), *_package(folder, bound)]
     for task in _tasks(folder, bound):
-        names = tuple(_name_of(word) for word in task.words)
+        names = tuple(name_of(word) for word in task.words)
         source = task.where.removeprefix(f"{folder}/")
         found.append(Manifest(tool=task.tool, folder=folder, source=source, packages=task.words, names=names))
     return found
@@ -124,11 +135,13 @@ def _requirements(folder: Path, bound: Path | None) -> list[Manifest]:
     if not any(lines):
         return []
     path = folder / "requirements.txt"
-    names = tuple(_name_of(line) for line in lines if not line.startswith(("-", ".", "/")))
+    names: dict[str, None] = {}
     files: dict[Path, None] = {}
-    _follow(path, folder, bound, files)
+    _follow(path, folder, bound, files, names)
     return [
-        Manifest(tool="pip", folder=folder, source=path.name, bound=bound, names=names, files=_outermost(files, path))
+        Manifest(
+            tool="pip", folder=folder, source=path.name, bound=bound, names=tuple(names), files=_outermost(files, path)
+        )
     ]
 
 
@@ -138,8 +151,13 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _follow(path: Path, folder: Path, bound: Path | None, found: dict[Path, None]) -> None:
-    """Add a file of requirements and what it names on this machine to `found`."""
+def statements(text: str) -> list[str]:
+    """The lines of a requirements file as they stand there, each with those that go on with it."""
+    return re.findall(r"(?:[^\n]*\\\r?\n)*[^\n]*(?:\n|\Z)", text)
+
+
+def _follow(path: Path, folder: Path, bound: Path | None, found: dict[Path, None], names: dict[str, None]) -> None:
+    """Add a file of requirements and what it names on this machine to `found`, and its packages to `names`."""
     real = _inside(path, folder, bound, str(path))
     if real in found:
         return
@@ -147,11 +165,14 @@ def _follow(path: Path, folder: Path, bound: Path | None, found: dict[Path, None
     for line in _lines(_read(real).decode("utf-8", "replace")):
         where = f"{path}: {line[:100]}"
         if (match := _FILES.match(line)) is not None and "://" not in match["path"]:
-            _follow(path.parent / match["path"], folder, bound, found)
+            asks = not line.startswith(("-c", "--constraint"))
+            _follow(path.parent / match["path"], folder, bound, found, names if asks else {})
         elif (match := _PLACES.match(line)) is not None:
             place = folder / match["path"].removeprefix("file:").replace("//", "/", 1).partition("?")[0]
             if place.exists():
                 found[_inside(place, folder, bound, where)] = None
+        if not line.startswith(("-", ".", "/")):
+            names[name_of(line)] = None
 
 
 def _outermost(found: dict[Path, None], first: Path) -> tuple[Path, ...]:
@@ -197,7 +218,7 @@ def _dependent(text: str, path: Path) -> dict[str, Any]:
 
 
 def _present(folder: Path) -> list[str]:
-    return [name for name in ("package.json", *_LOCKS) if (folder / name).is_file()]
+    return [name for name in ("package.json", *LOCKS, ".npmrc") if (folder / name).is_file()]
 
 
 def has_scripts(document: dict[str, Any]) -> bool:
@@ -215,7 +236,13 @@ def _tasks(folder: Path, bound: Path | None) -> list[Task]:
     return [task for task in found if task.tool in INSTALLED]
 
 
-def _name_of(requirement: str) -> str:
+def canonical(name: str) -> str:
+    """A package's name as it is compared."""
+    return name if name.startswith("@") else re.sub(r"[-_.]+", "-", name).lower()
+
+
+def name_of(requirement: str) -> str:
+    """The name of the package that pip or npm is asked for by these words."""
     if requirement.startswith("@"):  # npm's scopes
         scope, _, rest = requirement.partition("/")
         return f"{scope}/{rest.partition('@')[0]}"

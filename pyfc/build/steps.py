@@ -5,24 +5,33 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from pyfc import nofollow
 from pyfc.build.builtins import are_known
 from pyfc.build.consent import Answer, Ask, Consents, Script
 from pyfc.build.job import Hear
-from pyfc.build.manifest import Manifest
+from pyfc.build.manifest import Manifest, name_of
 from pyfc.build.workshop import Workshop
-from pyfc.errors import InvalidArgument, ProjectError, ScriptRefused
+from pyfc.errors import InvalidArgument, NotInstalled, ScriptRefused
 
 _KEPT_LINES = 30
 _FAULTS = (
-    re.compile(r"No matching distribution found for (?P<name>\S+)"),
-    re.compile(r"Could not find a version that satisfies the requirement (?P<name>\S+)"),
+    re.compile(r"No matching distribution found for (?P<name>\S+)(?: \(from (?P<by>[^\s()]+))?"),
+    re.compile(
+        r"Could not find a version that satisfies the requirement (?P<name>\S+)(?: \(from (?P<by>[^\s():]+)\))?"
+    ),
     re.compile(r"Because (?P<name>\S+) was not found"),
-    re.compile(r"404\s+'?(?P<name>[^\s'@]+)@?[^']*'? is not in this registry"),
-    re.compile(r"No matching version found for (?P<name>\S+?)\.?$"),
-    re.compile(r"Failed (?:to build|building wheel for) (?P<name>\S+)"),
+    re.compile(r"404\s+'?(?P<name>[^\s']+)' is not in this registry"),
+    re.compile(r"requested resource '(?P<name>[^\s']+)' could not be found"),
+    re.compile(r"No matching version found for (?P<name>\S+?)\.?$", re.MULTILINE),
+    re.compile(r"Failed (?:to build|building wheel for) '?(?P<name>[^\s']+)"),
     re.compile(r"request to \S+/(?P<name>[^/\s]+) failed"),
+    re.compile(r"npm error path \S*/node_modules/(?P<name>(?:@[^/\s]+/)?[^/\s]+)$", re.MULTILINE),
+)
+_UNREACHABLE = re.compile(
+    r"\b(?:ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ERR_SOCKET_TIMEOUT)\b"
+    r"|after connection broken by|Max retries exceeded|Could not resolve host|Failed to connect to"
 )
 _LARGEST = 1024 * 1024
 """Of a package's description of itself."""
@@ -42,7 +51,8 @@ class Consent:
         answer = await self.consents.answer(manifest, scripts, shop.cage.weakness, self.ask)
         if answer is Answer.NO:
             where = str(manifest.folder / manifest.source)
-            raise ScriptRefused(where=where, package=scripts[0].package, line=scripts[0].line)
+            names = [script.package.partition(" ")[0] for script in scripts]
+            raise ScriptRefused(where=where, package=scripts[0].package, line=scripts[0].line, names=names)
         return answer
 
 
@@ -68,16 +78,16 @@ def text_in(root: Path, folder: str, name: str) -> str:
         return ""
 
 
-def fault_of(manifest: Manifest, lines: list[str], tool: str) -> ProjectError:
+def fault_of(manifest: Manifest, lines: list[str], tool: str) -> NotInstalled:
     """What a tool has failed at, by its last lines."""
     text = "\n".join(lines)
-    message = f"{tool} failed:\n{_tail(lines)}"
-    for pattern in _FAULTS:
-        found = pattern.search(text)
-        if found is not None:
-            message = f"{tool} can not install '{found['name'].strip(chr(39))}':\n{_tail(lines)}"
-            break
-    return ProjectError(where=str(manifest.folder / manifest.source), message=message)
+    found = [match for pattern in _FAULTS for match in pattern.finditer(text)]
+    names = [unquote(each) for match in found for each in match.groups() if each]
+    what = f"can not install '{names[0]}'" if names else "failed"
+    return NotInstalled(
+        where=str(manifest.folder / manifest.source), message=f"{tool} {what}:\n{_tail(lines)}",
+        names=[name_of(name) for name in names], is_unreachable=_UNREACHABLE.search(text) is not None,
+    )  # fmt: skip
 
 
 def _tail(lines: list[str]) -> str:

@@ -14,12 +14,15 @@ from typing import Any
 from pyfc import nofollow
 from pyfc.build.consent import Answer, Script
 from pyfc.build.job import Hear
-from pyfc.build.manifest import SCRIPTS, SKIPPED, Manifest
+from pyfc.build.manifest import LOCKS, SCRIPTS, SKIPPED, Manifest
 from pyfc.build.steps import Consent, Output, fault_of, text_in
 from pyfc.build.workshop import Workshop
-from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.errors import InvalidArgument, NotInstalled, ProjectError
 
-_NPM = ("--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http", "--fetch-retries=1")
+_NPM = (
+    "--omit=dev", "--no-audit", "--no-fund", "--install-links", "--loglevel=http", "--fetch-retries=1",
+    "--fetch-retry-mintimeout=1000",
+)  # fmt: skip
 _IGNORES = "npm_config_ignore_scripts"
 _RUNS_NOTHING = {
     "npm_config_ignore_scripts": "true",
@@ -59,16 +62,27 @@ class Npm:
         nofollow.move(self._shop.tree, modules, self._shop.result / "node_modules")  # scripts may have moved folders
 
     async def _download(self) -> None:
-        options = [*_NPM, "--ignore-scripts", *self._manifest.packages]
-        if (self._place / "package-lock.json").is_file() and not self._manifest.packages:
+        options = [*_NPM, "--ignore-scripts", *self._manifest.words]
+        locks = [] if self._manifest.packages else [name for name in LOCKS if (self._place / name).is_file()]
+        if locks and not await self._fetch_locked(options, locks):
+            for name in locks:
+                (self._place / name).unlink()
+        if not (self._place / "node_modules").is_dir():
+            await self._fetch(["install", *options])
+
+    async def _fetch_locked(self, options: list[str], locks: list[str]) -> bool:
+        """Whether what is locked could be had: from where the locks say, else from the registry of the user."""
+        is_whole = locks != ["yarn.lock"] and not self._manifest.without
+        for where in ("npmjs", "always"):
             try:
-                await self._fetch(["ci", *options])
-            except ProjectError as error:  # a lock that does not fit its package.json, or names a registry that is gone
+                await self._fetch(["ci" if is_whole else "install", *options, f"--replace-registry-host={where}"])
+            except NotInstalled as error:  # a lock that does not fit its package.json, or an address that is gone
                 self._progress(str(error))
-                (self._place / "package-lock.json").unlink()
+                if not error.is_unreachable:
+                    return False
             else:
-                return
-        await self._fetch(["install", *options])
+                return True
+        return False
 
     async def _fetch(self, words: list[str]) -> None:
         output = Output(self._progress)

@@ -36,7 +36,7 @@ class Pip:
     async def install(self) -> None:
         """Do it. Raises ProjectError."""
         tree = self._shop.furnish(self._manifest)
-        wanted = list(self._manifest.packages) or ["-r", "requirements.txt"]
+        wanted = list(self._manifest.words) or ["-r", "requirements.txt"]
         if not await self._by_uv(tree, wanted):
             await self._by_pip(tree, wanted)
 

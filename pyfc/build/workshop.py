@@ -21,6 +21,7 @@ from pathlib import Path
 from pyfc import nofollow
 from pyfc.build import surroundings
 from pyfc.build.job import Cage, Hear, Job
+from pyfc.build.leaving import reduced
 from pyfc.build.manifest import SKIPPED, Manifest
 from pyfc.errors import ProjectError
 
@@ -53,7 +54,15 @@ class Workshop:
             for path in manifest.files:
                 self._copy(path, manifest, owner)
             _expect_no_secrets(manifest)
+            self._reduce(manifest)
         return place
+
+    def _reduce(self, manifest: Manifest) -> None:
+        """Take out of the copies, which nothing else has seen yet, what is left out."""
+        named = [manifest.folder / "package.json"] if manifest.tool == "npm" else manifest.files
+        for path in [self.tree / os.path.relpath(each, manifest.root) for each in named if manifest.without]:
+            with contextlib.suppress(UnicodeDecodeError, IsADirectoryError):  # an archive, a folder
+                path.write_text(reduced(path.name, path.read_text("utf-8"), manifest.without), "utf-8")
 
     def _copy(self, path: Path, manifest: Manifest, owner: int) -> None:
         target = self.tree / os.path.relpath(path, manifest.root)

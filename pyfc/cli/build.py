@@ -53,8 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if project.actions:
         asyncio.run(_run_actions(project, builder))
     project = _load(options, checks=True)  # what actions have made is there now
-    asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
-    return 0
+    return asyncio.run(_build(project, builder, lean=options.lean, explains=options.explain))
 
 
 def _load(options: argparse.Namespace, *, checks: bool) -> Project:
@@ -68,14 +67,12 @@ async def _run_actions(project: Project, builder: Builder) -> None:
     say(f"{project.source.name}: {len(project.actions)} actions have run; files that are new or different: {len(made)}")
 
 
-async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> None:
+async def _build(project: Project, builder: Builder, *, lean: bool, explains: bool) -> int:
+    """The exit status: 1 if something was left out."""
+    left_out: list[str] = []
     runtimes = Runtimes()
     starts = started_by(project, runtimes)
-    first: dict[Path, Declaration] = {}
-    for each in project.functions:
-        if each.code is not None and runtimes.get(each.function.runtime) is not None:
-            first.setdefault(each.code, each)
-    for folder, declaration in first.items():
+    for folder, declaration in _first(project, runtimes).items():
         function = declaration.function
         interpreter = runtimes.interpreter(function.runtime)
         assert interpreter is not None
@@ -84,14 +81,25 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
             made = await builder.build(*given, lean=lean)
         except OutsideProject as error:
             raise ProjectError(where=declaration.where, message=str(error)) from error
-        _tell_made(f"{function.service}/{function.name}", made, explains=explains)
+        left_out += _tell_made(f"{function.service}/{function.name}", made, explains=explains)
     if builder.weakness:
         say(f"warning: {builder.weakness}")
-    for text in (*(str(each.error) for each in project.mistakes), *project.boundary.left_out):
+    for text in (*left_out, *(str(each.error) for each in project.mistakes), *project.boundary.left_out):
         tell(f"warning: {text}")
+    return 1 if left_out else 0
 
 
-def _tell_made(name: str, made: Sequence[Built], *, explains: bool) -> None:
+def _first(project: Project, runtimes: Runtimes) -> dict[Path, Declaration]:
+    """For each folder of code the first of its functions that has a runtime here."""
+    found: dict[Path, Declaration] = {}
+    for each in project.functions:
+        if each.code is not None and runtimes.get(each.function.runtime) is not None:
+            found.setdefault(each.code, each)
+    return found
+
+
+def _tell_made(name: str, made: Sequence[Built], *, explains: bool) -> list[str]:
+    """What is to be told at the end: what was left out."""
     for built in made:
         end_progress()
         say(f"{name}  {_told(built)}")
@@ -99,6 +107,7 @@ def _tell_made(name: str, made: Sequence[Built], *, explains: bool) -> None:
             _explain(built)
     if not made:
         say(f"{name}  needs nothing")
+    return [f"{package} is left out: {why}" for each in made for package, why in each.left_out.items()]
 
 
 def _told(built: Built) -> str:

@@ -21,7 +21,11 @@ def remarks(function: dict[str, Any]) -> list[str]:
     """What a person should know of a function."""
     found: list[str] = []
     if function.get("building"):
-        found.append(f"what it needs is being installed: {function['building']}")
+        seconds = f" ({function['buildingSeconds']:.0f} s)" if "buildingSeconds" in function else ""
+        found.append(f"what it needs is being installed: {function['building']}{seconds}")
+    elif "builtSeconds" in function:
+        found.append(f"what it needs was installed in {function['builtSeconds']:.1f} s")
+    found += [f"it has to do without {name}: {why}" for name, why in function.get("leftOut", {}).items()]
     if stuck := function.get("instances", {}).get("stuck"):
         found.append(f"{stuck} of its instances can not be killed for now")
     provision = function.get("provision")

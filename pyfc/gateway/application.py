@@ -44,7 +44,6 @@ from pyfc.queues.interface import Filter
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.supervisor.draft import Dormant
 from pyfc.supervisor.explain import explain
-from pyfc.supervisor.held import Held
 from pyfc.supervisor.pool import Pool
 from pyfc.triggers.http import as_text
 from pyfc.version import VERSION
@@ -149,8 +148,12 @@ class _Own:
 
     async def functions(self, _: Request) -> Response:
         """Everything that is served."""
-        entries = self._api.table().entries
-        return _json({"functions": [describe(entry) for target, entry in entries.items() if target[2] == LATEST]})
+        entries = [entry for target, entry in self._api.table().entries.items() if target[2] == LATEST]
+        return _json({"functions": [{**describe(entry), **self._built(entry)} for entry in entries]})
+
+    def _built(self, entry: Entry) -> dict[str, Any]:
+        code = entry.function.code
+        return self._api.builds(code.source) if code is not None and code.source else {}
 
     async def call(self, request: Request) -> Response:
         """What is known of a call."""
@@ -349,7 +352,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "served": function.code is not None,
         "url": path,
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
-        **(entry.route.describe() if isinstance(entry.route, Pool | Held) else {}),
+        **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
     }
 
 

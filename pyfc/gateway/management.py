@@ -72,6 +72,8 @@ class Api:
     """The folder of the functions' logs."""
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
+    builds: Callable[[str], dict[str, Any]]
+    """What is told of what was installed, or is being, for a folder of code."""
     problems: Callable[[], list[str]]
     """What keeps the server from doing all that it should."""
 

@@ -3,7 +3,8 @@
 1. What was built before is at hand at once. What was not is built while the server answers already; calls of the
    functions that need it are held (held.py).
 2. At most one installer a processor runs. A folder that a call waits for comes next.
-3. What can not be had is told, and the last good result stands in for it.
+3. What can not be had is told, and the last good result stands in for it. It is tried again when the server starts
+   anew, or what is asked for changes; what could be had is served meanwhile.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
@@ -28,8 +29,8 @@ from pyfc.tasks import Tasks
 _log = logging.getLogger(__name__)
 
 
-_Given = tuple[Path, str, str, Boundary]
-"""What a builder is given: folder, interpreter, its version, the project's boundary."""
+_Given = tuple[Path, str, str, Boundary, tuple[str, ...]]
+"""What a builder is given: folder, interpreter, its version, the project's boundary, programs that are started."""
 
 
 class Outcome(NamedTuple):
@@ -47,6 +48,8 @@ class _Pending(NamedTuple):
     build: Callable[[], Awaitable[str]]
     """Returns a warning; '' if all went well."""
     names: list[str]
+    holds: bool
+    """Whether calls wait for it; else what could be had before serves them."""
 
 
 class _Wanted(NamedTuple):
@@ -67,16 +70,37 @@ class Builds:
         """Those that wait and those that run, by their folder."""
         self._failed: set[Path] = set()
         """Beside the server: not to be tried again for what is served now."""
+        self._partial: set[Path] = set()
+        """Those of which something was left out: not to be tried again while they ask for the same."""
+        self._began: dict[str, float] = {}
+        """When what is being built was begun, by the folder."""
+        self._took: dict[str, float] = {}
+        """Seconds of the last build, by the folder."""
         self._tasks = Tasks()
         self._room = os.cpu_count() or 1
 
     def is_pending(self, folder: str) -> bool:
-        """Whether what the code in this folder needs is still being built."""
-        return folder in self._pending
+        """Whether calls wait for what the code in this folder needs."""
+        return folder in self._pending and self._pending[folder].holds
 
     def said(self, folder: str) -> str:
-        """The last line of the installer that works for a folder; '' if none has begun."""
+        """The last line of the installer that works for a folder; '' if it has said nothing."""
         return self._builder.said.get(Path(folder).resolve(), "")
+
+    def describe(self, folder: str) -> dict[str, Any]:
+        """What people want to know of the builds for a folder: what is going on and since when, how long the last one
+        took, and what was left out.
+        """
+        found: dict[str, Any] = {}
+        if folder in self._pending:
+            found["building"] = self.said(folder) if folder in self._began else "it waits for its turn"
+        if folder in self._began:
+            found["buildingSeconds"] = round(time.monotonic() - self._began[folder], 1)
+        if folder in self._took:
+            found["builtSeconds"] = round(self._took[folder], 1)
+        if folder and (left_out := self._builder.left_out(Path(folder))):
+            found["leftOut"] = {name: why.splitlines()[0].rstrip(":") for name, why in left_out.items()}
+        return found
 
     def ask_by(self, ask: Ask) -> None:
         """See Builder."""
@@ -109,7 +133,7 @@ class Builds:
             wanted = _Wanted(declaration, folder, project.boundary, starts[folder])
             try:
                 if self._builder.missing(folder, project.boundary, starts[folder]):
-                    found[folder] = await self._folders(wanted, beside=beside, again=again)
+                    found[folder] = await self._folders(wanted, warnings, beside=beside, again=again)
             except PyfcError as error:
                 found[folder] = self._builder.last_good(folder)
                 warnings.append(_warning(error, stands_in=bool(found[folder])))
@@ -146,32 +170,48 @@ class Builds:
         if pending is not None and name not in pending.names:
             pending.names.append(name)
 
-    async def _folders(self, wanted: _Wanted, *, beside: bool, again: bool) -> list[Path]:
+    async def _folders(self, wanted: _Wanted, warnings: list[str], *, beside: bool, again: bool) -> list[Path]:
         """What is there now of what is wanted. Raises PyfcError."""
         interpreter = self._runtimes.interpreter(wanted.declaration.function.runtime)
         assert interpreter is not None
         folder = wanted.folder
         given = (folder, interpreter.path, interpreter.version, wanted.boundary, wanted.starts)
-        is_left = self.is_pending(str(folder)) or (again and folder in self._failed)
+        is_left = self._is_left(given, again=again)
         if not is_left and beside and not self._builder.is_at_hand(*given):
-            self._add(folder, _name_of(wanted.declaration), given)
+            holds = not self._builder.is_at_hand(*given, partly=True)
+            self._add(folder, _name_of(wanted.declaration), given, holds=holds)
             is_left = True
         if is_left:
             return self._builder.last_good(folder)
         made = await self._builder.build(*given)
         self._failed.discard(folder)
+        if warning := self._left_out(folder):
+            warnings.append(warning)
         return [each.folder for each in made]
 
-    def _add(self, folder: Path, name: str, given: tuple[Path, str, str, Boundary, tuple[str, ...]]) -> None:
+    def _is_left(self, given: _Given, *, again: bool) -> bool:
+        """Whether a folder is being built, or has been as far as it can be."""
+        folder = given[0]
+        if str(folder) in self._pending or (again and folder in self._failed):
+            return True
+        return folder in self._partial and self._builder.is_at_hand(*given, partly=True)
+
+    def _left_out(self, folder: Path) -> str:
+        """What was left out of what was built last for a folder, in words; '' if nothing was."""
+        found = self._builder.left_out(folder)
+        (self._partial.add if found else self._partial.discard)(folder)
+        return "\n".join(f"{why.splitlines()[0].rstrip(':')}; {name} is left out" for name, why in found.items())
+
+    def _add(self, folder: Path, name: str, given: _Given, *, holds: bool) -> None:
         async def build() -> str:
             try:
                 await self._builder.build(*given)
             except PyfcError as error:
                 self._failed.add(folder)
                 return _warning(error, stands_in=bool(self._builder.last_good(folder)))
-            return ""
+            return self._left_out(folder)
 
-        pending = _Pending(folder, build, [name])
+        pending = _Pending(folder, build, [name], holds)
         self._pending[str(folder)] = pending
         self._waiting.append(pending)
 
@@ -188,15 +228,17 @@ class Builds:
     async def _work(self, ended: Callable[[Outcome], Awaitable[None]]) -> None:
         while self._waiting:
             pending = self._waiting.pop(0)
-            began = time.monotonic()
+            place, began = str(pending.folder), time.monotonic()
+            self._began[place] = began
             try:
                 warning = await pending.build()
             except Exception as error:  # a mistake of ours: its calls wait no longer for that
                 _log.exception("%s can not be built", pending.folder)
                 warning = f"{pending.folder} can not be built: {error!r}"
                 self._failed.add(pending.folder)
-            del self._pending[str(pending.folder)]
-            await ended(Outcome(pending.names, time.monotonic() - began, warning))
+            del self._pending[place], self._began[place]
+            self._took[place] = time.monotonic() - began
+            await ended(Outcome(pending.names, self._took[place], warning))
 
     async def close(self) -> None:
         """End what runs; nothing of it is left."""

@@ -91,10 +91,6 @@ class Held:
                 waiting.end()
                 waiting.reply.refuse(error or Unavailable(message="the server stops"))
 
-    def describe(self) -> dict[str, str]:
-        """What is going on, for people."""
-        return {"building": self.said() or "it waits for its turn"}
-
     def _give_up(self, waiting: _Waiting) -> None:
         waiting.end()
         seconds = time.monotonic() - self._began

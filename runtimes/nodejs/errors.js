@@ -1,11 +1,13 @@
 'use strict';
 // What user code raises becomes FC's error JSON, byte for byte what the caller gets.
 
+const fs = require('fs');
 const path = require('path');
 
 const OURS = path.dirname(__filename);
 const MOST_LINES = 200;
 const MOST_TEXT = 65536;
+const MOST_NAMES = 1000;
 
 class HandlerError extends Error {
   // The handler string does not lead to a function. `kind` is FC's errorType.
@@ -20,9 +22,26 @@ function isError(value) {
   return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 }
 
+// What of the packages that the function asks for could not be installed, in words; '' if all could.
+function leftOut() {
+  const folder = process.env.FC_FUNC_CODE_PATH || '';
+  try {
+    const files = fs.readdirSync(folder).filter((name) => name.startsWith('.left-out-npm-')).sort();
+    const names = files.map((name) => fs.readFileSync(path.join(folder, name), 'utf8').slice(0, MOST_NAMES));
+    return names.length ? `; of its packages these could not be had: ${names.join('\n').split('\n').join(', ')}`
+      + ' (`pyfc list` says why)' : '';
+  } catch {
+    return '';
+  }
+}
+
+function isMissing(error) {
+  return Boolean(error) && (error.code === 'MODULE_NOT_FOUND' || error.code === 'ERR_MODULE_NOT_FOUND');
+}
+
 function messageOf(error) {
   try {
-    return String(error.message).slice(0, MOST_TEXT);
+    return String(error.message).slice(0, MOST_TEXT) + (isMissing(error) ? leftOut() : '');
   } catch {
     return "the error's own text could not be made";
   }
@@ -62,4 +81,4 @@ function stringify(document) {
   }
 }
 
-module.exports = { HandlerError, describe, isError };
+module.exports = { HandlerError, describe, isError, isMissing, leftOut };

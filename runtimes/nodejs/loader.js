@@ -5,7 +5,7 @@ const fs = require('fs');
 const Module = require('module');
 const path = require('path');
 const { pathToFileURL } = require('url');
-const { HandlerError } = require('./errors');
+const { HandlerError, isMissing, leftOut } = require('./errors');
 
 const SUFFIXES = ['.js', '.mjs', '.cjs'];
 const loaded = new Map();
@@ -55,10 +55,10 @@ function isModuleSyntax(error) {
 
 function explained(error) {
   // What an import raised is the function's fault; a missing package can be told better than Node.js does.
-  if (!error || error.code !== 'MODULE_NOT_FOUND' && error.code !== 'ERR_MODULE_NOT_FOUND') return error;
+  if (!isMissing(error)) return error;
   const [first] = String(error.message).split('\n');
-  const hint = fs.existsSync(path.join(process.cwd(), 'package.json'))
-    ? '; its folder has a package.json: `pyfc build` installs what it names' : '';
+  const asks = fs.existsSync(path.join(process.cwd(), 'package.json'));
+  const hint = leftOut() || (asks ? '; its folder has a package.json: `pyfc build` installs what it names' : '');
   return new HandlerError(`${first}${hint}`, 'ImportModuleError', error);
 }
 

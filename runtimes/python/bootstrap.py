@@ -202,7 +202,9 @@ class _Worker:
     def _import_error(self, module_name: str, error: Exception) -> HandlerError:
         """The error of a failed import, with the command that would install what is missing."""
         message = "Unable to import module '%s': %s" % (module_name, faults.text(error))
-        if isinstance(error, ModuleNotFoundError) and os.path.isfile(os.path.join(self._code, "requirements.txt")):
+        if faults.hint(error):
+            message += faults.hint(error)
+        elif isinstance(error, ModuleNotFoundError) and os.path.isfile(os.path.join(self._code, "requirements.txt")):
             folder = self._source or "."
             requirements = shlex.quote(os.path.join(folder, "requirements.txt"))
             message += "; its folder has a requirements.txt, so install what it names: pip install -r %s -t %s" % (

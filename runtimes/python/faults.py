@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 import traceback
 
@@ -13,6 +14,7 @@ import hiding
 
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
+_NAMES_KEPT = 1000
 
 
 class HandlerError(Exception):
@@ -36,6 +38,20 @@ def fault(error: BaseException) -> tuple[str, str, str]:
     return ("UNHANDLED", text(error)[:1000], _kind(error)[:200])
 
 
+def hint(error: BaseException) -> str:
+    """Goes on with the text of a failed import: which of the function's packages could not be installed."""
+    folder, names = os.environ.get("FC_FUNC_CODE_PATH", ""), ""
+    try:
+        for name in sorted(os.listdir(folder)) if isinstance(error, ImportError) else []:
+            if name.startswith(".left-out-pip-"):
+                with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+                    names += file.read(_NAMES_KEPT) + "\n"
+    except OSError:
+        pass
+    told = "; of its packages these could not be had: %s (`pyfc list` says why)"
+    return told % ", ".join(names.split()) if names else ""
+
+
 def _kind(error: BaseException) -> str:
     return error.kind if isinstance(error, HandlerError) else type(error).__name__
 
@@ -51,7 +67,7 @@ def document(error: BaseException) -> bytes:
     if isinstance(shown, SyntaxError) and shown.filename:
         line = (shown.text or "").strip()
         stack.append(['File "%s"' % shown.filename, "line %s" % shown.lineno, "in <module>", line])
-    found = {"errorMessage": text(error), "errorType": _kind(error), "stackTrace": stack}
+    found = {"errorMessage": text(error) + hint(error), "errorType": _kind(error), "stackTrace": stack}
     return json.dumps(found).encode("utf-8", "replace")
 
 
@@ -64,6 +80,8 @@ def log(error: BaseException) -> None:
     shown = error.__cause__ if isinstance(error, HandlerError) and error.__cause__ else error
     try:
         traceback.print_exception(type(shown), shown, hiding.user_part(shown))
+        if hint(shown):
+            print(hint(shown)[2:], file=sys.stderr)
     except Exception:  # a user's exception class, or what the user has made of sys.stderr, may fail
         pass
 

@@ -89,7 +89,7 @@ def test_a_package_that_can_not_be_had_is_named_and_the_last_good_result_stands_
     offline: Path, tmp_path: Path
 ) -> None:
     folder = write(tmp_path / "app", {"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"})
-    for wanted, warns in (("greeting==1.0", False), ("greeting==1.0\nnowhere-to-be-found", True)):
+    for wanted, warns in (("greeting==1.0", False), ("nowhere-to-be-found", True)):
         (folder / "f" / "requirements.txt").write_text(wanted)
         server = Server(folder, tmp_path / "data")
         try:

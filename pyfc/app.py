@@ -18,7 +18,6 @@ from pyfc.auth.once import Once
 from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Verifier
 from pyfc.blobs.disk import DiskBlobs
-from pyfc.blobs.objects import Objects
 from pyfc.build.builder import Builder, cache_folder
 from pyfc.build.consent import Consents, consents_file
 from pyfc.bundles.bundle import Bundles
@@ -28,6 +27,7 @@ from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.store import Store
+from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
@@ -217,15 +217,14 @@ class App:
         is_open = settings.auth == "off"
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(self._build_sls(), keys.find, permissions, is_open=is_open)
-        api = self._build_api(operations, callers, oss.store, built_in)
+        api = self._build_api(operations, callers, oss, built_in)
         self.server = GatewayServer(application(api, guard, recent, self.sandbox, (logs, door)), context, BUDGET)
         self._stack.callback(self.server.unbind)
 
-    def _build_api(self, operations: Operations, callers: Callers, store: Store, built_in: BuiltIn) -> Api:
+    def _build_api(self, operations: Operations, callers: Callers, oss: Environment, built_in: BuiltIn) -> Api:
         """What the management API works with."""
         versions = Versions(operations)
-        objects = Objects(self.data_folder / "objects", self.settings.maximum_upload)
-        packages = Packages(operations.bundles, objects, store, self.settings.maximum_upload)
+        packages = Packages(operations.bundles, oss.store, self.settings.maximum_upload)
         functions = Functions(operations, versions, packages, self.runtimes, built_in)
         return Api(
             settings=self.settings,
@@ -236,7 +235,7 @@ class App:
             domains=Domains(operations),
             layers=Layers(operations, packages),
             reader=JsonReader(),
-            objects=objects,
+            temporary=oss.temporary,
             keys=callers.keys,
             permissions=callers.permissions,
             verifier=callers.verifier,
@@ -253,8 +252,10 @@ class App:
         settings = self.settings
         store = Store(self.data_folder / "buckets", self.data_folder / OSS)
         self._stack.push_async_callback(store.close)
-        oss = Environment(store, Uploads(store), Appends(store), settings.account_id, settings.region)
+        temporary = Temporary(store, settings.account_id, settings.maximum_upload)
+        oss = Environment(store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region)
         await oss.appends.start()
+        await temporary.sweep()
         return oss
 
     def _build_sls(self) -> sls_asked.Environment:

@@ -33,6 +33,8 @@ _FILES = {STORE: "store", QUEUE: "queue"}
 _MAIN = "main"
 """SQLite's name for the file that was opened first."""
 _BEFORE = "before-"
+_PACKAGES = "objects"
+"""A folder of before: packages that clients had uploaded for one day."""
 _COPIES = 2
 """Copies of before a take-over that stay, the one just made among them."""
 _WAIT = 5.0
@@ -127,6 +129,7 @@ def take_over(folder: Path) -> list[str]:
     try:
         _copy(folder, versions, copy)
         _migrate(folder, versions)
+        nofollow.remove(folder / _PACKAGES)
     except (sqlite3.Error, OSError) as error:
         raise DataFolderNotTakenOver(path=folder, known=VERSION, reason=error) from error
     told = f"the data folder {folder} was an older pyfc's and is this one's now; {copy} has its files of before"

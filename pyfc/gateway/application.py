@@ -24,7 +24,7 @@ from pyfc.cloud.interface import Door
 from pyfc.cloud.oss.writing import measure
 from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
-from pyfc.gateway import api2021, openapi, temporary
+from pyfc.gateway import api2021, openapi
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
@@ -300,11 +300,7 @@ class _Guarded:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        host = headers.get(b"host", b"")
         try:
-            if scope["type"] == "http" and scope["method"] == "PUT" and temporary.is_meant(host, scope["path"]):
-                await (await temporary.upload(self._api, Request(scope, receive)))(scope, receive, send)
-                return
             door = self._door(scope, headers) if scope["type"] == "http" else None
             if door is not None:
                 await door(scope, receive, send)

@@ -24,9 +24,9 @@ from pyfc.auth.digest import check_document
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Signed, Verifier, check_body
-from pyfc.blobs.objects import Objects
 from pyfc.calls.paths import is_newer, resources_of, trigger_path
 from pyfc.calls.table import Table
+from pyfc.cloud.oss.temporary import Temporary
 from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
@@ -61,7 +61,7 @@ class Api:
     domains: Domains
     layers: Layers
     reader: JsonReader
-    objects: Objects
+    temporary: Temporary
     keys: Keys
     permissions: Permissions
     verifier: Verifier

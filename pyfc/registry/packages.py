@@ -8,7 +8,6 @@ import io
 import os
 from typing import BinaryIO
 
-from pyfc.blobs.objects import TEMPORARY, Objects
 from pyfc.bundles.bundle import Bundles
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.store import Store
@@ -24,10 +23,9 @@ _UPLOAD = 100 * 1024 * 1024
 class Packages:
     """Keeps what is sent."""
 
-    def __init__(self, bundles: Bundles, objects: Objects, buckets: Store, largest: int) -> None:
+    def __init__(self, bundles: Bundles, buckets: Store, largest: int) -> None:
         """`largest`: bytes of a package in a bucket."""
         self._bundles = bundles
-        self._objects = objects
         self._buckets = buckets
         self._largest = largest
 
@@ -44,8 +42,6 @@ class Packages:
 
     async def _opened(self, bucket: str, name: str) -> BinaryIO:
         """A package in a bucket. Raises ObjectNotFound, EntityTooLarge."""
-        if bucket == TEMPORARY:
-            return self._objects.open(bucket, name)
         try:
             found, descriptor = await self._buckets.open(bucket, name)
         except Fault:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import page
 from pyfc.cloud.oss.model import NORMAL, Content, Description, Object, Place, Seen
 from pyfc.cloud.oss.store import Store
+from pyfc.cloud.oss.temporary import TEMPORARY, Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import combined
 
@@ -75,6 +77,27 @@ KEYS = [
     ".pyfc/new/x",     ".pyfc", "é", "e\u0301", "x" * 300, "y/" * 80 + "z", " ", "..", "con", "a\nb", "%2e%2e/x",
 ]  # fmt: skip
 """Of them, those that can be no path or whose place is taken."""
+
+
+def test_packages_are_forgotten_after_a_day_and_their_names_open_one_object_each(tmp_path: Path) -> None:
+    async def look(store: Store) -> None:
+        temporary = Temporary(store, "42", 10)
+        name = await temporary.new_name()
+        for key in (name, f"42/{name}", f"42/service/{name}"):
+            assert temporary.is_promised(Place(TEMPORARY, key))
+        for place in (Place("bkt", name), Place(TEMPORARY, f"43/{name}"), Place(TEMPORARY, f"42//{name}"), Place()):
+            assert not temporary.is_promised(place)
+        await _put(store, "package", bucket=TEMPORARY)
+        await Temporary(store, "42", 10, lambda: time.time() + 86_000).sweep()
+        assert await _content(store, "package", TEMPORARY) == b"x"
+        await Temporary(store, "42", 10, lambda: time.time() + 87_000).sweep()
+        with pytest.raises(Fault, match="does not exist"):
+            await store.head(TEMPORARY, "package")
+        with pytest.raises(Fault, match="at most 10 bytes"):
+            async for _ in temporary.limited(_pieces(b"x" * 8, b"yyy")):
+                pass
+
+    _in_store(tmp_path, look)
 
 
 def test_every_key_keeps_its_own_content_and_nothing_leaves_the_folder(tmp_path: Path) -> None:

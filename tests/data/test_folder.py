@@ -188,10 +188,13 @@ def test_a_folder_of_before_the_first_release_is_taken_over_with_all_it_holds_an
     tmp_path: Path,
 ) -> None:
     data = earliest(tmp_path / "data")
+    (data / "objects").mkdir()
+    (data / "objects" / "package").write_bytes(b"uploaded")
 
     [told] = take_over(data)
 
     assert f"before-{VERSION}" in told
+    assert not (data / "objects").exists()
 
     assert numbers(data) == {VERSION}
     assert numbers(data / f"before-{VERSION}") == {1}

@@ -32,7 +32,7 @@ PROJECT = template({"echo": {"Handler": "index.event"}, "web": {"Handler": "inde
 CALL = b"POST /2016-08-15/services/demo/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
 WEB = b"GET /2016-08-15/proxy/demo/web/ HTTP/1.1\r\nHost: localhost\r\n"
 OWN = b"GET /pyfc/functions HTTP/1.1\r\nHost: localhost\r\n"
-UPLOAD = b"PUT /fc-temp/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n"
+OBJECT = b"GET /k HTTP/1.1\r\nHost: bkt.oss-cn-hangzhou.aliyuncs.com\r\nConnection: close\r\n"
 USAGE = Usage(0.001, 1.0, cold=False, instance_id="i")
 
 
@@ -162,15 +162,27 @@ def test_an_error_of_ours_while_an_event_is_stored_is_a_500(tmp_path: Path, capl
     run(tmp_path, scenario)
 
 
-@pytest.mark.parametrize("request_head", [OWN, UPLOAD], ids=["functions", "upload"])
-def test_an_error_of_ours_on_other_paths_is_a_500_too(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, request_head: bytes, monkeypatch: pytest.MonkeyPatch
+def test_an_error_of_ours_in_the_object_store_is_a_500_as_oss_has_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyfc.gateway.application.describe", None)
-    monkeypatch.setattr("pyfc.blobs.objects.Objects.check", None)
+    monkeypatch.setattr("pyfc.cloud.oss.door._operation", None)
 
     async def scenario(app: App) -> None:
-        check(await exchanged(app, request_head + b"\r\nhi"), caplog.records)
+        answer = await exchanged(app, OBJECT + b"\r\n")
+        assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert b"<Code>InternalError</Code>" in answer
+        assert [each.levelno for each in caplog.records if each.levelno >= logging.ERROR] == [logging.ERROR]
+
+    run(tmp_path, scenario, auth="off")
+
+
+def test_an_error_of_ours_on_other_paths_is_a_500_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyfc.gateway.application.describe", None)
+
+    async def scenario(app: App) -> None:
+        check(await exchanged(app, OWN + b"\r\nhi"), caplog.records)
 
     run(tmp_path, scenario, auth="off")
 

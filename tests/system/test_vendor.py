@@ -138,7 +138,8 @@ def test_a_package_is_uploaded_where_fcs_clients_put_it(shared: Server, above: s
         ("1234567890123456/a/b/{name}", 403, "AccessDenied"),
         ("1234567890123456//{name}", 403, "AccessDenied"),
         ("{name}/", 403, "AccessDenied"),
-        ("{name}?partNumber=1&uploadId=x", 501, "NotImplemented"),
+        ("{name}?partNumber=1&uploadId=x", 404, "NoSuchUpload"),
+        ("{name}?tagging", 403, "AccessDenied"),
     ],
 )
 def test_an_upload_that_is_refused_is_told_so_as_an_object_store_would(
@@ -152,6 +153,24 @@ def test_an_upload_that_is_refused_is_told_so_as_an_object_store_would(
     assert answer.headers["Content-Type"] == "application/xml"
     error = ElementTree.fromstring(answer.body)
     assert (error.tag, error.findtext("Code")) == ("Error", code)
+
+
+def test_a_package_is_uploaded_in_parts_and_is_nothing_that_everybody_may_read(shared: Server) -> None:
+    path = made(shared, "parts")
+    name, host = bucket(shared)
+    data = base64.b64decode(zipped({"index.py": "def handler(event, context):\n    return 'in parts'\n"}))
+    begun = ElementTree.fromstring(shared.request("POST", f"/{name}?uploads", b"", host).body)
+    upload = f"/{name}?uploadId={begun.findtext('UploadId')}"
+    etag = shared.request("PUT", f"{upload}&partNumber=1", data, host).headers["ETag"]
+    part = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+    body = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode()
+    assert shared.request("POST", upload, body, host).status == 200
+
+    code = {"ossBucketName": "fc-temp", "ossObjectName": name}
+    assert shared.manage("PUT", f"{path}/functions/f", {"code": code}).status == 200
+    assert shared.invoke("parts/f", b"x").body == b"in parts"
+    for method in ("GET", "DELETE"):
+        assert shared.request(method, f"/{name}", b"", host).status == 403
 
 
 def stored(server: Server, resource: str) -> dict[str, str]:

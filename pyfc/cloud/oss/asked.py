@@ -20,6 +20,7 @@ from pyfc.cloud.oss.markup import Node, document
 from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object, Place
 from pyfc.cloud.oss.request import Sent
 from pyfc.cloud.oss.store import Store, check_acl
+from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import LARGEST
 
@@ -89,6 +90,7 @@ class Environment(NamedTuple):
     store: Store
     uploads: Uploads
     appends: Appends
+    temporary: Temporary
     account: str
     region: str
 

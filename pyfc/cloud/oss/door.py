@@ -75,6 +75,14 @@ _OBJECT = {
     ("POST", "uploadId"): Operation(objects.complete_upload, "oss:PutObject"),
     ("DELETE", "uploadId"): Operation(objects.abort_upload, "oss:AbortMultipartUpload"),
 }
+_UPLOADS = frozenset(
+    _OBJECT[each]
+    for each in (
+        ("PUT", ""), ("POST", "uploads"), ("PUT", "uploadId"), ("GET", "uploadId"), ("POST", "uploadId"),
+        ("DELETE", "uploadId"),
+    )
+)  # fmt: skip
+"""What the name of a package is permission for."""
 _NAMES = """
     accessPoint acl append archiveDirectRead asyncFetch bucketArchiveDirectRead bucketInfo cname comp cors delete
     encryption httpsConfig img inventory lifecycle live location logging metaQuery objectMeta policy publicAccessBlock
@@ -130,12 +138,25 @@ class Door:
         await _send(answer, request_id, send, has_body=sent.method != "HEAD")
 
     async def _answer(self, sent: Sent, chunks: AsyncIterator[bytes]) -> Answer:
+        package = self._package(sent)
+        if package is not None:
+            operation, place = package
+            chunks = self._environment.temporary.limited(chunks)
+            return await operation.run(Asked(self._environment, sent, place, None, partial(self._may, None), chunks))
         verified = await self._verified(sent)
         operation = _operation(sent, verified.place)
         may = partial(self._may, verified.key)
         if operation is not _DELETE_OBJECTS or verified.key is None:
             await may(operation.action, verified.place)
         return await operation.run(Asked(self._environment, sent, verified.place, verified.key, may, chunks))
+
+    def _package(self, sent: Sent) -> tuple[Operation, Place] | None:
+        """The upload of a package, whose name is the permission."""
+        temporary = self._environment.temporary
+        for place in sent.places if temporary.has_promised else ():
+            if temporary.is_promised(place) and (operation := _operation(sent, place)) in _UPLOADS:
+                return operation, place
+        return None
 
     async def _verified(self, sent: Sent) -> Verified:
         if not self.is_open:

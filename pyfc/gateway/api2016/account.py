@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from pyfc.auth.signature import sign_url
-from pyfc.blobs.objects import GOOD_FOR, TEMPORARY
 from pyfc.calls.paths import NEWER
+from pyfc.cloud.oss.temporary import GOOD_FOR, TEMPORARY
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page
@@ -116,7 +116,7 @@ async def bucket_token(call: Call) -> Answer:
         },
         "ossRegion": api.settings.region,
         "ossBucket": TEMPORARY,
-        "objectName": api.objects.new_name(),
+        "objectName": await api.temporary.new_name(),
         "codeSizeLimit": api.settings.maximum_code_size,
     })  # fmt: skip
 

@@ -129,6 +129,7 @@ class App:
         self._build_supervisor(registry, bundles, builds, keys)
         webhook = Webhook(settings.destination_endpoint)
         self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.journal, webhook))
+        self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
         self.sources = Sources(self.dispatcher)
         self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))

@@ -426,6 +426,10 @@ class Unavailable(PyfcError):
     retry_after = 1
 
 
+class NotReached(Unavailable):
+    """{url} was not reached: {reason}"""
+
+
 class StorageFull(Unavailable):
     """what was sent cannot be kept: {reason} on the disk of the data folder. Make room; nothing of it was kept"""
 

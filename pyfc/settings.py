@@ -52,6 +52,12 @@ class Settings:
     tls_certificate: str = _setting("", "PEM file with the certificate (and its chain) to serve HTTPS with.", flag=True)
     tls_key: str = _setting("", "PEM file with its private key.", flag=True)
     allow_host: tuple[str, ...] = _setting((), "Also answer requests for this host name (repeatable).", flag=True)
+    allow_outgoing: tuple[str, ...] = _setting(
+        (),
+        "Also ask this for others (callbacks of uploads), though of this machine or a private net: HOST, HOST:PORT, "
+        "ADDRESS or NETWORK (repeatable).",
+        flag=True,
+    )
     site: str = _setting(
         "", "Custom domain, or one route of it (DOMAIN/PATH), that answers requests to this server itself.", flag=True
     )

@@ -68,8 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, **forced: Any) -> int:
     """See module. `forced`: settings that the command has made up its mind about."""
     chosen = {field.name: getattr(options, field.name, None) for field in fields()}
-    if chosen["allow_host"] is not None:
-        chosen["allow_host"] = tuple(chosen["allow_host"])
+    chosen |= {name: tuple(value) for name, value in chosen.items() if isinstance(value, list)}
     settings = load_settings(os.environ, **{**chosen, **forced})
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options.dir, settings))

@@ -15,9 +15,8 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-ADDRESSES = ("169.254.169.254", "100.100.100.200")
-OF_IPV6 = ("fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "fe80::a9fe:a9fe")
-"""Amazon's, Google's, Scaleway's and OpenStack's."""
+from pyfc.model.networks import METADATA, METADATA_V6
+
 _BPF = {"x86_64": 321, "aarch64": 280}
 _LOAD, _ATTACH = 5, 8
 _SOCK_ADDR = 18
@@ -56,7 +55,7 @@ def block(group: Path) -> str:
 
 def _numbers() -> list[int]:
     """The addresses as a little-endian machine reads them from the wire."""
-    return [_words(ipaddress.IPv4Address(each).packed)[0] for each in ADDRESSES]
+    return [_words(ipaddress.IPv4Address(each).packed)[0] for each in METADATA]
 
 
 def _words(packed: bytes) -> tuple[int, ...]:
@@ -86,7 +85,7 @@ def _ipv4() -> bytes:
 
 
 def _ipv6() -> bytes:
-    whole = [_words(ipaddress.IPv6Address(each).packed) for each in OF_IPV6]
+    whole = [_words(ipaddress.IPv6Address(each).packed) for each in METADATA_V6]
     prefixes = [_words(ipaddress.IPv6Address(each).packed)[:3] for each in _PREFIXES]
     code = b"".join(_if_begins(words, _DENY) for words in whole)
     return code + b"".join(_if_begins(words, _judge(_IP6 + 12)) for words in prefixes) + _ALLOW

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyfc.errors import SandboxIncomplete
-from pyfc.sandbox.metadata import ADDRESSES, OF_IPV6
+from pyfc.model.networks import METADATA, METADATA_V6
 from pyfc.sandbox.sandbox import Sandbox
 
 ON, WEAKER, MISSING, OFF = "on", "weaker", "missing", "off"
@@ -224,7 +224,7 @@ def _metadata(sandbox: Sandbox) -> tuple[str, str, str]:
             sandbox.metadata,
             "run pyfc as root, with control groups of version 2 mounted (Linux 4.17)",
         )
-    return ON, f"{', '.join([*ADDRESSES, *OF_IPV6])} are blocked", ""
+    return ON, f"{', '.join([*METADATA, *METADATA_V6])} are blocked", ""
 
 
 def _orphans(sandbox: Sandbox) -> tuple[str, str, str]:

@@ -23,8 +23,8 @@ group = Path(sys.argv[1])
 why = metadata.block(group.parent)
 (group / "cgroup.procs").write_text("0")
 found = {}
-names = [(socket.AF_INET6, name) for name in (*metadata.OF_IPV6, "fd00:ec2::253", "fd00:ec2:1::254")]
-for address in (*metadata.ADDRESSES, "169.254.169.253"):
+names = [(socket.AF_INET6, name) for name in (*metadata.METADATA_V6, "fd00:ec2::253", "fd00:ec2:1::254")]
+for address in (*metadata.METADATA, "169.254.169.253"):
     names += [(socket.AF_INET, address), *((socket.AF_INET6, before + address) for before in ("::ffff:", "64:ff9b::"))]
 for family, name in names:
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):

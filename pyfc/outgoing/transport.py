@@ -1,0 +1,101 @@
+"""HTTP to addresses that may be asked, by httpcore."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+
+import httpcore
+import psutil
+
+from pyfc.errors import NotReached
+from pyfc.model.networks import Address, Allowed, address_of, is_forbidden, is_private
+from pyfc.outgoing.interface import Answered
+
+_LARGEST = 64 * 1024
+_CONNECTIONS = 16
+_FAILED = (
+    httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol, OSError,
+)  # fmt: skip
+
+
+class HttpTransport:
+    """See Transport."""
+
+    def __init__(self, rules: Sequence[Allowed]) -> None:
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(), max_connections=_CONNECTIONS, max_keepalive_connections=0,
+            network_backend=_Backend(rules),
+        )  # fmt: skip
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, reads: bool) -> Answered:
+        """See Transport."""
+        sent = {"Accept-Encoding": "identity", "Connection": "close", **headers}
+        try:
+            async with self._pool.stream("POST", url, headers=list(sent.items()), content=body) as response:
+                content = await _content(response, url) if reads else b""
+        except _FAILED as error:
+            raise NotReached(url=url, reason=str(error) or type(error).__name__) from error
+        told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+        return Answered(response.status, told, content)
+
+    async def close(self) -> None:
+        """See Transport."""
+        await self._pool.aclose()
+
+
+async def _content(response: httpcore.Response, url: str) -> bytes:
+    pieces, size = [], 0
+    async for piece in response.aiter_stream():
+        size += len(piece)
+        if size > _LARGEST:
+            raise NotReached(url=url, reason=f"its answer has more than {_LARGEST} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+class _Backend(httpcore.AnyIOBackend):
+    """Connects to addresses that may be asked."""
+
+    def __init__(self, rules: Sequence[Allowed]) -> None:
+        self._rules = rules
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """See AsyncNetworkBackend."""
+        address = await self._resolved(host, port)
+        return await super().connect_tcp(str(address), port, timeout, local_address, socket_options)
+
+    async def _resolved(self, host: str, port: int) -> Address:
+        """The first of a name's addresses that may be asked. Raises ConnectError."""
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(f"{host} is not known: {error}") from error
+        addresses, own = [address_of(str(each[4][0])) for each in found], _own()
+        usable = (each for each in addresses if self._may(host, port, each, own))
+        address = next(usable, None)
+        if address is None:
+            shown = ", ".join(dict.fromkeys(map(str, addresses)))
+            name = f"[{host}]" if ":" in host else host
+            advice = "" if all(map(is_forbidden, addresses)) else f" unless PYFC_ALLOW_OUTGOING has {name}:{port}"
+            raise httpcore.ConnectError(f"{shown} is not asked for others{advice}")
+        return address
+
+    def _may(self, host: str, port: int, address: Address, own: Iterable[str]) -> bool:
+        if is_forbidden(address):
+            return False
+        return not is_private(address, own) or any(rule.has(host, port, address) for rule in self._rules)
+
+
+def _own() -> set[str]:
+    """The addresses of this machine."""
+    return {each.address.partition("%")[0] for listed in psutil.net_if_addrs().values() for each in listed}

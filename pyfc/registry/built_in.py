@@ -1,16 +1,19 @@
-"""FC's built-in modules for functions that clients make: what their code uses and nothing in it provides is installed,
-and lies in /opt as after their layers.
+"""What is installed for functions that clients make: the packages of FC's official layers, and those of FC's built-in
+modules that their code uses and nothing in it provides. All of it lies in /opt, the modules as after the layers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.builtins import SOURCE, builtins_of
-from pyfc.build.official import Packages
+from pyfc.build.official import Packages, name_of, packages_of, stand_in
 from pyfc.bundles.bundle import Bundles
 from pyfc.errors import PyfcError
 from pyfc.host.interpreters import Interpreter
@@ -22,7 +25,18 @@ _log = logging.getLogger(__name__)
 _TOOLS = {"python": "pip", "nodejs": "npm"}
 """What installs the modules of a runtime, by how its name begins."""
 _PATIENCE = 20.0
-"""Seconds that a client waits for an installer. It goes on, and what it has made is there when code is next sent."""
+"""Seconds that a client waits for installers."""
+
+
+class Added(NamedTuple):
+    """What is installed for one function, as far as it is there."""
+
+    official: Mapping[str, Code] = MappingProxyType({})
+    """Its official layers, by ARN."""
+    built_in: Code | None = None
+    """The built-in modules that its code uses."""
+    pending: asyncio.Task[Added] | None = None
+    """What goes on after the client's patience: it brings all of this."""
 
 
 class BuiltIn:
@@ -36,39 +50,70 @@ class BuiltIn:
         self._tasks = Tasks()
         self._turn = asyncio.Lock()
 
-    async def of(self, function: Function, code: Code | None) -> Code | None:
-        """The modules that a function with this code uses; None if it uses none. What can not be had is logged."""
-        tool = next((tool for name, tool in _TOOLS.items() if function.runtime.startswith(name)), "")
-        is_there = tool and self._runtimes.get(function.runtime) is not None
+    async def of(self, function: Function, code: Code | None) -> Added:
+        """What a function with this code needs. What can not be had is logged, and the function does without."""
+        is_there = self._runtimes.get(function.runtime) is not None
         interpreter = self._runtimes.interpreter(function.runtime) if is_there else None
+        layers = self._layers(function, is_possible=interpreter is not None and self._installs)
         if code is None or interpreter is None or not self._installs:
-            return None
-        words = await asyncio.to_thread(self._used, code, tool)
-        if not words:
-            return None
-        name = f"{function.service}/{function.name}"
-        work = self._install(name, Packages(tool, words), interpreter)
-        task = self._tasks.begin(f"installing {', '.join(words)} for {name}", work)
+            return Added()
+        words = await asyncio.to_thread(self._used, code, function.runtime)
+        if not layers and not words.words:
+            return Added()
+        work = self._all(f"{function.service}/{function.name}", layers, words, interpreter)
+        task = self._tasks.begin(f"installing what {function.service}/{function.name} needs", work)
         done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
-        return task.result() if done else None
+        return task.result() if done else Added(pending=task)
 
-    def _used(self, code: Code, tool: str) -> tuple[str, ...]:
+    def later(self, added: Added, lay: Callable[[asyncio.Task[Added]], Coroutine[Any, Any, None]], name: str) -> None:
+        """Have `lay` wait for what is pending, and lay it under the function."""
+        if added.pending is not None:
+            self._tasks.begin(f"laying what was installed under {name}", lay(added.pending))
+
+    def _layers(self, function: Function, *, is_possible: bool) -> dict[str, Packages]:
+        """The official layers that are packages, by ARN."""
+        found = {}
+        for arn in filter(name_of, function.layers):
+            packages = packages_of(arn)
+            if packages is not None and is_possible:
+                found[arn] = packages
+            else:
+                _log.warning("function %s/%s: %s", function.service, function.name, stand_in(arn))
+        return found
+
+    def _used(self, code: Code, runtime: str) -> Packages:
+        """The built-in modules that the code uses."""
+        tool = next((tool for name, tool in _TOOLS.items() if runtime.startswith(name)), "")
+        if not tool:
+            return Packages(tool, ())
         folder = self._bundles.artefact(code).folder
         try:
             found = builtins_of(folder, Boundary(folder, refuses=False))
         except PyfcError as error:  # of what cannot be looked through; it is code all the same
             _log.warning("%s are not looked for: %s", SOURCE, error)
-            return ()
-        return next((manifest.packages for manifest in found if manifest.tool == tool), ())
+            return Packages(tool, ())
+        return Packages(tool, next((manifest.packages for manifest in found if manifest.tool == tool), ()))
 
-    async def _install(self, name: str, wanted: Packages, interpreter: Interpreter) -> Code | None:
-        layer = "-".join(each.replace("/", "_") for each in wanted.words)
+    async def _all(
+        self, function: str, layers: Mapping[str, Packages], used: Packages, interpreter: Interpreter
+    ) -> Added:
+        official = {}
+        for arn, packages in layers.items():
+            code = await self._install(function, name_of(arn), packages, interpreter)
+            if code is not None:
+                official[arn] = code
+        if not used.words:
+            return Added(official)
+        name = "-".join(each.replace("/", "_") for each in used.words)
+        return Added(official, await self._install(function, name, used, interpreter))
+
+    async def _install(self, function: str, name: str, wanted: Packages, interpreter: Interpreter) -> Code | None:
         try:
             async with self._turn:
-                folder = await self._builder.layer(layer, wanted, interpreter.path, interpreter.version)
+                folder = await self._builder.layer(name, wanted, interpreter.path, interpreter.version)
             return await self._bundles.put(folder, (), Boundary(None))
         except PyfcError as error:
-            _log.warning("%s: %s; function %s has to do without", SOURCE, error, name)
+            _log.warning("%s: %s; function %s has to do without", name, error, function)
             return None
 
     async def close(self) -> None:

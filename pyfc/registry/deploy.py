@@ -71,12 +71,21 @@ def _belongs(value: Declared, functions: Collection[str]) -> bool:
     return isinstance(value, Trigger) and key(Function, value.service, value.function) in functions
 
 
-async def opt_of(registry: Registry, bundles: Bundles, arns: Sequence[str], below: Code | None = None) -> Code | None:
-    """The folder of these layers, None without any; what they do not have is as in `below`. Raises
-    LayerVersionNotFound, InvalidArgument.
+async def opt_of(
+    registry: Registry,
+    bundles: Bundles,
+    arns: Sequence[str],
+    official: Mapping[str, Code] = MappingProxyType({}),
+    below: Code | None = None,
+) -> Code | None:
+    """The folder of these layers, None without any; what they do not have is as in `below`. Of FC's official layers
+    those in `official`, by ARN. Raises LayerVersionNotFound, InvalidArgument.
     """
     codes = []
     for arn in arns:
+        if name_of(arn):
+            codes += [official[arn]] if arn in official else []
+            continue
         name, version = layer_of_arn(arn)
         layer = await registry.get(Layer, name, number(version))
         if layer is None:
@@ -215,4 +224,4 @@ class Deployer:
         """
         if arn in official:
             return await self._bundles.put(official[arn], (), Boundary(None))
-        return None if name_of(arn) else await opt_of(self._registry, self._bundles, [arn])
+        return await opt_of(self._registry, self._bundles, [arn])

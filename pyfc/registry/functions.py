@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 from typing import BinaryIO
 
@@ -12,6 +14,7 @@ from pyfc.errors import (
     FunctionNotEmpty,
     FunctionNotFound,
     InvalidArgument,
+    NotFound,
     ServiceAlreadyExists,
     ServiceNotEmpty,
     ServiceNotFound,
@@ -23,7 +26,7 @@ from pyfc.model.function import Code, Function, Service
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import BINDINGS, Config, Version
 from pyfc.model.trigger import Trigger
-from pyfc.registry.built_in import BuiltIn
+from pyfc.registry.built_in import Added, BuiltIn
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.operations import Operations
 from pyfc.registry.packages import Packages
@@ -102,14 +105,33 @@ class Functions:
                 raise exists
             is_needed = function.runtime != "custom-container"
             code = await (self._packages.need(document) if is_needed else self._packages.keep(document))
-            opt = await self._opt(function, await self._built_in.of(function, code))
-            function = dataclasses.replace(function, code=code, opt=opt)
+            added = await self._built_in.of(function, code)
+            function = dataclasses.replace(function, code=code, opt=await self._opt(function, added))
             async with operations.turn:
                 also = await self._home(service, convention)
-                return await operations.create(function, exists, also)
+                made = await operations.create(function, exists, also)
+            self._lay_later(function, added)
+            return made
 
-    async def _opt(self, function: Function, built_in: Code | None) -> Code | None:
-        return await opt_of(self._operations.registry, self._operations.bundles, function.layers, built_in)
+    async def _opt(self, function: Function, added: Added) -> Code | None:
+        operations = self._operations
+        return await opt_of(operations.registry, operations.bundles, function.layers, added.official, added.built_in)
+
+    def _lay_later(self, function: Function, added: Added) -> None:
+        """What installers make after the client was answered is laid under the function, if that is as it was then."""
+        operations = self._operations
+
+        async def lay(pending: asyncio.Task[Added]) -> None:
+            with operations.keeping():
+                made = await pending
+                async with operations.turn:
+                    with contextlib.suppress(NotFound):  # it was deleted meanwhile
+                        old = await self.function(function.service, function.name)
+                        new = dataclasses.replace(old.value, opt=await self._opt(function, made))
+                        if _needs(old.value) == _needs(function):
+                            await operations.replace(old, new)
+
+        self._built_in.later(added, lay, f"{function.service}/{function.name}")
 
     async def _home(self, service: str, convention: str) -> list[Service]:
         """The service of functions that have none is made when it is needed."""
@@ -152,14 +174,16 @@ class Functions:
             code = await self._packages.keep(document)
             after = function_of(service, document, before)
             self._check_runtime(after)
-            has_other = code is not None or (after.layers, after.runtime) != (before.layers, before.runtime)
-            built_in = await self._built_in.of(after, code or before.code) if has_other else None
+            after = dataclasses.replace(after, code=code or before.code)
+            has_other = code is not None or _needs(after) != _needs(before)
+            added = await self._built_in.of(after, after.code) if has_other else Added()
             async with operations.turn:
                 old = await self.function(service, name)
                 new = function_of(service, document, old.value)
-                opt = await self._opt(new, built_in) if has_other else old.value.opt
+                opt = await self._opt(new, added) if has_other else old.value.opt
                 new = dataclasses.replace(new, code=code or old.value.code, opt=opt)
                 changed = await operations.replace(old, new, etag)
+            self._lay_later(new, added)
         operations.collect()
         return changed
 
@@ -239,3 +263,8 @@ class Functions:
         """Delete a trigger."""
         async with self._operations.turn:
             await self._operations.delete(await self.trigger(service, function, name), etag)
+
+
+def _needs(function: Function) -> tuple[object, ...]:
+    """What decides on what is installed for it."""
+    return function.code, function.layers, function.runtime

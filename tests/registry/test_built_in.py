@@ -16,7 +16,7 @@ from pyfc.bundles.copying import CodeLimits
 from pyfc.errors import InvalidArgument
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Function
-from pyfc.registry.built_in import BuiltIn
+from pyfc.registry.built_in import Added, BuiltIn
 from pyfc.sandbox.cage import Cage
 
 
@@ -35,7 +35,7 @@ def test_code_that_cannot_be_looked_through_is_code_all_the_same(
     async def scenario() -> None:
         code = await bundles.put(tmp_path / "code.zip")
         function = Function(service="s", name="f", runtime="python3", handler="index.handler")
-        assert await BuiltIn(builder, bundles, Runtimes(), installs=True).of(function, code) is None
+        assert await BuiltIn(builder, bundles, Runtimes(), installs=True).of(function, code) == Added()
 
     asyncio.run(scenario())
     assert "more than 100000 files" in caplog.text

@@ -64,6 +64,14 @@ def test_what_a_template_declares_is_told_as_it_was_declared(shared: Server) -> 
         assert {key: value for key, value in told.items() if key not in of_its_own} == sent
 
 
+def test_a_domain_tells_that_it_has_no_firewall(shared: Server) -> None:
+    """As FC's tools compare it with what a template says."""
+    made = shared.manage("POST", f"{API}/custom-domains", {"domainName": "firewall.example.com", "protocol": "HTTP"})
+    assert made.json["wafConfig"] == {"enableWAF": False}
+    changed = shared.manage("PUT", f"{API}/custom-domains/firewall.example.com", {"wafConfig": {"enableWAF": True}})
+    assert changed.json["wafConfig"] == {"enableWAF": True}
+
+
 def test_a_reserve_of_nothing_has_no_name(shared: Server) -> None:
     make(shared, "unreserved")
     place = f"{API}/functions/unreserved/provision-config?qualifier=LATEST"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from test_build import offline, wheel
 
+from pyfc.app import App
 from pyfc.build.official import name_of, packages_of, stand_in
-from support import Server
+from pyfc.settings import Settings
+from support import Server, zipped
 
 __all__ = ["offline"]
 ARN = "acs:fc:cn-hangzhou:official:layers/{}/versions/2"
@@ -35,8 +42,7 @@ def test_what_stands_in_for_a_layer_of_a_program_is_this_machines() -> None:
 def test_the_packages_of_an_official_layer_are_installed_and_what_cannot_be_had_is_named(
     offline: Path, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
-    for name, version in (("Flask", "2.3"), ("Werkzeug", "2.3"), ("Flask_SQLAlchemy", "3.0"), ("requests", "2.31")):
-        wheel(offline, name, version, f"{name} of the layer")
+    flask(offline)
     layers = "".join(f"\n      - {ARN.format(name)}" for name in NAMES)
     text = (
         "resources:\n  a:\n    component: fc3\n    props:\n"
@@ -64,3 +70,65 @@ def test_a_layer_whose_packages_cannot_be_had_is_named_and_the_function_is_serve
 
     assert server.invoke("default/a").body == b"up"
     assert any("official layer Python39-Pandas1x: pip" in note for note in server.ready["notes"])
+
+
+OLDER, NEWER = "/2016-08-15/services/s/functions", "/2023-03-30/functions"
+USES = {"zipFile": zipped({"index.py": "import Flask\ndef handler(event, context):\n    return Flask.text()\n"})}
+PLAIN = {"zipFile": zipped({"index.py": "def handler(event, context):\n    return __import__('Flask').__file__\n"})}
+BASE = {"functionName": "f", "runtime": "python3.10", "handler": "index.handler", "code": USES}
+
+
+def flask(wheels: Path) -> None:
+    for name, version in (("Flask", "2.3"), ("Werkzeug", "2.3"), ("Flask_SQLAlchemy", "3.0"), ("requests", "2.31")):
+        wheel(wheels, name, version, f"{name} of the layer")
+
+
+def test_functions_of_clients_have_official_layers_too(offline: Path, serve: Callable[..., Server]) -> None:
+    flask(offline)
+    server = serve({})
+    layers = [ARN.format("Python3-Flask2x"), ARN.format("Nodejs-Puppeteer17x")]
+    assert server.manage("POST", "/2016-08-15/services", {"serviceName": "s"}).status == 200
+
+    for place, name in ((OLDER, "s/f"), (NEWER, "default/f")):
+        made = server.manage("POST", place, {**BASE, "layers": layers})
+        assert made.status == 200, made.body
+        assert server.invoke(name).body == b"Flask of the layer"
+        later = server.manage("POST", place, {**BASE, "functionName": "later", "code": PLAIN})
+        assert later.status == 200, later.body
+        assert server.manage("PUT", f"{place}/later", {"layers": layers[:1]}).status == 200
+        assert server.invoke(name.replace("/f", "/later")).body == b"/opt/python/Flask/__init__.py"
+    assert server.manage("GET", f"{NEWER}/f").json["layers"] == [{"arn": arn, "size": 0} for arn in layers]
+    unknown = server.manage("PUT", f"{NEWER}/f", {"layers": ["acs:fc:cn-hangzhou:1:layers/Python3-Flask2x/versions/1"]})
+    assert (unknown.status, unknown.json["Code"]) == (404, "LayerVersionNotFound")
+    assert "official layer Nodejs-Puppeteer17x is missing: pyfc does not know what it holds" in server.stop()[1]
+
+
+def test_what_is_installed_after_the_client_was_answered_is_laid_under_its_function(
+    offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flask(offline)
+    monkeypatch.setattr("pyfc.registry.built_in._PATIENCE", 0.0)
+    made = {**BASE, "layers": [ARN.format("Python3-Flask2x")]}
+
+    async def whole() -> None:
+        async with App(Settings(port=0, spare_workers=0, auth="off"), tmp_path / "data") as app:
+            app.server.bind()
+            serving = asyncio.get_running_loop().create_task(app.serve())
+            try:
+                place = f"http://127.0.0.1:{app.server.port}{NEWER}"
+                assert json.loads(await asyncio.to_thread(posted, place, made))["functionName"] == "f"
+                async with asyncio.timeout(60):
+                    while (told := await asyncio.to_thread(posted, f"{place}/f/invocations", {})) == b"":
+                        await asyncio.sleep(0.05)
+                assert told == b"Flask of the layer"
+            finally:
+                app.server.stop()
+                await serving
+
+    asyncio.run(whole())
+
+
+def posted(place: str, document: Any) -> bytes:
+    """The answer; nothing for that of a function that fails."""
+    with urllib.request.urlopen(urllib.request.Request(place, json.dumps(document).encode())) as answer:
+        return b"" if answer.headers.get("X-Fc-Error-Type") else bytes(answer.read())

@@ -21,7 +21,7 @@ _VERSION = "2023-03-30"
 
 
 def _domain(call: Call, record: Record[Domain]) -> Document:
-    document = domain_document(record, call.api.settings.account_id, _VERSION)
+    document = {"wafConfig": {"enableWAF": False}, **domain_document(record, call.api.settings.account_id, _VERSION)}
     for route in document["routeConfig"]["routes"]:
         if route["serviceName"] == DEFAULT_SERVICE:
             del route["serviceName"]

@@ -1,5 +1,5 @@
 """A shell into a running instance: FC's InstanceExec, a WebSocket whose messages begin with a byte that says what they
-are: 0 standard input, 1 standard output, 2 standard error.
+are: 0 standard input, 1 standard output, 2 standard error. Serverless Devs' component fc3 sends what is typed as it is.
 
 1. Messages are text, since FC's client for Python takes no other; what is no text is told as bytes.
 2. Who is refused hears so before the handshake, as an answer of the API.
@@ -196,9 +196,10 @@ class _Session:
             while True:
                 data = await self._received()
                 self._moved.set()
-                if data[:1] == _STDIN and len(data) > 1 and self._wanted["stdin"]:
+                typed = data.removeprefix(_STDIN)
+                if typed and self._wanted["stdin"]:
                     with contextlib.suppress(BrokenPipeError):  # it reads no more; that does not end it
-                        await asyncio.to_thread(os.write, self._input, data[1:])
+                        await asyncio.to_thread(os.write, self._input, typed)
 
     async def _received(self) -> bytes:
         """The next message, text or not. Raises WebSocketDisconnect."""

@@ -91,6 +91,20 @@ def test_a_program_that_has_closed_its_input_is_not_ended_by_what_is_typed(make:
     run(make, scenario)
 
 
+def test_what_is_typed_comes_with_a_zero_before_it_or_as_it_is() -> None:
+    async def scenario() -> None:
+        session = session_of(Client(b"\0ls", b"\r", b"\x01", b"\0", b"\0\x03"))
+        reading, session._input = os.pipe()
+
+        await session._hear()
+        os.close(session._input)
+
+        assert os.read(reading, 100) == b"ls\r\x01\x03"
+        os.close(reading)
+
+    run(asyncio.new_event_loop, scenario)
+
+
 def test_characters_are_not_torn_apart_and_what_is_none_stays_as_it_is() -> None:
     text = shell._Text()
 

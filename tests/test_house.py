@@ -25,7 +25,7 @@ from pyfc.project.load import load
 from pyfc.queues.interface import Filter
 from pyfc.sandbox import memory
 from pyfc.settings import Settings
-from pyfc.supervisor import stalls
+from pyfc.supervisor import pool, scaler, stalls
 from pyfc.wire import frames
 from pyfc.workers import link, spares
 
@@ -262,7 +262,11 @@ def test_a_warm_call_goes_through_four_files_and_an_http_trigger_through_one_fun
         (server, "_TICK"),
         (link, "_MEMORY_INTERVAL"),
         (link, "_SHORT_CALL"),
+        (link, "_STALL"),
+        (pool, "_SHORT"),
+        (pool, "_LONG"),
         (stalls, "_STALL"),
+        (scaler, "_INTERVAL"),
         (spares, "_REFILL_DELAY"),
         (memory, "INTERVAL"),
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from pyfc.auth.keys import Keys
+from pyfc.auth.keys import Key, Keys
 from pyfc.auth.once import Once
 from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Verifier
@@ -80,6 +80,7 @@ from pyfc.supervisor.making import Maker
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import end_of
+from pyfc.triggers.oss import Oss
 from pyfc.triggers.timer import Timer
 from pyfc.workers.launchers.by_runtime import Launchers
 
@@ -133,6 +134,9 @@ class App:
         self._stack.push_async_callback(self.dispatcher.close)
         self.sources = Sources(self.dispatcher)
         self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))
+        oss = await self._build_oss()
+        changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
+        self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region))
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
@@ -143,7 +147,7 @@ class App:
         self._stack.push_async_callback(builds.close)
         built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
         self._stack.push_async_callback(built_in.close)
-        await self._build_gateway(operations, keys, built_in)
+        await self._build_gateway(operations, keys, built_in, oss)
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
 
@@ -195,7 +199,7 @@ class App:
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 
-    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn) -> None:
+    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn, oss: Environment) -> None:
         settings, is_local = self.settings, is_loopback(self.settings.host)
         verifier = Verifier(keys.find, None if is_local else Once())
         guard = Guard((settings.host, *settings.allow_host))
@@ -214,7 +218,6 @@ class App:
         self.supervisor.publish(use)
         recent = Recent()
         self.journal.listeners.append(recent.listen)
-        oss = await self._build_oss()
         is_open = settings.auth == "off"
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(self._build_sls(), keys.find, permissions, is_open=is_open)
@@ -254,7 +257,9 @@ class App:
         store = Store(self.data_folder / "buckets", self.data_folder / OSS)
         self._stack.push_async_callback(store.close)
         temporary = Temporary(store, settings.account_id, settings.maximum_upload)
-        oss = Environment(store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region)
+        oss = Environment(
+            store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region, self._led_by
+        )
         await oss.appends.start()
         await temporary.sweep()
         return oss
@@ -264,6 +269,10 @@ class App:
         store = sls_store.Store(self.data_folder / SLS, settings.log_service_bytes, settings.log_service_days)
         self._stack.push_async_callback(store.close)
         return sls_asked.Environment(store, settings.account_id, settings.region)
+
+    def _led_by(self, key: Key) -> int:
+        """How many calls have led to what the holder of a key does: of those that its function runs, it may be any."""
+        return 0 if key.function is None else 1 + self.dispatcher.deepest(key.function)
 
     def _codes(self) -> list[str]:
         """Digests of code that stays although nothing declares it."""

@@ -8,6 +8,7 @@ from typing import Any
 from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
 from pyfc.dev.output import first_line, one_line, say, say_json
+from pyfc.model.asynchronous import DEEPEST, LOOP
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _sentences(call: dict[str, Any]) -> list[str]:
     name = f"{call['service']}/{call['function']}"
+    if call["error"] == LOOP:
+        return [
+            f"{name} was not run: {DEEPEST} calls have led to each other before it, and pyfc makes no more of them.",
+            "Look for a function that writes to the bucket that fires it, or for destinations in a circle.",
+        ]
     if "instanceId" not in call:
         return [f"{name} was not run: pyfc refused the call with {call['status']} {call['error']}."]
     lines = [

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-VERSION = 4
+VERSION = 5
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite"
 STORE_TABLES = """
@@ -58,9 +58,12 @@ CREATE TABLE parts (
   modified REAL NOT NULL, PRIMARY KEY (upload, number)
 ) WITHOUT ROWID;
 CREATE TABLE appends (bucket TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
+CREATE TABLE outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL);
+INSERT INTO sqlite_sequence SELECT 'outbox', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
 """
 """`crc` has 64 bits without a sign, which is more than SQLite's numbers have; `headers` and `tags` are JSON. An append
-is in `appends` while its file may be longer than its row says.
+is in `appends` while its file may be longer than its row says. `happened`: a Happened of model/bucket.py, as an array
+in MessagePack; no number of a file comes again in a later one, so it begins with the time in microseconds.
 """
 SLS_TABLES = """
 CREATE TABLE projects (
@@ -96,6 +99,8 @@ class Step(NamedTuple):
 
     store: Change | None = None
     queue: Change | None = None
+    oss: Change | None = None
+    sls: Change | None = None
 
 
 def _add_sizes(connection: sqlite3.Connection, schema: str) -> None:
@@ -128,6 +133,14 @@ def _add_marks(connection: sqlite3.Connection, schema: str) -> None:
     connection.execute(f"CREATE TABLE {schema}.marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
+def _add_outbox(connection: sqlite3.Connection, schema: str) -> None:
+    for statement in (
+        "CREATE TABLE {}.outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL)",
+        "INSERT INTO {}.sqlite_sequence SELECT 'outbox', CAST(strftime('%s', 'now') AS INTEGER) * 1000000",
+    ):
+        connection.execute(statement.format(schema))
+
+
 def change_values(
     connection: sqlite3.Connection, table: str, key: str, column: str, change: Callable[[bytes], bytes | None]
 ) -> None:
@@ -154,5 +167,10 @@ def _changed(old: bytes, change: Callable[[bytes], bytes | None]) -> Iterable[by
     return [] if new is None else [new]
 
 
-STEPS: dict[int, Step] = {2: Step(queue=_add_sizes), 3: Step(queue=_add_births), 4: Step(queue=_add_marks)}
+STEPS: dict[int, Step] = {
+    2: Step(queue=_add_sizes),
+    3: Step(queue=_add_births),
+    4: Step(queue=_add_marks),
+    5: Step(oss=_add_outbox),
+}
 """By the version that each leads to."""

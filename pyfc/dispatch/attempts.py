@@ -19,7 +19,7 @@ from pyfc.dispatch.lane import Lane, Turn
 from pyfc.dispatch.lanes import Lanes
 from pyfc.dispatch.persistence import report
 from pyfc.errors import FunctionDisabled, NotFound, PyfcError
-from pyfc.model.asynchronous import Event, Policy, Ran, Status, request_of
+from pyfc.model.asynchronous import DEEPEST, LOOP, LOOP_STATUS, Event, Policy, Ran, Status, request_of
 from pyfc.model.invocation import Invocation, Kind, Result, WholeReply
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC, Config
@@ -132,6 +132,11 @@ class Attempts:
         http = request_of(event.http)
         kind = Kind.HTTP if http is not None else Kind.EVENT
         call = Invocation(event.request_id, event.target, kind, event.payload, http, None, event.attempts)
+        if event.depth > DEEPEST:
+            event.error = event.condition = LOOP
+            self._journal.add(CallRecord(now, entry.function, call, LOOP_STATUS, None, LOOP))
+            self._endings.finish(event, Status.FAILED)
+            return
         event.started = now
         event.note(Status.RUNNING, now)
         try:

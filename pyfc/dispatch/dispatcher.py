@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from pyfc.calls.table import Table
@@ -62,14 +62,20 @@ class Dispatcher:
         """Where they wait."""
         return self._queue
 
-    def submit(self, event: Event, delay: float = 0.0, marks: Mapping[str, str] = NO_MARKS) -> asyncio.Future[bool]:
-        """Promise to call, not before `delay` seconds from now: done when the event is durable, and the marks with it.
-        Raises QueueFull, at once; AlreadyExists, Unavailable.
+    def submit(self, event: Event, delay: float = 0.0) -> asyncio.Future[bool]:
+        """Promise to call, not before `delay` seconds from now: done when the event is durable. Raises QueueFull, at
+        once; AlreadyExists, Unavailable.
         """
-        event.enqueued = now = time.time()
         event.due = self._queue.now() + delay if delay else 0.0
-        event.note(Status.ENQUEUED, now)
-        return self._queue.put([event], marks)
+        return self.submit_all([event])
+
+    def submit_all(self, events: Sequence[Event], marks: Mapping[str, str] = NO_MARKS) -> asyncio.Future[bool]:
+        """Promise some calls or none, and keep the marks with them. Raises as `submit` does."""
+        now = time.time()
+        for event in events:
+            event.enqueued = now
+            event.note(Status.ENQUEUED, now)
+        return self._queue.put(events, marks)
 
     def arrived(self, event: Event) -> None:
         """An event is in the queue now: to be told by who has put it there."""
@@ -107,6 +113,10 @@ class Dispatcher:
             self._endings.finish(event, Status.STOPPED)
         else:
             self._attempts.stop(event)
+
+    def deepest(self, function: Target) -> int:
+        """How many calls have led to what a function does now, at the most."""
+        return self._lanes.deepest(function)
 
     def policy(self, target: Target) -> Policy:
         """The asynchronous configuration of a function: of this qualifier, else of the newest version."""

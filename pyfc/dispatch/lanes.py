@@ -52,6 +52,11 @@ class Lanes:
         """Those that have had an event."""
         return list(self._lanes.values())
 
+    def deepest(self, function: Target) -> int:
+        """The greatest depth of the events that a function runs, whatever qualifier they were for."""
+        lanes = (lane for lane in self._lanes.values() if lane.name[:2] == function[:2])
+        return max((event.depth for lane in lanes for event in lane.running.values()), default=0)
+
     def arrived(self, event: Event) -> None:
         """An event is in the queue now, and due."""
         lane = self[event.lane]

@@ -22,7 +22,7 @@ from pyfc.calls.table import Table
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.persistence import until_done
 from pyfc.errors import AlreadyExists
-from pyfc.model.asynchronous import DEEPEST, Event
+from pyfc.model.asynchronous import Event
 from pyfc.model.names import LATEST, Target
 from pyfc.model.policy import back_off
 from pyfc.model.trigger import Trigger
@@ -38,6 +38,8 @@ _PAST = "fired/"
 """Marks of what sources remember, and of what triggers have done."""
 _STEADY = 60.0
 """Seconds after which a source that fails has run well before."""
+_SUSPICIOUS = 4
+"""Calls that have led to one, at which that is said."""
 _log = logging.getLogger(__name__)
 
 
@@ -152,31 +154,31 @@ class Sources:
                 _log.exception("triggers of type %s do not fire; they will again after a while", source.type)
             await asyncio.sleep(back_off(max(1, failures)))
 
-    async def emit(self, firing: Firing) -> None:
-        """Promise the call of a trigger that fires. Raises PyfcError."""
-        trigger, key = firing.trigger, Key.of(firing.trigger)
-        marks = {_name(key): firing.mark}
-        if firing.depth > DEEPEST:
-            await self._queue.put([], marks)
-            _log.error("trigger %s: %s calls led to each other; the next is not made", "/".join(key), firing.depth)
-            return
-        name = str(uuid.uuid5(_SPACE, firing.identity))
-        target = Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
-        event = Event(id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth)
+    async def emit(self, *firings: Firing) -> None:
+        """Promise the calls of one trigger, which fires so often, or none of them. Raises PyfcError."""
+        key, events = Key.of(firings[0].trigger), [_event(firing) for firing in firings]
+        marks = {_name(key): firings[-1].mark}
         past = self._past.setdefault(key, Past()) if key in self._triggers else Past()
-        past.count += 1  # at once: others may be on their way
+        past.count += len(events)  # at once: others may be on their way
         try:
             now = time.time()
-            await self._dispatcher.submit(event, marks={**marks, _name(key, _PAST): f"{now} {past.count}"})
-        except AlreadyExists:
-            past.count -= 1
-            await self._queue.put([], marks)  # it was told before
+            await self._dispatcher.submit_all(events, {**marks, _name(key, _PAST): f"{now} {past.count}"})
+        except AlreadyExists:  # it was told before
+            past.count -= len(events)
+            if len(events) == 1:
+                await self._queue.put([], marks)
+                return
+            for firing in firings:
+                await self.emit(firing)
             return
         except BaseException:
-            past.count -= 1
+            past.count -= len(events)
             raise
         past.last = now
-        self._dispatcher.arrived(event)
+        for event in events:
+            if event.depth == _SUSPICIOUS:
+                _log.warning("trigger %s: %s calls have led to this one; is it a loop?", "/".join(key), event.depth)
+            self._dispatcher.arrived(event)
 
     def describe(self) -> list[Described]:
         """Every trigger there is."""
@@ -198,6 +200,13 @@ class Sources:
         """Fire no more."""
         self._running = False
         await self._tasks.close()
+
+
+def _event(firing: Firing) -> Event:
+    """The call of a trigger that fires."""
+    trigger, name = firing.trigger, str(uuid.uuid5(_SPACE, firing.identity))
+    target = Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
+    return Event(id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth)
 
 
 def _name(key: Key, prefix: str = _MARK) -> str:

@@ -17,6 +17,7 @@ from pyfc.documents.affinity import affinity_of
 from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, parsed, typed, wrong
 from pyfc.errors import InvalidArgument
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD
+from pyfc.model.bucket import events_of
 from pyfc.model.function import (
     FOREVER,
     Function,
@@ -255,6 +256,8 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
         merged = {**old.config, **read} if old is not None else read
         if kind == "timer":
             _check_timer(merged)
+        elif kind == "oss":
+            _check_events(merged)
         return merged
     # what is not named stays: who may call, above all; what pages of other sites may do is said anew
     kept = {name: value for name, value in old.config.items() if name != "corsConfig"} if old is not None else {}
@@ -276,6 +279,13 @@ def _check_timer(config: Document) -> None:
             ("triggerConfig", "payload"), f"{size} bytes as JSON",
             f"at most {MAXIMUM_PAYLOAD - _TIMER_ENVELOPE}: the event of an asynchronous call has {MAXIMUM_PAYLOAD}",
         )  # fmt: skip
+
+
+def _check_events(config: Document) -> None:
+    try:
+        events_of(config.get("events", []))
+    except ValueError as error:
+        raise wrong(("triggerConfig", "events"), f"'{error}'", "one of OSS's, like oss:ObjectCreated:*") from None
 
 
 def check_authorization(config: Document, place: Place) -> None:

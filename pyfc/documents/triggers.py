@@ -50,6 +50,7 @@ class OssTrigger(Shape):
     bucket_name: str = ""
     events: list[str] = field(default_factory=list)
     filter: ObjectFilter | None = None
+    enable: bool = True
 
 
 class LogSource(Shape):

@@ -20,7 +20,10 @@ DEFAULT_RETRIES = 3
 MAXIMUM_PAYLOAD = 128 * 1024
 """Bytes of an event (FC: 128 KB)."""
 DEEPEST = 16
-"""Calls in a row that destinations have made; what would be one more is not called, so that loops end."""
+"""Calls in a row that have led to each other, by destinations and triggers; one more is not made, so that loops end."""
+LOOP = "LoopDetected"
+"""Why it is not."""
+LOOP_STATUS = 508
 _FIRST_DELAY = 0.5
 
 
@@ -63,7 +66,7 @@ class Event(msgspec.Struct, kw_only=True):
     address: str = ""
     """Where it goes if that is no function: the ARN of a destination; the payload is the message."""
     depth: int = 0
-    """How many destinations led to it."""
+    """How many calls led to it."""
     status: Status = Status.ENQUEUED
     attempts: int = 0
     """Executions that the function has ended, or that ended it."""

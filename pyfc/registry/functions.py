@@ -30,8 +30,9 @@ from pyfc.registry.built_in import Added, BuiltIn
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.operations import Operations
 from pyfc.registry.packages import Packages
-from pyfc.registry.registry import Record, key
+from pyfc.registry.registry import Record, key, key_of
 from pyfc.registry.versions import COUNTER, Versions
+from pyfc.triggers import oss
 
 
 class Functions:
@@ -232,8 +233,12 @@ class Functions:
             return await self._operations.create(trigger, exists)
 
     async def _check_trigger(self, trigger: Trigger) -> None:
-        """Raises InvalidArgument for a second HTTP trigger of the same qualifier, VersionNotFound, AliasNotFound."""
+        """Raises InvalidArgument for a second HTTP trigger of the same qualifier and for one that can not be beside
+        others of its bucket, VersionNotFound, AliasNotFound.
+        """
         await self._versions.resolve(trigger.service, trigger.function, trigger.qualifier)
+        if trigger.type == "oss":
+            await self._check_bucket(trigger)
         if trigger.type != "http":
             return
         for record in await self._operations.registry.all(Trigger, trigger.service, trigger.function):
@@ -241,6 +246,10 @@ class Functions:
             if (other.type, other.qualifier) == ("http", trigger.qualifier) and other.name != trigger.name:
                 what = trigger.qualifier or LATEST
                 raise InvalidArgument(message=f"{what} has an HTTP trigger already: '{other.name}'")
+
+    async def _check_bucket(self, trigger: Trigger) -> None:
+        found = [record.value for record in await self._operations.registry.all(Trigger)]
+        oss.check(trigger, [each for each in found if each.type == "oss" and key_of(each) != key_of(trigger)])
 
     async def trigger(self, service: str, function: str, name: str) -> Record[Trigger]:
         """A trigger. Raises the NotFound that fits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pyfc.errors import InvalidArgument
@@ -36,8 +36,13 @@ class Firing(NamedTuple):
     """How many calls led to it."""
 
 
-Emit = Callable[[Firing], Awaitable[None]]
-"""Returns when the call is promised, and what was to be remembered is. Raises PyfcError."""
+class Emit(Protocol):
+    """The one way from a source into the queue."""
+
+    async def __call__(self, *firings: Firing) -> None:
+        """Returns when the calls are promised, in this order, and what was to be remembered is; of all or of none.
+        Raises PyfcError.
+        """
 
 
 class State(NamedTuple):

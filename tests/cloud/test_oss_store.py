@@ -20,11 +20,14 @@ from pyfc.cloud.oss import index
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import page
-from pyfc.cloud.oss.model import NORMAL, Content, Description, Object, Place, Seen
+from pyfc.cloud.oss.model import NORMAL, Cause, Content, Description, Object, Place, Seen
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.temporary import TEMPORARY, Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import combined
+from pyfc.model.bucket import PUT
+
+BY = Cause(PUT)
 
 PART = 100 * 1024
 
@@ -47,7 +50,7 @@ async def _pieces(*pieces: bytes) -> AsyncIterator[bytes]:
 
 
 async def _put(store: Store, key: str, content: bytes = b"x", bucket: str = "bkt") -> Object:
-    return await store.put(Place(bucket, key), _pieces(content), Description())
+    return await store.put(Place(bucket, key), _pieces(content), Description(), cause=BY)
 
 
 async def _content(store: Store, key: str, bucket: str = "bkt") -> bytes:
@@ -112,7 +115,7 @@ def test_every_key_keeps_its_own_content_and_nothing_leaves_the_folder(tmp_path:
         listed = await page(store.index, "bkt", "", "", "", 1000)
         assert [each.key for each in listed.objects] == sorted(KEYS, key=str.encode)
         for key in KEYS:
-            await store.delete("bkt", key)
+            await store.delete("bkt", key, BY)
         assert (await page(store.index, "bkt", "", "", "", 1000)).objects == []
         await store.delete_bucket(store.bucket("bkt"))
 
@@ -159,7 +162,7 @@ def test_links_in_the_folder_are_not_followed(tmp_path: Path) -> None:
                 await store.open("bkt", key)
             await _put(store, key, b"mine")
             assert await _content(store, key) == b"mine"
-            await store.delete("bkt", key)
+            await store.delete("bkt", key, BY)
         assert (folder / "link").is_symlink()
 
     _in_store(tmp_path, work)
@@ -176,12 +179,14 @@ def test_a_put_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
         await store.create("bkt")
         await _put(store, "k", b"before")
         with pytest.raises(ConnectionError):
-            await store.put(Place("bkt", "k"), broken(), Description())
+            await store.put(Place("bkt", "k"), broken(), Description(), cause=BY)
         with pytest.raises(Fault) as caught:
-            await store.put(Place("bkt", "k"), _pieces(b"other"), Description(), stated="XUFAKrxLKna5cZ2REBfFkg==")
+            await store.put(
+                Place("bkt", "k"), _pieces(b"other"), Description(), cause=BY, stated="XUFAKrxLKna5cZ2REBfFkg=="
+            )
         assert caught.value.code == "InvalidDigest"
         with pytest.raises(Fault) as caught:
-            await store.put(Place("bkt", "k"), _pieces(b"other"), Description(), may_replace=False)
+            await store.put(Place("bkt", "k"), _pieces(b"other"), Description(), cause=BY, may_replace=False)
         assert caught.value.code == "FileAlreadyExists"
         assert await _content(store, "k") == b"before"
         assert list((tmp_path / "buckets" / "bkt" / ".pyfc" / "new").iterdir()) == []
@@ -238,17 +243,17 @@ def test_appends_make_one_object_whose_crc_is_that_of_all(tmp_path: Path) -> Non
         await store.create("bkt")
         position = 0
         for piece in (b"one", b"", b"two" * 1000):
-            made = await Appends(store).put(Place("bkt", "log"), position, _pieces(piece), Description())
+            made = await Appends(store).put(Place("bkt", "log"), position, _pieces(piece), Description(), cause=BY)
             position = made.content.size
         found, descriptor = await store.open("bkt", "log")
         os.close(descriptor)
         assert found.content.crc == crc64.xz(b"one" + b"two" * 1000)
         with pytest.raises(Fault) as caught:
-            await Appends(store).put(Place("bkt", "log"), 3, _pieces(b"x"), Description())
+            await Appends(store).put(Place("bkt", "log"), 3, _pieces(b"x"), Description(), cause=BY)
         assert caught.value.headers["x-oss-next-append-position"] == "3003"
         await _put(store, "k")
         with pytest.raises(Fault) as caught:
-            await Appends(store).put(Place("bkt", "k"), 1, _pieces(b"x"), Description())
+            await Appends(store).put(Place("bkt", "k"), 1, _pieces(b"x"), Description(), cause=BY)
         assert caught.value.code == "ObjectNotAppendable"
 
     _in_store(tmp_path, work)
@@ -259,14 +264,14 @@ def test_an_append_during_which_the_server_died_is_as_if_it_had_not_been(tmp_pat
 
     async def first(store: Store) -> None:
         await store.create("bkt")
-        await Appends(store).put(Place("bkt", "log"), 0, _pieces(b"whole"), Description())
+        await Appends(store).put(Place("bkt", "log"), 0, _pieces(b"whole"), Description(), cause=BY)
         await store.index.write(
             lambda connection: connection.execute("INSERT INTO appends VALUES ('bkt', ?)", (b"log",)) and None
         )
 
     async def second(store: Store) -> None:
         assert file.read_bytes() == b"whole"
-        made = await Appends(store).put(Place("bkt", "log"), 5, _pieces(b" again"), Description())
+        made = await Appends(store).put(Place("bkt", "log"), 5, _pieces(b" again"), Description(), cause=BY)
         assert made.content.crc == crc64.xz(b"whole again")
 
     _in_store(tmp_path, first)
@@ -284,11 +289,11 @@ def test_parts_may_come_in_any_order_and_more_than_once(tmp_path: Path) -> None:
     async def work(store: Store) -> None:
         await store.create("bkt")
         uploads, place = Uploads(store), Place("bkt", "big")
-        upload = await uploads.begin(place, Description({"x-oss-meta-who": "ada"}))
+        upload = await uploads.begin(place, Description({"x-oss-meta-who": "ada"}), BY)
         assert await uploads.parts(place, upload.id) == []
-        await uploads.put(place, upload.id, 3, _pieces(b"another"))
+        await uploads.put(place, upload.id, 3, _pieces(b"another"), cause=BY)
         await asyncio.gather(
-            *(uploads.put(place, upload.id, number, _pieces(contents[number])) for number in (5, 3, 1, 2, 4))
+            *(uploads.put(place, upload.id, number, _pieces(contents[number]), cause=BY) for number in (5, 3, 1, 2, 4))
         )
         parts = await uploads.parts(place, upload.id)
         wanted = [(part.number, part.content.etag) for part in parts]
@@ -297,9 +302,9 @@ def test_parts_may_come_in_any_order_and_more_than_once(tmp_path: Path) -> None:
             ([], "InvalidPart"),
         ):  # fmt: skip
             with pytest.raises(Fault) as caught:
-                await uploads.complete(place, upload.id, wrong)
+                await uploads.complete(place, upload.id, wrong, cause=BY)
             assert caught.value.code == code
-        made = await uploads.complete(place, upload.id, wanted)
+        made = await uploads.complete(place, upload.id, wanted, cause=BY)
         whole = b"".join(contents[number] for number in range(1, 6))
         found, descriptor = await store.open(*place)
         with open(descriptor, "rb") as file:
@@ -309,7 +314,7 @@ def test_parts_may_come_in_any_order_and_more_than_once(tmp_path: Path) -> None:
         assert made.content.etag.endswith("-5")
         assert made.description.headers == {"x-oss-meta-who": "ada"}
         with pytest.raises(Fault, match="upload does not exist"):
-            await uploads.complete(place, upload.id, wanted)
+            await uploads.complete(place, upload.id, wanted, cause=BY)
         assert list((tmp_path / "buckets" / "bkt" / ".pyfc" / "parts").iterdir()) == []
 
     _in_store(tmp_path, work)
@@ -319,16 +324,16 @@ def test_a_part_that_is_too_small_is_only_taken_as_the_last(tmp_path: Path) -> N
     async def work(store: Store) -> None:
         await store.create("bkt")
         uploads, place = Uploads(store), Place("bkt", "big")
-        upload = await uploads.begin(place, Description())
+        upload = await uploads.begin(place, Description(), BY)
         for number in (1, 2):
-            await uploads.put(place, upload.id, number, _pieces(b"small"))
+            await uploads.put(place, upload.id, number, _pieces(b"small"), cause=BY)
         with pytest.raises(Fault) as caught:
-            await uploads.complete(place, upload.id, None)
+            await uploads.complete(place, upload.id, None, cause=BY)
         assert caught.value.code == "EntityTooSmall"
         with pytest.raises(Fault) as caught:
             await store.delete_bucket(store.bucket("bkt"))
         assert caught.value.code == "BucketNotEmpty"
-        await uploads.abort(place, upload.id)
+        await uploads.abort(place, upload.id, BY)
         await store.delete_bucket(store.bucket("bkt"))
 
     _in_store(tmp_path, work)

@@ -28,7 +28,7 @@ from pyfc.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from pyfc.model.asynchronous import Event, Status
+from pyfc.model.asynchronous import DEEPEST, LOOP, Event, Status
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Reply, Result, Route, Ticket, Usage
 from pyfc.model.names import Target
@@ -624,5 +624,18 @@ def test_an_outcome_leads_to_its_message_in_one_step(play: Callable[..., None]) 
         await until(lambda: world.delivered, "the message")
         [first] = [each for step in steps for each in step if each.event.id == "a"]
         assert (first.forget, len(first.followers)) == (True, 1)
+
+    play(scenario)
+
+
+def test_a_call_that_too_many_have_led_to_is_not_made_and_says_so(play: Callable[..., None]) -> None:
+    async def scenario(world: World) -> None:
+        await world.promise("last", depth=DEEPEST)
+        await world.promise("beyond", depth=DEEPEST + 1)
+        await empty(world)
+
+        assert world.ran() == ["last"]
+        found = await world.record("beyond")
+        assert (found.status, found.condition, found.attempts) == (Status.FAILED, LOOP, 0)
 
     play(scenario)

@@ -36,11 +36,11 @@ class Bench:
         self.timer = Timer(self._emit, misfire, lambda: self.now)
         self.trigger = _trigger()
 
-    async def _emit(self, firing: Firing) -> None:
+    async def _emit(self, *firings: Firing) -> None:
         if self.failing:
             self.failing -= 1
             raise Unavailable(message="the disk is full")
-        self.told.append(firing)
+        self.told += firings
 
     async def come(self, moment: str) -> list[str]:
         """The clock says something else now: the instants that have fired since."""
@@ -84,7 +84,7 @@ def test_it_fires_by_itself_when_its_time_has_come() -> None:
     async def whole() -> None:
         fired = asyncio.Event()
 
-        async def emit(_: Firing) -> None:
+        async def emit(*_: Firing) -> None:
             fired.set()
 
         timer = Timer(emit, 60.0)

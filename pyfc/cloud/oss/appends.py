@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.files import Files, seen
-from pyfc.cloud.oss.model import APPENDABLE, Content, Description, Object, Place
+from pyfc.cloud.oss.model import APPENDABLE, Cause, Content, Description, Object, Place
 from pyfc.cloud.oss.store import Store, new_object
 from pyfc.cloud.oss.writing import LARGEST, Incoming, append, check_digest, combined
 from pyfc.errors import InvalidArgument
@@ -47,8 +47,8 @@ class Appends:
             return  # somebody has removed it meanwhile
 
     async def put(
-        self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description,
-        stated: str = "",
+        self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description, *,
+        cause: Cause, stated: str = "",
     ) -> Object:  # fmt: skip
         """Write at the end of an object, which is new at position 0. Raises Fault PositionNotEqualToLength,
         ObjectNotAppendable, EntityTooLarge.
@@ -61,10 +61,10 @@ class Appends:
             async with self._lock(place):
                 before = await self._appendable(bucket, key, position)
                 if before is None:
-                    return await self._store.keep(new, new_object(place, content, described, APPENDABLE))
+                    return await self._store.keep(new, new_object(place, content, described, APPENDABLE), cause)
                 if before.content.size + content.size > LARGEST:
                     raise Fault("EntityTooLarge", f"An object that is appended to has at most {LARGEST} bytes.")
-                return await self._append(files, before, new, content)
+                return await self._append(files, before, new, content, cause)
 
     def _lock(self, place: Place) -> asyncio.Lock:
         found = self._locks.get(place)
@@ -90,7 +90,7 @@ class Appends:
             raise Fault("PositionNotEqualToLength", "Position is not equal to file length.", headers)
         return before
 
-    async def _append(self, files: Files, before: Object, new: Incoming, content: Content) -> Object:
+    async def _append(self, files: Files, before: Object, new: Incoming, content: Content, cause: Cause) -> Object:
         """The file grows where it is. That it may is written down first: a server that dies in between cuts it."""
         bucket, key = before.bucket, before.key
         await self._store.index.write(lambda connection: index.begin_append(connection, bucket, key))
@@ -112,6 +112,7 @@ class Appends:
                     content=Content(before.content.size + content.size, etag, crc), seen=seen(descriptor)
                 )
             index.put(connection, made)
+            self._store.index.outbox.add(connection, cause, made, before)
             index.end_append(connection, bucket, key)
             return made
 

@@ -17,7 +17,7 @@ from pyfc.auth.signature import seconds_of
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.markup import Node, document
-from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object, Place
+from pyfc.cloud.oss.model import OBJECT_ACLS, Cause, Description, Object, Place
 from pyfc.cloud.oss.request import Sent
 from pyfc.cloud.oss.store import Store, check_acl
 from pyfc.cloud.oss.temporary import Temporary
@@ -93,6 +93,8 @@ class Environment(NamedTuple):
     temporary: Temporary
     account: str
     region: str
+    led_by: Callable[[Key], int]
+    """How many calls have led to what the holder of a key does, as far as that can be known."""
 
 
 May = Callable[[str, Place], Awaitable[None]]
@@ -154,6 +156,11 @@ class Asked:
         """Who has every bucket and object."""
         account = self.environment.account
         return "Owner", [("ID", account), ("DisplayName", account)]
+
+    def cause(self, event: str) -> Cause:
+        """What this request does to an object, as OSS calls it."""
+        depth = self.environment.led_by(self.key) if self.key is not None else 0
+        return Cause(event, self.sent.request_id, self.sent.address, depth)
 
     @property
     def stated(self) -> str:

@@ -12,6 +12,7 @@ from pyfc.cloud.oss.markup import MOST, Node, children, read, texts, url_encoded
 from pyfc.cloud.oss.model import PRIVATE, Bucket, Object, Place, Upload
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.writing import check_text_digest
+from pyfc.model.bucket import DELETE_MANY
 
 _KEYS, _MOST_KEYS = 100, 1000
 Encode = Callable[[str], str]
@@ -177,7 +178,7 @@ async def delete_objects(asked: Asked) -> Answer:
         check_key(key)
         await asked.may("oss:DeleteObject", Place(asked.place.bucket, key))
     for key in keys:
-        await asked.store.delete(asked.place.bucket, key)
+        await asked.store.delete(asked.place.bucket, key, asked.cause(DELETE_MANY))
     if texts(root, "Quiet")["Quiet"].lower() == "true":
         return Answer()
     nodes: list[Node] = [("EncodingType", "url")] if asked.query.get("encoding-type") else []

@@ -122,7 +122,7 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         request_id = secrets.token_hex(12).upper()
-        sent = _sent(scope)
+        sent = _sent(scope, request_id)
         try:
             answer = await self._answer(sent, Request(scope, receive).stream())
         except Fault as fault:
@@ -209,7 +209,7 @@ def _parameter(sent: Sent) -> str:
     return next((name for name in sent.query if name in _PARAMETERS), "")
 
 
-def _sent(scope: Scope) -> Sent:
+def _sent(scope: Scope, request_id: str) -> Sent:
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
@@ -217,7 +217,7 @@ def _sent(scope: Scope) -> Sent:
     host = headers.get("host", "").lower().rpartition("@")[2]
     return Sent(
         scope["method"], host.partition(":")[0], scope["raw_path"].decode("latin-1"),
-        query_of(scope["query_string"].decode("latin-1")), headers,
+        query_of(scope["query_string"].decode("latin-1")), headers, request_id, (scope.get("client") or ("",))[0],
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.model import Bucket, Content, Description, Object, Part, Seen, Upload, encode, headers_of
+from pyfc.cloud.oss.outbox import Outbox
 from pyfc.data.version import OSS_TABLES, VERSION
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.sqlite import Database, transaction
@@ -41,6 +42,8 @@ class Index:
         """Raises InvalidArgument for a file that is none of ours."""
         self._path = path
         self._database: Database[Job, object] | None = None
+        self.outbox = Outbox(self._read, self.write)
+        """What is still to be told of objects."""
         self._buckets: dict[str, Bucket] = {}
         if path.exists():
             self._database = self._open()
@@ -49,7 +52,10 @@ class Index:
 
     def _open(self) -> Database[Job, object]:
         try:
-            database: Database[Job, object] = Database(self._path, "object store", OSS_TABLES, VERSION, _commit)
+            database: Database[Job, object] = Database(
+                self._path, "object store", OSS_TABLES, VERSION, _commit, told=lambda _: self.outbox.committed()
+            )
+            self.outbox.begin(database.connection)
         except sqlite3.Error as error:
             raise InvalidArgument(message=f"the object store {self._path} cannot be opened: {error}") from error
         self._path.chmod(0o600)

@@ -27,6 +27,18 @@ class Place(NamedTuple):
         return f"acs:oss:*:*:{self.bucket or '*'}{f'/{self.key}' if self.key else ''}"
 
 
+class Cause(NamedTuple):
+    """By what an object changes."""
+
+    event: str
+    """What OSS calls that, see model/bucket.py."""
+    request_id: str = ""
+    """Of the request, and where that came from."""
+    address: str = ""
+    depth: int = 0
+    """How many calls led to it."""
+
+
 class Bucket(NamedTuple):
     """A bucket, and the folder that is one."""
 
@@ -54,6 +66,9 @@ class Content(NamedTuple):
     """MD5 in upper-case hexadecimal; of an object of N parts something else that ends in -N."""
     crc: int
     """CRC-64/XZ."""
+
+
+NOTHING = Content(0, "", 0)
 
 
 class Seen(NamedTuple):

@@ -24,6 +24,7 @@ from pyfc.cloud.oss.model import OBJECT_ACLS, Object, Place
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.store import check_acl
 from pyfc.cloud.oss.uploads import MOST_PARTS
+from pyfc.model import bucket
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LINE_END = re.compile(r"[\r\n\0]")
@@ -121,8 +122,9 @@ async def put_object(asked: Asked) -> Answer:
     asked.check_length()
     await _may_tag(asked)
     made = await asked.store.put(
-        asked.place, asked.chunks, asked.description, stated=asked.stated, may_replace=asked.may_replace
-    )
+        asked.place, asked.chunks, asked.description,
+        cause=asked.cause(bucket.PUT), stated=asked.stated, may_replace=asked.may_replace,
+    )  # fmt: skip
     return Answer(200, written_headers(made))
 
 
@@ -138,6 +140,7 @@ async def _copy_object(asked: Asked) -> Answer:
     await _may_tag(asked)
     made = await asked.store.copy(
         source, asked.place, asked.description if replaces else None,
+        cause=asked.cause(bucket.COPY),
         check=lambda found: check_conditions(asked.headers, found, "x-oss-copy-source-"),
         may_replace=asked.may_replace,
     )  # fmt: skip
@@ -155,17 +158,17 @@ async def _source(asked: Asked) -> Place:
         path = unquote_plus(text.encode("latin-1").decode(), errors="strict")  # Go's client writes a space as a plus
     except UnicodeDecodeError:
         raise Fault("InvalidArgument", "x-oss-copy-source is no UTF-8.") from None
-    bucket, slash, key = path.removeprefix("/").partition("/")
+    name, slash, key = path.removeprefix("/").partition("/")
     if not slash or not key:
         raise Fault("InvalidArgument", "x-oss-copy-source is not /BUCKET/KEY.")
-    source = Place(bucket, key)
+    source = Place(name, key)
     await asked.may("oss:GetObject", source)
     return source
 
 
 async def delete_object(asked: Asked) -> Answer:
     """DELETE /BUCKET/KEY"""
-    await asked.store.delete(*asked.place)
+    await asked.store.delete(*asked.place, asked.cause(bucket.DELETE))
     return Answer(204)
 
 
@@ -177,7 +180,9 @@ async def append_object(asked: Asked) -> Answer:
     position = asked.number("position", 0, 10**15)
     asked.check_length()
     await _may_tag(asked)
-    made = await asked.environment.appends.put(asked.place, position, asked.chunks, asked.description, asked.stated)
+    made = await asked.environment.appends.put(
+        asked.place, position, asked.chunks, asked.description, cause=asked.cause(bucket.APPEND), stated=asked.stated
+    )
     return Answer(200, {**written_headers(made), "x-oss-next-append-position": str(made.content.size)})
 
 
@@ -225,7 +230,7 @@ async def begin_upload(asked: Asked) -> Answer:
     check_key(asked.place.key)
     await _may_tag(asked)
     await asked.body(MOST)
-    made = await asked.environment.uploads.begin(asked.place, asked.description)
+    made = await asked.environment.uploads.begin(asked.place, asked.description, asked.cause(bucket.BEGIN_UPLOAD))
     return xml(
         "InitiateMultipartUploadResult",
         [("Bucket", made.bucket), ("Key", made.key), ("UploadId", made.id)],
@@ -238,13 +243,18 @@ async def put_part(asked: Asked) -> Answer:
     uploads = asked.environment.uploads
     if "x-oss-copy-source" not in asked.headers:
         asked.check_length()
-        part = await uploads.put(asked.place, name, number, asked.chunks, asked.stated)
+        part = await uploads.put(
+            asked.place, name, number, asked.chunks, cause=asked.cause(bucket.PART), stated=asked.stated
+        )
         return Answer(200, {"ETag": f'"{part.content.etag}"', "x-oss-hash-crc64ecma": str(part.content.crc)})
     found, descriptor = await asked.store.open(*await _source(asked))
     try:
         check_conditions(asked.headers, found, "x-oss-copy-source-")
         begin, end = _copied(asked, found)
-        part = await uploads.put(asked.place, name, number, pieces(File(descriptor, begin, end - begin)))
+        part = await uploads.put(
+            asked.place, name, number, pieces(File(descriptor, begin, end - begin)),
+            cause=asked.cause(bucket.PART_COPY),
+        )  # fmt: skip
     finally:
         os.close(descriptor)
     return xml("CopyPartResult", [("LastModified", moment(part.modified)), ("ETag", f'"{part.content.etag}"')])
@@ -300,8 +310,9 @@ async def complete_upload(asked: Asked) -> Answer:
             raise Fault("MalformedXML", "A PartNumber is no number.")
         wanted = [(int(each["PartNumber"][:9]), each["ETag"]) for each in found]
     made = await asked.environment.uploads.complete(
-        asked.place, asked.query["uploadId"], wanted, may_replace=asked.may_replace
-    )
+        asked.place, asked.query["uploadId"], wanted,
+        cause=asked.cause(bucket.COMPLETE), may_replace=asked.may_replace,
+    )  # fmt: skip
     nodes: list[Node] = [
         ("Location", f"http://{asked.sent.host}/{made.key}"), ("Bucket", made.bucket), ("Key", made.key),
         ("ETag", f'"{made.content.etag}"'),
@@ -311,5 +322,5 @@ async def complete_upload(asked: Asked) -> Answer:
 
 async def abort_upload(asked: Asked) -> Answer:
     """DELETE /BUCKET/KEY?uploadId=ID"""
-    await asked.environment.uploads.abort(asked.place, asked.query["uploadId"])
+    await asked.environment.uploads.abort(asked.place, asked.query["uploadId"], asked.cause(bucket.ABORT))
     return Answer(204)

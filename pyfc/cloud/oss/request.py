@@ -31,6 +31,9 @@ class Sent(NamedTuple):
     """Decoded; the first of several with one name."""
     headers: Mapping[str, str]
     """Names in lower case, values in Latin-1: a byte a character."""
+    request_id: str = ""
+    """What it is called here, and where it came from."""
+    address: str = ""
 
     @property
     def places(self) -> Sequence[Place]:

@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ from pyfc.cloud.oss.model import (
     NORMAL,
     PRIVATE,
     Bucket,
+    Cause,
     Content,
     Description,
     Object,
@@ -35,6 +37,7 @@ from pyfc.cloud.oss.model import (
 )
 from pyfc.cloud.oss.writing import Incoming, check_digest, measure
 from pyfc.errors import InvalidArgument
+from pyfc.tasks import Tasks
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _TRIES = 5
@@ -50,6 +53,7 @@ class Store:
         self._folder = folder
         self._index = Index(path)
         self._files: dict[str, Files] = {}
+        self._tasks = Tasks()
 
     @property
     def index(self) -> Index:
@@ -86,6 +90,13 @@ class Store:
 
     async def create(self, name: str, acl: str = PRIVATE, folder: Path | None = None) -> Bucket:
         """A new bucket, in `folder` or in one of its own. Raises Fault BucketAlreadyExists, InvalidBucketName."""
+        made = self._new(name, acl, folder)
+        await self._index.write(lambda connection: index.put_bucket(connection, made))
+        self._index.buckets[name] = made
+        return made
+
+    def _new(self, name: str, acl: str, folder: Path | None) -> Bucket:
+        """A bucket that is a folder, and nowhere written down."""
         if not _BUCKET.fullmatch(name):
             raise Fault("InvalidBucketName", "The specified bucket is not valid.", more={"BucketName": name})
         check_acl(acl, BUCKET_ACLS)
@@ -97,9 +108,18 @@ class Store:
             )
         made = Bucket(name, time.time(), acl, str(folder or self._folder / name))
         self.files(made)
-        await self._index.write(lambda connection: index.put_bucket(connection, made))
-        self._index.buckets[name] = made
         return made
+
+    def have(self, name: str) -> None:
+        """Have a bucket from now on, a new one if there is none. Raises InvalidArgument if it can not be."""
+        if name in self._index.buckets:
+            return
+        try:
+            made = self._new(name, PRIVATE, None)
+        except Fault as fault:
+            raise InvalidArgument(message=f"bucket {name[:100]!r}: {fault.message}") from fault
+        self._index.buckets[name] = made
+        self._tasks.begin(f"writing bucket {name}", self._index.write(partial(index.put_bucket, made=made)))
 
     async def set_acl(self, bucket: Bucket, acl: str) -> None:
         """Who may read and write it without a key."""
@@ -175,15 +195,17 @@ class Store:
 
     async def put(
         self, place: Place, chunks: AsyncIterator[bytes], described: Description, *,
-        stated: str = "", may_replace: bool = True,
+        cause: Cause, stated: str = "", may_replace: bool = True,
     ) -> Object:  # fmt: skip
         """Keep content. `stated`: its Content-MD5. Raises Fault InvalidDigest, FileAlreadyExists, EntityTooLarge."""
         async with Incoming(self.files_in(place.bucket)) as new:
             content = await new.take(chunks)
             check_digest(stated, new.digest)
-            return await self.keep(new, new_object(place, content, described), may_replace=may_replace)
+            return await self.keep(new, new_object(place, content, described), cause, may_replace=may_replace)
 
-    async def keep(self, new: Incoming, made: Object, *, may_replace: bool = True, upload: str = "") -> Object:
+    async def keep(
+        self, new: Incoming, made: Object, cause: Cause, *, may_replace: bool = True, upload: str = ""
+    ) -> Object:
         """Make a written file the object. `upload`: of whose parts it is made; that ends in the same step."""
         files = self.files_in(made.bucket)
 
@@ -200,6 +222,7 @@ class Store:
                 files.remove(made.key, is_aside=before.is_aside)
             kept = made._replace(is_aside=is_aside, seen=seen(new.descriptor))
             index.put(connection, kept)
+            self._index.outbox.add(connection, cause, kept, before)
             if upload:
                 index.remove_upload(connection, upload)
             return kept
@@ -208,7 +231,7 @@ class Store:
 
     async def copy(
         self, source: Place, place: Place, described: Description | None, *,
-        check: Callable[[Object], None], may_replace: bool = True,
+        cause: Cause, check: Callable[[Object], None], may_replace: bool = True,
     ) -> Object:  # fmt: skip
         """Keep the content of another object, with its description if none is given. `check` raises what speaks
         against the source.
@@ -222,21 +245,24 @@ class Store:
                 await asyncio.to_thread(new.finish)
                 described = described or found.description._replace(acl="default")
                 made = new_object(place, found.content, described)
-                return await self.keep(new, made, may_replace=may_replace)
+                return await self.keep(new, made, cause, may_replace=may_replace)
         finally:
             os.close(descriptor)
 
-    async def delete(self, bucket: str, key: str) -> None:
+    async def delete(self, bucket: str, key: str, cause: Cause) -> None:
         """Remove an object if it is there."""
         files = self.files_in(bucket)
 
         def job(connection: sqlite3.Connection) -> None:
             before = index.find(connection, bucket, key)
             is_aside = _is_aside(before, key)
-            if before is None and files.seen(key, is_aside=is_aside) is None:
+            found = files.seen(key, is_aside=is_aside)
+            if before is None and found is None:
                 return
             files.remove(key, is_aside=is_aside)
             index.remove(connection, bucket, key)
+            gone = before or _unmeasured(bucket, key, found)
+            self._index.outbox.remove(connection, cause, gone)
 
         await self._index.write(job)
 
@@ -254,6 +280,12 @@ class Store:
 def new_object(place: Place, content: Content, described: Description, kind: str = NORMAL) -> Object:
     """An object whose file is not in its place yet."""
     return Object(*place, content, Seen(0, 0, 0), kind, False, described)
+
+
+def _unmeasured(bucket: str, key: str, found: Seen | None) -> Object:
+    """A file that somebody has put into the folder, of which no more is known than its size."""
+    size = found.size if found is not None else 0
+    return new_object(Place(bucket, key), Content(size, "", 0), Description())
 
 
 def _is_aside(known: Object | None, key: str) -> bool:

@@ -9,8 +9,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from pyfc.cloud.oss.faults import Fault
-from pyfc.cloud.oss.model import Place
+from pyfc.cloud.oss.model import Cause, Place
 from pyfc.cloud.oss.store import Store
+from pyfc.model.bucket import DELETE
 
 TEMPORARY = "fc-temp"
 """The bucket."""
@@ -71,4 +72,4 @@ class Temporary:
         oldest = self._now() - _DAY
         for found in await self._store.index.objects(TEMPORARY, b"", b"", _ROWS):
             if found.modified < oldest:
-                await self._store.delete(TEMPORARY, found.key)
+                await self._store.delete(TEMPORARY, found.key, Cause(DELETE))

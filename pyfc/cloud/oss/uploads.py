@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault, no_such_upload
 from pyfc.cloud.oss.files import Files
-from pyfc.cloud.oss.model import MULTIPART, Content, Description, Object, Part, Place, Upload
+from pyfc.cloud.oss.model import MULTIPART, NOTHING, Cause, Content, Description, Object, Part, Place, Upload
 from pyfc.cloud.oss.store import Store, new_object
 from pyfc.cloud.oss.writing import Incoming, check_digest, combined
 
@@ -32,11 +32,17 @@ class Uploads:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def begin(self, place: Place, described: Description) -> Upload:
+    async def begin(self, place: Place, described: Description, cause: Cause) -> Upload:
         """A new upload. Raises Fault NoSuchBucket."""
         self._store.files_in(place.bucket)
         made = Upload(secrets.token_hex(16).upper(), *place, time.time(), described)
-        await self._store.index.write(lambda connection: index.add_upload(connection, made))
+        begun = new_object(place, NOTHING, described)
+
+        def job(connection: sqlite3.Connection) -> None:
+            index.add_upload(connection, made)
+            self._store.index.outbox.add(connection, cause, begun, begun)
+
+        await self._store.index.write(job)
         return made
 
     async def find(self, place: Place, name: str) -> Upload:
@@ -46,15 +52,17 @@ class Uploads:
             raise no_such_upload(name)
         return found
 
-    async def put(self, place: Place, name: str, number: int, chunks: AsyncIterator[bytes], stated: str = "") -> Part:
+    async def put(
+        self, place: Place, name: str, number: int, chunks: AsyncIterator[bytes], *, cause: Cause, stated: str = ""
+    ) -> Part:
         """Keep a part, over one that has its number. Raises Fault NoSuchUpload, InvalidDigest."""
         await self.find(place, name)
         async with Incoming(self._store.files_in(place.bucket)) as new:
             content = await new.take(chunks)
             check_digest(stated, new.digest)
-            return await self._keep(place, name, new, Part(number, content, time.time()))
+            return await self._keep(place, name, new, Part(number, content, time.time()), cause)
 
-    async def _keep(self, place: Place, name: str, new: Incoming, part: Part) -> Part:
+    async def _keep(self, place: Place, name: str, new: Incoming, part: Part, cause: Cause) -> Part:
         files = self._store.files_in(place.bucket)
 
         def job(connection: sqlite3.Connection) -> Part:
@@ -62,6 +70,7 @@ class Uploads:
                 raise no_such_upload(name)
             files.keep_part(new.name, name, part.number)
             index.put_part(connection, name, part)
+            self._store.index.outbox.add(connection, cause, new_object(place, part.content, Description()), None)
             return part
 
         return await self._store.whole(job)
@@ -71,15 +80,21 @@ class Uploads:
         await self.find(place, name)
         return await self._store.index.parts(name)
 
-    async def abort(self, place: Place, name: str) -> None:
+    async def abort(self, place: Place, name: str, cause: Cause) -> None:
         """Give an upload up. Raises Fault NoSuchUpload."""
-        await self.find(place, name)
-        await self._store.index.write(lambda connection: index.remove_upload(connection, name))
+        upload = await self.find(place, name)
+
+        def job(connection: sqlite3.Connection) -> None:
+            index.remove_upload(connection, name)
+            self._store.index.outbox.remove(connection, cause, new_object(place, NOTHING, upload.description))
+
+        await self._store.index.write(job)
         await asyncio.to_thread(self._store.files_in(place.bucket).remove_parts, name)
 
     async def complete(
-        self, place: Place, name: str, wanted: Sequence[tuple[int, str]] | None, *, may_replace: bool = True
-    ) -> Object:
+        self, place: Place, name: str, wanted: Sequence[tuple[int, str]] | None, *,
+        cause: Cause, may_replace: bool = True,
+    ) -> Object:  # fmt: skip
         """Make an object of parts, which are named by number and ETag; None: of all. Raises Fault NoSuchUpload,
         InvalidPart, InvalidPartOrder, EntityTooSmall, FileAlreadyExists.
         """
@@ -95,7 +110,7 @@ class Uploads:
         async with Incoming(files) as new:
             await asyncio.to_thread(_join, files, name, parts, new)
             made = new_object(place, _content(parts), upload.description, MULTIPART)
-            kept = await self._store.keep(new, made, may_replace=may_replace, upload=name)
+            kept = await self._store.keep(new, made, cause, may_replace=may_replace, upload=name)
         await asyncio.to_thread(files.remove_parts, name)
         return kept
 

@@ -1,0 +1,93 @@
+"""What is still to be told of the objects of buckets: a row beside the object's, written in the same step.
+
+1. There is no row for what nobody is to be told of, so a bucket without a trigger costs nothing.
+2. Rows have numbers that grow in the order of the commits, and are forgotten when everybody has been told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from pyfc.cloud.oss.model import Cause, Object
+from pyfc.model.bucket import Happened, Rule, fitting
+
+Read = Callable[[str, tuple[Any, ...]], Awaitable[list[tuple[Any, ...]]]]
+Write = Callable[[Callable[[sqlite3.Connection], object]], Awaitable[object]]
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Happened).decode
+
+
+class Outbox:
+    """The outbox of one store."""
+
+    def __init__(self, read: Read, write: Write) -> None:
+        self._query = read
+        self._write = write
+        self._rules: Mapping[str, Sequence[Rule]] = {}
+        self._last = 0
+        """The number that was given last, perhaps in a commit that is not done."""
+        self._seen = 0
+        self.arrived = asyncio.Event()
+        """Set when there may be more to read."""
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """The file is open."""
+        (self._last,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+
+    def want(self, rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Keep what these are for from now on. They are sorted by bucket."""
+        self._rules = rules
+
+    @property
+    def last(self) -> int:
+        """No row of before has a higher number."""
+        return self._last
+
+    def is_wanted(self, bucket: str, event: str, key: str) -> bool:
+        """Whether anybody is to be told of this. For every thread."""
+        return bool(self._rules) and fitting(self._rules, bucket, event, key)
+
+    def add(self, connection: sqlite3.Connection, cause: Cause, now: Object, before: Object | None) -> None:
+        """In a write of the store: an object has come, or is another one than before."""
+        delta = now.content.size - (before.content.size if before is not None else 0)
+        self._add(connection, cause, now, now.content.size, delta)
+
+    def remove(self, connection: sqlite3.Connection, cause: Cause, before: Object) -> None:
+        """In a write of the store: an object has gone."""
+        self._add(connection, cause, before, 0, -before.content.size)
+
+    def _add(self, connection: sqlite3.Connection, cause: Cause, told: Object, size: int, delta: int) -> None:
+        if not self.is_wanted(told.bucket, cause.event, told.key):
+            return
+        happened = Happened(
+            told.bucket, told.key, cause.event, time.time(), size, delta, told.content.etag,
+            told.description.headers.get("content-type", ""), cause.request_id, cause.address, cause.depth,
+        )  # fmt: skip
+        done = connection.execute("INSERT INTO outbox (happened) VALUES (?)", (_encode(happened),))
+        self._last = done.lastrowid or 0
+
+    def committed(self) -> None:
+        """A write of the store is durable."""
+        if self._last > self._seen:
+            self.arrived.set()
+
+    def saw(self, number: int) -> None:
+        """Who waits for `arrived` has read up to this number."""
+        self._seen = number
+
+    async def rows(self, after: int, limit: int) -> list[tuple[int, Happened]]:
+        """The first `limit` rows whose numbers are higher than `after`, by number."""
+        query = "SELECT number, happened FROM outbox WHERE number > ? ORDER BY number LIMIT ?"
+        return [(number, _decode(row)) for number, row in await self._query(query, (after, limit))]
+
+    async def forget(self, last: int) -> None:
+        """Forget the rows up to this number."""
+        query = "DELETE FROM outbox WHERE number <= ?"
+        await self._write(lambda connection: connection.execute(query, (last,)))

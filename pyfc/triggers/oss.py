@@ -1,0 +1,292 @@
+"""Triggers of buckets: they fire when objects come, change and go (FC's OSS trigger, contract §8.1 and §8.2).
+
+1. What is to be told has a number in the store, in the order of the commits. Each trigger remembers the number up to
+   which it has fired in the step that promises the calls, so nothing is lost and nothing comes twice.
+2. One task reads what has come and fires all triggers. One that can not fire (its function's queue is full) falls
+   behind by itself and catches up later, in order, while the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from pyfc.errors import InvalidArgument, PyfcError
+from pyfc.model.bucket import MOST_TRIGGERS, Happened, Rule, events_of
+from pyfc.model.policy import back_off
+from pyfc.model.trigger import Trigger
+from pyfc.tasks import Tasks
+from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, wrong
+
+_BATCH = 100
+"""Changes that are read at once."""
+_PARTS = 5
+"""Of the ARN of a bucket."""
+OVERLAP = "event source 'oss' returned error: Cannot specify overlapping prefix and suffix with same event type."
+"""What FC answers to a trigger that another one of the bucket overlaps."""
+Rows = Sequence[tuple[int, Happened]]
+_log = logging.getLogger(__name__)
+
+
+class Changes(Protocol):
+    """What a store of buckets tells."""
+
+    arrived: asyncio.Event
+    """Set when there may be more to read."""
+
+    @property
+    def last(self) -> int:
+        """No number of what has been is higher."""
+
+    def want(self, rules: Mapping[str, Sequence[Rule]]) -> None:
+        """Keep what these are for from now on, which are sorted by bucket."""
+
+    def saw(self, number: int) -> None:
+        """Who waits for `arrived` has read up to this number."""
+
+    async def rows(self, after: int, limit: int) -> Rows:
+        """The first `limit` changes with higher numbers, by number. Raises PyfcError."""
+
+    async def forget(self, last: int) -> None:
+        """Forget those up to this number. Raises PyfcError."""
+
+
+def rule_of(trigger: Trigger) -> Rule:
+    """What a trigger is for. Raises InvalidArgument that names the property."""
+    config = trigger.config
+    bucket = str(option(config, "bucketName", "") or "") or _bucket_of(trigger.source_arn)
+    names = option(config, "events") or []
+    try:
+        events = events_of(names if isinstance(names, list) else [str(names)])
+    except ValueError as error:
+        raise wrong("events", str(error), "OSS has no such event") from None
+    key = option(option(config, "filter") or {}, "key") or {}
+    return Rule(bucket, events, str(option(key, "prefix", "") or ""), str(option(key, "suffix", "") or ""))
+
+
+def _bucket_of(arn: str) -> str:
+    """The bucket in acs:oss:REGION:ACCOUNT:BUCKET, '' in anything else."""
+    parts = arn.split(":")
+    return parts[-1].partition("/")[0] if len(parts) == _PARTS and parts[:2] == ["acs", "oss"] else ""
+
+
+def check(trigger: Trigger, others: Sequence[Trigger]) -> None:
+    """Raises InvalidArgument for a trigger that can not be beside these."""
+    rule = rule_of(trigger)
+    found = [each for each in map(_readable, others) if each is not None and each.bucket == rule.bucket != ""]
+    if any(rule.overlaps(each) for each in found):
+        raise InvalidArgument(message=OVERLAP)
+    if len(found) >= MOST_TRIGGERS:
+        raise InvalidArgument(message=f"bucket {rule.bucket} has {MOST_TRIGGERS} triggers, which is the most")
+
+
+def _readable(trigger: Trigger) -> Rule | None:
+    """What a trigger is for that somebody has declared, None if it is wrong."""
+    try:
+        return rule_of(trigger)
+    except InvalidArgument:
+        return None
+
+
+class _Watched:
+    """A trigger that fires."""
+
+    __slots__ = ("cursor", "error", "is_behind", "key", "rule", "trigger")
+
+    def __init__(self, key: Key, trigger: Trigger, rule: Rule, cursor: int) -> None:
+        self.key = key
+        self.trigger = trigger
+        self.rule = rule
+        self.cursor = cursor
+        """The number up to which it has fired."""
+        self.is_behind = False
+        self.error = ""
+
+
+class Oss:
+    """The triggers of one server's buckets."""
+
+    type = "oss"
+
+    def __init__(self, emit: Emit, changes: Changes, have: Callable[[str], object], account: str, region: str) -> None:
+        """`have` makes a bucket if it is missing; raises InvalidArgument."""
+        self._emit = emit
+        self._changes = changes
+        self._have = have
+        self._account = account
+        self._region = region
+        self._watched: dict[Key, _Watched] = {}
+        self._errors: dict[Key, str] = {}
+        self._read: int | None = None
+        """The number up to which has been read; None before the first triggers are there."""
+        self._tidying: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
+
+    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
+        """See Source. What a new trigger remembers first is up to where others have been told."""
+        before, self._watched, self._errors = self._watched, {}, {}
+        rules: dict[str, list[Rule]] = defaultdict(list)
+        for key, trigger in sorted(triggers.items()):
+            try:
+                rule = self._rule(trigger, rules)
+            except InvalidArgument as error:
+                self._errors[key] = str(error)
+                continue
+            if is_enabled(trigger.config):
+                rules[rule.bucket].append(rule)
+                self._watched[key] = self._kept(key, trigger, rule, before.get(key), marks.get(key, ""))
+        self._changes.want(rules)
+        return {key: str(each.cursor) for key, each in self._watched.items() if key not in before and key not in marks}
+
+    def _rule(self, trigger: Trigger, others: Mapping[str, Sequence[Rule]]) -> Rule:
+        rule = rule_of(trigger)
+        if not rule.bucket:
+            raise InvalidArgument(message="neither bucketName nor sourceArn names a bucket")
+        if any(rule.overlaps(each) for each in others.get(rule.bucket, ())):
+            raise InvalidArgument(message=OVERLAP)
+        self._have(rule.bucket)
+        return rule
+
+    def _kept(self, key: Key, trigger: Trigger, rule: Rule, before: _Watched | None, mark: str) -> _Watched:
+        """A trigger as it goes on, or as it begins: with what comes after it."""
+        if before is not None:
+            before.trigger, before.rule = trigger, rule
+            return before
+        begun = self._changes.last if self._read is not None else 0
+        return _Watched(key, trigger, rule, int(mark) if mark.isdecimal() else begun)
+
+    async def run(self) -> None:
+        """See Source."""
+        self._read = min((each.cursor for each in self._watched.values()), default=self._changes.last)
+        try:
+            while True:
+                self._changes.arrived.clear()
+                rows = await self._changes.rows(self._read, _BATCH)
+                if rows:
+                    self._read = rows[-1][0]
+                    self._changes.saw(self._read)
+                    await self._tell_all(rows)
+                    self._tidy()
+                else:
+                    await self._changes.arrived.wait()
+        finally:
+            await self._tasks.close()
+            for each in self._watched.values():
+                each.is_behind = False
+
+    async def _tell_all(self, rows: Rows) -> None:
+        """Fire the triggers that are not behind."""
+        await asyncio.gather(*(self._try(each, rows) for each in self._watched.values() if not each.is_behind))
+
+    async def _try(self, watched: _Watched, rows: Rows) -> None:
+        try:
+            await self._tell(watched, rows)
+        except PyfcError as error:
+            watched.is_behind, watched.error = True, str(error)
+            self._tasks.begin(f"the trigger {'/'.join(watched.key)}", self._catch_up(watched))
+
+    async def _catch_up(self, watched: _Watched) -> None:
+        """Fire a trigger for what it has not fired for, until it is where the others are."""
+        failures = 1
+        while self._watched.get(watched.key) is watched:
+            await asyncio.sleep(back_off(failures))
+            seen = self._read or 0
+            try:
+                while rows := await self._changes.rows(watched.cursor, _BATCH):
+                    seen = max(seen, self._read or 0)
+                    await self._tell(watched, rows)
+                    failures, watched.error = 0, ""
+            except PyfcError as error:
+                failures, watched.error = failures + 1, str(error)
+                continue
+            watched.cursor = max(watched.cursor, seen)
+            if watched.cursor >= (self._read or 0):
+                break
+        watched.is_behind, watched.error = False, ""
+        self._tidy()
+
+    async def _tell(self, watched: _Watched, rows: Rows) -> None:
+        """Fire a trigger for those of the changes that it is for, in order. Raises PyfcError at the first for which
+        that is not possible.
+        """
+        firings = [
+            (number, self._firing(watched, number, happened)) for number, happened in rows
+            if number > watched.cursor and happened.bucket == watched.rule.bucket
+            and watched.rule.fits(happened.event, happened.key)
+        ]  # fmt: skip
+        try:
+            if firings:
+                await self._emit(*(firing for _, firing in firings))
+        except PyfcError:
+            for number, firing in firings:
+                await self._emit(firing)
+                watched.cursor = number
+        watched.cursor = max(watched.cursor, rows[-1][0])
+
+    def _firing(self, watched: _Watched, number: int, happened: Happened) -> Firing:
+        identity = f"oss/{number}/{happened.request_id}/{'/'.join(watched.key)}"
+        payload = msgspec.json.encode({"events": [self._event(watched, happened)]})
+        return Firing(watched.trigger, payload, identity, str(number), happened.depth)
+
+    def _event(self, watched: _Watched, happened: Happened) -> dict[str, Any]:
+        """What OSS tells a function."""
+        told: dict[str, Any] = {"deltaSize": happened.delta, "eTag": happened.etag, "key": happened.key}
+        told["size"] = happened.size
+        if happened.mime:
+            told["objectMeta"] = {"mimeType": happened.mime}
+        bucket = {
+            "arn": f"acs:oss:{self._region}:{self._account}:{happened.bucket}", "name": happened.bucket,
+            "ownerIdentity": self._account, "virtualBucket": "",
+        }  # fmt: skip
+        return {
+            "eventName": happened.event,
+            "eventSource": "acs:oss",
+            "eventTime": _text(happened.time),
+            "eventVersion": "1.0",
+            "oss": {
+                "bucket": bucket, "object": told, "ossSchemaVersion": "1.0", "ruleId": self._rule_id(watched.key),
+            },
+            "region": self._region,
+            "requestParameters": {"sourceIPAddress": happened.address},
+            "responseElements": {"requestId": happened.request_id},
+            "userIdentity": {"principalId": self._account},
+        }  # fmt: skip
+
+    def _rule_id(self, key: Key) -> str:
+        return hashlib.sha1("/".join((self._account, *key)).encode(), usedforsecurity=False).hexdigest()
+
+    def _tidy(self) -> None:
+        """Forget what every trigger has fired for."""
+        if self._tidying is None or self._tidying.done():
+            self._tidying = self._tasks.begin("forgetting what triggers of buckets have fired for", self._forget())
+
+    async def _forget(self) -> None:
+        forgotten = 0
+        while (last := min([each.cursor for each in self._watched.values()], default=self._read or 0)) > forgotten:
+            try:
+                await self._changes.forget(last)
+            except PyfcError as error:
+                _log.warning("what has happened to buckets is not forgotten: %s", error)
+                return
+            forgotten = last
+
+    def state(self, key: Key) -> State:
+        """See Source."""
+        watched = self._watched.get(key)
+        error = self._errors.get(key, "") or (watched.error if watched is not None else "")
+        return State(watched is not None or bool(error), None, error)
+
+    def upcoming(self, key: Key, count: int) -> Sequence[float]:
+        """See Source."""
+        return []
+
+
+def _text(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,282 @@
+"""Triggers of buckets fire once for each change, in order, whatever fails and whenever the server ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from pyfc.cloud.oss.model import Cause, Description, Place
+from pyfc.cloud.oss.store import Store
+from pyfc.errors import InvalidArgument, Unavailable
+from pyfc.model import bucket
+from pyfc.model.bucket import Rule, events_of
+from pyfc.model.trigger import Trigger
+from pyfc.triggers import oss
+from pyfc.triggers.interface import Firing, Key
+from support import DEADLINE
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+BY = Cause(bucket.PUT, "REQUEST", "127.0.0.1")
+
+
+def _trigger(name: str = "t", prefix: str = "", suffix: str = "", events: object = ("oss:ObjectCreated:*",)) -> Trigger:
+    config = {"bucketName": "bkt", "events": list(events), "filter": {"key": {"prefix": prefix, "suffix": suffix}}}  # type: ignore[call-overload]
+    return Trigger(service="s", function="f", name=name, type="oss", config=config)
+
+
+class Bench:
+    """A store, the triggers of its buckets, and what they have told."""
+
+    def __init__(self, folder: Path, marks: dict[Key, str] | None = None) -> None:
+        self.store = Store(folder / "buckets", folder / "oss.sqlite")
+        self.told: list[Firing] = []
+        self.failing: set[str] = set()
+        self.marks = dict(marks or {})
+        self.source = oss.Oss(self._emit, self.store.index.outbox, self.store.have, "1", "cn-hangzhou")
+
+    async def _emit(self, *firings: Firing) -> None:
+        await asyncio.sleep(0)
+        if firings[0].trigger.name in self.failing:
+            raise Unavailable(message="the queue is full")
+        self.told += firings
+        for each in firings:
+            self.marks[Key.of(each.trigger)] = each.mark
+
+    def use(self, *triggers: Trigger) -> None:
+        marks = self.source.use({Key.of(each): each for each in triggers}, self.marks)
+        self.marks |= marks
+
+    async def put(self, *keys: str, content: bytes = b"x") -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            yield content
+
+        for key in keys:
+            await self.store.put(Place("bkt", key), pieces(), Description(), cause=BY)
+
+    def fired(self, name: str = "t") -> list[str]:
+        found = [json.loads(each.payload)["events"][0] for each in self.told if each.trigger.name == name]
+        return [each["oss"]["object"]["key"] for each in found]
+
+    async def rows(self) -> list[str]:
+        return [happened.key for _, happened in await self.store.index.outbox.rows(0, 1000)]
+
+
+def run(folder: Path, work: Callable[[Bench], Awaitable[None]], marks: dict[Key, str] | None = None) -> Bench:
+    """`work` with triggers that run."""
+
+    async def whole() -> Bench:
+        bench = Bench(folder, marks)
+        bench.use(_trigger())
+        running = asyncio.create_task(bench.source.run())
+        try:
+            await work(bench)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await bench.store.close()
+        return bench
+
+    return asyncio.run(whole())
+
+
+def test_what_happens_is_told_in_the_order_of_the_commits_and_then_forgotten(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        await asyncio.gather(*(bench.put(*[f"{each}/{number}" for number in range(20)]) for each in range(5)))
+        await until(lambda: len(bench.told) == 100)
+        for each in range(5):
+            assert [key for key in bench.fired() if key.startswith(f"{each}/")] == [f"{each}/{n}" for n in range(20)]
+        marks = [int(each.mark) for each in bench.told]
+        assert marks == sorted(set(marks))
+        assert len({each.identity for each in bench.told}) == 100
+        while await bench.rows():
+            await asyncio.sleep(0.01)
+
+    run(tmp_path, lambda bench: asyncio.wait_for(work(bench), DEADLINE))
+
+
+def test_there_is_no_row_for_what_no_trigger_is_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        bench.use(_trigger(prefix="in/", events=("oss:ObjectCreated:PutObject",)))
+        await bench.put("in/a", "out/a")
+        await bench.store.delete("bkt", "in/a", Cause(bucket.DELETE))
+        assert await bench.rows() == ["in/a"]
+        await bench.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_refused_write_tells_nothing(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        bench = Bench(tmp_path)
+        bench.use(_trigger())
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"x"
+
+        await bench.put("a")
+        with pytest.raises(Exception, match="already exists"):
+            await bench.store.put(Place("bkt", "a"), pieces(), Description(), cause=BY, may_replace=False)
+        assert await bench.rows() == ["a"]
+        await bench.store.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_was_not_told_before_the_end_is_told_after_the_next_start_and_nothing_else(tmp_path: Path) -> None:
+    async def first(bench: Bench) -> None:
+        await bench.put("a", "b")
+        await until(lambda: len(bench.told) == 2)
+
+    before = run(tmp_path, first)
+
+    async def untold() -> None:
+        bench = Bench(tmp_path, before.marks)
+        bench.use(_trigger())  # nobody runs: the server dies before
+        await bench.put("c", "d")
+        await bench.store.close()
+
+    asyncio.run(untold())
+
+    async def after(bench: Bench) -> None:
+        await until(lambda: len(bench.told) >= 2)
+        await bench.put("e")
+        await until(lambda: len(bench.told) >= 3)
+
+    assert run(tmp_path, after, before.marks).fired() == ["c", "d", "e"]
+
+
+def test_a_trigger_that_cannot_fire_catches_up_in_order_while_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oss, "back_off", lambda _: 0.01)
+    monkeypatch.setattr(oss, "_BATCH", 3)
+
+    async def work(bench: Bench) -> None:
+        bench.use(_trigger("t", prefix="a"), _trigger("u", prefix="b"))
+        bench.failing.add("t")
+        keys = [f"{letter}{number}" for number in range(10) for letter in "ab"]
+        await bench.put(*keys)
+        await until(lambda: len(bench.fired("u")) == 10)
+        assert bench.fired("t") == []
+        assert (
+            "QueueFull" in str(bench.source.state(Key("s", "f", "t"))) or bench.source.state(Key("s", "f", "t")).error
+        )
+        assert await bench.rows(), "what one trigger has not fired for stays"
+        bench.failing.clear()
+        await bench.put("a10")
+        await until(lambda: len(bench.fired("t")) == 11)
+        assert bench.fired("t") == [f"a{number}" for number in range(11)]
+        await until(lambda: not bench.source.state(Key("s", "f", "t")).error)
+        await bench.put("a11")
+        await until(lambda: bench.fired("t")[-1] == "a11")
+        assert len(bench.fired("t")) == 12
+
+    run(tmp_path, work)
+
+
+def test_a_trigger_that_is_made_later_fires_for_what_comes_after_it(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        bench.failing |= {"t", "u"}
+        await bench.put("before")
+        bench.use(_trigger(), _trigger("u", events=("oss:ObjectRemoved:*",)))
+        await bench.store.delete("bkt", "before", Cause(bucket.DELETE))
+        bench.failing.clear()
+        await until(lambda: len(bench.told) == 2)
+        assert (bench.fired("t"), bench.fired("u")) == (["before"], ["before"])
+
+    run(tmp_path, work)
+
+
+def test_a_failure_of_the_store_is_over_when_the_source_runs_again(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        outbox = bench.store.index.outbox
+        rows, asked = outbox.rows, 0
+
+        async def failing(after: int, limit: int) -> object:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                raise Unavailable(message="the disk is gone")
+            return await rows(after, limit)
+
+        outbox.rows = failing  # type: ignore[method-assign,assignment]
+        await bench.put("a")
+        with pytest.raises(Unavailable):
+            await bench.source.run()
+        again = asyncio.create_task(bench.source.run())
+        await until(lambda: bench.fired() == ["a"])
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+
+    async def whole() -> None:
+        bench = Bench(tmp_path)
+        bench.use(_trigger())
+        try:
+            await work(bench)
+        finally:
+            await bench.store.close()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        (("", ""), ("", ""), True),
+        (("a/", ""), ("a/b/", ""), True),
+        (("a/", ""), ("b/", ""), False),
+        (("", ".png"), ("", ".jpg"), False),
+        (("", ".png"), ("", "x.png"), True),
+        (("a/", ".png"), ("a/", ".jpg"), False),
+        (("a/", ""), ("", ".jpg"), True),
+    ],
+)
+def test_two_triggers_overlap_when_one_object_could_fire_both(
+    one: tuple[str, str], other: tuple[str, str], clash: bool
+) -> None:
+    created, removed = events_of(["oss:ObjectCreated:*"]), events_of(["oss:ObjectRemoved:*"])
+    first, second = Rule("bkt", created, *one), Rule("bkt", created, *other)
+
+    assert (first.overlaps(second), second.overlaps(first)) == (clash, clash)
+    assert not first.overlaps(second._replace(events=removed))
+    assert not first.overlaps(second._replace(bucket="other"))
+
+
+@pytest.mark.parametrize(
+    ("names", "count"),
+    [(["oss:ObjectCreated:PutObject"], 1), (["oss:ObjectCreated:*"], 9), (["oss:ObjectRemoved:*"], 3),
+     (["oss:ObjectReplication:*", "oss:ObjectModified:*"], 4)],
+)  # fmt: skip
+def test_a_star_means_all_events_of_its_kind(names: list[str], count: int) -> None:
+    assert len(events_of(names)) == count
+
+
+@pytest.mark.parametrize(
+    "name", ["ObjectCreated:PutObject", "oss:*", "oss:ObjectCreated", "oss:ObjectCreated:Put*", ""]
+)
+def test_what_oss_does_not_have_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"triggerConfig\.events"):
+        oss.rule_of(_trigger(events=(name,)))
+
+
+def test_the_bucket_comes_from_the_configuration_or_from_the_arn() -> None:
+    plain = Trigger(service="s", function="f", name="t", type="oss", config={"EVENTS": ["oss:ObjectCreated:*"]})
+    for arn, name in (
+        ("acs:oss:cn-hangzhou:1:bkt", "bkt"),
+        ("acs:oss:*:*:bkt", "bkt"),
+        ("acs:log:r:1:bkt", ""),
+        ("x", ""),
+    ):
+        trigger = Trigger(service="s", function="f", name="t", type="oss", config=plain.config, source_arn=arn)
+        assert oss.rule_of(trigger).bucket == name

@@ -17,7 +17,8 @@ from pyfc.model.invocation import HttpRequest
 from pyfc.triggers.http import to_event
 
 _ID = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}")
-_IDS = (b"x-fc-stateful-async-invocation-id", b"x-fc-async-task-id")
+_TOLD = ("X-Fc-Stateful-Async-Invocation-Id", "X-Fc-Async-Task-Id")
+_IDS = tuple(name.lower().encode() for name in _TOLD)
 _LONGEST_DELAY = 3600.0
 Refuse = Callable[[BaseException], None]
 """Answers a call that could not be promised."""
@@ -70,8 +71,8 @@ class Promises:
 
 
 def _accepted(exchange: Exchange, event: Event) -> None:
-    """202, without a body and so without a type of one."""
-    named = "" if event.id == event.request_id else f"X-Fc-Stateful-Async-Invocation-Id: {event.id}\r\n"
+    """202, without a body and so without a type of one. A task's id is told by the names of all of FC's APIs."""
+    named = "".join(f"{name}: {event.id}\r\n" for name in _TOLD) if event.is_stateful else ""
     head = f"HTTP/1.1 202 {PHRASES[202]}\r\nContent-Length: 0\r\nX-Fc-Request-Id: {event.request_id}\r\n{named}"
     exchange.outlet.respond(exchange, head, b"")
 

@@ -188,6 +188,19 @@ def test_a_call_may_have_an_id_of_its_callers_which_is_used_once(server: Server)
     assert (missing.status, missing.json["ErrorCode"]) == (404, "StatefulAsyncInvocationNotFound")
 
 
+def test_a_task_has_an_id_that_its_caller_is_told_though_he_has_not_chosen_it(server: Server) -> None:
+    names = ("X-Fc-Stateful-Async-Invocation-Id", "X-Fc-Async-Task-Id")
+    plain = server.invoke("demo/ok", b"x", X_Fc_Invocation_Type="Async")
+    assert not {*names} & {*plain.headers}
+
+    configure(server, "ok", statefulInvocation=True)
+    task = server.invoke("demo/ok", b"x", X_Fc_Invocation_Type="Async")
+    assert [task.headers[name] for name in names] == [task.headers["X-Fc-Request-Id"]] * 2
+    chosen = server.invoke("demo/ok", b"x", X_Fc_Invocation_Type="Async", X_Fc_Async_Task_Id="mine")
+    assert [chosen.headers[name] for name in names] == ["mine"] * 2
+    assert ended(server, "ok", task.headers[names[1]])["status"] == ended(server, "ok", "mine")["status"] == "Succeeded"
+
+
 def test_a_running_call_can_be_stopped_and_so_can_one_that_waits(server: Server) -> None:
     later(server, "slow", b"60", X_Fc_Stateful_Async_Invocation_Id="runs")
     later(server, "ok", b"x", X_Fc_Stateful_Async_Invocation_Id="waits", X_Fc_Async_Delay="60")

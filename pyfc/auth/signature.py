@@ -130,9 +130,9 @@ def string_to_sign(
     return "\n".join(lines)
 
 
-def authorization(key: Key, request: Signed, date: str) -> str:
-    """The Authorization header of a request to the management API or of a call."""
-    return f"FC {key.id}:{sign(key.secret, string_to_sign(request, date))}"
+def authorization(key: Key, request: Signed, date: str, query: Sequence[str] | None = None) -> str:
+    """The Authorization header of a request to the management API or of a call. `query`: see string_to_sign."""
+    return f"FC {key.id}:{sign(key.secret, string_to_sign(request, date, query))}"
 
 
 def sign_url(key: Key, path: str, expires: int) -> str:

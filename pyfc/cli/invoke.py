@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 from typing import Any
 
-from pyfc.cli.shared import add_endpoint, event_of
+from pyfc.cli.shared import add_endpoint, add_event, event_of, given_event
 from pyfc.client import Answer, Client
 from pyfc.dev.output import answer as print_answer
 from pyfc.dev.output import is_typed, say, say_json, tell
@@ -26,9 +25,7 @@ _PAUSE = 0.1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("target", metavar="SERVICE/FUNCTION[.QUALIFIER]", type=target)
-    event = parser.add_mutually_exclusive_group()
-    event.add_argument("-e", "--event", help="the event as text")
-    event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
+    add_event(parser)
     add_endpoint(parser)
     parser.add_argument("--async", dest="later", action="store_true", help="only promise to call; print the request id")
     parser.add_argument("--wait", action="store_true", help="call as --async does, wait for the outcome and print it")
@@ -71,25 +68,34 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.json:
         say_json(_as_json(answer))
-    else:
-        _show(answer, log=options.log, raw=options.raw)
-    return EXIT_FUNCTION if answer.error_type else 0
+        return EXIT_FUNCTION if answer.error_type else 0
+    return show_answer(answer, log=options.log, raw=options.raw)
 
 
 def _later(options: argparse.Namespace, event: bytes) -> int:
     """Promise a call, and wait for its outcome if that is wanted."""
     service, function, qualifier = options.target
     client = Client(options.endpoint)
-    name = options.id or (f"wait-{os.urandom(8).hex()}" if options.wait else "")
+    name = options.id or (own_id() if options.wait else "")
     number = client.invoke_later(service, function, event, qualifier=qualifier, name=name, delay=options.delay)
     if not options.wait:
         say(number)
         return 0
+    return show_outcome(client, number, raw=options.raw)
+
+
+def own_id() -> str:
+    """An id for a call whose outcome is waited for: its record is kept then, whatever becomes of it."""
+    return f"wait-{os.urandom(8).hex()}"
+
+
+def show_outcome(client: Client, number: str, *, raw: bool) -> int:
+    """Wait for the outcome of an asynchronous call and print it; the exit status."""
     while not (record := client.event(number))["endTime"]:
         time.sleep(_PAUSE)
     succeeded = record["status"] == "Succeeded"
     text = record["returnPayload"] if succeeded else record["invocationErrorMessage"]
-    print_answer(f"{text}\n".encode("utf-8", "surrogatepass"), raw=options.raw)
+    print_answer(f"{text}\n".encode("utf-8", "surrogatepass"), raw=raw)
     if not succeeded:
         tries = record["alreadyRetriedTimes"] + 1
         tell(f"pyfc: {record['status']} after {tries} tries (request {number})")
@@ -97,22 +103,20 @@ def _later(options: argparse.Namespace, event: bytes) -> int:
 
 
 def _event(options: argparse.Namespace) -> bytes:
-    most = load_settings().maximum_upload  # what the server takes is its own to say
-    if options.event is not None:
-        return str(options.event).encode("utf-8", "surrogateescape")
-    if options.event_file not in {None, "-"}:
-        return event_of(Path(options.event_file), most)
-    if options.event_file == "-" or not is_typed():
-        return event_of(None, most)
-    return b""
+    event = given_event(options)
+    if event is None and not is_typed():
+        return event_of(None, load_settings().maximum_upload)
+    return event or b""
 
 
-def _show(answer: Answer, *, log: bool, raw: bool) -> None:
+def show_answer(answer: Answer, *, log: bool = False, raw: bool = False) -> int:
+    """Print what a function has returned; the exit status."""
     if log and answer.log:
         tell(answer.log.rstrip("\n"))
     print_answer(answer.body, raw=raw)
     if answer.error_type:
         tell(f"pyfc: the function failed ({answer.error_type}, request {answer.request_id})")
+    return EXIT_FUNCTION if answer.error_type else 0
 
 
 def _as_json(answer: Answer) -> dict[str, Any]:

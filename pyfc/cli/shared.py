@@ -39,6 +39,23 @@ def client_of(options: argparse.Namespace) -> Client:
     return Client(options.endpoint, timeout=600.0)
 
 
+def add_event(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that takes an event."""
+    event = parser.add_mutually_exclusive_group()
+    event.add_argument("-e", "--event", help="the event as text")
+    event.add_argument("-f", "--event-file", metavar="FILE", help="the event from a file; - for standard input")
+
+
+def given_event(options: argparse.Namespace) -> bytes | None:
+    """The event of these options, None if none is given. Raises InvalidArgument, OSError."""
+    most = load_settings().maximum_upload  # what the server takes is its own to say
+    if options.event is not None:
+        return str(options.event).encode("utf-8", "surrogateescape")
+    if options.event_file is not None:
+        return event_of(None if options.event_file == "-" else Path(options.event_file), most)
+    return None
+
+
 def event_of(path: Path | None, most: int) -> bytes:
     """The event that stands in a file (also a pipe of the shell), or on standard input. Raises InvalidArgument for one
     of more than `most` bytes, OSError.

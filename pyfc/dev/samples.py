@@ -1,9 +1,22 @@
-"""Sample events of the triggers, as FC's documentation has them."""
+"""Sample events of the triggers, as FC's documentation has them; where it has none (CloudMonitor, RDS as JSON), the
+envelope and the names of fields that it tells.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+ACCOUNT, REGION = "1234567890123456", "cn-hangzhou"
+"""Whose the samples are where nothing else is known."""
+_API_GATEWAY = {
+    "path": "/api/x",
+    "httpMethod": "GET",
+    "headers": {},
+    "queryParameters": {},
+    "pathParameters": {},
+    "body": "",
+    "isBase64Encoded": "false",
+}
 _CDN = {
     "events": [
         {
@@ -43,6 +56,23 @@ _EVENTBRIDGE = {
         "requestId": "606EA3074344430D4C81****",
         "messageId": "C6DB60D1574661357FA227277445****",
         "messageBody": "TEST",
+    },
+}
+_CLOUDMONITOR = {
+    **_EVENTBRIDGE,
+    "source": "acs.cloudmonitor",
+    "type": "cloudmonitor:Alert",
+    "subject": f"acs:cms:{REGION}:{ACCOUNT}:alert/cpu",
+    "aliyuneventbusname": "default",
+    "data": {
+        "userId": ACCOUNT,
+        "alertName": "cpu",
+        "alertState": "ALERT",
+        "metricName": "CPUUtilization",
+        "curValue": "97.39",
+        "expression": "$Average>=95",
+        "dimensions": "{instanceId=i-12345}",
+        "timestamp": "1508136760000",
     },
 }
 _HTTP = {
@@ -124,15 +154,47 @@ _OSS = {
         }
     ]
 }
+_RDS = {
+    "version": 1,
+    "db_type": "MySQL",
+    "entries": [
+        {
+            "operation": "INSERT",
+            "timestamp": 1550216480,
+            "id": 1,
+            "sequence": 1,
+            "db_name": "db",
+            "table_name": "table",
+            "row": {"id": 1, "name": "ada"},
+            "before_row": {},
+            "query": "",
+        }
+    ],
+}
+_TABLESTORE = {
+    "Version": "Sync-v1",
+    "Records": [
+        {
+            "Type": "PutRow",
+            "Info": {"Timestamp": 1506416585740836},
+            "PrimaryKey": [{"ColumnName": "pk_0", "Value": 1506416585881590900}],
+            "Columns": [{"Type": "Put", "ColumnName": "attr_0", "Value": "hello", "Timestamp": 1506416585741}],
+        }
+    ],
+}
 _TIMER = {"triggerTime": "2018-02-09T05:49:00Z", "triggerName": "timer-trigger", "payload": "awesome-fc"}
 
 SAMPLES: dict[str, Any] = {
+    "api_gateway": _API_GATEWAY,
     "cdn": _CDN,
+    "cloudmonitor": _CLOUDMONITOR,
     "eventbridge": _EVENTBRIDGE,
     "http": _HTTP,
     "log": _LOG,
     "mns": _MNS,
     "oss": _OSS,
+    "rds": _RDS,
+    "tablestore": _TABLESTORE,
     "timer": _TIMER,
 }
 """Event by the name of its trigger."""

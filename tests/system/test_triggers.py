@@ -165,3 +165,85 @@ def test_no_time_is_called_for_twice_although_the_server_is_killed(tmp_path: Pat
 
     assert {len(ids) for ids in found.values()} == {1}
     assert len({next(iter(ids)) for ids in found.values()}) == len(found)
+
+
+FIRED = """
+def handler(event, context):
+    return event
+
+def web(environ, start_response):
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    start_response("201 Created", [])
+    return [f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']} ".encode() + body]
+"""
+
+
+def fired_project() -> dict[str, str]:
+    def function(handler: str, **events: dict[str, Any]) -> dict[str, Any]:
+        properties = {"Handler": f"index.{handler}", "Runtime": "python3", "CodeUri": "./"}
+        return {"Type": "Aliyun::Serverless::Function", "Properties": properties, "Events": events}
+
+    oss = {
+        "BucketName": "photos",
+        "Events": ["oss:ObjectCreated:*"],
+        "Filter": {"Key": {"Prefix": "in/", "Suffix": ""}},
+    }
+    service = {
+        "Type": "Aliyun::Serverless::Service",
+        "tick": function("handler", nightly=timer("0 0 8 1 1 ?", Payload="hello")),
+        "two": function("handler", put={"Type": "OSS", "Properties": oss}, nightly=timer("0 0 8 1 1 ?")),
+        "web": function("web", http={"Type": "HTTP", "Properties": {"AuthType": "FUNCTION", "Methods": ["POST"]}}),
+        "bare": function("handler"),
+    }
+    template = {"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": service}}
+    return {"index.py": FIRED, "template.yml": json.dumps(template)}
+
+
+def test_a_trigger_is_fired_as_its_source_would(serve: Callable[..., Server], tmp_path: Path) -> None:
+    server = serve(fired_project())
+
+    def command(*words: str) -> tuple[int, str, str]:
+        return pyfc(*words, "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+
+    status, said, _ = command("trigger", "fire", "demo/tick", "--wait", "--set", "payload=bye")
+    assert (status, json.loads(said)["payload"], json.loads(said)["triggerName"]) == (0, "bye", "nightly")
+    status, said, _ = command("trigger", "fire", "demo/tick")
+    assert status == 0
+    wait_until(lambda: server.manage("GET", f"/pyfc/calls/{said.strip()}").status == 200, "that it was called")
+    status, said, _ = command("trigger", "fire", "demo/two:put", "--wait", "--set", "oss.object.key=in/b.png")
+    [element] = json.loads(said)["events"]
+    assert (element["oss"]["bucket"]["name"], element["oss"]["object"]["key"]) == ("photos", "in/b.png")
+    same = ("demo/two:put", "--set", "eventTime=now")
+    assert command("trigger", "fire", *same, "--print")[1] == command("event", *same)[1] != ""
+    status, said, _ = command("trigger", "fire", "demo/bare", "--type", "log")
+    assert (status, json.loads(said)["jobName"][:4]) == (0, "1f70")  # it waits, as the log service does
+    (tmp_path / "event").write_text('{"events": [{"a": 1}]}')
+    status, said, _ = command("trigger", "fire", "demo/tick", "--wait", "-f", str(tmp_path / "event"), "--set", "a=[2]")
+    assert json.loads(said) == {"events": [{"a": [2]}]}
+
+
+def test_an_http_trigger_is_fired_by_a_request(serve: Callable[..., Server]) -> None:
+    server = serve(fired_project())
+
+    def command(*words: str) -> tuple[int, str, str]:
+        return pyfc("trigger", "fire", "demo/web", *words, "--endpoint", server.endpoint,
+                    PYFC_DATA_DIR=str(server.data_dir))  # fmt: skip
+
+    assert command("-e", "body", "--set", "rawPath=/x y", "--set", "queryParameters.a=b c") == (
+        0, "POST /x y?a=b+c body", "HTTP 201\n",
+    )  # fmt: skip
+    assert command("--set", "requestContext.http.method=GET")[0] == 1
+    status, _, told = command("-e", "x", "--set", "requestContext=1")
+    assert (status, "tells of no HTTP request" in told) == (2, True)
+
+
+def test_a_trigger_that_is_not_clear_is_told(serve: Callable[..., Server]) -> None:
+    server = serve(fired_project())
+
+    for name, parts in (
+        ("demo/two", ("2 triggers", "nightly, put")), ("demo/two:no", ("'no'", "nightly, put")),
+        ("demo/bare", ("no triggers", "--type")), ("demo/nope", ("'nope'",)), ("nope/x:y", ("'nope'",)),
+    ):  # fmt: skip
+        status, _, told = pyfc("trigger", "fire", name, "--endpoint", server.endpoint,
+                               PYFC_DATA_DIR=str(server.data_dir))  # fmt: skip
+        assert (status, [part for part in parts if part not in told]) == (2, []), told

@@ -123,8 +123,11 @@ class Start:
             if self._is_lost(link, kind) and not self._is_unwanted():
                 raise InstanceLost(reason="its process ended") from None
             raise StepFailed(_ended(link, closed.how, time.monotonic() - began)) from None
-        _read(kind, header, payload)
-        return payload
+        if (failure := _read(kind, header, payload)) is None:
+            return payload
+        if link.life.has_outgrown(failure.fault):
+            raise StepFailed(_ended(link, None, time.monotonic() - began))
+        raise failure
 
     def _late(self, link: Link, kind: int, timeout: float, what: str) -> Fault:
         program = self._birth.init.program
@@ -137,16 +140,17 @@ class Start:
         return link.life.is_lost or (kind == frames.HELLO and self._birth.spec.runtime.start == "fork")
 
 
-def _read(kind: int, header: list[Any], payload: bytes) -> None:
-    """Raises StepFailed for a fault that a frame of the start tells, Internal for another wire than ours."""
+def _read(kind: int, header: list[Any], payload: bytes) -> StepFailed | None:
+    """The fault that a frame of the start tells. Raises Internal for another wire than ours."""
     if kind == frames.HELLO:
         if header[0] != frames.VERSION:
             raise Internal(detail=f"the worker speaks version {header[0]} of the wire, not {frames.VERSION}")
     elif header[0] is not None:
         fault = faults.told(header[0])
-        raise StepFailed(
+        return StepFailed(
             fault if fault.kind is FaultKind.PLATFORM else fault._replace(kind=FaultKind.INIT_FAILED), payload
         )
+    return None
 
 
 def _ended(link: Link, how: Exit | None, duration: float) -> Fault:

@@ -113,6 +113,15 @@ class Lifeline:
         self._link.owner.doomed(self._link)
         self.kill()
 
+    def has_outgrown(self, fault: Fault) -> bool:
+        """Whether what it tells is that it had no memory left, after it has held more than it may: who fills it quickly
+        meets the limit of its address space before anybody has looked. It is ended as if somebody had.
+        """
+        if fault.type != "MemoryError" or not 0 < self.memory_size < (held := int(self.peak.measure() * _MEGABYTE)):
+            return False
+        self.exhaust(held)
+        return True
+
     def _check(self) -> None:
         self.is_armed = False
         now = time.monotonic()

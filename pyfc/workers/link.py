@@ -188,6 +188,8 @@ class Link:
             headers = [(str(name), str(value)) for name, value in headers]
         if fault is not None:
             fault = faults.told(fault)
+            if self.life.has_outgrown(fault):
+                return None  # its death answers the call
         if more:
             usage = Usage(
                 _monotonic() - flight.started, self.life.peak.megabytes, flight.cold, self.instance_id, flight.start

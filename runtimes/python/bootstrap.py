@@ -211,7 +211,8 @@ class _Worker:
                 requirements,
                 shlex.quote(folder),
             )
-        return HandlerError(message, type(error).__name__ if isinstance(error, SyntaxError) else "ImportModuleError")
+        keeps_type = isinstance(error, (SyntaxError, MemoryError))
+        return HandlerError(message, type(error).__name__ if keeps_type else "ImportModuleError")
 
     def serve(self) -> None:
         """Take frames until Stop or the end of the pipe."""

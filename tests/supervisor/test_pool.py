@@ -246,6 +246,31 @@ def test_a_worker_that_dies_when_it_has_just_said_ready_is_a_process_that_exited
     asyncio.run(scenario())
 
 
+def test_a_memory_error_of_an_import_that_has_held_more_than_it_may_is_out_of_memory() -> None:
+    async def scenario() -> None:
+        launcher = Launcher()
+        pool = pool_of(launcher, Scaler(1))
+        answer = Answer()
+        pool.submit(call(0), answer)
+        await come_to(launcher, 0, "Ready")
+        [worker], [instance] = launcher.workers, pool.roster.instances
+        worker.worker.cell.memory_size = 2 << 20
+        assert instance.link is not None
+        instance.link.life.saw(3 << 20)
+
+        worker.say(frames.READY, (("UNHANDLED", "no room", "MemoryError"),))
+        await answered(answer)
+        async with asyncio.timeout(5):
+            await pool.roster.drained.wait()
+
+        [result] = answer.results
+        assert result.fault is not None
+        assert result.fault.type == "FunctionOOMError"
+        assert pool.roster.deaths["outOfMemory"] == 1
+
+    asyncio.run(scenario())
+
+
 async def started(pool: Pool, launcher: Launcher, number: int) -> Pipes:
     """The worker of this number, ready."""
     await come_to(launcher, number, "Ready")

@@ -236,3 +236,20 @@ def test_a_frame_of_a_call_that_never_was_ends_the_worker(concurrency: int) -> N
     bench = play(scenario, concurrency=concurrency)
     assert bench.owner.told[0] == ("doomed",)
     assert bench.owner.told[-1] == ("closed",)
+
+
+@pytest.mark.parametrize("held", [1, 3])
+def test_a_memory_error_of_a_worker_that_has_held_more_than_it_may_ends_it_and_is_out_of_memory(held: int) -> None:
+    def scenario(bench: Bench) -> None:
+        bench.link.worker.cell.memory_size = 2 << 20
+        bench.link.life.saw(held << 20)
+        bench.send("first")
+        fault = ("UNHANDLED", "no room", "MemoryError")
+        bench.pipes.say(frames.REPLY, (False, 2, fault, 200, None, False), b"{}", call=1)
+        bench.link.read()
+        assert bench.link.life.is_exhausted == (held > 2)
+
+    bench = play(scenario)
+
+    (body,) = (told[2] for told in bench.owner.told if told[0] == "answered")
+    assert body == b"{}" if held < 2 else b"FunctionOOMError" in body

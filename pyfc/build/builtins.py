@@ -1,49 +1,63 @@
-"""Modules that FC's own runtimes have, so that functions use them without naming them anywhere (FC's "built-in modules"
-pages). Which of them a function uses is read from its text.
+"""Modules that FC's own runtimes have (provided.py), so that functions use them without naming them anywhere. Which of
+them a function uses is read from its text.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pyfc.boundary import Boundary
-from pyfc.build.manifest import Manifest
+from pyfc.build.manifest import Manifest, canonical, manifests, name_of
 from pyfc.build.packages import installed, own_texts
+from pyfc.build.provided import NODE, modules, words
 from pyfc.errors import InvalidArgument
 
 SOURCE = "FC's built-in modules"
-_NODE = ("raw-body", "body", "co", "gm", "ali-oss", "aliyun-sdk", "@alicloud/fc2", "ali-mns", "tablestore")
-_PYTHON = {
-    "oss2": "oss2==2.19.1", "fc2": "aliyun-fc2==2.5.2", "tablestore": "tablestore", "mns": "aliyun-mns==1.1.5",
-    "aliyunsdkcore": "aliyun-python-sdk-core", "wand": "Wand", "numpy": "numpy", "scipy": "scipy",
-    "matplotlib": "matplotlib", "cv2": "opencv-python-headless", "scrapy": "Scrapy", "chardet": "chardet",
-}  # fmt: skip
-"""By the name that is imported. What comes as source, and so runs code while it is installed, is of one version."""
-_SOURCES = frozenset({"oss2 2.19.1", "aliyun-fc2 2.5.2", "aliyun-mns 1.1.5", "crcmod 1.7"})
-"""What comes as source of all that these packages need."""
 _LARGEST = 1024 * 1024
 _REQUIRED = re.compile(r"(?:require\(|import\(|from)\s*['\"](?P<name>[^'\".][^'\"]*)['\"]")
-_IMPORTED = re.compile(r"^\s*(?:from\s+(?P<name>\w+)|import\s+(?P<names>[\w.,\t ]+))", re.MULTILINE)
+_IMPORTED = re.compile(r"^\s*(?:from\s+(?P<name>[\w.]+)|import\s+(?P<names>[\w.,\t ]+))", re.MULTILINE)
 
 
-def builtins_of(path: Path, boundary: Boundary) -> list[Manifest]:
-    """Those that the code in a folder, or one file of code, uses and nothing in it provides."""
+def builtins_of(path: Path, boundary: Boundary, *, is_built: bool = True) -> list[Manifest]:
+    """Those that the code in a folder, or one file of code, uses and nothing in it provides. `is_built`: what it asks
+    for itself is installed, and needs nobody else to do that.
+    """
     if not path.is_dir():
         return _of_file(path, boundary)
     found = []
     others = installed(path)
-    node = sorted(_names(path, ".js", others, boundary) & set(_NODE) - _declared(path, boundary))
+    node = sorted(_names(path, ".js", others, boundary) & set(NODE) - _declared(path, boundary))
     node = [name for name in node if not (path / "node_modules" / name).exists()]
     if node:
-        found.append(_manifest("npm", path, node, node))
-    python = _names(path, ".py", others, boundary) & set(_PYTHON)
-    python = {name for name in python if not any((path / each).exists() for each in (name, f"{name}.py"))}
-    if python and not (path / "requirements.txt").exists():
-        found.append(_of_python(path, python))
+        found.append(_of_node(path, node))
+    python = {name for name in _names(path, ".py", others, boundary) if not _provides(path, name)}
+    packages = _packages(python) - (_required(path, boundary) if is_built else set())
+    if packages:
+        found.append(_of_python(path, packages))
     return found
+
+
+def _provides(folder: Path, module: str) -> bool:
+    """Whether a folder has a module of this name."""
+    place = folder.joinpath(*module.split("."))
+    return place.exists() or place.with_name(f"{place.name}.py").exists()
+
+
+def _required(folder: Path, boundary: Boundary) -> set[str]:
+    """What is installed by pip for a folder anyway."""
+    found = manifests(folder, boundary.root or Path("/"))
+    return {canonical(name) for each in found if each.tool == "pip" for name in each.names}
+
+
+def _packages(names: Iterable[str]) -> set[str]:
+    """The packages that provide modules of these names."""
+    known = modules()
+    return {canonical(known[name]) for name in names if name in known}
 
 
 def _of_file(path: Path, boundary: Boundary) -> list[Manifest]:
@@ -52,25 +66,24 @@ def _of_file(path: Path, boundary: Boundary) -> list[Manifest]:
         return []
     used = _mentioned(boundary.read(path, _LARGEST), path.suffix)
     if path.suffix == ".js":
-        node = sorted(used & set(_NODE))
-        return [_manifest("npm", path.parent, node, node)] if node else []
-    python = used & set(_PYTHON)
-    return [_of_python(path.parent, python)] if python else []
+        node = sorted(used & set(NODE))
+        return [_of_node(path.parent, node)] if node else []
+    packages = _packages(used)
+    return [_of_python(path.parent, packages)] if packages else []
 
 
-def _of_python(folder: Path, names: set[str]) -> Manifest:
-    return _manifest("pip", folder, sorted(_PYTHON[name] for name in names), sorted(names))
+def _of_python(folder: Path, packages: set[str]) -> Manifest:
+    names = sorted(name for name in modules().values() if canonical(name) in packages)
+    return _manifest("pip", folder, [word for name in dict.fromkeys(names) for word in words(name)])
 
 
-def are_known(manifest: Manifest, packages: Iterable[str]) -> bool:
-    """Whether pyfc itself has named what is installed, and these (name and version each) are what it then expects to
-    run code: nobody has to be asked.
-    """
-    return manifest.is_ours and set(packages) <= _SOURCES
+def _of_node(folder: Path, names: list[str]) -> Manifest:
+    return _manifest("npm", folder, [f"{name}@{NODE[name]}" for name in names])
 
 
-def _manifest(tool: str, folder: Path, packages: list[str], names: list[str]) -> Manifest:
-    return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=tuple(names), is_ours=True)
+def _manifest(tool: str, folder: Path, packages: list[str]) -> Manifest:
+    names = tuple(dict.fromkeys(map(name_of, packages)))
+    return Manifest(tool=tool, folder=folder, source=SOURCE, packages=tuple(packages), names=names, is_ours=True)
 
 
 def _names(folder: Path, suffix: str, others: frozenset[str], boundary: Boundary) -> set[str]:
@@ -80,15 +93,35 @@ def _names(folder: Path, suffix: str, others: frozenset[str], boundary: Boundary
 
 
 def _mentioned(data: bytes, suffix: str) -> set[str]:
-    """The modules that a file names, each by its first part."""
-    text = data.decode("utf-8", "replace")
+    """The modules that a file names: of Python each by its first part, and by its first two."""
     if suffix == ".js":
-        return {match["name"] for match in _REQUIRED.finditer(text)}
-    found: set[str] = set()
-    for match in _IMPORTED.finditer(text):
-        words = [match["name"]] if match["name"] else match["names"].split(",")
-        found.update(word.split(".")[0].split()[0] for word in words if word.strip(". \t"))
-    return found
+        return {match["name"] for match in _REQUIRED.finditer(data.decode("utf-8", "replace"))}
+    parts = [name.split(".") for name in _imports(data)]
+    return {".".join(each[:count]) for each in parts for count in (1, 2)}
+
+
+def _imports(data: bytes) -> Iterator[str]:
+    """The names in the import statements of a file, wherever they stand."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = list(ast.walk(ast.parse(data)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # of Python 2, or no Python: by its lines
+        yield from _import_lines(data.decode("utf-8", "replace"))
+        return
+    for node in found:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _import_lines(text: str) -> Iterator[str]:
+    for match in _IMPORTED.finditer(re.sub(r"\\\r?\n", " ", text)):
+        if match["name"]:
+            yield match["name"]
+        else:
+            yield from (word.split()[0] for word in match["names"].split(",") if word.strip(". \t"))
 
 
 def _declared(folder: Path, boundary: Boundary) -> set[str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from pyfc import nofollow
-from pyfc.build.builtins import are_known
 from pyfc.build.consent import Answer, Ask, Consents, Script
 from pyfc.build.job import Hear
 from pyfc.build.manifest import Manifest, name_of
@@ -45,9 +44,7 @@ class Consent:
     ask: Ask
 
     async def to(self, manifest: Manifest, scripts: list[Script], shop: Workshop) -> Answer:
-        """What the user says; what belongs to FC's own modules needs no leave. Raises ScriptRefused if that is no."""
-        if are_known(manifest, (script.package for script in scripts)):
-            return Answer.YES
+        """What the user says. Raises ScriptRefused if that is no."""
         answer = await self.consents.answer(manifest, scripts, shop.cage.weakness, self.ask)
         if answer is Answer.NO:
             where = str(manifest.folder / manifest.source)

@@ -14,6 +14,7 @@ from pyfc.build import door
 from pyfc.build.consent import Answer, Script
 from pyfc.build.job import Hear
 from pyfc.build.manifest import Manifest
+from pyfc.build.provided import is_expected
 from pyfc.build.steps import Consent, Output, fault_of, text_in
 from pyfc.build.workshop import Workshop
 from pyfc.errors import InvalidArgument, ProjectError
@@ -32,6 +33,8 @@ class Pip:
         self._progress = progress
         self._refusal: ProjectError | None = None
         self._pip = ""
+        self._known: set[str] = set()
+        """Folders of sources that FC's built-in modules come as: nobody has to be asked for these."""
 
     async def install(self) -> None:
         """Do it. Raises ProjectError."""
@@ -97,7 +100,7 @@ class Pip:
         """Run what pip wants to be run of a package, if the user lets it."""
         script = self._script(request)
         try:
-            answer = await self._consent.to(self._manifest, [script], self._shop)
+            answer = Answer.YES if self._is_known(request.folder) else await self._ask(script)
             return await self._shop.script(
                 request.command, Path(request.folder), variables=request.environment, programs=[self._interpreter],
                 readable=self._own_files(), network=answer is Answer.NETWORK, output=request.output,
@@ -108,6 +111,17 @@ class Pip:
         except InvalidArgument as error:
             os.write(request.output, f"{error}\n".encode())
             return 1
+
+    async def _ask(self, script: Script) -> Answer:
+        return await self._consent.to(self._manifest, [script], self._shop)
+
+    def _is_known(self, folder: str) -> bool:
+        """Whether it is a source that pyfc has named and knows; once it has run it may look otherwise."""
+        if self._manifest.is_ours and folder not in self._known:
+            archives = sorted(self._shop.tmp.glob("pip-unpack-*/*.tar.gz"))
+            if is_expected(Path(folder), archives, self._shop.tmp):
+                self._known.add(folder)
+        return folder in self._known
 
     def _script(self, request: door.Request) -> Script:
         backend = next((value for name, value in request.environment.items() if name.endswith("_BACKEND")), "")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.builtins import SOURCE, builtins_of
+from pyfc.build.manifest import name_of as package_of
 from pyfc.build.official import Packages, name_of, packages_of, stand_in
 from pyfc.bundles.bundle import Bundles
 from pyfc.errors import PyfcError
@@ -24,6 +25,8 @@ from pyfc.tasks import Tasks
 _log = logging.getLogger(__name__)
 _TOOLS = {"python": "pip", "nodejs": "npm"}
 """What installs the modules of a runtime, by how its name begins."""
+_LONGEST = 100
+"""Characters of the name of a folder."""
 _PATIENCE = 20.0
 """Seconds that a client waits for installers."""
 
@@ -88,7 +91,7 @@ class BuiltIn:
             return Packages(tool, ())
         folder = self._bundles.artefact(code).folder
         try:
-            found = builtins_of(folder, Boundary(folder, refuses=False))
+            found = builtins_of(folder, Boundary(folder, refuses=False), is_built=False)
         except PyfcError as error:  # of what cannot be looked through; it is code all the same
             _log.warning("%s are not looked for: %s", SOURCE, error)
             return Packages(tool, ())
@@ -104,7 +107,8 @@ class BuiltIn:
                 official[arn] = code
         if not used.words:
             return Added(official)
-        name = "-".join(each.replace("/", "_") for each in used.words)
+        names = dict.fromkeys(package_of(each).replace("/", "_") for each in used.words)
+        name = "-".join(names)[:_LONGEST]
         return Added(official, await self._install(function, name, used, interpreter))
 
     async def _install(self, function: str, name: str, wanted: Packages, interpreter: Interpreter) -> Code | None:

@@ -23,7 +23,7 @@ from pyfc.sandbox.cage import Cage
 def test_code_that_cannot_be_looked_through_is_code_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise InvalidArgument(message="the code has more than 100000 files and folders")
 
     monkeypatch.setattr("pyfc.registry.built_in.builtins_of", refuse)

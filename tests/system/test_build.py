@@ -227,7 +227,7 @@ def test_modules_that_fcs_runtimes_have_are_installed_when_they_are_used(offline
     write(folder, {"h/index.js": "require('raw-body')", "h/package.json": '{"dependencies": {"raw-body": "2"}}'})
 
     assert [(each.tool, each.packages) for each in found("f")] == [("pip", ("oss2==2.19.1",))]
-    assert [(each.tool, each.packages) for each in found("g")] == [("npm", ("raw-body",))]
+    assert [(each.tool, each.packages) for each in found("g")] == [("npm", ("raw-body@2.5.2",))]
     assert found("h") == []
     for name in ("g", "h"):
         (folder / name / "index.js").unlink()

@@ -271,8 +271,11 @@ class Sandbox:
         network: bool,
         compiles: bool = False,
         mounts: Sequence[Mount] = (),
+        changes: bool = False,
     ) -> dict[str, Any]:
-        """What a worker of one function settles into (enter.py); its cell is added by `confine`."""
+        """What a worker of one function settles into (enter.py); its cell is added by `confine`. `changes`: it may
+        change its code, for itself.
+        """
         if self.mode == "off":
             return {}
         code, cache = str(artefact.folder), str(artefact.cache)
@@ -285,6 +288,7 @@ class Sandbox:
             "disk": limits.disk_size,
             "mounts": [self.shared.wish(each) for each in mounts] if self.has_namespaces else [],
             "compiles": compiles,
+            "changes": changes,
             "uid": 0,
             "limits": self._limits(limits),
             "read": [

@@ -89,7 +89,7 @@ def birth(subject: Subject, context: BirthContext) -> Birth:
     is_debugged = function.is_called(settings.debug)
     network = service.internet_access and function.internet_access
     mounts = mounts_of(service, function)
-    wish = sandbox.wish(artefact, function.limits, interpreter, network=network, mounts=mounts)
+    wish = sandbox.wish(artefact, function.limits, interpreter, network=network, mounts=mounts, changes=runtime.serves)
     init = _init(subject, context)._replace(
         sandbox=wish, packages=packages(runtime, interpreter, settings, debugs=is_debugged)
     )

@@ -17,7 +17,7 @@ from pyfc.project.load import load
 from support import MODES, Server, impossible, server_in_mode, template, wait_until
 
 PYTHON = """#!/usr/bin/env python3
-import json, os, socket, sys, urllib.request
+import json, os, socket, subprocess, sys, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
                 return [type(error).__name__.encode()]
         if self.path == "/inner":
             return [b"from inside"]
+        if body.startswith(b"run "):
+            return [subprocess.run(body[4:], shell=True, capture_output=True).stdout]
         headers = {name.lower(): value for name, value in self.headers.items()}
         return [json.dumps({"path": self.path, "headers": headers, "exact": list(self.headers), "body": body.decode(),
                             "pid": os.getpid(), "ppid": os.getppid(), "port": self.server.server_port}).encode()]
@@ -107,6 +109,7 @@ while True:
 """
 FILES = {
     "python/bootstrap": PYTHON,
+    "python/pages/home/index.txt": "home\n",
     "old/start.py": OLD,
     "sick/bootstrap": SICK,
     "gone/bootstrap": "#!/bin/sh\necho leaving\nexit 3\n",
@@ -166,6 +169,12 @@ def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     server = server_in_mode(request.param, scratch, {}, PYFC_PROGRAM_TIMEOUT="5")
     yield server
     assert server.stop()[0] == 0
+
+
+@pytest.fixture
+def mode(request: pytest.FixtureRequest) -> str:
+    """Of the server `own`."""
+    return str(request.node.callspec.params["own"])
 
 
 def test_an_event_is_posted_with_fcs_headers(own: Server) -> None:
@@ -252,6 +261,22 @@ def test_what_can_not_be_started_anywhere_is_told_at_start(tmp_path: Path) -> No
     assert [text.partition(" can not be started: ")[0] for text in warnings] == [f"own/{name}" for name in UNSTARTABLE]
     for text, why in zip(warnings, UNSTARTABLE.values(), strict=True):
         assert why in text
+
+
+def test_a_program_changes_its_code_and_the_folders_of_services_for_itself(own: Server, mode: str) -> None:
+    if mode == "plain":
+        pytest.skip("what is shown there is everybody's")
+    change = (
+        "run cd pages; echo new > new; mv home/index.txt home/old; chmod 644 home/old; echo more >> home/old;"
+        " rm ../bootstrap; mkdir -p deep/er /var/lib/it /var/log/it /run/it && cat new home/old; ls . .."
+    )
+
+    changed = own.invoke("own/python", change.encode()).body.decode().split()
+    assert changed == ["new", "home", "more", ".:", "deep", "home", "new", "..:", "pages"]
+    again = own.invoke("own/python", b"run ls; ls pages; ls /var/lib /run").body.decode().split()
+    assert again == ["pages", "deep", "home", "new", "/run:", "it", "/var/lib:", "it"], "it is the same instance"
+    other = own.invoke("own/second", b"run ls; ls pages/*; ls /run").body.decode().split()
+    assert other == ["bootstrap", "pages", "index.txt"]
 
 
 def test_a_program_that_ends_fails_its_call_and_the_next_one_gets_another(own: Server) -> None:

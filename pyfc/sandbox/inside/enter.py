@@ -23,6 +23,7 @@ import resource
 import signal
 from typing import Any
 
+import changes
 import kernel
 import mounts
 import root
@@ -235,6 +236,8 @@ class Cage:
             kernel.bind(root.HIDDEN + "/cache/" + wish["cache"], "/cache", writable=wish["compiles"])
             if wish["packages"]:
                 kernel.bind(root.HIDDEN + "/packages/" + wish["packages"], "/packages")
+        if wish.get("changes"):
+            changes.allow("/code", _temporary(wish["disk"]), wish["uid"])
         if wish["opt"]:
             kernel.bind(root.HIDDEN + "/code/" + wish["opt"], "/opt")
         if wish.get("mounts"):

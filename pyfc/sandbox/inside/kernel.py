@@ -30,6 +30,7 @@ _NUMBERS = {"x86_64": (155, 317, 117), "aarch64": (41, 277, 147)}
 """pivot_root, seccomp and setresuid; what is newer has one number everywhere."""
 _PIVOT_ROOT, _SECCOMP, _SETRESUID = _NUMBERS.get(platform.machine(), (-1, -1, -1))
 _MOUNT_SETATTR, _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 442, 444, 445, 446
+_IDMAP = 0x100000
 _AT_RECURSIVE, _AT_EMPTY_PATH, _AT_FDCWD = 0x8000, 0x1000, -100
 _SCOPES = 3
 """Landlock: no abstract UNIX socket of, and no signal to, a process outside."""
@@ -141,6 +142,14 @@ def set_mount_flags(descriptor: int, path: str, flags: int) -> None:
     attributes = struct.pack("=QQQQ", flags, 0, 0, 0)
     how = _AT_RECURSIVE | (0 if path else _AT_EMPTY_PATH)
     syscall("mount_setattr", _MOUNT_SETATTR, descriptor, os.fsencode(path), how, attributes, len(attributes))
+
+
+def map_owners(descriptor: int, space: int) -> None:
+    """Show the files of the mount `descriptor`, attached nowhere, with the owners that the user namespace `space` has
+    for them. Linux 5.12.
+    """
+    attributes = struct.pack("=QQQQ", _IDMAP, 0, 0, space)
+    syscall("mount_setattr", _MOUNT_SETATTR, descriptor, b"", _AT_EMPTY_PATH, attributes, len(attributes))
 
 
 def unmount(target: str) -> None:

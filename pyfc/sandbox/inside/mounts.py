@@ -29,6 +29,11 @@ def processes(namespace: int) -> int:
     return _make("proc", {}, {"pidns": namespace}, _RDONLY | _NOSUID | _NODEV | _NOEXEC)
 
 
+def own_processes() -> int:
+    """The processes of this process's namespace, where they may be written to and nobody else sees it."""
+    return _make("proc", {}, {}, _NOSUID | _NODEV | _NOEXEC)
+
+
 def tree(path: str) -> int:
     """What is mounted at `path`, once more and read-only."""
     descriptor: int = kernel.syscall("open_tree", _OPEN_TREE, _HERE, os.fsencode(path), _CLONE | os.O_CLOEXEC)

@@ -28,7 +28,10 @@ TOPS = ("mnt", "home", "data", "nas")
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 _LARGEST_COPY = 1024 * 1024
-_EMPTY = ("code", "packages", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var")
+_EMPTY = (
+    "code", "packages", "tmp", "proc", "opt", "cache", "root", "run", "mnt", "dev", "etc", "var",
+    "var/cache", "var/lib", "var/log",
+)  # fmt: skip
 
 
 def build(profile: dict[str, Any]) -> None:
@@ -110,7 +113,7 @@ def _furnish_cage(place: str, profile: dict[str, Any]) -> None:
     for source, path in profile.get("lent", ()):
         _lend(place, source, path)
     for below, path, layer in profile.get("layers", ()):
-        _layer(place + path, below, layer)
+        overlay(place + path, below, layer)
     for path in profile.get("further", ()):
         _show_over(place, path)
     for source, path in profile.get("copies", ()):
@@ -132,13 +135,13 @@ def _lend(place: str, source: str, path: str) -> None:
     kernel.bind(source, place + path, writable=True)
 
 
-def _layer(target: str, below: str, layer: str) -> None:
+def overlay(target: str, below: str, layer: str) -> bool:
     """Show `below` at `target`, where changes go to the folder `layer` instead; where this kernel can not, what is at
-    `target` stays.
+    `target` stays, and this is False.
     """
     parts = [below, layer + "/upper", layer + "/work"]
     if any(set(part) & set(":,\\") for part in parts):
-        return  # which mean something among the options
+        return False  # which mean something among the options
     options = "lowerdir=%s,upperdir=%s,workdir=%s" % tuple(parts)
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     for more in ("", ",userxattr"):  # the latter in a user namespace
@@ -146,7 +149,8 @@ def _layer(target: str, below: str, layer: str) -> None:
             kernel.mount("overlay", target, "overlay", flags, options + more)
         except OSError:
             continue
-        return
+        return True
+    return False
 
 
 def _copy(source: str, target: str, owner: int) -> None:

@@ -525,7 +525,10 @@ def import_the_servers_modules(found, there):
 
 @tries
 def write_outside(found, there):
-    for path in ("/x", "/usr/x", "/etc/x", "/code/x", "/cache/x", "/opt/x", "/dev/x", "/proc/sys/kernel/core_pattern"):
+    code = os.environ["FC_FUNC_CODE_PATH"]
+    has_layer = code == "/code" and os.environ["FC_RUNTIME_VERSION"].startswith("custom")  # it may change that over its code
+    own = [] if has_layer else ["/code/x", code + "/y"]
+    for path in ("/x", "/usr/x", "/etc/x", *own, "/cache/x", "/opt/x", "/dev/x", "/proc/sys/kernel/core_pattern"):
         found.attempt(path, lambda path=path: write(path))
     for path in there["writable"]:
         found.attempt(path, lambda path=path: write(path + "/escaped"))
@@ -534,7 +537,6 @@ def write_outside(found, there):
             write(path + "/escaped")
         except OSError as error:
             found.denied[path] = errno.errorcode.get(error.errno)
-    found.attempt("own code", lambda: write(os.environ["FC_FUNC_CODE_PATH"] + "/x"))
 
 
 @tries

@@ -187,6 +187,7 @@ MAY_FOLLOW = {
     ("shared.py", ".chmod"): "a folder of the data folder that was made just before; no worker has seen it",
     ("cage.py", "os.chown"): "a new, empty folder, itself and not what a link names",
     ("root.py", "os.chown"): "a file that was made just before, in a root that nobody has entered",
+    ("builder.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("changes.py", "os.chown"): "a folder that was made just before, in a file system that nobody has been shown",
     ("group.py", "os.chown"): "a control group: the kernel has no links there",
     ("init.py", "shutil.copytree"): "from pyfc's own templates into a folder that was found to be none or empty",

@@ -7,8 +7,10 @@ packages' versions, and only the newest of a line is had here.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _ARN = re.compile(r"acs:fc:[^:]*:official:layers/(?P<name>[A-Za-z0-9_.-]+)/versions/\d+")
@@ -39,13 +41,34 @@ _PACKAGES = {
     "Nodejs-Express4x": Packages("npm", ("express@4",)),
     "Nodejs-Aliyun-SDK": Packages("npm", ("@alicloud/pop-core@1", "ali-oss@6")),
 }
+
+
+class _Programs(NamedTuple):
+    """A layer of programs: they are this machine's."""
+
+    pattern: re.Pattern[str]
+    names: tuple[str, ...]
+    """The first is what the layer is for."""
+    folder: str = ""
+    """Where in it they lie, by the groups of the pattern; '' if functions find them by PATH alone."""
+
+
 _PROGRAMS = (
-    (re.compile(r"Nodejs\d+"), "node"), (re.compile(r"Python\d+(?:\.\d+)?"), "python3"),
-    (re.compile(r"Java\d+"), "java"), (re.compile(r"PHP\d+(?:-Debian\d+)?"), "php"), (re.compile(r"Nginx"), "nginx"),
-    (re.compile(r"Go[\d.]+"), "go"), (re.compile(r"Dotnet[\w.]+"), "dotnet"), (re.compile(r"FFmpeg\w*"), "ffmpeg"),
-    (re.compile(r"Ruby[\d.]+"), "ruby"),
-)  # fmt: skip
-"""Layers of a program: it is this machine's."""
+    _Programs(re.compile(r"Nodejs(\d+)"), ("node", "npm", "npx"), "nodejs{0}/bin"),
+    _Programs(re.compile(r"Python\d+(?:\.\d+)?"), ("python3",)),
+    _Programs(re.compile(r"Java(\d+)"), ("java", "keytool"), "java{0}/bin"),
+    _Programs(re.compile(r"PHP(\d)(\d)(?:-Debian\d+)?"), ("php", "php-cgi"), "php{0}.{1}/bin"),
+    _Programs(re.compile(r"Nginx"), ("nginx",), "bin"),
+    _Programs(re.compile(r"Go([\d.]+)"), ("go", "gofmt"), "go{0}/bin"),
+    _Programs(re.compile(r"Dotnet([\w.]+)"), ("dotnet",), "dotnet{0}"),
+    _Programs(re.compile(r"FFmpeg\w*"), ("ffmpeg", "ffprobe"), "bin"),
+    _Programs(re.compile(r"Ruby[\d.]+"), ("ruby",)),
+)
+_STARTER = '#!/bin/sh\n{before}exec {path} "$@"\n'
+_BEFORE = {"nginx": "mkdir -p /var/lib/nginx /var/log/nginx\n"}
+"""What a program of this machine needs that one of FC's does not."""
+_CONFIGURATIONS = {"nginx": (Path("/etc/nginx"), "nginx/conf", ("mime.types", "*_params", "fastcgi.conf"))}
+"""What configurations of functions include: where this machine has it, where FC's layer has it, and which files."""
 
 
 def name_of(layer: str) -> str:
@@ -59,6 +82,28 @@ def name_of(layer: str) -> str:
 def packages_of(layer: str) -> Packages | None:
     """What an official layer has installed; None for what is none, or no layer of packages."""
     return _PACKAGES.get(name_of(layer))
+
+
+def programs_of(layer: str, find: Callable[[str], str | None] = shutil.which) -> dict[str, bytes]:
+    """What stands in for an official layer of programs, by its path in the layer: scripts that start those of this
+    machine. Nothing for another layer, and where the program is not here.
+    """
+    programs, groups = _programs(name_of(layer)) or (None, ())
+    if programs is None or not programs.folder or find(programs.names[0]) is None:
+        return {}
+    folder = programs.folder.format(*groups)
+    paths = {name: path for name in programs.names if (path := find(name)) is not None}
+    return {**{f"{folder}/{name}": _starter(name, path) for name, path in paths.items()}, **_configuration(programs)}
+
+
+def _starter(name: str, path: str) -> bytes:
+    return _STARTER.format(before=_BEFORE.get(name, ""), path=shlex.quote(path)).encode()
+
+
+def _configuration(programs: _Programs) -> dict[str, bytes]:
+    place, folder, patterns = _CONFIGURATIONS.get(programs.names[0], (Path(), "", ()))
+    files = [path for pattern in patterns for path in sorted(place.glob(pattern)) if path.is_file()]
+    return {f"{folder}/{path.name}": path.read_bytes() for path in files}
 
 
 def stand_in(layer: str, find: Callable[[str], str | None] = shutil.which) -> str:
@@ -77,4 +122,13 @@ def stand_in(layer: str, find: Callable[[str], str | None] = shutil.which) -> st
 
 
 def _program(name: str) -> str:
-    return next((program for pattern, program in _PROGRAMS if pattern.fullmatch(name)), "")
+    found = _programs(name)
+    return found[0].names[0] if found is not None else ""
+
+
+def _programs(name: str) -> tuple[_Programs, Sequence[str]] | None:
+    """Of the layer with this name, with the groups of its pattern."""
+    for each in _PROGRAMS:
+        if (match := each.pattern.fullmatch(name)) is not None:
+            return each, match.groups()
+    return None

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.consent import Ask
-from pyfc.build.official import name_of, packages_of, stand_in
+from pyfc.build.official import name_of, packages_of, programs_of, stand_in
 from pyfc.build.programs import started
 from pyfc.errors import PyfcError
 from pyfc.host.runtimes import Runtimes
@@ -142,8 +142,8 @@ class Builds:
         return found, warnings
 
     async def official_for(self, project: Project, warnings: list[str], *, installs: bool) -> dict[str, Path]:
-        """The official layers of the project's functions, by ARN, as far as they are packages that can be had; of all
-        others `warnings` tell what stands in for them, or what is missing.
+        """The official layers of the project's functions, by ARN, as far as they can be had; `warnings` tell of which
+        programs of this machine stand in for them, and what is missing.
         """
         functions = [
             each.function for each in project.functions if self._runtimes.get(each.function.runtime) is not None
@@ -158,7 +158,8 @@ class Builds:
         packages, interpreter = packages_of(arn), self._runtimes.interpreter(runtime)
         if packages is None or interpreter is None or not installs:
             warnings.append(stand_in(arn))
-            return None
+            programs = programs_of(arn)
+            return self._builder.layer_of(name_of(arn), programs) if programs else None
         try:
             return await self._builder.layer(name_of(arn), packages, interpreter.path, interpreter.version)
         except PyfcError as error:

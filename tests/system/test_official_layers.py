@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from test_build import offline, wheel
 
 from pyfc.app import App
-from pyfc.build.official import name_of, packages_of, stand_in
+from pyfc.build.official import name_of, packages_of, programs_of, stand_in
 from pyfc.settings import Settings
 from support import Server, zipped
 
@@ -37,6 +38,34 @@ def test_what_stands_in_for_a_layer_of_a_program_is_this_machines() -> None:
     assert stand_in(layer, lambda name: f"/usr/bin/{name}").endswith("/usr/bin/java of this machine stands in for it")
     assert stand_in(layer, lambda _: None).endswith("java, installed on this machine, would stand in for it")
     assert "pyfc does not know what it holds" in stand_in(ARN.format("ArmsAgent271x"))
+
+
+def test_a_program_lies_where_the_layer_of_fc_has_it() -> None:
+    def find(name: str) -> str | None:
+        return None if name == "npx" else f"/usr/own bin/{name}"
+
+    node = programs_of(ARN.format("Nodejs20"), find)
+    assert node["nodejs20/bin/node"] == b"#!/bin/sh\nexec '/usr/own bin/node' \"$@\"\n"
+    assert set(node) == {"nodejs20/bin/node", "nodejs20/bin/npm"}
+    assert set(programs_of(ARN.format("PHP81-Debian10"), find)) == {"php8.1/bin/php", "php8.1/bin/php-cgi"}
+    assert b"mkdir -p /var/lib/nginx" in programs_of(ARN.format("Nginx"), find)["bin/nginx"]
+    for name in ("Python39", "Unheard-Of", "Python3-Flask2x"):
+        assert programs_of(ARN.format(name), find) == {}
+    assert programs_of(ARN.format("Java17"), lambda _: None) == {}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_a_function_starts_the_program_of_an_official_layer_by_its_path(serve: Callable[..., Server]) -> None:
+    text = "props: {functionName: a, runtime: python3, handler: index.handler, code: ./, layers: [Nodejs20]}"
+    code = (
+        "import subprocess\n"
+        "def handler(event, context):\n"
+        "    return subprocess.check_output(['/opt/nodejs20/bin/node', '-p', '6*7', 'two words'])\n"
+    )
+
+    server = serve({"s.yaml": f"resources: {{a: {{component: fc3, {text}}}}}", "index.py": code})
+
+    assert server.invoke("default/a").body == b"42\n"
 
 
 def test_the_packages_of_an_official_layer_are_installed_and_what_cannot_be_had_is_named(

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -505,6 +506,17 @@ class HttpReply(_Reply):
         exchange.outlet.respond(exchange, head + self._platform_lines(usage, place), answer.body if has_body else b"")
 
 
+def _in_utf8(name: str, value: str) -> str:
+    """A value beyond Latin-1 as FC sends it: its bytes of UTF-8. Raises ValueError for what can not be sent."""
+    if max(value, default="") > "\xff" and TOKEN.fullmatch(name):
+        with contextlib.suppress(UnicodeEncodeError):  # half a character
+            sent = value.encode().decode("latin-1")
+            if FIELD.fullmatch(sent):
+                return sent
+    text = f"invalid response header {name!r}: {value!r}"[:500]
+    raise ValueError(f"{text}; its name must be a token, its value one line of text")
+
+
 def _header_lines(answer: Response, cors: str) -> str:
     """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
     switches = answer.status == SWITCHING
@@ -513,8 +525,7 @@ def _header_lines(answer: Response, cors: str) -> str:
     lines, hidden = "", _NOT_SETTABLE_SWITCHING if switches else NOT_SETTABLE
     for name, value in answer.headers:
         if not TOKEN.fullmatch(name) or not FIELD.fullmatch(value):
-            text = f"invalid response header {name!r}: {value!r}"[:500]
-            raise ValueError(f"{text}; it must be one line of Latin-1 text")
+            value = _in_utf8(name, value)
         lower = name.lower()
         if lower not in hidden and not lower.startswith("x-fc-"):
             lines += f"{name}: {value}\r\n"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from pathlib import Path
 import load
 import psutil
 import report
-from servers import Server, free_port
+from servers import Server, free_port, listening
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
@@ -130,19 +129,6 @@ def huey(folder: Path, count: int) -> tuple[float, float]:
         subprocess.run([sys.executable, str(script), str(folder / "huey.db"), *words], check=True)
         times.append(time.monotonic() - began)
     return times[0], times[1]
-
-
-def listening(port: int) -> None:
-    """Return when something listens there. Raises TimeoutError."""
-    end, pause = time.monotonic() + 10.0, threading.Event()
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1.0).close()
-        except OSError:
-            pause.wait(0.01)
-        else:
-            return
-    raise TimeoutError(f"nothing listens at port {port}")
 
 
 def nats(folder: Path, count: int) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import http.client
 import os
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -35,6 +36,19 @@ def post(port: int, path: str, body: bytes) -> int:
         return response.status
     finally:
         connection.close()
+
+
+def listening(port: int) -> None:
+    """Return when something listens there. Raises TimeoutError."""
+    end, pause = time.monotonic() + _DEADLINE, threading.Event()
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            pause.wait(0.01)
+        else:
+            return
+    raise TimeoutError(f"nothing listens at port {port}")
 
 
 class Server:

@@ -27,13 +27,13 @@ from pathlib import Path
 import load
 import psutil
 import report
-from servers import Server, free_port, listening
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
 from pyfc.model.asynchronous import Event
 from pyfc.model.names import Target
 from pyfc.queues.sqlite import SqliteQueue
+from servers import Server, free_port, listening
 
 _WINDOW = 5.0
 """Seconds over which the rate out of a full queue is measured."""

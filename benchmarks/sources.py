@@ -21,10 +21,10 @@ from pathlib import Path
 
 import psutil
 import report
-from objects import Store
-from servers import Server, free_port
+from object_store import Store
 
 from pyfc.auth.keys import Keys
+from servers import Server, free_port
 
 _TIMERS = 10
 """Of a function: FC allows ten triggers."""

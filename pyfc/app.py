@@ -260,6 +260,7 @@ class App:
         oss = Environment(
             store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region, self._led_by
         )
+        await store.start()
         await oss.appends.start()
         await temporary.sweep()
         return oss

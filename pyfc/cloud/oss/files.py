@@ -75,22 +75,29 @@ class Files:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(new, dir_fd=self._new)
 
-    def keep(self, new: str, key: str) -> bool:
-        """Make what was written the file of a key. Whether it lies aside."""
+    @property
+    def descriptor(self) -> int:
+        """One of the folder's, open as long as this is."""
+        return self._new
+
+    def keep(self, new: str, key: str, *, is_durable: bool = True) -> bool:
+        """Make what was written the file of a key, durably if told so. Whether it lies aside."""
         path = path_of(key)
         if path is not None:
             try:
                 with self._above(path, makes=True) as (folder, name):
                     _expect_file(name, folder)
                     os.replace(new, name, src_dir_fd=self._new, dst_dir_fd=folder)
-                    os.fsync(folder)
+                    if is_durable:
+                        os.fsync(folder)
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise
             else:
                 return False
         os.replace(new, _digest(key), src_dir_fd=self._new, dst_dir_fd=self._aside)
-        os.fsync(self._aside)
+        if is_durable:
+            os.fsync(self._aside)
         return True
 
     def keep_part(self, new: str, upload: str, number: int) -> None:

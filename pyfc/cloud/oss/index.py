@@ -42,7 +42,7 @@ class Index:
         """Raises InvalidArgument for a file that is none of ours."""
         self._path = path
         self._database: Database[Job, object] | None = None
-        self.outbox = Outbox(self._read, self.write)
+        self.outbox = Outbox(self.read, self.write)
         """What is still to be told of objects."""
         self._buckets: dict[str, Bucket] = {}
         if path.exists():
@@ -82,45 +82,46 @@ class Index:
         except InvalidArgument as error:
             raise Fault("ServiceUnavailable", f"Nothing can be kept: {error}.") from error
 
-    async def _read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    async def read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
         return [] if self._database is None else await self._database.read(query, arguments)
 
     async def object(self, bucket: str, key: str) -> Object | None:
         """An object."""
-        rows = await self._read(_FIND, (bucket, key_bytes(key)))
+        rows = await self.read(_FIND, (bucket, key_bytes(key)))
         return _object(rows[0]) if rows else None
 
     async def objects(self, bucket: str, begin: bytes, end: bytes, limit: int) -> list[Object]:
         """The first `limit` objects whose keys are not before `begin` and before `end`, in order; b"" is no end."""
         bound = "AND key < ?" if end else "AND ? = x''"
         query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key >= ? {bound} ORDER BY key LIMIT ?"  # noqa: S608
-        return [_object(row) for row in await self._read(query, (bucket, begin, end, limit))]
+        return [_object(row) for row in await self.read(query, (bucket, begin, end, limit))]
 
     async def upload(self, name: str) -> Upload | None:
         """An upload that is not complete."""
-        rows = await self._read(f"SELECT {_UPLOAD} FROM uploads WHERE id = ?", (name,))  # noqa: S608
+        rows = await self.read(f"SELECT {_UPLOAD} FROM uploads WHERE id = ?", (name,))  # noqa: S608
         return _upload(rows[0]) if rows else None
 
     async def uploads(self, bucket: str) -> list[Upload]:
         """All uploads to a bucket that are not complete, by key and id."""
         query = f"SELECT {_UPLOAD} FROM uploads WHERE bucket = ? ORDER BY key, id"  # noqa: S608
-        return [_upload(row) for row in await self._read(query, (bucket,))]
+        return [_upload(row) for row in await self.read(query, (bucket,))]
 
     async def parts(self, upload: str) -> list[Part]:
         """The parts of an upload that are there, in order."""
         query = "SELECT number, size, etag, crc, modified FROM parts WHERE upload = ? ORDER BY number"
-        rows = await self._read(query, (upload,))
+        rows = await self.read(query, (upload,))
         return [Part(number, Content(size, etag, int(crc)), modified) for number, size, etag, crc, modified in rows]
 
     async def appends(self) -> list[tuple[str, str]]:
         """Bucket and key of what was being appended to."""
-        rows = await self._read("SELECT bucket, key FROM appends")
+        rows = await self.read("SELECT bucket, key FROM appends")
         return [(bucket, key.decode()) for bucket, key in rows]
 
     async def statistics(self, bucket: str) -> tuple[int, int]:
         """How many objects a bucket has, and their bytes."""
         query = "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE bucket = ?"
-        ((count, size),) = await self._read(query, (bucket,))
+        ((count, size),) = await self.read(query, (bucket,))
         return count, size
 
     async def close(self) -> None:

@@ -2,7 +2,8 @@
 
 1. An object is its file and its row. Both are replaced in one step of the thread that writes: first the file, then the
    row; a file that is not the one its row tells of was changed by somebody else and is measured anew.
-2. Content is written to a file of its own and is durable before it takes its place, so an object is whole or as before.
+2. Content is written to a file of its own and is durable before it takes its place, so an object is whole or as before;
+   a small content is durable in the index first (see journal.py).
 3. Files that people put into a bucket's folder are objects too, by their content alone.
 """
 
@@ -23,6 +24,8 @@ from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault, no_such_bucket, no_such_key, no_such_upload
 from pyfc.cloud.oss.files import Files, path_of, seen
 from pyfc.cloud.oss.index import Index
+from pyfc.cloud.oss.journal import LARGEST as SMALL
+from pyfc.cloud.oss.journal import Journal
 from pyfc.cloud.oss.model import (
     BUCKET_ACLS,
     NORMAL,
@@ -35,7 +38,7 @@ from pyfc.cloud.oss.model import (
     Place,
     Seen,
 )
-from pyfc.cloud.oss.writing import Incoming, check_digest, measure
+from pyfc.cloud.oss.writing import Held, Incoming, begin, check_digest, measure, resumed
 from pyfc.errors import InvalidArgument
 from pyfc.tasks import Tasks
 
@@ -54,14 +57,20 @@ class Store:
         self._index = Index(path)
         self._files: dict[str, Files] = {}
         self._tasks = Tasks()
+        self._journal = Journal(self._index, self.files_in)
 
     @property
     def index(self) -> Index:
         """What is known of everything."""
         return self._index
 
+    async def start(self) -> None:
+        """Before anything is asked for: write again what a machine that lost its power has lost."""
+        await self._journal.start()
+
     async def close(self) -> None:
         """Write what waits, and close everything."""
+        await self._journal.close()
         await self._index.close()
         for files in self._files.values():
             files.close()
@@ -198,16 +207,22 @@ class Store:
         cause: Cause, stated: str = "", may_replace: bool = True,
     ) -> Object:  # fmt: skip
         """Keep content. `stated`: its Content-MD5. Raises Fault InvalidDigest, FileAlreadyExists, EntityTooLarge."""
-        async with Incoming(self.files_in(place.bucket)) as new:
-            content = await new.take(chunks)
+        files = self.files_in(place.bucket)
+        first, is_all = await begin(chunks, SMALL)
+        if is_all:
+            held = Held(files, first)
+            check_digest(stated, held.digest)
+            return await self.keep(held, new_object(place, held.content, described), cause, may_replace=may_replace)
+        async with Incoming(files) as new:
+            content = await new.take(resumed(first, chunks))
             check_digest(stated, new.digest)
             return await self.keep(new, new_object(place, content, described), cause, may_replace=may_replace)
 
     async def keep(
-        self, new: Incoming, made: Object, cause: Cause, *, may_replace: bool = True, upload: str = ""
+        self, new: Incoming | Held, made: Object, cause: Cause, *, may_replace: bool = True, upload: str = ""
     ) -> Object:
-        """Make a written file the object. `upload`: of whose parts it is made; that ends in the same step."""
-        files = self.files_in(made.bucket)
+        """Make new content the object. `upload`: of whose parts it is made; that ends in the same step."""
+        files, is_small = self.files_in(made.bucket), isinstance(new, Held)
 
         def job(connection: sqlite3.Connection) -> Object:
             if made.bucket not in self._index.buckets:
@@ -217,17 +232,23 @@ class Store:
             before = index.find(connection, made.bucket, made.key)
             if before is not None and not may_replace:
                 raise Fault("FileAlreadyExists", "The object you specified already exists and can not be overwritten.")
-            is_aside = files.keep(new.name, made.key)
+            with new.file() as (name, descriptor):
+                is_aside = files.keep(name, made.key, is_durable=not is_small)
+                kept = made._replace(is_aside=is_aside, seen=seen(descriptor))
             if before is not None and before.is_aside != is_aside:
                 files.remove(made.key, is_aside=before.is_aside)
-            kept = made._replace(is_aside=is_aside, seen=seen(new.descriptor))
             index.put(connection, kept)
+            if isinstance(new, Held):
+                self._journal.add(connection, kept, new.data)
             self._index.outbox.add(connection, cause, kept, before)
             if upload:
                 index.remove_upload(connection, upload)
             return kept
 
-        return await self.whole(job)
+        kept = await self.whole(job)
+        if is_small:
+            self._journal.added(kept.content.size)
+        return kept
 
     async def copy(
         self, source: Place, place: Place, described: Description | None, *,

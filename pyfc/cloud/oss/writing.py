@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import lru_cache
 from typing import Self
 
@@ -92,6 +93,11 @@ class Incoming:
         """Make it durable; for a thread. Raises Fault."""
         self._write([], is_last=True)
 
+    @contextlib.contextmanager
+    def file(self) -> Iterator[tuple[str, int]]:
+        """The file's name and descriptor, for the write that keeps it."""
+        yield self.name, self.descriptor
+
     @property
     def content(self) -> Content:
         """What was measured."""
@@ -118,6 +124,50 @@ class Incoming:
     def descriptor(self) -> int:
         """The file, open."""
         return self._descriptor
+
+
+class Held:
+    """A small content that is at hand: its file is made by the write that keeps it."""
+
+    def __init__(self, files: Files, data: bytes) -> None:
+        self._files = files
+        self.data = data
+        md5 = hashlib.md5(data, usedforsecurity=False)
+        self.digest = md5.digest()
+        self.content = Content(len(data), md5.hexdigest().upper(), crc64.xz(data))
+
+    @contextlib.contextmanager
+    def file(self) -> Iterator[tuple[str, int]]:
+        """A new file's name and descriptor; it is gone afterwards unless it was kept. Raises OSError."""
+        name, descriptor = self._files.create()
+        try:
+            write_all(descriptor, self.data)
+            yield name, descriptor
+        except BaseException:
+            self._files.discard(name)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+async def begin(chunks: AsyncIterator[bytes], most: int) -> tuple[bytes, bool]:
+    """What comes first, and whether that is all; it is if it has at most so many bytes."""
+    held: list[bytes] = []
+    size = 0
+    while size <= most:
+        try:
+            held.append(await anext(chunks))
+        except StopAsyncIteration:
+            return b"".join(held), True
+        size += len(held[-1])
+    return b"".join(held), False
+
+
+async def resumed(held: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """What has come, and what comes then."""
+    yield held
+    async for chunk in chunks:
+        yield chunk
 
 
 def _no_room(error: OSError) -> Fault:

@@ -1,6 +1,6 @@
 """The object store: how fast it puts and gets, beside moto's S3 server and beside what the machine itself can do.
 
-    python benchmarks/objects.py [--rounds N]
+    python benchmarks/object_store.py [--rounds N]
 
 1. small: puts and gets a second of 4 KB at 8 connections, beside moto's S3 server (which keeps objects in memory;
    pyfc's are on the disk, synced, before the answer).
@@ -32,9 +32,9 @@ from urllib.parse import quote
 import psutil
 import report
 from run import CACHE
-from servers import free_port, listening
 
 from pyfc.auth.keys import Key, Keys
+from servers import free_port, listening
 
 _BUCKET = "benchmark"
 _SMALL, _LARGE = 4096, 8 * 1024 * 1024

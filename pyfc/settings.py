@@ -73,6 +73,9 @@ class Settings:
     allow_outside: bool = _setting(
         False, "Let the project's links, CodeUri and named files lead out of it, for this start.", flag=True
     )
+    env: str = _setting(
+        "", "Environment of env.yaml with which a template of Serverless Devs is read, as with `s --env`.", flag=True
+    )
     site_packages: bool = _setting(False, "Let functions import the packages of pyfc's interpreter.", flag=True)
     json: bool = _setting(False, "Print JSON lines for machines instead of tables.", flag=True)
 

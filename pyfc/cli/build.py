@@ -10,7 +10,7 @@ from pathlib import Path
 from pyfc.build.builder import Builder, Built, cache_folder
 from pyfc.build.consent import Answer, Consents, always, consents_file
 from pyfc.build.lean import parts
-from pyfc.cli.shared import add_outside, allows_outside
+from pyfc.cli.shared import add_project, settings_of
 from pyfc.dev.output import end_progress, progress, say, tell
 from pyfc.dev.question import asking
 from pyfc.dev.table import table
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "lock file, a package or its command changes",
     )
     parser.add_argument("--network", action="store_true", help="with --yes: that code may use the network")
-    add_outside(parser)
+    add_project(parser)
     parser.add_argument("--explain", action="store_true", help="show the largest packages")
 
 
@@ -57,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _load(options: argparse.Namespace, *, checks: bool) -> Project:
-    return load(options.dir, allows_outside=allows_outside(options), tolerates=True, checks=checks)
+    settings = settings_of(options)
+    return load(options.dir, allows_outside=settings.allow_outside, tolerates=True, checks=checks, settings=settings)
 
 
 async def _run_actions(project: Project, builder: Builder) -> None:

@@ -6,11 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from pyfc.cli.shared import add_endpoint, add_outside, allows_outside, client_of
+from pyfc.cli.shared import add_endpoint, add_project, client_of, settings_of
 from pyfc.dev.output import say, tell
 from pyfc.dev.plan import Step, plan
 from pyfc.project.load import load
-from pyfc.settings import load as load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,15 +17,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dir", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: this folder")
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
     parser.add_argument("--strict", action="store_true", default=None, help="refuse what there are warnings about")
-    add_outside(parser)
+    add_project(parser)
     add_endpoint(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
-    settings = load_settings(os.environ, strict=options.strict)
+    settings = settings_of(options, strict=options.strict)
     root = Path(os.path.realpath(options.dir))
-    project = load(root, allows_outside=allows_outside(options), strict=settings.strict)
+    project = load(root, allows_outside=settings.allow_outside, strict=settings.strict, settings=settings)
     client = client_of(options)
     steps = plan(client, project, settings.maximum_code_size)
     for text in project.notes:

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from pyfc.cli.shared import add_endpoint, add_outside, allows_outside
+from pyfc.cli.shared import add_endpoint, add_project, settings_of
 from pyfc.client import Client
 from pyfc.dev.doctor import examine, host, of_project, of_stored_files, report
 from pyfc.dev.output import say, say_json
@@ -20,13 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     text = "also look at the functions of this folder, or at the template of this function of a running server"
     parser.add_argument("what", metavar="DIR|SERVICE/FUNCTION", nargs="?", help=text)
-    add_outside(parser)
+    add_project(parser)
     add_endpoint(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _project(options: argparse.Namespace) -> Project:
-    return load_project(Path(options.what), allows_outside=allows_outside(options), tolerates=True)
+    settings = settings_of(options)
+    return load_project(Path(options.what), allows_outside=settings.allow_outside, tolerates=True, settings=settings)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,15 +11,16 @@ import asyncio
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import uvloop
 
 from pyfc.app import App, data_folder_of
 from pyfc.cli import serve
-from pyfc.cli.shared import add_outside, allows_outside, event_of
+from pyfc.cli.shared import add_project, event_of, settings_of
 from pyfc.dev.output import answer, tell
 from pyfc.errors import FunctionNotFound, InvalidArgument
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
@@ -29,8 +30,8 @@ from pyfc.observe.markers import transcript
 from pyfc.project.files import is_file
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
+from pyfc.project.overrides import mounts as mounts_of_project
 from pyfc.settings import Settings
-from pyfc.settings import load as load_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,26 +56,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "-t", "--template", type=Path, metavar="FILE", help="the template (default: that of this folder)"
         )
         each.add_argument("-d", "--debug-port", type=int, metavar="PORT", help="wait for a debugger at this port")
-        add_outside(each)
+        add_project(each)
         each.add_argument("-c", "--config", choices=("vscode", "pycharm"), help="the editor: print what it needs")
 
 
 def run(options: argparse.Namespace) -> int:
     """See module."""
     root = options.template.parent if options.template is not None else Path()
-    project = load_project(root, allows_outside=allows_outside(options), tolerates=True)
+    settings = settings_of(options)
+    project = load_project(root, allows_outside=settings.allow_outside, tolerates=True, settings=settings)
     if options.template is not None and project.source not in {None, options.template}:
         raise InvalidArgument(message=f"{options.template} is not the template that pyfc reads there: {project.source}")
     if options.local == "start":
         return _start(root, project, options)
     target = _target(options.function, project)
-    settings = load_settings(
-        os.environ, allow_outside=options.allow_outside, **_debugging(options, f"{target.service}/{target.function}")
-    )
+    settings = settings_of(options, **_debugging(options, f"{target.service}/{target.function}"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
         call = Invocation(request_id(), target, Kind.EVENT, _event(options, settings.maximum_body))
-        return runner.run(run_project(project, call, chosen))
+        shared = mounts_of_project(root, allows_outside=settings.allow_outside)
+        return runner.run(run_project(project, call, chosen, shared))
 
 
 def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
@@ -90,7 +91,9 @@ def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
         chosen = _debugging(options, f"{target.service}/{target.function}")
     else:
         chosen = _debugging(options, "")
-    return serve.run(argparse.Namespace(dir=root), port=options.port, allow_outside=allows_outside(options), **chosen)
+    return serve.run(
+        argparse.Namespace(dir=root), port=options.port, allow_outside=options.allow_outside, env=options.env, **chosen
+    )
 
 
 def _routes(text: str, project: Project) -> tuple[str, Sequence[Route]]:
@@ -168,9 +171,13 @@ def launch_configuration(port: int) -> dict[str, Any]:
     }
 
 
-async def run_project(project: Project, call: Invocation, settings: Settings) -> int:
-    """Make one call of a function of a project, in the data folder that the settings name, and show what it says."""
-    async with App(settings, Path(settings.data_dir)) as app:
+async def run_project(
+    project: Project, call: Invocation, settings: Settings, shared: Mapping[str, Path] = MappingProxyType({})
+) -> int:
+    """Make one call of a function of a project, in the data folder that the settings name, and show what it says.
+    `shared`: see Sandbox.
+    """
+    async with App(settings, Path(settings.data_dir), shared) as app:
         await app.deployment.deploy(project)
         for text in project.boundary.left_out:
             tell(f"warning: {text}")

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from pyfc.cli.shared import add_endpoint, add_outside, allows_outside, client_of
+from pyfc.cli.shared import add_endpoint, add_project, client_of, settings_of
 from pyfc.client import Client
 from pyfc.dev.output import say
 from pyfc.errors import InvalidArgument
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("name", metavar="SERVICE[/FUNCTION]", nargs="?")
     parser.add_argument("--dir", metavar="DIR", type=Path, help="all functions that a folder declares")
-    add_outside(parser)
+    add_project(parser)
     add_endpoint(parser)
 
 
@@ -27,7 +27,9 @@ def run(options: argparse.Namespace) -> int:
     client = client_of(options)
     if options.dir is not None:
         folder = Path(os.path.realpath(options.dir))
-        _remove_project(client, load(folder, allows_outside=allows_outside(options), tolerates=True))
+        settings = settings_of(options)
+        project = load(folder, allows_outside=settings.allow_outside, tolerates=True, settings=settings)
+        _remove_project(client, project)
         return 0
     if not options.name:
         raise InvalidArgument(message="name a service or function, or a folder by --dir")

@@ -13,6 +13,7 @@ from pyfc.client import Client
 from pyfc.dev.output import given, say, say_json
 from pyfc.dev.table import table
 from pyfc.errors import InvalidArgument
+from pyfc.settings import Settings
 from pyfc.settings import load as load_settings
 
 
@@ -32,6 +33,17 @@ def add_outside(parser: argparse.ArgumentParser) -> None:
 def allows_outside(options: argparse.Namespace) -> bool:
     """Whether that option, or its setting, is given."""
     return load_settings(os.environ, allow_outside=options.allow_outside).allow_outside
+
+
+def add_project(parser: argparse.ArgumentParser) -> None:
+    """The options of commands that read a whole project."""
+    add_outside(parser)
+    parser.add_argument("--env", metavar="NAME", help="environment of env.yaml, as with `s --env`")
+
+
+def settings_of(options: argparse.Namespace, **chosen: Any) -> Settings:
+    """The settings, with what these options say."""
+    return load_settings(os.environ, allow_outside=options.allow_outside, env=options.env, **chosen)
 
 
 def client_of(options: argparse.Namespace) -> Client:

@@ -17,7 +17,7 @@ AliasName = Annotated[str, Meta(pattern=f"^(?!LATEST$){_NAME}{_END}", descriptio
 VariableName = Annotated[
     str,
     Meta(
-        pattern=r"^(?!FC_(?!EXTENSION_)|(accessKey(ID|Secret)|securityToken|topic)$)[A-Za-z][A-Za-z0-9_]*" + _END,
+        pattern=r"^(?!FC_(?!EXTENSIONS?_)|(accessKey(ID|Secret)|securityToken|topic)$)[A-Za-z][A-Za-z0-9_]*" + _END,
         description="a letter, then letters, digits and _, and not FC_*",
     ),
 ]

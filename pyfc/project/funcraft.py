@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pyfc.boundary import Boundary
+from pyfc.errors import ProjectError
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
@@ -26,6 +27,16 @@ _ROOT = (
     "ROSTemplateFormatVersion", "Transform", "Description", "Parameters", "Mappings", "Conditions", "Outputs",
     "Globals", "Resources", "Metadata",
 )  # fmt: skip
+
+
+def is_foreign(path: Path, boundary: Boundary) -> bool:
+    """Whether a file of such a name is another tool's, as a base that an s.yaml extends may be."""
+    try:
+        return not {"Transform", "Resources", "ROSTemplateFormatVersion"} & {
+            *dict(read_document(path, boundary).items())
+        }
+    except ProjectError:
+        return False  # whoever reads it says what is wrong with it
 
 
 def read(path: Path, boundary: Boundary, _: Given) -> Project:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -37,6 +38,11 @@ def filled(document: Field, project: Project) -> Field:
     """The document whose resources have the properties of the templates that they extend, but for those that they
     ignore. A resource with a mistake in that is left out.
     """
+    return with_resources(document, lambda _, resource: _filled(resource, document.get("template")), project)
+
+
+def with_resources(document: Field, change: Callable[[str, Field], yaml.Node], project: Project) -> Field:
+    """The document with its resources changed; one in which `change` finds a mistake is left out."""
     every, kind = document.get("resources"), "resources"
     if every is None:
         every, kind = document.get("services"), "services"
@@ -45,8 +51,9 @@ def filled(document: Field, project: Project) -> Field:
     found: list[tuple[yaml.Node, yaml.Node]] = []
     for name, resource in every.items():
         with project.tolerating():
-            found.append((_key(name, resource), _filled(resource, document.get("template"))))
-    return _with(document, kind, yaml.MappingNode(_MAPPING, found, every.node.start_mark, every.node.end_mark), every)
+            found.append((key_node(name, resource), change(name, resource)))
+    mapping = yaml.MappingNode(_MAPPING, found, every.node.start_mark, every.node.end_mark)
+    return with_value(document, kind, mapping, every)
 
 
 def _filled(resource: Field, templates: Field | None) -> yaml.Node:
@@ -57,20 +64,27 @@ def _filled(resource: Field, templates: Field | None) -> yaml.Node:
     template = templates.get(named.text()) if templates is not None else None
     if template is None:
         raise named.error(f"'{named.text()}'", "a name that stands under template")
-    base = without(template, [each.text() for each in ignored.elements()] if ignored is not None else [])
+    base = without(template, _names(ignored) if ignored is not None else [])
     props = resource.get("props")
-    return _with(resource, "props", (laid_over(base, props) if props is not None else base).node, props or extend).node
+    whole = laid_over(base, props) if props is not None else base
+    return with_value(resource, "props", whole.node, props or extend).node
 
 
-def _with(field: Field, name: str, node: yaml.Node, at: Field) -> Field:
+def _names(field: Field) -> list[str]:
+    """A list of names, or one."""
+    return [each.text() for each in field.elements()] if field.is_list() else [field.text()]
+
+
+def with_value(field: Field, name: str, node: yaml.Node, at: Field) -> Field:
     """A mapping with another value of one name, which stands where `at` does."""
     rest = without(field, (name,))
-    pairs = [*rest.node.value, (_key(name, at), node)]
+    pairs = [*rest.node.value, (key_node(name, at), node)]
     whole = yaml.MappingNode(_MAPPING, pairs, field.node.start_mark, field.node.end_mark)
     return Field(field.file, field.name, whole, field.interpolate, field.line)
 
 
-def _key(name: str, at: Field) -> yaml.Node:
+def key_node(name: str, at: Field) -> yaml.Node:
+    """A name of a mapping that stands where `at` does."""
     mark = at.node.start_mark
     start = yaml.Mark(mark.name, mark.index, (at.line or mark.line + 1) - 1, mark.column, None, 0)
     return yaml.ScalarNode("tag:yaml.org,2002:str", name, start, start)

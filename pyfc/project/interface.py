@@ -28,6 +28,8 @@ class Given(NamedTuple):
 
     account_id: str = ""
     region: str = ""
+    environment: str = ""
+    """The environment of Serverless Devs that is chosen; '' for none."""
     variables: Mapping[str, str] = os.environ
     """Environment variables; those of `.env` beside the template among them."""
 

@@ -53,7 +53,8 @@ def load(
     boundary = Boundary.of(root, allows_outside=allows_outside)
     settings = settings or load_settings()
     own = variables.read(root / variables.NAME, boundary) if variables.is_in(root) else {}
-    project = _in_its_format(root, boundary, Given(settings.account_id, settings.region, {**own, **os.environ}))
+    given = Given(settings.account_id, settings.region, settings.env, {**own, **os.environ})
+    project = _in_its_format(root, boundary, given)
     if is_there(root / overrides.NAME):
         overrides.apply(root / overrides.NAME, project)
         project.files.append(root / overrides.NAME)
@@ -83,13 +84,21 @@ def _in_its_format(root: Path, boundary: Boundary, given: Given) -> Project:
     candidates = templates(root)
     if not candidates:
         return bare.read(root, boundary)
-    path, read = candidates[0]
+    path, read = _chosen(candidates, boundary)
     project = read(path, boundary, given)
     project.files.insert(0, path)
-    ignored = ", ".join(other.name for other, _ in candidates[1:])
+    ignored = ", ".join(other.name for other, _ in candidates if other not in project.files)
     if ignored:
         project.warnings.append(f"{path.name} is served; {ignored} beside it is ignored")
     return project
+
+
+def _chosen(candidates: list[tuple[Path, Read]], boundary: Boundary) -> tuple[Path, Read]:
+    """The template that counts: the first that is no other tool's file of such a name."""
+    if len(candidates) == 1:
+        return candidates[0]
+    own = [each for each in candidates if each[1] is not funcraft.read or not funcraft.is_foreign(each[0], boundary)]
+    return (own or candidates)[0]
 
 
 def _undone(folder: Path, boundary: Boundary) -> Iterator[str]:

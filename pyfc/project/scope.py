@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
 from pyfc.boundary import Boundary
 from pyfc.errors import InvalidArgument, ProjectError
-from pyfc.project import expressions
+from pyfc.project import environments, expressions
 from pyfc.project.document import Field, from_values
 from pyfc.project.document import read as read_document
 from pyfc.project.expressions import Call, Expression, Literal, Member, Name, Operation
-from pyfc.project.files import MOST, is_there, read_bytes
+from pyfc.project.files import MOST, read_bytes
 from pyfc.project.interface import Given
 
 Scalar = str | int | float | bool | None
@@ -43,8 +45,6 @@ _ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 }  # fmt: skip
 _ROOTS = ("vars", "this", "resources", "services", "environment", "env", "config")
 """Names that an expression may begin with, beside those of resources."""
-_ENVIRONMENTS = "env.yaml"
-"""What holds the environments of a project, if its key `env` names no other file."""
 
 
 class _UnknownError(Exception):
@@ -66,14 +66,17 @@ class _Shared:
     reasons: dict[tuple[str, str], str] = field(default_factory=dict)
     """Texts with something unknown in them, by where they stand, and what that must be."""
     scopes: dict[str, Scope] = field(default_factory=dict)
+    environment: Field | None = None
 
 
 class Scope:
     """Resolves the texts of one resource (`this`), or of what stands outside of all with the resource ''."""
 
-    def __init__(self, shared: _Shared, resource: str) -> None:
+    def __init__(self, shared: _Shared, resource: str, names: Mapping[str, Value] = MappingProxyType({})) -> None:
+        """`names`: what an expression may begin with besides, or what stands for something else here."""
         self._shared = shared
         self._resource = resource
+        self._names = names
 
     @classmethod
     def over(cls, document: Field, boundary: Boundary, given: Given) -> Scope:
@@ -90,6 +93,10 @@ class Scope:
     def of(self, resource: str) -> Scope:
         """The same for what stands in a resource."""
         return self._shared.scopes.setdefault(resource, Scope(self._shared, resource))
+
+    def calling(self, what: str, names: Mapping[str, Value]) -> Scope:
+        """A scope in which these names stand for these values; `what` is its own name."""
+        return Scope(self._shared, what, names)
 
     def reason(self, at: Field, text: str) -> str:
         """What an unknown expression in this text must be; '' if there is none."""
@@ -161,10 +168,12 @@ class Scope:
 
     def _name(self, at: Field, name: str) -> Value:
         shared = self._shared
+        if name in self._names:
+            return self._names[name]
         if name == "this" and self._resource:
             return self._found_resource(self._resource)
         if name == "environment":
-            return self._environment(at)
+            return self.environment(at)
         if name in {"vars", "resources", "services"}:
             found = shared.document.get(name)
             return found if found is not None else _missing(name)
@@ -187,7 +196,7 @@ class Scope:
                 return self._variable(name)
             case Name("config"):
                 return self._config(name)
-            case Name("this") if name == "name" and self._resource:
+            case Name("this") if name == "name" and self._resource and not self._names:
                 return self._resource
         of = self._value(at, expression.of)
         if of is None:
@@ -224,7 +233,7 @@ class Scope:
         first = expression
         while isinstance(first, Member | Operation):
             first = first.of if isinstance(first, Member) else first.operands[0]
-        is_text = isinstance(first, Name) and first.name not in _ROOTS
+        is_text = isinstance(first, Name) and first.name not in (*_ROOTS, *self._names)
         return written if is_text else self._value(at, expression)
 
     def _env(self, _: Field, given: list[Value]) -> Value:
@@ -277,19 +286,15 @@ class Scope:
             raise at.error("given to json()", f"JSON ({error})") from error
         return from_values({"value": found}, at.name).get("value")
 
-    def _environment(self, at: Field) -> Value:
-        """The first of the project's environments."""
+    def environment(self, at: Field) -> Field:
+        """The environment that is chosen, or the first. Raises ProjectError for one that is not there."""
         shared = self._shared
-        named = shared.document.get("env")
-        path = at.file.parent / (named.text() if named is not None else _ENVIRONMENTS)
-        if not is_there(path):
-            raise _UnknownError(f"declared: {path.name} beside the template holds no environments")
-        if path not in shared.files:
-            shared.files[path] = read_document(path, shared.boundary, at.where)
-        document = shared.files[path]
-        every = document.get("environments") if isinstance(document, Field) else None
-        found = every.elements() if every is not None else []
-        return found[0] if found else _missing("environment")
+        if shared.environment is None:
+            read = partial(read_document, boundary=shared.boundary, where=at.where)
+            shared.environment = environments.find(shared.document, shared.given.environment, read)
+        if shared.environment is None:
+            raise _UnknownError("declared in env.yaml beside the template, or chosen with --env")
+        return shared.environment
 
     def _operation(self, at: Field, operation: Operation) -> Value:
         name, operands = operation

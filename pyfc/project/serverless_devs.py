@@ -14,7 +14,7 @@ from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.names import DEFAULT_SERVICE
 from pyfc.model.resources import Route
-from pyfc.project import components, inheritance
+from pyfc.project import components, inheritance, overlays
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
@@ -47,6 +47,8 @@ def read(path: Path, boundary: Boundary, given: Given) -> Project:
     project = Project(root=path.parent, boundary=boundary, source=path)
     plain = inheritance.filled(inheritance.extended(read_document(path, boundary), boundary, project.files), project)
     scope = Scope.over(plain, boundary, given)
+    if given.environment and plain.get("resources") is not None:
+        scope = Scope.over(overlays.applied(scope, project), boundary, given)
     document = scope.document
     project.warnings.extend(document.unknown(_ROOT))
     _actions(document, project.root.name, project)

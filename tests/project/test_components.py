@@ -135,6 +135,13 @@ def test_a_resource_has_what_its_template_has_and_it_does_not_ignore(tmp_path: P
         project(tmp_path, TEMPLATE.replace("name: common", "name: nope"))
 
 
+def test_what_a_resource_ignores_may_be_one_name(tmp_path: Path) -> None:
+    [declaration] = project(tmp_path, TEMPLATE.replace("[layers, environmentVariables.B]", "layers")).functions
+
+    assert declaration.function.layers == ()
+    assert declaration.function.environment_variables == {"A": "pay", "B": "b", "C": "5"}
+
+
 def test_a_file_is_laid_over_the_one_that_it_extends(tmp_path: Path) -> None:
     (tmp_path / "s.base.yaml").write_text(f"vars: {{n: 1}}\nservices:\n  a:\n    component: fc\n    {FC}\n")
     props = "{function: {timeout: 7}, service: {description: '${vars.n}'}}"
@@ -172,6 +179,9 @@ resources:
   extension:
     component: fc3
     props: {functionName: extension, runtime: go1, handler: i, code: ./, environmentVariables: {FC_EXTENSION_X: y}}
+  extensions:
+    component: fc3
+    props: {functionName: extensions, runtime: go1, handler: i, code: ./, environmentVariables: {FC_EXTENSIONS_X: y}}
   handler:
     component: fc3
     props: {functionName: handler, runtime: python3, handler: index, code: ./}
@@ -200,21 +210,21 @@ resources:
 def test_a_mistake_takes_no_other_function_down_and_all_are_shown(tmp_path: Path) -> None:
     found = project(tmp_path, MANY, tolerates=True)
 
-    assert [name for _, name in names(found)] == ["good", "extension", "trigger"]
+    assert [name for _, name in names(found)] == ["good", "extension", "extensions", "trigger"]
     assert [(each.function, each.name) for each in found.triggers] == [("trigger", "second")]
     shown = [str(each.error).removeprefix(f"{tmp_path}/") for each in found.mistakes]
     assert [text.split(";")[0] for text in shown] == [
-        "s.yaml:10: resources.handler.props.handler is 'index'",
-        "s.yaml:13: resources.code.props.code is './gone'",
-        "s.yaml:16: resources.mapping.props.environmentVariables.A is a mapping",
-        "s.yaml:25: resources.trigger.props.triggers[0].triggerName is a mapping",
-        "s.yaml:29: resources.placeholder.props.functionName is the function name '{{ name }}'",
+        "s.yaml:13: resources.handler.props.handler is 'index'",
+        "s.yaml:16: resources.code.props.code is './gone'",
+        "s.yaml:19: resources.mapping.props.environmentVariables.A is a mapping",
+        "s.yaml:28: resources.trigger.props.triggers[0].triggerName is a mapping",
+        "s.yaml:32: resources.placeholder.props.functionName is the function name '{{ name }}'",
     ]
     assert "this is a project template with {{ placeholders }}" in shown[-1]
     assert found.mistaken == {("default", "handler"), ("default", "code"), ("default", "mapping")}
     with pytest.raises(ProjectError) as caught:
         load(tmp_path)
-    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["10", "13", "16", "25", "29"]
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["13", "16", "19", "28", "32"]
 
 
 def test_a_file_whose_functions_all_fall_away_is_an_error(tmp_path: Path) -> None:

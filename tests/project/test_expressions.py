@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.errors import ProjectError
+from pyfc.project.interface import Project
 from pyfc.project.load import load
 from pyfc.settings import Settings
 
@@ -163,3 +164,85 @@ def test_text_that_is_put_together_again_and_again_has_an_end(tmp_path: Path) ->
 
     assert load(tmp_path).functions[0].function.environment_variables == {"V": text}
     assert time.monotonic() - began < 5
+
+
+STAGED = """
+edition: 3.0.0
+name: shop
+vars: {who: ada}
+resources:
+  pay:
+    component: fc3
+    props:
+      region: cn-hangzhou
+      functionName: pay
+      runtime: python3
+      handler: i.h
+      code: ./
+      timeout: 5
+      environmentVariables: {STAGE: "${environment.name}", KEPT: "${vars.who}"}
+  ship:
+    component: fc3
+    props: {functionName: ship, runtime: python3, handler: i.h, code: ./, timeout: 5}
+"""
+ENVIRONMENTS = """
+environments:
+  - name: dev
+  - name: live
+    infraStack: {region: cn-beijing}
+    overlays:
+      components:
+        fc3:
+          functionName: ${source.functionName}-${project}-${this.name}
+          timeout: 7
+        fc: {timeout: 8}
+      resources:
+        pay:
+          timeout: 9
+          environmentVariables: {WAS: "${source.timeout}", WHO: "${vars.who}"}
+"""
+
+
+def staged(folder: Path, chosen: str, environments: str = ENVIRONMENTS) -> Project:
+    (folder / "s.yaml").write_text(STAGED)
+    (folder / "env.yaml").write_text(environments)
+    return load(folder, settings=Settings(env=chosen))
+
+
+def test_a_chosen_environment_is_laid_over_what_a_template_declares(tmp_path: Path) -> None:
+    pay, ship = [each.function for each in staged(tmp_path, "live").functions]
+
+    assert (pay.name, ship.name) == ("pay-shop-live", "ship-shop-live")
+    assert (pay.limits.timeout, ship.limits.timeout) == (9, 7)
+    assert pay.environment_variables == {"STAGE": "live", "KEPT": "ada", "WAS": "5", "WHO": "ada"}
+    assert [each.region for each in staged(tmp_path, "live").functions] == ["cn-beijing", "cn-beijing"]
+
+
+@pytest.mark.parametrize("chosen", ["dev", ""])
+def test_an_environment_without_overlays_and_one_that_nobody_chose_change_nothing(tmp_path: Path, chosen: str) -> None:
+    pay, ship = [each.function for each in staged(tmp_path, chosen).functions]
+
+    assert (pay.name, ship.name, pay.limits.timeout) == ("pay", "ship", 5)
+    assert pay.environment_variables == {"STAGE": "dev", "KEPT": "ada"}
+
+
+def test_an_environment_that_the_file_does_not_have_is_refused_and_without_a_file_it_has_its_name(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ProjectError, match=r"env.yaml:1: has no environment 'test'; there is dev, live"):
+        staged(tmp_path, "test")
+
+    (tmp_path / "env.yaml").unlink()
+    found = load(tmp_path, settings=Settings(env="test"))
+    assert found.functions[0].function.environment_variables["STAGE"] == "test"
+
+
+def test_an_overlay_that_is_none_is_a_mistake_of_its_resource(tmp_path: Path) -> None:
+    wrong = "environments: [{name: x, overlays: {resources: {pay: [1]}}}]"
+    (tmp_path / "s.yaml").write_text(STAGED)
+    (tmp_path / "env.yaml").write_text(wrong)
+
+    found = load(tmp_path, settings=Settings(env="x"), tolerates=True)
+
+    assert [each.function.name for each in found.functions] == ["ship"]
+    assert str(found.mistakes[0].error).startswith(f"{tmp_path / 'env.yaml'}:1: ")

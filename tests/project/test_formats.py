@@ -237,6 +237,18 @@ def test_a_second_template_is_named_and_only_the_folder_itself_is_searched(tmp_p
     assert found.warnings == ["template.yml is served; s.yaml beside it is ignored"]
 
 
+def test_a_template_yaml_that_only_an_s_yaml_extends_is_not_taken_for_funcrafts(tmp_path: Path) -> None:
+    (tmp_path / "index.py").write_text("")
+    (tmp_path / "template.yaml").write_text("edition: 3.0.0\nvars: {name: pay}\n")
+    props = "{functionName: '${vars.name}', runtime: python3, handler: index.handler, code: ./}"
+    (tmp_path / "s.yaml").write_text(f"extend: template.yaml\nresources: {{a: {{component: fc3, props: {props}}}}}\n")
+
+    found = load(tmp_path)
+
+    assert [each.function.name for each in found.functions] == ["pay"]
+    assert found.warnings == []
+
+
 def test_pyfc_yml_overrides_what_the_template_can_not_say(tmp_path: Path) -> None:
     found = project(
         tmp_path, template_yml=FUNCRAFT, pyfc_yml="services: {shop: {pay: {maximumInstanceCount: 2}}}"

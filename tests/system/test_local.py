@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from support import DEADLINE, Server, pyfc, template
+from support import DEADLINE, Server, impossible, pyfc, template
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,51 @@ def test_local_invoke_takes_funcrafts_flags_and_prints_log_and_result(
     assert "FC Invoke Start RequestId: " in log
     assert "called" in log
     assert "Billed Duration: " in log
+
+
+STAGED = """
+edition: 3.0.0
+resources:
+  a:
+    component: fc3
+    props:
+      functionName: writes
+      runtime: python3
+      handler: index.handler
+      code: ./code
+      environmentVariables: {STAGE: none}
+      nasConfig:
+        mountPoints:
+          - {serverAddr: "nas.example:/x", mountDir: /mnt/kept}
+          - {serverAddr: "nas.example:/y", mountDir: /mnt/own}
+"""
+WRITES = """
+import os
+def handler(event, context):
+    for place in ('/mnt/kept', '/mnt/own'):
+        with open(place + '/seen', 'a') as file:
+            file.write(os.environ['STAGE'])
+    return ' '.join(open(place + '/seen').read() for place in ('/mnt/kept', '/mnt/own'))
+"""
+
+
+def test_local_invoke_mounts_what_serve_mounts_and_reads_the_environment_that_is_chosen(tmp_path: Path) -> None:
+    if reason := impossible("root"):
+        pytest.skip(reason)
+    (tmp_path / "code").mkdir()
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own").chmod(0o777)
+    (tmp_path / "code" / "index.py").write_text(WRITES)
+    (tmp_path / "s.yaml").write_text(STAGED)
+    (tmp_path / "pyfc.yml").write_text("mounts: {/mnt/own: ./own}\n")
+    overlay = "{resources: {a: {environmentVariables: {STAGE: live}}}}"
+    (tmp_path / "env.yaml").write_text(f"environments: [{{name: live, overlays: {overlay}}}]\n")
+    words = ("local", "invoke", "writes", "--env", "live")
+
+    for seen in ("live live\n", "livelive livelive\n"):
+        status, shown, log = pyfc(*words, folder=tmp_path, XDG_STATE_HOME=str(tmp_path / "state"))
+        assert (status, shown) == (0, seen), log
+    assert (tmp_path / "own" / "seen").read_text() == "livelive"
 
 
 def test_local_invoke_of_a_failing_function_exits_with_1_and_of_an_unknown_one_with_2(tmp_path: Path) -> None:

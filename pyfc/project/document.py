@@ -226,6 +226,8 @@ def laid_over(base: Field, over: Field) -> Field:
     counted = itertools.count(1)
 
     def both(below: Field, above: Field, depth: int) -> yaml.Node:
+        if isinstance(above.node, yaml.MappingNode):
+            below = below.resolved()
         if not (isinstance(below.node, yaml.MappingNode) and isinstance(above.node, yaml.MappingNode)):
             return above.node
         found = dict(below._pairs(below.node))

@@ -10,16 +10,17 @@ import yaml
 from pyfc.boundary import Boundary
 from pyfc.project.document import Field, laid_over, without
 from pyfc.project.document import read as read_document
-from pyfc.project.interface import Project
+from pyfc.project.interface import Given, Project
+from pyfc.project.scope import Scope
 
 _MAPPING = "tag:yaml.org,2002:map"
 _DEEPEST = 10
 """Files that extend each other in a row."""
 
 
-def extended(document: Field, boundary: Boundary, files: list[Path]) -> Field:
-    """The document laid over the file that it extends, which may extend another. `files` gets those that are read.
-    Raises ProjectError.
+def extended(document: Field, boundary: Boundary, given: Given, files: list[Path]) -> Field:
+    """The document laid over the file that it extends, which may extend another. Where one lays a mapping over an
+    expression of the other, it is laid over what that stands for. `files` gets those read. Raises ProjectError.
     """
     chain = [document]
     while (named := chain[-1].get("extend")) is not None:
@@ -30,7 +31,9 @@ def extended(document: Field, boundary: Boundary, files: list[Path]) -> Field:
         files.append(path)
     result = chain.pop()
     while chain:
-        result = laid_over(result, chain.pop())
+        over = chain.pop()
+        scope = Scope.over(laid_over(result, over), boundary, given)
+        result = laid_over(result.read_by(scope), over)
     return result
 
 

@@ -45,7 +45,9 @@ class _Fc3Function(FileFunction):
 def read(path: Path, boundary: Boundary, given: Given) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
     project = Project(root=path.parent, boundary=boundary, source=path)
-    plain = inheritance.filled(inheritance.extended(read_document(path, boundary), boundary, project.files), project)
+    plain = inheritance.filled(
+        inheritance.extended(read_document(path, boundary), boundary, given, project.files), project
+    )
     scope = Scope.over(plain, boundary, given)
     if given.environment and plain.get("resources") is not None:
         scope = Scope.over(overlays.applied(scope, project), boundary, given)

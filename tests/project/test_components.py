@@ -135,6 +135,19 @@ def test_a_resource_has_what_its_template_has_and_it_does_not_ignore(tmp_path: P
         project(tmp_path, TEMPLATE.replace("name: common", "name: nope"))
 
 
+def test_a_resource_is_laid_over_what_an_expression_of_the_base_stands_for(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(
+        "vars: {common: {component: fc3, props: {runtime: python3, handler: i.h, code: ./, timeout: '${vars.long}'}}}\n"
+        "resources: {pay: '${vars.common}', ship: '${vars.common}'}\n"
+    )
+    text = "extend: base.yaml\nvars: {long: 9}\nresources:\n"
+    text += "  pay: {props: {functionName: pay}}\n  ship: {props: {functionName: ship, timeout: 5}}\n"
+
+    pay, ship = [each.function for each in project(tmp_path, text).functions]
+
+    assert (pay.name, pay.limits.timeout, ship.name, ship.limits.timeout) == ("pay", 9, "ship", 5)
+
+
 def test_what_a_resource_ignores_may_be_one_name(tmp_path: Path) -> None:
     [declaration] = project(tmp_path, TEMPLATE.replace("[layers, environmentVariables.B]", "layers")).functions
 

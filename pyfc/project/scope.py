@@ -260,7 +260,7 @@ class Scope:
             self._shared.boundary.check(path)
         except InvalidArgument as error:
             raise ProjectError(where=at.where, message=str(error)) from error
-        return str(path)
+        return str(path.absolute())  # whichever way the project's folder was named
 
     def _file(self, at: Field, given: list[Value]) -> Field | str:
         """What stands in a file beside the template: YAML as a value, anything else as text."""

@@ -39,6 +39,18 @@ def test_what_a_component_is_follows_from_its_properties(tmp_path: Path, compone
         assert (found.unsupported, found.warnings) == ([], [])
 
 
+def test_a_component_by_path_is_one_too_where_the_project_is_named_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "examples").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    found = project(Path("examples"), f"resources:\n  a:\n    component: ${{path(..)}}\n    {FC3}\n")
+
+    assert (names(found), found.unsupported) == ([("default", "pay")], [])
+
+
 def test_what_the_properties_do_not_tell_the_publish_file_does_inside_the_project_only(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "publish.yaml").write_text("Name: fc3\n")

@@ -308,14 +308,14 @@ def trigger_config(trigger: Trigger) -> Document:
 
 
 def alias_of(service: str, scope: str, document: Document, old: Alias | None = None) -> Alias:
-    """The alias that `document` describes, or makes of `old`."""
+    """The alias that `document` describes, or makes of `old`; FC's older tools send an empty version for none."""
     before = alias_fields(old) if old is not None else {}
     document, said = typed({**before, **document}, shapes.Alias)
     return Alias(
         service=service,
         scope=scope,
         name=old.name if old is not None else said.alias_name,
-        version_id=str(said.version_id),
+        version_id=str(said.version_id) or (old.version_id if old is not None else ""),
         description=said.description,
         additional_version_weight=said.additional_version_weight,
         resolve_policy=said.resolve_policy,

@@ -37,6 +37,9 @@ def test_a_version_goes_although_an_alias_leads_to_it_and_calls_of_that_fail(sha
     assert shared.manage("POST", f"{path}/versions", {}).json["versionId"] == "1"
     assert shared.manage("POST", f"{path}/aliases", {"aliasName": "live", "versionId": "1"}).status == 200
 
+    kept = shared.manage("PUT", f"{path}/aliases/live", {"versionId": "", "description": "of fcli"}).json
+    assert (kept["versionId"], kept["description"]) == ("1", "of fcli")
+
     assert shared.manage("DELETE", f"{path}/versions/1").status == 204
     assert shared.invoke("aliased.live/f", b"x").status == 404
 

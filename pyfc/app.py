@@ -31,9 +31,10 @@ from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
+from pyfc.cloud.sls import searchers as sls_searchers
 from pyfc.cloud.sls import store as sls_store
 from pyfc.data.folder import FolderWatch, lock, take_over
-from pyfc.data.version import OSS, QUEUE, SLS, STORE
+from pyfc.data.version import OSS, QUEUE, SLS, SLS_INDEX, STORE
 from pyfc.deployment import Deployment
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
@@ -269,7 +270,9 @@ class App:
         settings = self.settings
         store = sls_store.Store(self.data_folder / SLS, settings.log_service_bytes, settings.log_service_days)
         self._stack.push_async_callback(store.close)
-        return sls_asked.Environment(store, settings.account_id, settings.region)
+        searcher = sls_searchers.Searcher(self.data_folder / SLS, self.data_folder / SLS_INDEX)
+        self._stack.push_async_callback(searcher.close)
+        return sls_asked.Environment(store, searcher, settings.account_id, settings.region)
 
     def _led_by(self, key: Key) -> int:
         """How many calls have led to what the holder of a key does: of those that its function runs, it may be any."""

@@ -16,6 +16,8 @@ import msgspec
 VERSION = 5
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite"
+SLS_INDEX = "sls-index.sqlite"
+"""Made of the other: it has a version of its own, and is never taken over."""
 STORE_TABLES = """
 CREATE TABLE entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE counter (revision INTEGER NOT NULL);

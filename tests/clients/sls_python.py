@@ -8,6 +8,7 @@ import sys
 import time
 
 from aliyun.log import (  # type: ignore[import-not-found]
+    GetHistogramsRequest,
     IndexConfig,
     IndexKeyConfig,
     IndexLineConfig,
@@ -40,6 +41,7 @@ def main(address: str, project: str, key: str, secret: str, version: str) -> Non
     assert client.list_logstore(project).get_logstores() == [STORE]
     assert code_of(client.create_logstore, project, STORE) == "LogStoreAlreadyExist"
     logs(client, project)
+    searches(client, project)
     indexes(client, project)
     client.delete_logstore(project, STORE)
     client.delete_project(project)
@@ -66,6 +68,23 @@ def logs(client: LogClient, project: str) -> None:
     assert abs(client.get_previous_cursor_time(project, STORE, 0, end).get_cursor_time() - time.time()) < 60
     assert code_of(client.pull_logs, project, STORE, 0, "xx") == "InvalidCursor"
     assert code_of(client.put_logs, PutLogsRequest(project, "nope", "t", "s", items)) == "LogStoreNotExist"
+
+
+def searches(client: LogClient, project: str) -> None:
+    """In both dialects."""
+    now = int(time.time())
+    for is_newer in (True, False):
+        client._get_logs_v2_enabled = is_newer
+        found = client.get_log(project, STORE, now - 100, now + 100, query='"line 7" and n:7', size=10)
+        assert (found.get_count(), found.is_completed()) == (4, True)
+        assert dict(found.get_logs()[0].get_contents())["message"] == "line 7 ü"
+    counted = "n < 2 | select n, count(1) as c group by n order by n"
+    rows = client.get_log(project, STORE, now - 100, now + 100, query=counted)
+    assert [dict(each.get_contents()) for each in rows.get_logs()] == [{"n": "0", "c": "4"}, {"n": "1", "c": "4"}]
+    assert client.get_log(project, STORE, now - 100, now + 100, query="line", size=-1).get_count() == 2000
+    histogram = client.get_histograms(GetHistogramsRequest(project, STORE, now - 100, now + 100, "", "line"))
+    assert histogram.get_total_count() == 2000
+    assert code_of(client.get_log, project, STORE, now - 100, now, query="(") == "ParameterInvalid"
 
 
 def indexes(client: LogClient, project: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.model import Logstore
 from pyfc.cloud.sls.request import Sent
+from pyfc.cloud.sls.searchers import Searcher
 from pyfc.cloud.sls.store import Store
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -29,6 +30,7 @@ class Environment(NamedTuple):
     """What every operation works with."""
 
     store: Store
+    searcher: Searcher
     account: str
     region: str
 

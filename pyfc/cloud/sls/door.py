@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
 from pyfc.auth.permissions import Permissions
-from pyfc.cloud.sls import administration, shards
+from pyfc.cloud.sls import administration, queries, shards
 from pyfc.cloud.sls.asked import Answer, Asked, Environment
 from pyfc.cloud.sls.compression import MOST
 from pyfc.cloud.sls.faults import Fault, internal
@@ -35,13 +35,20 @@ class Operation(NamedTuple):
     action: str
     """What RAM calls the permission."""
     is_of_project: bool = True
+    parameter: str = ""
+    """What the query must have."""
 
 
 def _operation(
-    request: str, run: Callable[[Asked], Awaitable[Answer]], action: str, *, is_of_project: bool = True
+    request: str,
+    run: Callable[[Asked], Awaitable[Answer]],
+    action: str,
+    *,
+    is_of_project: bool = True,
+    parameter: str = "",
 ) -> Operation:
     method, _, path = request.partition(" ")
-    return Operation(method, re.compile(path.replace("{}", "([^/]+)")), run, f"log:{action}", is_of_project)
+    return Operation(method, re.compile(path.replace("{}", "([^/]+)")), run, f"log:{action}", is_of_project, parameter)
 
 
 _OPERATIONS: Sequence[Operation] = (
@@ -53,6 +60,8 @@ _OPERATIONS: Sequence[Operation] = (
     _operation("POST /logstores/{}/index", administration.create_index, "CreateIndex"),
     _operation("PUT /logstores/{}/index", administration.update_index, "UpdateIndex"),
     _operation("DELETE /logstores/{}/index", administration.delete_index, "DeleteIndex"),
+    _operation("POST /logstores/{}/logs", queries.get_logs, "GetLogStoreLogs"),
+    _operation("GET /logstores/{}", queries.read_logstore, "GetLogStoreLogs", parameter="type"),
     _operation("GET /logstores/{}", administration.get_logstore, "GetLogStore"),
     _operation("PUT /logstores/{}", administration.update_logstore, "UpdateLogStore"),
     _operation("DELETE /logstores/{}", administration.delete_logstore, "DeleteLogStore"),
@@ -130,7 +139,8 @@ class Door:
 def _found(sent: Sent, *, has_project: bool) -> tuple[Operation, tuple[str, ...]]:
     """The operation that is meant, and what the path names. Raises Fault for what SLS or pyfc does not have."""
     for each in _OPERATIONS:
-        match = each.path.fullmatch(sent.path) if each.method == sent.method else None
+        is_it = each.method == sent.method and (not each.parameter or each.parameter in sent.query)
+        match = each.path.fullmatch(sent.path) if is_it else None
         if match is not None and (has_project or not each.is_of_project):
             return each, match.groups()
     raise Fault("NotSupported", f"pyfc's log service does not have {sent.method} {sent.path[:200]}.")

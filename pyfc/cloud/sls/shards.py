@@ -29,6 +29,7 @@ async def put_logs(asked: Asked) -> Answer:
         data, group = await asyncio.to_thread(_read, kind, sent.body, told)
     if group.places:
         await asked.store.put(logstore, group.labels, len(group.places), data)
+        asked.environment.searcher.tell()
     return answer({})
 
 

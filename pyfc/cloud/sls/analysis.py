@@ -1,0 +1,174 @@
+"""SQL behind the | of a query, on the logs that its search finds: SQLite in memory, in the process that searches.
+
+SLS's SQL needs no FROM: a SELECT without one is of the logs. A field is a column if the SQL has its name; where an
+index says that it is a number it is one, else if all of its values are. Only what reads is allowed, and only functions
+that are known.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from pyfc.cloud.sls import functions
+from pyfc.cloud.sls.faults import Fault
+
+TABLE = "log"
+_TOKEN = re.compile(
+    r"""(?P<space>\s+|--[^\n]*|/\*.*?\*/)|(?P<text>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*"|`[^`]*`)|"""
+    r"""(?P<word>[^\W\d]\w*)|(?P<other>.)""", re.DOTALL,
+)  # fmt: skip
+_AFTER_FROM = frozenset(("where", "group", "having", "order", "limit", "union", "except", "intersect", "window"))
+_MOST_ROWS = 100
+"""Rows of an answer where the SQL has no LIMIT."""
+_MOST = 100_000
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
+_ALLOWED = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
+_MOST_COLUMNS = 500
+
+
+def run(
+    sql: str, logs: Iterable[Mapping[str, str]], index: Mapping[str, Any] | None
+) -> tuple[list[dict[str, str]], list[str]]:
+    """The rows of an answer, all as text, and the names of its columns. Raises Fault ParameterInvalid."""
+    text, names = _with_from(sql)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        columns = _fill(connection, logs, names, (index or {}).get("keys") or {})
+        functions.register(connection)
+        connection.set_authorizer(_authorize)
+        cursor = _executed(connection, text, columns)
+        shown = [each[0] for each in cursor.description]
+        most = _MOST if re.search(r"\blimit\b", sql, re.IGNORECASE) else _MOST_ROWS
+        return [dict(zip(shown, map(_shown, row), strict=True)) for row in cursor.fetchmany(most)], shown
+    except sqlite3.Error as error:
+        raise _wrong(str(error)) from None
+    finally:
+        connection.close()
+
+
+def _executed(connection: sqlite3.Connection, sql: str, columns: set[str]) -> sqlite3.Cursor:
+    """Columns that no log has are empty ones."""
+    for _ in range(_MOST_COLUMNS):
+        try:
+            return connection.execute(sql)
+        except sqlite3.OperationalError as error:
+            missing = re.fullmatch(r"no such column: (?:\w+\.)?(.+)", str(error))
+            if missing is None or missing[1].lower() in columns:
+                raise
+            columns.add(missing[1].lower())
+            connection.set_authorizer(None)
+            connection.execute(f"ALTER TABLE {TABLE} ADD COLUMN {_quoted(missing[1])}")
+            connection.set_authorizer(_authorize)
+    raise _wrong("it names too many columns")
+
+
+def _authorize(action: int, first: str | None, second: str | None, *_: Any) -> int:
+    if action not in _ALLOWED:
+        return sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and second not in functions.NATIVE:
+        known = second in functions.SCALARS or second in functions.AGGREGATES
+        return sqlite3.SQLITE_OK if known else sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def _with_from(sql: str) -> tuple[str, set[str]]:
+    """SQL in which each SELECT is of something, and all names in it, in lower case, with * for all fields. Raises
+    Fault.
+    """
+    tokens = [(str(found.lastgroup), found[0]) for found in _TOKEN.finditer(sql)]
+    words = [_word(*token) for token in tokens]
+    shown = [word for word in words if word]
+    if not shown or shown[0] not in ("select", "with"):
+        raise _wrong("it must begin with SELECT or WITH")
+    return _inserted(words, [text for _, text in tokens]), _names(tokens, shown)
+
+
+def _names(tokens: Sequence[tuple[str, str]], shown: Sequence[str]) -> set[str]:
+    found = {text.strip('"`').lower() for kind, text in tokens if kind in ("word", "name")}
+    return {*found, "*"} if _has_star(shown) else found
+
+
+def _inserted(words: Sequence[str], texts: Sequence[str]) -> str:
+    ends = {_without_from(words, place + 1) for place, word in enumerate(words) if word == "select"}
+    return "".join(f" FROM {TABLE} {text}" if place in ends else text for place, text in enumerate([*texts, ""]))
+
+
+def _word(kind: str, text: str) -> str:
+    """A word as it is compared; '' for what stands between words."""
+    return {"word": text.lower(), "space": ""}.get(kind, text)
+
+
+def _has_star(words: Sequence[str]) -> bool:
+    """Whether all fields are asked for."""
+    return any(word == "*" and before in ("select", "distinct", ",", ".") for before, word in pairwise(words))
+
+
+def _without_from(words: Sequence[str], place: int) -> int | None:
+    """Where a SELECT without FROM ends, or needs one before its next clause; None if it has one."""
+    depth = 0
+    for end in range(place, len(words)):
+        word = words[end]
+        depth += (word == "(") - (word == ")")
+        if depth < 0 or (not depth and (word in _AFTER_FROM or word == ";")):
+            return end
+        if not depth and word == "from":
+            return None
+    return len(words)
+
+
+def _fill(
+    connection: sqlite3.Connection, logs: Iterable[Mapping[str, str]], names: set[str], keys: Mapping[str, Any]
+) -> set[str]:
+    """Make the table of the logs, of those fields that are named or of all for a *; its columns, in lower case."""
+    rows = list(_rows(logs, names))
+    columns: dict[str, str] = {"__time__": "__time__"}
+    for row in rows:
+        for name in row:
+            columns.setdefault(name.lower(), name)
+        if len(columns) > _MOST_COLUMNS:
+            raise _wrong(f"the logs have more than {_MOST_COLUMNS} fields")
+    kinds = {name: _kind(name, [row.get(name) for row in rows], keys) for name in columns.values()}
+    declared = ", ".join(f"{_quoted(name)} {kind}" for name, kind in kinds.items())
+    connection.execute(f"CREATE TABLE {TABLE} ({declared})")
+    marks = ", ".join("?" * len(columns))
+    values = ([row.get(name) for name in columns.values()] for row in rows)
+    connection.execute("BEGIN")
+    connection.executemany(f"INSERT INTO {TABLE} VALUES ({marks})", values)  # noqa: S608  names of ours
+    connection.execute("COMMIT")
+    return set(columns)
+
+
+def _rows(logs: Iterable[Mapping[str, str]], names: set[str]) -> Iterator[Mapping[str, str]]:
+    for fields in logs:
+        if "*" in names:
+            yield fields
+        else:
+            row = {name: text for name, text in fields.items() if name.lower() in names}
+            yield row | {"__time__": fields["__time__"]}
+
+
+def _kind(name: str, values: Sequence[str | None], keys: Mapping[str, Any]) -> str:
+    declared = keys.get(name, {}).get("type")
+    if declared in ("long", "double"):
+        return "NUMERIC"
+    if declared is not None:
+        return "TEXT"
+    return "NUMERIC" if all(value is None or _NUMBER.fullmatch(value) for value in values) else "TEXT"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.strip('"').replace('"', '""') + '"'
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value)
+
+
+def _wrong(why: str) -> Fault:
+    return Fault("ParameterInvalid", f"The SQL is not understood: {why[:500]}.")

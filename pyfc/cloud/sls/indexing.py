@@ -1,0 +1,157 @@
+"""The full-text index of the log service: a second SQLite file, which is made of the first and can be made again.
+
+It has the place of each log, so that one is read without its group, and the pieces of its words. Only the process that
+searches uses it. Logs that are gone from the first file go here too; their words stay until half of the index is such,
+then it is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from pyfc.cloud.sls.groups import Labels, Log, read_group, read_log
+from pyfc.cloud.sls.words import pieces
+
+_VERSION = 1
+_TABLES = f"""
+CREATE TABLE lines (
+  id INTEGER PRIMARY KEY, logstore INTEGER NOT NULL, time INTEGER NOT NULL, grp INTEGER NOT NULL,
+  first INTEGER NOT NULL, last INTEGER NOT NULL
+);
+CREATE INDEX times ON lines (logstore, time, id);
+CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, detail=none, tokenize='ascii');
+CREATE TABLE progress (grp INTEGER NOT NULL, line INTEGER NOT NULL);
+INSERT INTO progress VALUES (0, 0);
+PRAGMA user_version={_VERSION};
+"""  # noqa: S608  a number of ours
+"""`progress`: the newest group that is in it, and the newest row; no row's number is ever used again.
+"""
+_NEXT = "SELECT number, logstore, topic, source, tags, data FROM groups WHERE number > ? ORDER BY number LIMIT ?"
+_GROUPS = 8
+"""Groups that are read at once: between two such steps a search is answered."""
+_GONE = 0.5
+"""Part of the index that may be of logs that are gone."""
+_LEAST = 100_000
+"""Logs that are gone for which nothing is made anew."""
+
+
+class Index:
+    """The index. `data` is the connection that reads the file of the log service."""
+
+    def __init__(self, data: sqlite3.Connection, path: Path) -> None:
+        self.data = data
+        self._path = path
+        self.connection = self._open()
+        self._checked = 0
+
+    def _open(self) -> sqlite3.Connection:
+        for _ in range(2):
+            connection = sqlite3.connect(self._path, isolation_level=None)
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=OFF")  # what is lost is made again
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if not version:
+                    connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
+                if version in (0, _VERSION) and self._belongs(connection):
+                    return connection
+            except sqlite3.DatabaseError:
+                pass
+            connection.close()
+            self._remove()
+        return connection
+
+    def _belongs(self, connection: sqlite3.Connection) -> bool:
+        """Whether it is an index of this file, and not of one that was here before."""
+        (seen,) = connection.execute("SELECT grp FROM progress").fetchone()
+        (newest,) = self.data.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
+        return bool(seen <= newest)
+
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+
+    def step(self) -> bool:
+        """Take in some groups; whether there may be more."""
+        (seen,) = self.connection.execute("SELECT grp FROM progress").fetchone()
+        rows = self.data.execute(_NEXT, (seen, _GROUPS)).fetchall()
+        if not rows:
+            return self._forget()
+        self.connection.execute("BEGIN IMMEDIATE")
+        for row in rows:
+            self._add(*row)
+        self.connection.execute("UPDATE progress SET grp = ?", (rows[-1][0],))
+        self.connection.execute("COMMIT")
+        return True
+
+    def seen(self) -> int:
+        """The newest group that is in it."""
+        return int(self.connection.execute("SELECT grp FROM progress").fetchone()[0])
+
+    def _add(self, number: int, logstore: int, topic: str, source: str, tags: str, data: bytes) -> None:
+        common = [topic, source, *(value for _, value in json.loads(tags))]
+        (last,) = self.connection.execute("SELECT line FROM progress").fetchone()
+        lines, texts = [], []
+        for row, (begin, end) in enumerate(read_group(data).places, last + 1):
+            log = read_log(data, begin, end)
+            lines.append((row, logstore, log.time, number, begin, end))
+            found = set(pieces(" ".join([*common, *(value for _, value in log.contents)])))
+            texts.append((row, " ".join(found)))
+        self.connection.executemany("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?)", lines)
+        self.connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", texts)
+        self.connection.execute("UPDATE progress SET line = ?", (last + len(lines),))
+
+    def _forget(self) -> bool:
+        """Forget what is gone from the other file; whether all is to be made anew."""
+        (oldest,) = self.data.execute("SELECT min(number) FROM groups").fetchone()
+        if oldest is None or oldest == self._checked:
+            return False
+        self._checked = oldest
+        self.connection.execute("DELETE FROM lines WHERE grp < ?", (oldest,))
+        (kept,) = self.connection.execute("SELECT count(*) FROM lines").fetchone()
+        (newest,) = self.connection.execute("SELECT line FROM progress").fetchone()
+        if newest - kept <= max(_LEAST, newest * _GONE):
+            return False
+        self.connection.close()
+        self._remove()
+        self.connection = self._open()
+        return True
+
+
+def fields_of(log: Log, labels: Labels) -> dict[str, str]:
+    """A log as GetLogs answers it."""
+    found = {"__time__": str(log.time), "__topic__": labels.topic, "__source__": labels.source}
+    if log.part:
+        found["__time_ns_part__"] = str(log.part)
+    found |= {f"__tag__:{key}": value for key, value in labels.tags}
+    found |= dict(log.contents)
+    return found
+
+
+class Reader:
+    """Reads logs by their places; what belongs to their groups is kept, as neighbours ask for the same."""
+
+    def __init__(self, data: sqlite3.Connection) -> None:
+        self._data = data
+        self._number = -1
+        self._labels = Labels()
+        self._bytes = b""
+
+    def read(self, places: Iterable[tuple[int, int, int]]) -> Iterator[Mapping[str, str]]:
+        """The logs at some places: group, and where in it they begin and end. Those that are gone are left out."""
+        for number, begin, end in places:
+            if number != self._number and not self._load(number):
+                continue
+            yield fields_of(read_log(self._bytes, begin, end), self._labels)
+
+    def _load(self, number: int) -> bool:
+        query = "SELECT topic, source, tags, data FROM groups WHERE number = ?"
+        row = self._data.execute(query, (number,)).fetchone()
+        if row is None:
+            return False
+        topic, source, tags, self._bytes = row
+        self._number, self._labels = number, Labels(topic, source, [(key, value) for key, value in json.loads(tags)])
+        return True

@@ -1,0 +1,187 @@
+"""GetLogs and GetHistograms over HTTP, with the process that searches."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import lz4.block
+import psutil
+import pytest
+
+from cloud.sls_client import LOGSTORE, Answer, Client
+from pyfc.cloud.sls.groups import Labels, Log
+from support import Server, wait_until
+
+NOW = int(time.time())
+LOGS = [
+    Log(NOW - 100 + number, 0, [("message", f"line {number} {'错误' if number % 10 == 0 else 'fine'}"),
+                                ("status", "500" if number % 10 == 0 else "200")])
+    for number in range(50)
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
+    ask = Client(found)
+    ask("POST", "/", body={"projectName": ask.project})
+    ask("POST", "/logstores", body={"logstoreName": LOGSTORE})
+    ask.put(*LOGS[25:], labels=Labels("second", "10.0.0.2", [("host", "b")]))
+    ask.put(*LOGS[:25], labels=Labels("first", "10.0.0.1", [("host", "a")]))
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def ask(server: Server) -> Client:
+    return Client(server)
+
+
+def _post(ask: Client, query: str, logstore: str = LOGSTORE, **more: object) -> Answer:
+    body = {"from": NOW - 1000, "to": NOW + 1000, "query": query, "line": 100, "offset": 0, **more}
+    return ask("POST", f"/logstores/{logstore}/logs", body=body)
+
+
+def _get(ask: Client, query: str, logstore: str = LOGSTORE, **more: object) -> Answer:
+    asked = {"type": "log", "from": NOW - 1000, "to": NOW + 1000, "query": query, **more}
+    return ask("GET", f"/logstores/{logstore}", asked)
+
+
+def test_both_dialects_find_the_same_logs_in_the_order_of_their_times(ask: Client) -> None:
+    newer, older = _post(ask, "错误"), _get(ask, "错误")
+    data = newer.json["data"]
+
+    assert [log["message"] for log in data] == [f"line {number} 错误" for number in range(0, 50, 10)]
+    assert data[0] == {
+        "__time__": str(NOW - 100), "__topic__": "first", "__source__": "10.0.0.1", "__tag__:host": "a",
+        "message": "line 0 错误", "status": "500",
+    }  # fmt: skip
+    assert {name: newer.json["meta"][name] for name in ("progress", "count", "hasSQL")} == {
+        "progress": "Complete", "count": 5, "hasSQL": False,
+    }  # fmt: skip
+    assert older.json == data
+    assert (older.headers["x-log-progress"], older.headers["x-log-count"]) == ("Complete", "5")
+
+
+def test_pages_are_taken_from_either_end(ask: Client) -> None:
+    first = _post(ask, "status:500", line=2).json["data"]
+    newest = _post(ask, "status:500", line=2, offset=1, reverse=True).json["data"]
+
+    assert [log["message"] for log in first] == ["line 0 错误", "line 10 错误"]
+    assert [log["message"] for log in newest] == ["line 30 错误", "line 20 错误"]
+    assert _get(ask, "status:500", line=2, offset=1, reverse="true").json == newest
+
+
+def test_a_time_ends_before_its_end(ask: Client) -> None:
+    found = _post(ask, "*", **{"from": NOW - 100, "to": NOW - 97}).json["data"]
+
+    assert [log["message"] for log in found] == ["line 0 错误", "line 1 fine", "line 2 fine"]
+
+
+def test_a_topic_is_asked_for_as_a_parameter_too(ask: Client) -> None:
+    assert _post(ask, "*", topic="second").json["meta"]["count"] == 25
+    assert _get(ask, "*", topic="nobody").json == []
+
+
+def test_an_answer_is_packed_for_who_asks_for_lz4(ask: Client) -> None:
+    body = {"from": NOW - 1000, "to": NOW + 1000, "query": "*"}
+    answer = ask("POST", f"/logstores/{LOGSTORE}/logs", body=body, accept_encoding="lz4")
+    size = int(answer.headers["x-log-bodyrawsize"])
+
+    assert answer.headers["x-log-compresstype"] == "lz4"
+    assert b'"progress": "Complete"' in lz4.block.decompress(answer.body, uncompressed_size=size)
+
+
+def test_sql_is_asked_of_what_is_found(ask: Client) -> None:
+    answer = _post(ask, "错误 or fine | select status, count(1) as pv group by status order by pv")
+
+    assert answer.json["data"] == [{"status": "500", "pv": "5"}, {"status": "200", "pv": "45"}]
+    assert (answer.json["meta"]["hasSQL"], answer.json["meta"]["keys"]) == (True, ["status", "pv"])
+
+
+def test_a_histogram_counts_all(ask: Client) -> None:
+    asked = {"type": "histogram", "from": NOW - 120, "to": NOW, "query": "status:500"}
+    answer = ask("GET", f"/logstores/{LOGSTORE}", asked)
+    spans = answer.json
+
+    assert (spans[0]["from"], spans[-1]["to"]) == (NOW - 120, NOW)
+    assert all(before["to"] == after["from"] for before, after in pairwise(spans))
+    assert [span["from"] - NOW + 100 for span in spans if span["count"]] == [0, 10, 20, 30, 40]
+    assert answer.headers["x-log-count"] == "5"
+    everything = ask("GET", f"/logstores/{LOGSTORE}", {**asked, "query": "*"}).json
+    assert sum(span["count"] for span in everything) == 50
+
+
+def test_what_was_put_is_found_at_once(ask: Client) -> None:
+    for number in range(5):
+        word = f"unique{number}{time.monotonic_ns()}"
+        ask.put(Log(NOW, 0, [("message", word)]))
+        assert _post(ask, word).json["meta"]["count"] == 1
+
+
+def test_an_index_says_what_is_found(ask: Client) -> None:
+    ask("POST", "/logstores", body={"logstoreName": "indexed"})
+    ask.put(Log(NOW, 0, [("message", "Secret thing"), ("status", "200")]), logstore="indexed")
+    before = _post(ask, "secret", "indexed").json["meta"]["count"]
+    ask("POST", "/logstores/indexed/index", body={"keys": {"status": {"type": "long"}}})
+
+    assert before == 1
+    assert _post(ask, "secret", "indexed").json["meta"]["count"] == 0
+    assert _post(ask, "status>100", "indexed").json["meta"]["count"] == 1
+    assert _post(ask, "message:secret", "indexed").code == "ParameterInvalid"
+
+
+def test_logs_of_a_logstore_that_is_gone_are_found_nowhere(ask: Client) -> None:
+    for _ in range(2):
+        ask("POST", "/logstores", body={"logstoreName": "passing"})
+        ask.put(Log(NOW, 0, [("message", "here")]), logstore="passing")
+        assert _post(ask, "here", "passing").json["meta"]["count"] == 1
+        ask("DELETE", "/logstores/passing")
+    assert _post(ask, "here", "passing").code == "LogStoreNotExist"
+
+
+@pytest.mark.parametrize(
+    ("query", "more", "code"),
+    [
+        ("a and", {}, "ParameterInvalid"),
+        ("* | select foo(1)", {}, "ParameterInvalid"),
+        ("*", {"from": 5, "to": 5}, "ParameterInvalid"),
+        ("*", {"from": "x"}, "ParameterInvalid"),
+        ("*", {"line": "x"}, "ParameterInvalid"),
+        ("*", {"topic": {"a": 1}}, "ParameterInvalid"),
+    ],
+)
+def test_what_cannot_be_searched_is_told(ask: Client, query: str, more: dict[str, object], code: str) -> None:
+    answer = _post(ask, query, **more)
+
+    assert (answer.status, answer.code) == (400, code)
+
+
+def _searcher(server: Server) -> psutil.Process:
+    return next(
+        each for each in psutil.Process(server.process.pid).children() if "pyfc.cloud.sls.searcher" in each.cmdline()
+    )
+
+
+def test_a_process_that_dies_is_replaced(server: Server, ask: Client) -> None:
+    _post(ask, "*")
+    os.kill(_searcher(server).pid, signal.SIGKILL)
+    wait_until(lambda: _post(ask, "status:500").status == 200, "a search after the death")
+
+    assert _post(ask, "status:500").json["meta"]["count"] == 5
+
+
+def test_no_process_is_left_behind(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    server = Server(tmp_path, tmp_path_factory.mktemp("data") / "data")
+    ask = Client(server)
+    ask("POST", "/", body={"projectName": ask.project})
+    ask("POST", "/logstores", body={"logstoreName": LOGSTORE})
+    _post(ask, "*")
+    found = _searcher(server)
+    server.stop(signal.SIGKILL)
+    wait_until(lambda: not found.is_running() or found.status() == psutil.STATUS_ZOMBIE, "its end")

@@ -57,6 +57,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
+from pyfc.outgoing.client import Outgoing
 from pyfc.queues.interface import Queue
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
@@ -255,11 +256,20 @@ class App:
 
     async def _build_oss(self) -> Environment:
         settings = self.settings
+        outgoing = Outgoing(settings.allow_outgoing)
+        self._stack.push_async_callback(outgoing.close)
         store = Store(self.data_folder / "buckets", self.data_folder / OSS)
         self._stack.push_async_callback(store.close)
         temporary = Temporary(store, settings.account_id, settings.maximum_upload)
         oss = Environment(
-            store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region, self._led_by
+            store,
+            Uploads(store),
+            Appends(store),
+            temporary,
+            settings.account_id,
+            settings.region,
+            self._led_by,
+            outgoing,
         )
         await store.start()
         await oss.appends.start()

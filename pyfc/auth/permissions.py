@@ -63,6 +63,14 @@ class Permissions:
         if not self.allows(caller, action, resource, *others):
             raise AccessDenied(message=self.refusal(caller, action, resource))
 
+    def reaches_out(self, caller: Key) -> bool:
+        """Whether addresses that it names may be asked for it: not for functions without internetAccess."""
+        subject = self._find(caller.function) if caller.function is not None else None
+        if subject is None:
+            return caller.may_manage
+        service, function, _ = subject
+        return function.internet_access and (service is None or service.internet_access)
+
     def refusal(self, caller: Key, action: str, resource: str) -> str:
         """Why an action is not allowed, and what would allow it."""
         target = caller.function

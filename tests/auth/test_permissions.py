@@ -180,3 +180,13 @@ def test_a_refusal_names_what_is_missing_and_what_to_add(key: Key) -> None:
 )  # fmt: skip
 def test_paths_of_the_api_are_resources_as_policies_name_them(path: str, wanted: list[Any]) -> None:
     assert list(resources_of(path)) == [f"acs:fc:*:*:{each}" for each in wanted]
+
+
+def test_nothing_is_asked_for_functions_without_internet_access(key: Key, tmp_path: Path) -> None:
+    cut = dataclasses.replace(FUNCTION, internet_access=False)
+
+    assert of().reaches_out(key)
+    assert not of(cut).reaches_out(key)
+    assert not of(service=dataclasses.replace(SERVICE, internet_access=False)).reaches_out(key)
+    assert Permissions(lambda _: None).reaches_out(Keys(tmp_path).create())
+    assert not Permissions(lambda _: None).reaches_out(key)  # its function is gone

@@ -23,6 +23,7 @@ from pyfc.cloud.oss.store import Store, check_acl
 from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import LARGEST
+from pyfc.outgoing.client import Outgoing
 
 _KEPT = (
     "content-type",
@@ -95,30 +96,34 @@ class Environment(NamedTuple):
     region: str
     led_by: Callable[[Key], int]
     """How many calls have led to what the holder of a key does, as far as that can be known."""
+    outgoing: Outgoing
 
 
 May = Callable[[str, Place], Awaitable[None]]
 """Raises Fault AccessDenied if who asks may not do an action (like oss:GetObject) at a place."""
 
 
+class Caller(NamedTuple):
+    """Who asks."""
+
+    key: Key | None
+    """None for nobody who has signed."""
+    may: May
+    calls_back: bool
+    """Whether an address is asked that they name."""
+
+
 class Asked:
     """One request."""
 
     def __init__(
-        self,
-        environment: Environment,
-        sent: Sent,
-        place: Place,
-        key: Key | None,
-        may: May,
-        chunks: AsyncIterator[bytes],
+        self, environment: Environment, sent: Sent, place: Place, caller: Caller, chunks: AsyncIterator[bytes]
     ) -> None:
         self.environment = environment
         self.store = environment.store
         self.sent = sent
         self.place = place
-        self.key = key
-        self.may = may
+        self.key, self.may, self.calls_back = caller
         self.chunks = chunks
         self.query = sent.query
         self.headers = sent.headers
@@ -182,6 +187,12 @@ class Asked:
             raise Fault("InvalidArgument", f"The metadata of an object has at most {_MOST_META} bytes.")
         tags = dict(parse_qsl(self.headers.get("x-oss-tagging", ""), keep_blank_values=True))
         return Description(found, checked_tags(tags), acl)
+
+
+async def may_tag(asked: Asked) -> None:
+    """Raises Fault AccessDenied if what is written is to have tags, and who writes may give none."""
+    if "x-oss-tagging" in asked.headers:
+        await asked.may("oss:PutObjectTagging", asked.place)
 
 
 def checked_tags(tags: Mapping[str, str]) -> Mapping[str, str]:

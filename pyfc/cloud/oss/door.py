@@ -20,9 +20,11 @@ from pyfc.auth.permissions import Permissions
 from pyfc.calls.paths import is_own
 from pyfc.cloud.oss import bucket_operations as buckets
 from pyfc.cloud.oss import object_operations as objects
-from pyfc.cloud.oss.asked import Answer, Asked, Environment, failure, pieces
+from pyfc.cloud.oss.asked import Answer, Asked, Caller, Environment, failure, pieces
 from pyfc.cloud.oss.faults import Fault, not_implemented
+from pyfc.cloud.oss.forms import is_form
 from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE, Place
+from pyfc.cloud.oss.post import post_object, read_post
 from pyfc.cloud.oss.request import Sent, is_host, is_meant, query_of
 from pyfc.cloud.oss.signature import Find, Verified, verify
 
@@ -142,13 +144,26 @@ class Door:
         if package is not None:
             operation, place = package
             chunks = self._environment.temporary.limited(chunks)
-            return await operation.run(Asked(self._environment, sent, place, None, partial(self._may, None), chunks))
-        verified = await self._verified(sent)
-        operation = _operation(sent, verified.place)
-        may = partial(self._may, verified.key)
-        if operation is not _DELETE_OBJECTS or verified.key is None:
-            await may(operation.action, verified.place)
-        return await operation.run(Asked(self._environment, sent, verified.place, verified.key, may, chunks))
+            return await operation.run(Asked(self._environment, sent, place, self._caller(None), chunks))
+        if bucket := _posted_to(sent):
+            return await self._post(sent, bucket, chunks)
+        key, place = await self._verified(sent)
+        operation, caller = _operation(sent, place), self._caller(key)
+        if operation is not _DELETE_OBJECTS or key is None:
+            await caller.may(operation.action, place)
+        return await operation.run(Asked(self._environment, sent, place, caller, chunks))
+
+    def _caller(self, key: Key | None) -> Caller:
+        calls_back = self.is_open if key is None else self._permissions.reaches_out(key)
+        return Caller(key, partial(self._may, key), calls_back)
+
+    async def _post(self, sent: Sent, bucket: str, chunks: AsyncIterator[bytes]) -> Answer:
+        """A form uploads a file: its fields say who, and what."""
+        self._environment.store.bucket(bucket)
+        posted = await read_post(None if self.is_open else self._find, sent, bucket, chunks, time.time())
+        caller = self._caller(posted.key)
+        await caller.may("oss:PutObject", posted.place)
+        return await post_object(Asked(self._environment, posted.sent, posted.place, caller, posted.content))
 
     def _package(self, sent: Sent) -> tuple[Operation, Place] | None:
         """The upload of a package, whose name is the permission."""
@@ -200,6 +215,12 @@ def _operation(sent: Sent, place: Place) -> Operation:
     if name and name not in {other for _, other in table}:
         raise not_implemented(f"{sent.method} ?{name}")
     raise Fault("MethodNotAllowed", "The specified method is not allowed against this resource.")
+
+
+def _posted_to(sent: Sent) -> str:
+    """The bucket that a form uploads to; '' for other requests."""
+    is_post = sent.method == "POST" and is_form(sent.headers.get("content-type", "")) and not _parameter(sent)
+    return next((place.bucket for place in sent.places if not place.key), "") if is_post else ""
 
 
 def _parameter(sent: Sent) -> str:

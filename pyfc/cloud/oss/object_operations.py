@@ -12,12 +12,14 @@ from pyfc.cloud.oss.asked import (
     File,
     check_conditions,
     checked_tags,
+    may_tag,
     moment,
     object_headers,
     pieces,
     written_headers,
     xml,
 )
+from pyfc.cloud.oss.callback import callback_of, called_back
 from pyfc.cloud.oss.faults import Fault, not_implemented
 from pyfc.cloud.oss.markup import MOST, Node, children, read, texts
 from pyfc.cloud.oss.model import OBJECT_ACLS, Object, Place
@@ -120,24 +122,21 @@ async def put_object(asked: Asked) -> Answer:
         return await _copy_object(asked)
     check_key(asked.place.key)
     asked.check_length()
-    await _may_tag(asked)
+    await may_tag(asked)
+    callback = callback_of(asked)
     made = await asked.store.put(
         asked.place, asked.chunks, asked.description,
         cause=asked.cause(bucket.PUT), stated=asked.stated, may_replace=asked.may_replace,
     )  # fmt: skip
+    if callback is not None:
+        return await called_back(asked, callback, made, "PutObject")
     return Answer(200, written_headers(made))
-
-
-async def _may_tag(asked: Asked) -> None:
-    """Raises Fault AccessDenied if what is written is to have tags, and who writes may give none."""
-    if "x-oss-tagging" in asked.headers:
-        await asked.may("oss:PutObjectTagging", asked.place)
 
 
 async def _copy_object(asked: Asked) -> Answer:
     replaces = asked.headers.get("x-oss-metadata-directive", "COPY").upper() == "REPLACE"
     source = await _source(asked)
-    await _may_tag(asked)
+    await may_tag(asked)
     made = await asked.store.copy(
         source, asked.place, asked.description if replaces else None,
         cause=asked.cause(bucket.COPY),
@@ -179,7 +178,7 @@ async def append_object(asked: Asked) -> Answer:
         raise Fault("InvalidArgument", "An append needs a position.", more={"ArgumentName": "position"})
     position = asked.number("position", 0, 10**15)
     asked.check_length()
-    await _may_tag(asked)
+    await may_tag(asked)
     made = await asked.environment.appends.put(
         asked.place, position, asked.chunks, asked.description, cause=asked.cause(bucket.APPEND), stated=asked.stated
     )
@@ -228,7 +227,7 @@ async def delete_object_tagging(asked: Asked) -> Answer:
 async def begin_upload(asked: Asked) -> Answer:
     """POST /BUCKET/KEY?uploads"""
     check_key(asked.place.key)
-    await _may_tag(asked)
+    await may_tag(asked)
     await asked.body(MOST)
     made = await asked.environment.uploads.begin(asked.place, asked.description, asked.cause(bucket.BEGIN_UPLOAD))
     return xml(
@@ -302,7 +301,7 @@ async def list_parts(asked: Asked) -> Answer:
 
 async def complete_upload(asked: Asked) -> Answer:
     """POST /BUCKET/KEY?uploadId=ID"""
-    wanted = None
+    wanted, callback = None, callback_of(asked)
     body = await asked.body(MOST)
     if asked.headers.get("x-oss-complete-all", "").lower() != "yes":
         found = [texts(each, "PartNumber", "ETag") for each in children(read(body, "CompleteMultipartUpload"), "Part")]
@@ -313,6 +312,8 @@ async def complete_upload(asked: Asked) -> Answer:
         asked.place, asked.query["uploadId"], wanted,
         cause=asked.cause(bucket.COMPLETE), may_replace=asked.may_replace,
     )  # fmt: skip
+    if callback is not None:
+        return await called_back(asked, callback, made, "CompleteMultipartUpload")
     nodes: list[Node] = [
         ("Location", f"http://{asked.sent.host}/{made.key}"), ("Bucket", made.bucket), ("Key", made.key),
         ("ETag", f'"{made.content.etag}"'),

@@ -77,28 +77,35 @@ def verify(find: Find, sent: Sent, now: float) -> Verified:
     claim = _claim(sent, now)
     if claim is None:
         return Verified(None, places[0])
-    key = find(claim.key)
-    if key is None:
-        raise Fault(
-            "InvalidAccessKeyId",
-            "The OSS Access Key Id you provided does not exist in our records.",
-            more={"OSSAccessKeyId": claim.key},
-        )
-    if key.token and not hmac.compare_digest(key.token.encode(), claim.token.encode("utf-8", "replace")):
-        raise Fault("InvalidAccessKeyId", "The security token is not the one that belongs to this key.")
+    key = key_of(find, claim.key, claim.token)
     given = claim.signature.encode("utf-8", "replace")
     for place in places:
         if any(hmac.compare_digest(claim.sign(key.secret, text).encode(), given) for text in claim.texts(place)):
             return Verified(key, place)
-    raise Fault(
+    raise no_match(claim.key, claim.signature, next(iter(claim.texts(places[0]))))
+
+
+def key_of(find: Find, name: str, token: str) -> Key:
+    """The key with this id. Raises Fault InvalidAccessKeyId if there is none, or the token is not its own."""
+    key = find(name)
+    if key is None:
+        raise Fault(
+            "InvalidAccessKeyId",
+            "The OSS Access Key Id you provided does not exist in our records.",
+            more={"OSSAccessKeyId": name},
+        )
+    if key.token and not hmac.compare_digest(key.token.encode(), token.encode("utf-8", "replace")):
+        raise Fault("InvalidAccessKeyId", "The security token is not the one that belongs to this key.")
+    return key
+
+
+def no_match(name: str, signature: str, text: str) -> Fault:
+    """A signature is not that of the text."""
+    return Fault(
         "SignatureDoesNotMatch",
         "The request signature we calculated does not match the signature you provided. Check your key and signing "
         "method.",
-        more={
-            "OSSAccessKeyId": claim.key,
-            "SignatureProvided": claim.signature,
-            "StringToSign": next(iter(claim.texts(places[0]))),
-        },
+        more={"OSSAccessKeyId": name, "SignatureProvided": signature, "StringToSign": text},
     )
 
 
@@ -129,7 +136,7 @@ def _v1(sent: Sent, rest: str, now: float) -> _Claim:
     name, _, signature = rest.strip().partition(":")
     date = sent.headers.get("x-oss-date") or sent.headers.get("date", "")
     _check_time(date, now)
-    return _Claim(name, _token(sent), signature, lambda place: _v1_texts(sent, place, date), _sha1)
+    return _Claim(name, _token(sent), signature, lambda place: _v1_texts(sent, place, date), sign_v1)
 
 
 def _v1_url(sent: Sent, now: float) -> _Claim:
@@ -137,7 +144,7 @@ def _v1_url(sent: Sent, now: float) -> _Claim:
     _check_expiry(query.get("Expires", ""), now)
     return _Claim(
         query["OSSAccessKeyId"], _token(sent), query["Signature"],
-        lambda place: _v1_texts(sent, place, query["Expires"]), _sha1,
+        lambda place: _v1_texts(sent, place, query["Expires"]), sign_v1,
     )  # fmt: skip
 
 
@@ -151,7 +158,8 @@ def _v1_texts(sent: Sent, place: Place, date: str) -> Iterable[str]:
     return ["\n".join(lines)]
 
 
-def _sha1(secret: str, text: str) -> str:
+def sign_v1(secret: str, text: str) -> str:
+    """The signature of version 1."""
     return base64.b64encode(hmac.new(secret.encode(), text.encode("latin-1"), hashlib.sha1).digest()).decode()
 
 
@@ -165,7 +173,7 @@ def _v2(sent: Sent, rest: str, now: float) -> _Claim:
     date = sent.headers.get("date") or sent.headers.get("x-oss-date", "")
     _check_time(date, now)
     additional = _names(found[2])
-    return _Claim(found[1], _token(sent), found[3], lambda place: _v2_texts(sent, place, date, additional), _sha256)
+    return _Claim(found[1], _token(sent), found[3], lambda place: _v2_texts(sent, place, date, additional), sign_v2)
 
 
 def _v2_url(sent: Sent, now: float) -> _Claim:
@@ -175,7 +183,7 @@ def _v2_url(sent: Sent, now: float) -> _Claim:
     additional = _names(query.get("x-oss-additional-headers", ""))
     return _Claim(
         query.get("x-oss-access-key-id", ""), _token(sent), query.get("x-oss-signature", ""),
-        lambda place: _v2_texts(sent, place, expires, additional), _sha256,
+        lambda place: _v2_texts(sent, place, expires, additional), sign_v2,
     )  # fmt: skip
 
 
@@ -191,7 +199,8 @@ def _v2_texts(sent: Sent, place: Place, date: str, additional: Sequence[str]) ->
     return ["\n".join(head) + f"\n{own}{';'.join(additional)}\n{resource}"]
 
 
-def _sha256(secret: str, text: str) -> str:
+def sign_v2(secret: str, text: str) -> str:
+    """The signature of version 2."""
     return base64.b64encode(hmac.new(secret.encode(), text.encode("latin-1"), hashlib.sha256).digest()).decode()
 
 
@@ -220,14 +229,7 @@ def _v4_url(sent: Sent, now: float) -> _Claim:
 
 
 def _v4_claim(sent: Sent, credential: str, signature: str, stamp: str, fields: dict[str, str]) -> _Claim:
-    name, _, scope = credential.partition("/")
-    parts = scope.split("/")
-    moment = _moment(stamp)
-    if len(parts) != 4 or parts[3] != "aliyun_v4_request" or moment is None:
-        raise Fault("InvalidArgument", "The credential of the signature is not ID/DAY/REGION/oss/aliyun_v4_request.")
-    written = datetime.fromtimestamp(moment, UTC).strftime(_STAMP)
-    if written[:8] != parts[0]:
-        raise Fault("InvalidArgument", "The day of the credential is another one than that of the request.")
+    name, scope, written = read_credential(credential, stamp)
     additional = _names(fields.get("AdditionalHeaders", ""))
     stamps = [written] if written == stamp else [written, stamp]  # Go's first client signs the Date header as it is
 
@@ -236,13 +238,27 @@ def _v4_claim(sent: Sent, credential: str, signature: str, stamp: str, fields: d
         digest = hashlib.sha256(canonical).hexdigest()
         return [f"{_V4}\n{each}\n{scope}\n{digest}" for each in stamps]
 
-    def sign(secret: str, text: str) -> str:
-        key = f"aliyun_v4{secret}".encode()
-        for part in parts:
-            key = hmac.new(key, part.encode("utf-8", "replace"), hashlib.sha256).digest()
-        return hmac.new(key, text.encode("latin-1", "replace"), hashlib.sha256).hexdigest()
+    return _Claim(name, _token(sent), signature, texts, lambda secret, text: sign_v4(secret, scope, text))
 
-    return _Claim(name, _token(sent), signature, texts, sign)
+
+def read_credential(credential: str, stamp: str) -> tuple[str, str, str]:
+    """The id of the key, the scope that is signed with, and the time as V4 writes it. Raises Fault InvalidArgument."""
+    name, _, scope = credential.partition("/")
+    parts, moment = scope.split("/"), _moment(stamp)
+    if len(parts) != 4 or parts[3] != "aliyun_v4_request" or moment is None:
+        raise Fault("InvalidArgument", "The credential of the signature is not ID/DAY/REGION/oss/aliyun_v4_request.")
+    written = datetime.fromtimestamp(moment, UTC).strftime(_STAMP)
+    if written[:8] != parts[0]:
+        raise Fault("InvalidArgument", "The day of the credential is another one than that of the request.")
+    return name, scope, written
+
+
+def sign_v4(secret: str, scope: str, text: str) -> str:
+    """The signature of version 4."""
+    key = f"aliyun_v4{secret}".encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode("utf-8", "replace"), hashlib.sha256).digest()
+    return hmac.new(key, text.encode("latin-1", "replace"), hashlib.sha256).hexdigest()
 
 
 def _v4_canonical(sent: Sent, place: Place, additional: Sequence[str]) -> str:

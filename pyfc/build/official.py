@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pyfc.model.function import Function
+
 _ARN = re.compile(r"acs:fc:[^:]*:official:layers/(?P<name>[A-Za-z0-9_.-]+)/versions/\d+")
 
 
@@ -27,19 +29,31 @@ class Packages(NamedTuple):
         """Where functions look for it in /opt."""
         return "python" if self.tool == "pip" else "nodejs"
 
+    @property
+    def variable(self) -> tuple[str, str]:
+        """What programs of custom runtimes find it by: FC has them set it, since it looks nowhere for them."""
+        return ("PYTHONPATH", "/opt/python") if self.tool == "pip" else ("NODE_PATH", "/opt/nodejs/node_modules")
+
 
 _PACKAGES = {
     "Python3-Flask2x": Packages("pip", ("Flask>=2,<3", "Werkzeug>=2,<3", "Flask-SQLAlchemy<4", "requests<3")),
     "Python3-Flask1x": Packages("pip", ("Flask>=1,<2", "Werkzeug<2", "Jinja2<3", "itsdangerous<2", "MarkupSafe<2.1")),
+    "Python3-Flask3x": Packages("pip", ("Flask>=3,<4",)),
     "Python3-FastAPI0x": Packages("pip", ("fastapi<1", "uvicorn<1")),
     "Python3-Django3x": Packages("pip", ("Django>=3,<4",)),
     "Python39-Pandas1x": Packages("pip", ("pandas>=1,<2", "numpy<2")),
+    "Python3x-Pandas2x": Packages("pip", ("pandas>=2,<3",)),
+    "Python3x-PyMongo4x": Packages("pip", ("pymongo>=4,<5",)),
+    "Python39-OSS2": Packages("pip", ("oss2==2.19.1",)),
+    "Python310-OSS2": Packages("pip", ("oss2==2.19.1",)),
     "Python39-SciPy1x": Packages("pip", ("scipy>=1,<2", "numpy<2")),
     "Python39-OpenCV": Packages("pip", ("opencv-python-headless<5",)),
+    "Python310-Opencv4x": Packages("pip", ("opencv-python-headless<5",)),
+    "Python310-PyTorch2x": Packages("pip", ("torch>=2,<3",)),
     "Python39-PyTorch1x": Packages("pip", ("torch>=1,<2", "numpy<2")),
     "Python310-TensorFlow2x": Packages("pip", ("tensorflow>=2,<3",)),
     "Nodejs-Express4x": Packages("npm", ("express@4",)),
-    "Nodejs-Aliyun-SDK": Packages("npm", ("@alicloud/pop-core@1", "ali-oss@6")),
+    "Nodejs-Aliyun-SDK": Packages("npm", ("@alicloud/pop-core@1", "ali-oss@6", "@alicloud/fc2@2", "cloudevents@8")),
 }
 
 
@@ -104,6 +118,19 @@ def _configuration(programs: _Programs) -> dict[str, bytes]:
     place, folder, patterns = _CONFIGURATIONS.get(programs.names[0], (Path(), "", ()))
     files = [path for pattern in patterns for path in sorted(place.glob(pattern)) if path.is_file()]
     return {f"{folder}/{path.name}": path.read_bytes() for path in files}
+
+
+def unfound(function: Function) -> list[str]:
+    """Which official layers of packages a function of a custom runtime does not look into, in words."""
+    told = []
+    for name in map(name_of, function.layers):
+        if (packages := _PACKAGES.get(name)) is None:
+            continue
+        variable, folder = packages.variable
+        if folder not in function.environment_variables.get(variable, "").split(":"):
+            place = f"function {function.service}/{function.name}"
+            told.append(f"{place} has official layer {name} and does not set {variable}={folder}, by which it finds it")
+    return told
 
 
 def stand_in(layer: str, find: Callable[[str], str | None] = shutil.which) -> str:

@@ -14,7 +14,7 @@ from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.builtins import SOURCE, builtins_of
 from pyfc.build.manifest import name_of as package_of
-from pyfc.build.official import Packages, name_of, packages_of, stand_in
+from pyfc.build.official import Packages, name_of, packages_of, programs_of, stand_in
 from pyfc.bundles.bundle import Bundles
 from pyfc.errors import PyfcError
 from pyfc.host.interpreters import Interpreter
@@ -61,9 +61,10 @@ class BuiltIn:
         if code is None or interpreter is None or not self._installs:
             return Added()
         words = await asyncio.to_thread(self._used, code, function.runtime)
-        if not layers and not words.words:
+        programs = _programs(function)
+        if not any((layers, programs, words.words)):
             return Added()
-        work = self._all(f"{function.service}/{function.name}", layers, words, interpreter)
+        work = self._all(f"{function.service}/{function.name}", layers, programs, words, interpreter)
         task = self._tasks.begin(f"installing what {function.service}/{function.name} needs", work)
         done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
         return task.result() if done else Added(pending=task)
@@ -98,9 +99,16 @@ class BuiltIn:
         return Packages(tool, next((manifest.packages for manifest in found if manifest.tool == tool), ()))
 
     async def _all(
-        self, function: str, layers: Mapping[str, Packages], used: Packages, interpreter: Interpreter
+        self,
+        function: str,
+        layers: Mapping[str, Packages],
+        programs: Mapping[str, Mapping[str, bytes]],
+        used: Packages,
+        interpreter: Interpreter,
     ) -> Added:
         official = {}
+        for arn, files in programs.items():
+            official[arn] = await self._bundles.put(self._builder.layer_of(name_of(arn), files), (), Boundary(None))
         for arn, packages in layers.items():
             code = await self._install(function, name_of(arn), packages, interpreter)
             if code is not None:
@@ -123,3 +131,8 @@ class BuiltIn:
     async def close(self) -> None:
         """The server stops: installers end."""
         await self._tasks.close()
+
+
+def _programs(function: Function) -> dict[str, dict[str, bytes]]:
+    """The official layers of programs, by ARN, with their files."""
+    return {arn: files for arn in function.layers if (files := programs_of(arn))}

@@ -12,17 +12,18 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.consent import Ask
-from pyfc.build.official import name_of, packages_of, programs_of, stand_in
+from pyfc.build.official import name_of, packages_of, programs_of, stand_in, unfound
 from pyfc.build.programs import started
 from pyfc.errors import PyfcError
 from pyfc.host.runtimes import Runtimes
+from pyfc.model.function import Function
 from pyfc.project.interface import Declaration, Project
 from pyfc.tasks import Tasks
 
@@ -149,10 +150,16 @@ class Builds:
             each.function for each in project.functions if self._runtimes.get(each.function.runtime) is not None
         ]
         wanted = {arn: each.runtime for each in functions for arn in each.layers if name_of(arn)}
+        warnings += self._unfound(functions)
         found = {
             arn: await self._official(arn, runtime, warnings, installs=installs) for arn, runtime in wanted.items()
         }
         return {arn: folder for arn, folder in found.items() if folder is not None}
+
+    def _unfound(self, functions: Iterable[Function]) -> list[str]:
+        runtimes = ((function, self._runtimes.get(function.runtime)) for function in functions)
+        programs = [function for function, runtime in runtimes if runtime is not None and runtime.serves]
+        return [text for function in programs for text in unfound(function)]
 
     async def _official(self, arn: str, runtime: str, warnings: list[str], *, installs: bool) -> Path | None:
         packages, interpreter = packages_of(arn), self._runtimes.interpreter(runtime)

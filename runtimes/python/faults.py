@@ -14,6 +14,7 @@ import hiding
 
 _MESSAGE_KEPT = 65536
 _FRAMES_KEPT = 200
+_COMPILED = (".so", ".pyd")
 _NAMES_KEPT = 1000
 
 
@@ -39,8 +40,12 @@ def fault(error: BaseException) -> tuple[str, str, str]:
 
 
 def hint(error: BaseException) -> str:
-    """Goes on with the text of a failed import: which of the function's packages could not be installed."""
+    """Goes on with the text of a failed import: which of the function's packages is another Python's, or could not be
+    installed.
+    """
     folder, names = os.environ.get("FC_FUNC_CODE_PATH", ""), ""
+    if compiled := _of_another_python(folder, error):
+        return "; %s was compiled for another Python than this, %d.%d" % (compiled, *sys.version_info[:2])
     try:
         for name in sorted(os.listdir(folder)) if isinstance(error, ImportError) else []:
             if name.startswith(".left-out-pip-"):
@@ -50,6 +55,19 @@ def hint(error: BaseException) -> str:
         pass
     told = "; of its packages these could not be had: %s (`pyfc list` says why)"
     return told % ", ".join(names.split()) if names else ""
+
+
+def _of_another_python(folder: str, error: BaseException) -> str:
+    """The file in `folder` that has the missing module, as it was compiled for another Python; "" if there is none."""
+    missing = error.name if type(error) is ModuleNotFoundError else None
+    if not isinstance(missing, str) or not missing:
+        return ""
+    place, _, name = os.path.join(folder, *missing.split(".")).rpartition("/")
+    try:
+        found = sorted(file for file in os.listdir(place) if file.startswith(name + ".") and file.endswith(_COMPILED))
+    except (OSError, ValueError):
+        return ""
+    return os.path.relpath(os.path.join(place, found[0]), folder) if found else ""
 
 
 def _kind(error: BaseException) -> str:

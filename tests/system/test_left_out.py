@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from test_builds import Index
 
 from packages import Registry, node_archive
 from pyfc.build.manifest import manifests
-from support import Server, pyfc, wait_until
+from support import Server, pyfc, template, wait_until
 
 HANDLER = """import greeting
 def handler(event, context):
@@ -22,6 +23,7 @@ def handler(event, context):
     return greeting.text() + later.text()
 """
 NODE = "const b = require('b');\nexports.handler = (event, context, callback) => callback(null, b + require('gone'));\n"
+RUNS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 __all__ = ["offline"]
 
 
@@ -162,3 +164,18 @@ def test_a_lock_is_part_of_what_a_result_depends_on(tmp_path: Path) -> None:
         write(tmp_path, {name: "{}"})
         digests.add(manifests(tmp_path)[0].digest())
     assert len(digests) == 4
+
+
+def test_a_module_that_was_compiled_for_another_python_is_told_to_be_one(serve: Callable[..., Server]) -> None:
+    files = {
+        "template.yml": template({"f": {}}, "s"),
+        "index.py": "from fast.core import text\ndef handler(event, context): return text\n",
+        "fast/__init__.py": "",
+        "fast/core.cpython-26m-x86_64-linux-gnu.so": "",
+        "requirements.txt": "",
+    }
+
+    told = serve(files).invoke("s/f").json["errorMessage"]
+
+    file = "fast/core.cpython-26m-x86_64-linux-gnu.so"
+    assert told.endswith(f"No module named 'fast.core'; {file} was compiled for another Python than this, {RUNS}")

@@ -66,6 +66,30 @@ def test_a_function_starts_the_program_of_an_official_layer_by_its_path(serve: C
     server = serve({"s.yaml": f"resources: {{a: {{component: fc3, {text}}}}}", "index.py": code})
 
     assert server.invoke("default/a").body == b"42\n"
+    made = {"functionName": "b", "runtime": "python3", "handler": "index.handler", "layers": [ARN.format("Nodejs20")]}
+    answer = server.manage("POST", NEWER, {**made, "code": {"zipFile": zipped({"index.py": code})}})
+    assert answer.status == 200, answer.body
+    assert server.invoke("default/b").body == b"42\n"
+
+
+def test_a_program_that_does_not_look_into_a_layer_of_packages_is_told_by_what_it_finds_it(
+    offline: Path, serve: Callable[..., Server]
+) -> None:
+    flask(offline)
+    files = {"bootstrap": "#!/bin/sh\n", "index.py": "def handler(event, context): pass\n"}
+    told = {"code": "./", "handler": "index.handler", "layers": ["Python3-Flask2x"]}
+    functions: dict[str, dict[str, Any]] = {
+        "blind": {**told, "runtime": "custom"},
+        "looks": {**told, "runtime": "custom", "environmentVariables": {"PYTHONPATH": "/code:/opt/python"}},
+        "python": {**told, "runtime": "python3"},
+    }
+    resources = {name: {"component": "fc3", "props": {"functionName": name, **one}} for name, one in functions.items()}
+
+    server = serve({**files, "s.yaml": json.dumps({"resources": resources})})
+    notes = [note for note in server.ready["notes"] if "Flask2x" in note]
+
+    assert [note.partition(" has official layer")[0] for note in notes] == ["warning: function default/blind"]
+    assert notes[0].endswith("does not set PYTHONPATH=/opt/python, by which it finds it")
 
 
 def test_the_packages_of_an_official_layer_are_installed_and_what_cannot_be_had_is_named(

@@ -26,6 +26,8 @@ import wire
 
 NAME = "custom"
 _POLL = 0.003
+_PATIENCE = 3.0
+"""Seconds until a program that does not listen where it should is told of what it does instead."""
 _STOP_GRACE = 0.8
 _NOT_STARTED = (126, 127)
 _HOOKS = {"initializer": ("POST", "/initialize"), "preFreeze": ("GET", "/pre-freeze"), "preStop": ("GET", "/pre-stop")}
@@ -92,6 +94,7 @@ class Bridge:
     async def _wait_for_server(self) -> None:
         """Ready when the program listens, and its health is good if it has a health check. The server measures."""
         health = self._wanted["health"]
+        hint = asyncio.get_running_loop().call_later(_PATIENCE, self._tell_other_ports)
         while True:
             try:
                 connection = await self.upstream.connect() if self._place()[1] else None
@@ -101,6 +104,7 @@ class Bridge:
             except OSError:
                 pass
             await asyncio.sleep(_POLL)
+        hint.cancel()
         if health:
             await asyncio.sleep(health["initialDelaySeconds"])
             successes = 0
@@ -108,6 +112,13 @@ class Bridge:
                 await asyncio.sleep(health["periodSeconds"])
             self._spawn(self._look_after())
         self._started()
+
+    def _tell_other_ports(self) -> None:
+        """It may listen, but not where it is asked to."""
+        if self._loopback is not None and self._loopback.others:
+            found = ", ".join(map(str, sorted(self._loopback.others)))
+            text = "the program has taken port %s and not %d, where its calls come: caPort would say so\n"
+            os.write(2, (text % (found, self.port)).encode())
 
     async def _is_healthy(self) -> bool:
         health = self._wanted["health"]

@@ -35,6 +35,7 @@ _ADDITION = struct.Struct("=QIIII")
 _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _MOST_ADDRESS = 128
 _MOST_CALLERS = 1000
+_MOST_OTHERS = 5
 _V6_ONLY = 26
 _KEPT_OPTIONS = (
     (socket.SOL_SOCKET, socket.SO_REUSEADDR),
@@ -79,6 +80,8 @@ class Loopback:
         self.listener = listener
         self.places = {port: port if own else 0 for port in ports}
         """Where a port of the instance really is; 0 while nobody has asked for it."""
+        self.others: set[int] = set()
+        """Ports that the program has bound beside those, some of them."""
         self._own = own
         self._callers: deque[int] = deque(maxlen=_MOST_CALLERS)
         _, self._bind, self._connect, *_ = _CALLS[platform.machine()]
@@ -113,11 +116,9 @@ class Loopback:
     def _judge(self, number: int, pid: int, call: int, descriptor: int, address: int, size: int) -> int | None:
         """None: the call goes its way; else its result. Raises OSError: its result too."""
         place = _address(pid, address, size)
-        if place is None:
+        if place is None or not self._is_meant(call, place):
             return None
-        family, port, is_local = place
-        if port not in self.places or not is_local:
-            return None
+        family, port, _ = place
         theirs = _descriptor_of(pid, descriptor)
         if theirs is None:
             return None
@@ -134,6 +135,15 @@ class Loopback:
                     _connect_either(ours, family, host, port)
                 self._exchange(number, pid, descriptor, theirs, ours)
         return 0
+
+    def _is_meant(self, call: int, place: tuple[int, int, bool]) -> bool:
+        """Whether a port of the instance is; of others it is kept that the program has bound them."""
+        _, port, is_local = place
+        if port in self.places:
+            return is_local
+        if call == self._bind and port and len(self.others) < _MOST_OTHERS:
+            self.others.add(port)
+        return False
 
     def _elsewhere(self, theirs: socket.socket, family: int, call: int, port: int) -> int:
         """Without a namespace: the same socket, and a port that is free."""

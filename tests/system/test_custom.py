@@ -16,6 +16,10 @@ import pytest
 from pyfc.project.load import load
 from support import MODES, Server, impossible, server_in_mode, template, wait_until
 
+with socket.socket() as _probe:
+    _probe.bind(("", 0))
+    ELSEWHERE = _probe.getsockname()[1]
+    """A port of this machine that nobody has."""
 PYTHON = """#!/usr/bin/env python3
 import json, os, socket, subprocess, sys, urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -114,6 +118,7 @@ FILES = {
     "sick/bootstrap": SICK,
     "gone/bootstrap": "#!/bin/sh\necho leaving\nexit 3\n",
     "deaf/bootstrap": "#!/bin/sh\nexec sleep 100\n",
+    "other/bootstrap": PYTHON.replace("9000", str(ELSEWHERE)),
     "none/readme": "nothing to start\n",
     "windows/bootstrap": "#!/bin/sh\r\nexec sleep 100\r\n",
     "environment/bootstrap": "#!/usr/bin/env python3\r\nprint()\r\n",
@@ -142,7 +147,7 @@ def project() -> dict[str, str]:
     custom = {"Runtime": "custom", "Handler": "index.handler", "Timeout": 10}
     functions: dict[str, dict[str, Any]] = {
         name: {**custom, "CodeUri": f"./{name}"}
-        for name in ("python", "gone", "deaf", "command", *UNSTARTABLE, *NOT_HERE)
+        for name in ("python", "gone", "deaf", "other", "command", *UNSTARTABLE, *NOT_HERE)
     }
     functions["pulls"] = {**custom, "Runtime": "go1", "Handler": "main", "CodeUri": "./pulls"}
     functions["second"] = {**custom, "CodeUri": "./python"}
@@ -230,6 +235,13 @@ def test_a_request_of_a_client_comes_as_it_was_sent(own: Server) -> None:
             "deaf",
             "FunctionNotStarted",
             "the custom runtime does not listen on port 9000 after 5 seconds",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "other",
+            "FunctionNotStarted",
+            "the custom runtime does not listen on port 9000 after 5 seconds\nLogs:\n"
+            f"the program has taken port {ELSEWHERE} and not 9000, where its calls come: caPort would say so",
             marks=pytest.mark.long,
         ),
     ],

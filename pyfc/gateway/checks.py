@@ -14,8 +14,6 @@ from pyfc.calls.paths import resources_of
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.exchange import Exchange
 
-_BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
-"""The second as FC's SDK for Node.js tests it."""
 _CREDENTIAL = re.compile(rb"(?:^FC |Credential=)(STS\.[A-Za-z0-9]{1,64})")
 Parts = tuple[bytes, list[tuple[bytes, bytes]], bytes]
 
@@ -67,13 +65,3 @@ def is_asynchronous(value: bytes, *, wants_log: bool = False) -> bool:
     if wants_log and value == b"Async":
         raise InvalidArgument(message="LogType is set to an invalid value (allowed: None, actual: 'Tail')")
     return value == b"Async"
-
-
-def trace_of(fields: dict[bytes, bytes]) -> tuple[str, dict[str, str]]:
-    """Span context and baggage that the caller sent."""
-    baggage = {
-        name.partition(b"baggage-")[2].decode("latin-1"): value.decode("latin-1")
-        for name, value in fields.items()
-        if name.startswith(_BAGGAGE)
-    }
-    return fields[b"x-fc-tracing-opentracing-span-context"].decode("latin-1"), baggage

@@ -44,6 +44,7 @@ from pyfc.gateway.heads import (
     length_of,
     problem_of,
     remember,
+    trace_of,
 )
 from pyfc.gateway.invocations import EventReply, HttpReply
 from pyfc.gateway.reading import TRANSITIONS, Happening, Reading
@@ -320,11 +321,11 @@ class Connection(_Answering):
 
     def _begin_known(self, known: Known, data: bytes) -> None:
         """A request with a head that was parsed before, and nothing else."""
-        _, method, path, self.url, headers, fields, is_http, sent = known
+        _, method, path, self.url, headers, fields, is_http, sent, trace = known
         body = data[data.find(HEAD_END) + 4 :]
         self._new_heads = 0
         exchange = self.cycle = self._turn = Exchange(
-            self, method, self.url, path, headers, fields, is_http, True, sent, None, body, True
+            self, method, self.url, path, headers, fields, is_http, True, sent, trace, None, body, True
         )
         reply = self.context.invocations.handle(exchange)
         if self._turn is exchange:
@@ -403,7 +404,8 @@ class Connection(_Answering):
             return
         keep_alive = self.parser.should_keep_alive() and is_current and not head.upgrades
         exchange = self.cycle = Exchange(
-            self, self.parser.get_method(), self.url, path, self.headers, fields, is_http, keep_alive, sent, problem,
+            self, self.parser.get_method(), self.url, path, self.headers, fields, is_http, keep_alive, sent,
+            trace_of(fields), problem,
             declared=_large(fields) if is_http else 0,
             expects=fields.get(b"expect", b"").lower() == b"100-continue",
             is_current=is_current,

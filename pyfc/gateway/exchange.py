@@ -76,6 +76,8 @@ class Exchange(msgspec.Struct, eq=False):
     """Whether the connection outlives the response."""
     sent: bytes = b""
     """The url as it was sent, if a domain's route has made another one of it."""
+    trace: tuple[str, dict[str, str]] | None = None
+    """What of an OpenTracing trace came with it: span context, baggage."""
     problem: PyfcError | None = None
     """Why no function can be found for it."""
     body: bytes = b""

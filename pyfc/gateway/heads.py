@@ -28,6 +28,12 @@ _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
 
 
+Trace = tuple[str, dict[str, str]]
+_TRACING = b"x-fc-tracing-opentracing-span-"
+_BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
+"""The second as FC's SDK for Node.js tests it."""
+
+
 class Known(NamedTuple):
     """A head that was parsed before, checked and taken apart."""
 
@@ -40,6 +46,7 @@ class Known(NamedTuple):
     fields: dict[bytes, bytes]
     is_http: bool
     sent: bytes
+    trace: Trace | None
 
 
 def remember(known: dict[bytes, Known], data: bytes, exchange: Exchange) -> None:
@@ -53,7 +60,7 @@ def remember(known: dict[bytes, Known], data: bytes, exchange: Exchange) -> None
         known.clear()
     known[data[:end]] = Known(
         len(data), exchange.method, exchange.path, exchange.url, exchange.headers, fields, exchange.is_http,
-        exchange.sent,
+        exchange.sent, exchange.trace,
     )  # fmt: skip
 
 
@@ -114,6 +121,19 @@ def problem_of(head: Parsed) -> PyfcError | None:
         message = _twice(head)
     message = message or _wrong_line(head) or _wrong_body(head)
     return InvalidArgument(message=message) if message else None
+
+
+def trace_of(fields: dict[bytes, bytes]) -> Trace | None:
+    """Span context ('' for none) and baggage of a trace, if the caller sent any of it."""
+    sent = {name: value.decode("latin-1") for name, value in fields.items() if name.startswith(_TRACING)}
+    if not sent:
+        return None
+    baggage = {
+        name.partition(b"baggage-")[2].decode("latin-1"): value
+        for name, value in sent.items()
+        if name.startswith(_BAGGAGE)
+    }
+    return sent.get(b"x-fc-tracing-opentracing-span-context", ""), baggage
 
 
 def length_of(fields: dict[bytes, bytes]) -> int:

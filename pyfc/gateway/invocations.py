@@ -26,7 +26,6 @@ from pyfc.gateway.checks import (
     check_signature,
     is_asynchronous,
     is_of_function,
-    trace_of,
     wants_log,
 )
 from pyfc.gateway.exchange import Exchange
@@ -324,11 +323,10 @@ class EventReply(_Reply):
         kind = fields.get(b"x-fc-invocation-type")
         is_async = kind is not None and is_asynchronous(kind, wants_log=self.wants_log)
         self._check_body()
-        trace = trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
         if is_async:
             context.accept(exchange, self.request_id, place, exchange.body, None, self._not_promised)
             return
-        call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, trace)
+        call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, exchange.trace)
         self.ticket = place.entry.route.submit(call, self)
 
     def _answer(self, result: Result) -> None:
@@ -407,16 +405,15 @@ class HttpReply(_Reply):
         return authorized(config.authorizer, exchange, path)
 
     def _submit(self, place: Place, config: Config, request: HttpRequest, body: bytes) -> None:
-        exchange, fields, number = self.exchange, self.exchange.fields, self.request_id
-        trace = trace_of(fields) if b"x-fc-tracing-opentracing-span-context" in fields else None
+        exchange, number = self.exchange, self.request_id
         if exchange.upgrades and not place.entry.is_server:
             exchange.decline_upgrade()
         if config.is_event and not exchange.upgrades:
             body = to_event(request, body, self.context.account_id, number)
-            self.call = Invocation(number, place.target, Kind.EVENT, body, None, trace)
+            self.call = Invocation(number, place.target, Kind.EVENT, body, None, exchange.trace)
         else:
             incoming = exchange.incoming
-            self.call = Invocation(number, place.target, Kind.HTTP, body, request, trace, 0, incoming)
+            self.call = Invocation(number, place.target, Kind.HTTP, body, request, exchange.trace, 0, incoming)
         self.ticket = place.entry.route.submit(self.call, self)
 
     def _answer(self, result: Result) -> None:

@@ -307,7 +307,16 @@ def _context(
         },
         "region": settings.region,
         "account_id": settings.account_id,
+        "jaeger_endpoint": _jaeger(function) or _jaeger(service),
     }
+
+
+def _jaeger(declared: Function | Service) -> str:
+    """Where it wants its traces sent; '' for nowhere."""
+    config = declared.extras.get("tracingConfig")
+    params = config.get("params") if isinstance(config, Mapping) and config.get("type") == "Jaeger" else None
+    endpoint = params.get("endpoint") if isinstance(params, Mapping) else None
+    return endpoint if isinstance(endpoint, str) else ""
 
 
 UNLIMITED = 86400

@@ -170,7 +170,7 @@ def _published(version: Version, function: Function) -> Function:
     return dataclasses.replace(function, version_id=str(version.number), policies=policies)
 
 
-_BORN_WITH = ("nasConfig", "ossMountConfig", "disableInjectCredentials")
+_BORN_WITH = ("nasConfig", "ossMountConfig", "disableInjectCredentials", "tracingConfig")
 
 
 def _as_born(service: Service) -> Service:

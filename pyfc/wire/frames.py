@@ -44,7 +44,7 @@ class Init(NamedTuple):
     environment: dict[str, str]
     """The whole environment of the worker."""
     context: dict[str, Any]
-    """What does not change between calls: credentials, function, service, region, account_id."""
+    """What does not change between calls: credentials, function, service, region, account_id, jaeger_endpoint."""
     packages: list[str]
     """Folders that come last on the module path."""
     cache: str
@@ -91,7 +91,7 @@ class Invoke(NamedTuple):
     http: tuple[Any, ...] | None
     """method, path, request uri, client ip, [[header, value], ...]"""
     trace: tuple[Any, ...] | None
-    """Span context, {baggage}."""
+    """Span context ('' for none), {baggage}."""
     alias: str = ""
     """By which the function was called, if by one; else it is not sent."""
 

@@ -144,14 +144,18 @@ class Bridge:
             self.send(wire.READY, 0, (None,))
 
     def _exited(self, status: int) -> None:
-        """The program has ended, and the instance with it."""
+        """The program has ended, and the instance with it. What it was doing, if it asks for its calls, has
+        the error of FC's own runtimes; a server's call has that of a custom runtime.
+        """
         if not self._is_stopping:
             how = "was killed by signal %d" % -status if status < 0 else "exited with status %d" % status
             fault = ("PLATFORM", "the custom runtime %s" % how, "CAExited")
             if not self._is_ready:
                 before = " before it asked for a call" if self._wanted["pulls"] else " before it listened"
                 self.send(wire.READY, 0, ((fault[0], fault[1] + before + self._reason(status), fault[2]),))
-            for call in list(self._calls.values()):
+            if self._pull is not None:
+                os.write(2, ("the program %s\n" % how).encode())
+            for call in list(self._calls.values()) if self._pull is None else []:
                 call.fail(fault)
         os._exit(1)
 
@@ -252,6 +256,8 @@ def _fixed_headers(init: wire.Init) -> list[tuple[str, str]]:
         "region": told["region"],
         "account-id": told["account_id"],
     }
+    if told.get("jaeger_endpoint"):
+        fixed["tracing-jaeger-endpoint"] = told["jaeger_endpoint"]
     return [("x-fc-" + name, str(value)) for name, value in fixed.items()]
 
 

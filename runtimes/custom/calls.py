@@ -97,6 +97,14 @@ def own_fixed(bridge: Bridge, header: Sequence[Any]) -> list[tuple[str, str]]:
     return [(name, header[_ALIAS] if name == "x-fc-qualifier" else value) for name, value in bridge.fixed]
 
 
+def traced(trace: tuple[str, dict[str, str]] | None) -> list[tuple[str, str]]:
+    """The headers that tell of what the caller sent of a trace."""
+    if trace is None:
+        return []
+    span = [("x-fc-tracing-opentracing-span-context", trace[0])] if trace[0] else []
+    return [*span, ("x-fc-tracing-opentracing-span-baggages", as_base64(trace[1]))]
+
+
 class Call(machine.Machine):
     """`header`: that of its Invoke frame; `payload`: its body or the beginning of it."""
 
@@ -186,9 +194,7 @@ class Call(machine.Machine):
         _, size, request_id, _, attempt, _, http, trace = self._header[:8]
         method, target, sent, last = _of_event(size) if self._is_event else _of_http(size, http)
         own = [("x-fc-request-id", request_id), ("x-fc-retry-count", str(attempt))]
-        if trace is not None:
-            own.append(("x-fc-tracing-opentracing-span-context", trace[0]))
-            own.append(("x-fc-tracing-opentracing-span-baggages", as_base64(trace[1])))
+        own += traced(trace)
         return client.request_head(method, target, [*sent, *own_fixed(self._bridge, self._header), *own, *last])
 
     # what is done: the answer

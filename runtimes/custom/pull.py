@@ -174,9 +174,7 @@ class PulledCall(machine.Machine):
         headers = describe(fixed, request_id, _HANDLER, deadline / 1000 - time.time(), attempt)
         if kind == 1:
             headers.append(("x-fc-http-params", _params(http)))
-        if trace is not None:
-            headers.append(("x-fc-tracing-opentracing-span-context", trace[0]))
-            headers.append(("x-fc-tracing-opentracing-span-baggages", calls.as_base64(trace[1])))
+        headers += calls.traced(trace)
         self._pull.offer(headers, b"".join(self._pieces))
         self._pieces.clear()
 

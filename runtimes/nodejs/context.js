@@ -29,6 +29,7 @@ class Fixed {
     };
     this.region = told.region;
     this.accountId = told.account_id;
+    this.jaegerEndpoint = told.jaeger_endpoint || '';
   }
 }
 
@@ -51,7 +52,7 @@ function make(fixed, requestId, number, attempt, trace, alias) {
       openTracingSpanBaggages: baggages,
       spanContext: span,
       spanBaggages: baggages,
-      jaegerEndpoint: '',
+      jaegerEndpoint: fixed.jaegerEndpoint,
     },
   };
 }

@@ -43,9 +43,9 @@ class ServiceMeta:
 class Tracing:
     """What the caller sent of an OpenTracing trace."""
 
-    def __init__(self, span_context: str | None, span_baggages: dict[str, str]) -> None:
-        self.span_context = span_context
-        self.jaeger_endpoint = None
+    def __init__(self, span_context: str, span_baggages: dict[str, str], jaeger_endpoint: str | None) -> None:
+        self.span_context = span_context or None
+        self.jaeger_endpoint = jaeger_endpoint
         self.span_baggages = span_baggages
 
 
@@ -70,7 +70,7 @@ class FCContext:
         self.log_store = fixed.service.log_store
         self.retry_count = retry_count
         self.logger = logger
-        self.tracing = Tracing(*trace) if trace is not None else fixed.untraced
+        self.tracing = Tracing(*trace, fixed.untraced.jaeger_endpoint) if trace is not None else fixed.untraced
 
     def to_json(self) -> dict[str, Any]:
         """The context as text, without credentials; some functions print it."""
@@ -92,7 +92,7 @@ class Fixed:
         self.service = ServiceMeta(values["service"])
         self.region = values["region"]
         self.account_id = values["account_id"]
-        self.untraced = Tracing(None, {})
+        self.untraced = Tracing("", {}, values.get("jaeger_endpoint") or None)
         self._values = values
 
     def called_by(self, alias: str) -> tuple[FunctionMeta, ServiceMeta]:

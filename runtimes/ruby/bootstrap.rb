@@ -9,6 +9,9 @@ require_relative 'wire'
 Context = Struct.new(:request_id, :credentials, :function, :service, :region, :account_id, :retry_count, :tracing,
                      keyword_init: true)
 
+# What came of an OpenTracing trace.
+Tracing = Struct.new(:span_context, :span_baggages, :jaeger_endpoint)
+
 # The worker.
 class Worker
   OURS = __dir__
@@ -164,10 +167,12 @@ class Worker
   end
 
   def context_of(request_id, attempt, trace, qualifier = nil)
+    span, baggages = trace || ['', {}]
+    tracing = Tracing.new(span, baggages, @told['jaeger_endpoint'].to_s)
     service = qualifier ? @told['service'].merge('qualifier' => qualifier) : @told['service']
     Context.new(request_id: request_id, credentials: @told['credentials'], function: @told['function'],
                 service: service, region: @told['region'], account_id: @told['account_id'],
-                retry_count: attempt, tracing: trace)
+                retry_count: attempt, tracing: tracing)
   end
 
   def fault(error)

@@ -1,0 +1,138 @@
+"""A caller's trace reaches the context in every runtime; and how a go1 program's end is told."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from test_build import write
+
+from support import Server, template
+
+ENDPOINT = "http://tracing.example/api/traces"
+PYTHON = """import json
+def handler(event, context):
+    tracing = context.tracing
+    return json.dumps([tracing.span_context, tracing.span_baggages, tracing.jaeger_endpoint])
+def web(environ, start_response):
+    start_response("200 OK", [])
+    return [handler(b"", environ["fc.context"]).encode()]
+"""
+NODE = """exports.handler = async (event, { tracing }) => JSON.stringify(
+  [tracing.openTracingSpanContext || null, tracing.openTracingSpanBaggages, tracing.jaegerEndpoint || null]);
+"""
+RUBY = """require 'json'
+def handler(event, context)
+  tracing = context.tracing
+  told = [tracing.span_context, tracing.span_baggages, tracing.jaeger_endpoint]
+  JSON.generate(told.map { |each| each == '' ? nil : each })
+end
+"""
+PROGRAM = """#!/usr/bin/env python3
+import base64, http.client, json, os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+def told(headers):
+    headers = {name.lower(): value for name, value in headers}
+    baggages = json.loads(base64.b64decode(headers.get("x-fc-tracing-opentracing-span-baggages", "e30=")))
+    span, jaeger = (headers.get("x-fc-tracing-" + each) for each in ("opentracing-span-context", "jaeger-endpoint"))
+    return json.dumps([span, baggages, jaeger]).encode()
+
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = told(self.headers.items())
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+if "FC_RUNTIME_API" not in os.environ:
+    HTTPServer(("127.0.0.1", 9000), Handler).serve_forever()
+while True:
+    api = http.client.HTTPConnection(os.environ["FC_RUNTIME_API"])
+    api.request("GET", "/2020-11-11/runtime/invocation/next")
+    call = api.getresponse()
+    call.read()
+    if call.getheader("x-fc-function-type") == os.environ.get("ENDS"):
+        print("its last words", flush=True)
+        os._exit(3)
+    where = "/2020-11-11/runtime/invocation/%s/response" % call.getheader("x-fc-request-id")
+    api.request("POST", where, told(call.getheaders()))
+    api.getresponse().read()
+"""
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    "python": {"Runtime": "python3"},
+    "nodejs": {"Runtime": "nodejs20"},
+    "ruby": {"Runtime": "ruby"},
+    "custom": {"Runtime": "custom"},
+    "go": {"Runtime": "go1", "Handler": "bootstrap"},
+    "web": {"Runtime": "python3", "Handler": "index.web", "http": ["GET"]},
+    "init": {
+        "Runtime": "go1", "Handler": "bootstrap", "Initializer": "init", "Timeout": 10,
+        "EnvironmentVariables": {"ENDS": "1"},
+    },
+    "call": {"Runtime": "go1", "Handler": "bootstrap", "Timeout": 10, "EnvironmentVariables": {"ENDS": "0"}},
+}  # fmt: skip
+PROGRAMS = {"nodejs": "node", "ruby": "ruby"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("traced")
+    files = {"index.py": PYTHON, "index.js": NODE, "index.rb": RUBY, "bootstrap": PROGRAM}
+    write(folder / "app", {**files, "template.yml": template(FUNCTIONS)})
+    (folder / "app/bootstrap").chmod(0o755)
+    found = Server(folder / "app", folder / "data")
+    yield found
+    found.stop()
+
+
+def tracing(server: Server, function: str, **headers: str) -> list[Any]:
+    """Span context, baggage and the address of Jaeger, as the function sees them."""
+    if shutil.which(PROGRAMS.get(function, "sh")) is None:
+        pytest.skip(f"there is no {PROGRAMS[function]} here")
+    sent = {f"X-Fc-Tracing-{name.replace('_', '-')}": value for name, value in headers.items()}
+    if function == "web":
+        answer = server.request("GET", "/2016-08-15/proxy/demo/web/", None, sent)
+    else:
+        answer = server.invoke(f"demo/{function}", b"", **sent)
+    assert answer.status == 200, answer.body
+    found: list[Any] = answer.json
+    return found
+
+
+@pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "custom", "go", "web"])
+def test_what_a_caller_sends_of_a_trace_reaches_the_function(server: Server, function: str) -> None:
+    span, who = {"Opentracing_Span_Context": "1:2:0:1"}, {"Opentracing_Span_Baggage_who": "ada"}
+
+    assert tracing(server, function) == [None, {}, None]
+    assert tracing(server, function, **span) == ["1:2:0:1", {}, None]
+    assert tracing(server, function, **span, **who) == ["1:2:0:1", {"who": "ada"}, None]
+    for _ in range(3):  # the same head is taken apart once
+        assert tracing(server, function, **who) == [None, {"who": "ada"}, None], "baggage without a span is baggage too"
+    assert tracing(server, function) == [None, {}, None]
+
+
+@pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "custom", "go"])
+def test_a_function_knows_where_its_service_sends_traces(server: Server, function: str) -> None:
+    tracing(server, function)
+    config: dict[str, Any] = {"tracingConfig": {"type": "Jaeger", "params": {"endpoint": ENDPOINT}}}
+    try:
+        assert server.manage("PUT", "/2016-08-15/services/demo", config).status == 200
+        assert tracing(server, function) == [None, {}, ENDPOINT]
+    finally:
+        assert server.manage("PUT", "/2016-08-15/services/demo", {"tracingConfig": {}}).status == 200
+    assert tracing(server, function) == [None, {}, None]
+
+
+@pytest.mark.parametrize("when", ["init", "call"])
+def test_a_go1_program_that_ends_has_the_same_error_in_its_initializer_and_in_a_call(server: Server, when: str) -> None:
+    answer = server.invoke(f"demo/{when}", b"", X_Fc_Log_Type="Tail")
+
+    assert (answer.status, answer.headers["X-Fc-Error-Type"]) == (200, "UnhandledInvocationError")
+    assert answer.json["errorMessage"].startswith("Process exited unexpectedly before completing request (duration: ")
+    log = base64.b64decode(answer.headers["X-Fc-Log-Result"]).decode()
+    assert "its last words\nthe program exited with status 3\n" in log

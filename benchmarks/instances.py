@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from servers import Server, free_port, pss
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
+from servers import Server, free_port, pss
 
 HEAVY = "import time\nimport numpy as np\nimport pandas as pd\n"
 HELLO = "import time\n"

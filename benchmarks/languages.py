@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import load
+
 from servers import Server, free_port
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyfc-benchmarks" / "node-peers"

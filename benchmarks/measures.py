@@ -13,6 +13,7 @@ from pathlib import Path
 
 import load
 from peers import functions_framework
+
 from servers import Server, free_port, post, pss
 
 Figures = dict[str, float]

@@ -22,10 +22,10 @@ from typing import Any
 
 import psutil
 import report
-from servers import Server, free_port
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
+from servers import Server, free_port
 
 _LISTS, _DEPLOYS = 200, 50
 _FEW = 100

@@ -26,6 +26,7 @@ from typing import Any
 import load
 import measures
 import report
+
 from servers import Server, free_port
 
 HERE = Path(__file__).resolve().parent

@@ -61,7 +61,7 @@ class Permissions:
     def check(self, caller: Key, action: str, resource: str, *others: str) -> None:
         """Raises AccessDenied where `allows` says no."""
         if not self.allows(caller, action, resource, *others):
-            raise AccessDenied(message=self.refusal(caller, action, resource))
+            raise AccessDenied(message=self.refusal(caller, action, resource, *others))
 
     def reaches_out(self, caller: Key) -> bool:
         """Whether addresses that it names may be asked for it: not for functions without internetAccess."""
@@ -71,20 +71,19 @@ class Permissions:
         service, function, _ = subject
         return function.internet_access and (service is None or service.internet_access)
 
-    def refusal(self, caller: Key, action: str, resource: str) -> str:
+    def refusal(self, caller: Key, action: str, resource: str, *others: str) -> str:
         """Why an action is not allowed, and what would allow it."""
         target = caller.function
         if target is None:
             return f"these credentials may not do {action} on {resource}"
         name = f"function '{target.function}' of service '{target.service}'"
-        if self._judged(caller, action, (resource,)) is False:
+        if self._judged(caller, action, (resource, *others)) is False:
             return f"{name} may not do {action} on {resource}: a statement with Effect Deny in its policies says so"
         statement = json.dumps({"Effect": "Allow", "Action": action, "Resource": resource})
-        managed = full_access(action)
-        choice = f"{managed}, or {{'Statement': [...]}} with {statement}," if managed else statement
+        choice = " or ".join(filter(None, [full_access(action), f"the statement {statement}"]))
         return (
-            f"{name} may not do {action} on {resource}: add {choice} to the Policies of its service, or write "
-            "`permissions: all` in pyfc.yml"
+            f"{name} may not do {action} on {resource}: add {choice} to the Policies of its service, or to "
+            "`permissions` in pyfc.yml, where `permissions: all` allows everything"
         )
 
     def _judged(self, caller: Key, action: str, resources: Iterable[str]) -> bool | None:

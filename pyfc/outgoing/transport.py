@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpcore
 import psutil
@@ -15,7 +17,8 @@ from pyfc.model.networks import Address, Allowed, address_of, is_forbidden, is_p
 from pyfc.outgoing.interface import Answered
 
 _LARGEST = 64 * 1024
-_CONNECTIONS = 16
+_CONNECTIONS, _LOOKUPS = 16, 4
+"""At once."""
 _FAILED = (
     httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.UnsupportedProtocol, OSError,
 )  # fmt: skip
@@ -25,9 +28,10 @@ class HttpTransport:
     """See Transport."""
 
     def __init__(self, rules: Sequence[Allowed]) -> None:
+        self._backend = _Backend(rules)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(), max_connections=_CONNECTIONS, max_keepalive_connections=0,
-            network_backend=_Backend(rules),
+            network_backend=self._backend,
         )  # fmt: skip
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, reads: bool) -> Answered:
@@ -43,6 +47,7 @@ class HttpTransport:
 
     async def close(self) -> None:
         """See Transport."""
+        self._backend.close()
         await self._pool.aclose()
 
 
@@ -61,6 +66,8 @@ class _Backend(httpcore.AnyIOBackend):
 
     def __init__(self, rules: Sequence[Allowed]) -> None:
         self._rules = rules
+        self._threads = ThreadPoolExecutor(_LOOKUPS, "pyfc-names")
+        """Of its own: a name whose server hangs must not use up those that others need."""
 
     async def connect_tcp(
         self,
@@ -76,8 +83,9 @@ class _Backend(httpcore.AnyIOBackend):
 
     async def _resolved(self, host: str, port: int) -> Address:
         """The first of a name's addresses that may be asked. Raises ConnectError."""
+        look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look)
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} is not known: {error}") from error
         addresses, own = [address_of(str(each[4][0])) for each in found], _own()
@@ -89,6 +97,10 @@ class _Backend(httpcore.AnyIOBackend):
             advice = "" if all(map(is_forbidden, addresses)) else f" unless PYFC_ALLOW_OUTGOING has {name}:{port}"
             raise httpcore.ConnectError(f"{shown} is not asked for others{advice}")
         return address
+
+    def close(self) -> None:
+        """Look no name up any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _may(self, host: str, port: int, address: Address, own: Iterable[str]) -> bool:
         if is_forbidden(address):

@@ -29,7 +29,7 @@ from pyfc.documents.objects import provision_of
 from pyfc.documents.shapes import Provision, Shape
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.mounts import TOPS, can_mount
-from pyfc.model.permissions import OWN, Policies
+from pyfc.model.permissions import OWN, Policies, Statement
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.files import is_folder, is_there
@@ -51,13 +51,24 @@ class Overrides(Shape):
 def apply(path: Path, project: Project) -> None:
     """Lay the overrides at `path` over the project. Raises ProjectError with file and line."""
     document = read_document(path, project.boundary)
-    project.warnings.extend(document.unknown(("services", "mounts", "permissions")))
+    project.warnings.extend(document.unknown(("services", "mounts", "buckets", "permissions")))
+    if (buckets := document.get("buckets")) is not None:
+        _let_use([name for name, _ in buckets.items()], project)
     if (permissions := document.get("permissions")) is not None:
         _grant(read_granted(permissions, project), project)
     services = document.get("services")
     for service, functions in services.items() if services is not None else []:
         for name, values in functions.items():
             _apply_one(service, name, values, project)
+
+
+def _let_use(buckets: list[str], project: Project) -> None:
+    """Let functions without policies use the buckets of the project."""
+    resources = [f"acs:oss:*:*:{name}{rest}" for name in buckets for rest in ("", "/*")]
+    for number, service in enumerate(project.services):
+        if not service.policies:
+            use = Statement(actions=("oss:*",), resources=tuple(resources))
+            project.services[number] = dataclasses.replace(service, policies=(OWN, use))
 
 
 def _grant(policies: Policies, project: Project) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,24 @@ def test_what_can_not_be_allowed_is_told(text: str) -> None:
         allowed(text)
 
 
+def test_names_whose_servers_hang_keep_nobody_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked(OK, "127.0.0.1")  # what is needed for it is loaded
+    monkeypatch.setattr(client, "_SECONDS", 0.3)
+    hanging = threading.Event()
+    monkeypatch.setattr(transport.socket, "getaddrinfo", lambda *_, **__: hanging.wait(20))
+
+    async def scenario() -> None:
+        outgoing = Outgoing()
+        asking = [outgoing.post(f"http://name{number}.example/", b"", {}) for number in range(40)]
+        given_up = asyncio.gather(*asking, return_exceptions=True)
+        assert await asyncio.to_thread(lambda: "done") == "done"
+        assert all(isinstance(each, NotReached) for each in await given_up)
+        hanging.set()
+        await outgoing.close()
+
+    asyncio.run(scenario())
+
+
 def test_headers_that_are_none_are_refused() -> None:
     async def scenario() -> None:
         async with serving(OK) as (port, requests):
@@ -209,12 +228,12 @@ def _resolve(monkeypatch: pytest.MonkeyPatch, *addresses: str, then: str = "") -
     """Have every name mean these addresses, and the next time another one; returns the names that are asked for."""
     names: list[str] = []
 
-    async def found(_: object, host: str, port: int, **__: object) -> list[Any]:
+    def found(host: str, port: int, **_: object) -> list[Any]:
         meant = [then] if then and names else list(addresses)
         names.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in meant]
 
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+    monkeypatch.setattr(transport.socket, "getaddrinfo", found)
     return names
 
 

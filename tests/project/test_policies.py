@@ -104,3 +104,13 @@ def test_pyfc_yml_adds_permissions(tmp_path: Path, said: str, wanted: object) ->
     named = project(tmp_path, "Policies: AliyunOSSFullAccess", more=f"permissions: {said}\n")
     assert named.services[0].policies[0] == "AliyunOSSFullAccess"
     assert OWN not in named.services[0].policies
+
+
+def test_buckets_of_the_project_may_be_used_by_functions_without_policies(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    written = "buckets: {photos: ./photos}\npermissions: AliyunMNSFullAccess\n"
+    use = Statement(actions=("oss:*",), resources=("acs:oss:*:*:photos", "acs:oss:*:*:photos/*"))
+
+    assert project(tmp_path, more=written).services[0].policies == (OWN, use, "AliyunMNSFullAccess")
+    named = project(tmp_path, "Policies: AliyunLogFullAccess", more=written)
+    assert named.services[0].policies == ("AliyunLogFullAccess", "AliyunMNSFullAccess")

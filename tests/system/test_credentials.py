@@ -13,12 +13,12 @@ import base64, hashlib, hmac, http.client, json
 from email.utils import formatdate
 
 
-def signed(kind, digest, method, path, port, key, token_header, body=b"", **headers):
+def signed(kind, digest, method, path, port, key, token_header, body=b"", resource="", **headers):
     """A request that is signed by hand, as old clients of OSS and FC do it."""
     fields = {"date": formatdate(usegmt=True), token_header: key.security_token, **headers}
     prefix = token_header[:token_header.index("-", 2) + 1]
     own = "".join(f"{name}:{fields[name]}\\n" for name in sorted(fields) if name.startswith(prefix))
-    text = f"{method}\\n\\n\\n{fields['date']}\\n{own}{path}"
+    text = f"{method}\\n\\n\\n{fields['date']}\\n{own}{resource or path}"
     signature = base64.b64encode(hmac.new(key.access_key_secret.encode(), text.encode(), digest).digest()).decode()
     fields["authorization"] = f"{kind} {key.access_key_id}:{signature}"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -36,8 +36,9 @@ def handler(event, context):
         return json.dumps(signed("OSS", hashlib.sha1, said["method"], said["path"], said["port"], key,
                                  "x-oss-security-token", said.get("body", "").encode(), **said.get("headers", {})))
     return json.dumps(signed("FC", hashlib.sha256, said["method"], said["path"], said["port"], key,
-                             "x-fc-security-token", said.get("body", "").encode()))
+                             "x-fc-security-token", said.get("body", "").encode(), said.get("resource", "")))
 '''
+WEB = "def handler(environ, start):\n    start('200 OK', [])\n    return [b'web']\n"
 ECHO = "def handler(event, context):\n    return event\n"
 
 
@@ -47,11 +48,14 @@ def served(
     functions: dict[str, dict[str, Any]] = {
         "f": {"CodeUri": "code", "Timeout": 30, "EnvironmentVariables": variables},
         "echo": {"CodeUri": "echo"},
+        "web": {"CodeUri": "web", "http": ["GET"]},
     }
     document = json.loads(template(functions))
+    document["Resources"]["demo"]["web"]["Events"]["web"]["Properties"]["AuthType"] = "FUNCTION"
     if policies is not None:
         document["Resources"]["demo"]["Properties"] = {"Policies": policies}
     files = {"template.yml": json.dumps(document), "code/index.py": CODE, "echo/index.py": ECHO}
+    files["web/index.py"] = WEB
     return serve({**files, "pyfc.yml": more} if more else files, *options)
 
 
@@ -137,6 +141,15 @@ def test_pyfc_yml_opens_everything(serve: Callable[..., Server]) -> None:
     assert ask(server, "oss", "PUT", "/films/")[0] == 200
     assert ask(server, "oss", "PUT", "/films/a", body="x")[0] == 200
     assert ask(server, "fc", "GET", "/2016-08-15/services")[0] == 200
+
+
+def test_an_http_trigger_that_wants_signatures_takes_the_right_to_call(serve: Callable[..., Server]) -> None:
+    path = "/2016-08-15/proxy/demo/web/"
+    resource = f"{path}\n"  # the parameters come last, of which there are none
+
+    assert ask(served(serve), "fc", "GET", path, resource=resource) == (200, "web")
+    status, body = ask(served(serve, "AliyunOSSFullAccess"), "fc", "GET", path, resource=resource)
+    assert (status, "fc:InvokeFunction" in body) == (403, True)
 
 
 def test_policies_change_without_a_new_instance(serve: Callable[..., Server]) -> None:

@@ -72,9 +72,7 @@ class Apart:
 
             def fill(folder: Path) -> str:
                 copy = self._shelf.copy(folder)
-                for each in source.built:
-                    with readable(each):
-                        names.update(copy.folder(Boundary(each), each, folder, own | names))
+                names.update(copy.built(source.built, folder, own))
                 return copy.digest()
 
             digest = self._shelf.build(fill)

@@ -232,8 +232,7 @@ class Bundles:
 
         def fill(copy: Copy, folder: Path) -> str:
             own = copy.folder(source.boundary, path, folder, apart.left_out) | apart.left_out
-            for each in source.built if not apart.names else ():
-                own |= copy.folder(Boundary(each), each, folder, own)
+            copy.built(source.built if not apart.names else (), folder, own)
             for name in apart.names:
                 (folder / name).symlink_to(f"../packages/{name}")
             digest = copy.digest()

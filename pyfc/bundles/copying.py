@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,6 +25,13 @@ class CodeLimits(NamedTuple):
     """Bytes."""
     files: int
     """With the folders."""
+
+
+_SHARED = frozenset({"bin", "node_modules"})
+"""Folders that several builds may have, each with what the others lack."""
+
+_PACKAGES = "node_modules/"
+_COMMANDS = "node_modules/.bin/"
 
 
 class Copy:
@@ -48,10 +55,39 @@ class Copy:
         for each in boundary.walk(source, skips=left_out.__contains__, apart=self._data_folder, most=most):
             names.add(each.path.partition("/")[0])
             if each.is_folder:
-                (target / each.path).mkdir()
+                (target / each.path).mkdir(exist_ok=_is_shared(each.path))
             else:
                 self._found(boundary, source, each, target / each.path)
         return frozenset(names)
+
+    def built(self, folders: Sequence[Path], target: Path, own: frozenset[str]) -> frozenset[str]:
+        """Copy what was built for a folder of code that has the names `own`, as far as neither that nor a folder before
+        has it, and return the names that were copied. Raises InvalidArgument, OutsideProject, OSError.
+        """
+        names: set[str] = set()
+        taken = set(own)
+        for number, each in enumerate(folders):
+            with readable(each):
+                parts = _parts(each)
+                apart = {path for path in parts if path.startswith(_PACKAGES) and not path.startswith(_COMMANDS)}
+                if "node_modules" not in names:
+                    apart = set()
+                names |= self.folder(Boundary(each), each, target, frozenset(taken | apart))
+                if apart:
+                    self._beside(each, target, f".{number}", apart - taken)
+                taken |= parts
+        return frozenset(names)
+
+    def _beside(self, source: Path, target: Path, name: str, packages: set[str]) -> None:
+        """Copy the packages of npm that a folder has into one of their own, so that they find each other and nothing of
+        other versions, and let links in node_modules lead to these `packages`.
+        """
+        place = target / "node_modules" / name / "node_modules"
+        place.mkdir(parents=True)
+        self.folder(Boundary(source), source / "node_modules", place, frozenset({".bin"}))
+        for path in sorted(packages):
+            (target / path).parent.mkdir(exist_ok=True)
+            (target / path).symlink_to(os.path.relpath(place / path.removeprefix(_PACKAGES), (target / path).parent))
 
     def file(self, boundary: Boundary, source: Path, target: Path) -> None:
         """Copy one file. Raises InvalidArgument, OutsideProject, OSError."""
@@ -90,6 +126,26 @@ class Copy:
     def digest(self) -> str:
         """The digest of everything copied: names, executable bits, contents."""
         return hashlib.sha256("\n".join(self._entries).encode()).hexdigest()
+
+
+def _is_shared(path: str) -> bool:
+    """Whether what lies in this folder is several packages', not one's."""
+    first, *rest = path.split("/")
+    return first in _SHARED and (not rest or (len(rest) == 1 and rest[0].startswith(("@", ".bin"))))
+
+
+def _parts(folder: Path) -> set[str]:
+    """What of a build is whole or not there: packages, commands, and all else that lies in it."""
+    found, left = set(), [""]
+    while left:
+        below = left.pop()
+        for name in os.listdir(folder / below):
+            path = f"{below}/{name}" if below else name
+            if _is_shared(path) and (folder / path).is_dir():
+                left.append(path)
+            else:
+                found.add(path)
+    return found
 
 
 @contextlib.contextmanager

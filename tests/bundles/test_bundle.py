@@ -482,3 +482,32 @@ def test_an_archive_is_kept_without_being_in_memory(tmp_path: Path) -> None:
 
     assert code.checksum == str(crc64.xz(path.read_bytes()))
     assert peak < size / 4
+
+
+@pytest.mark.parametrize("has_roots", [True, False])
+def test_builds_that_have_the_same_folder_of_packages_are_shown_together_and_no_package_is_mixed(
+    tmp_path: Path, *, has_roots: bool
+) -> None:
+    blobs = DiskBlobs(tmp_path / "data" / "blobs")
+    bundles = Bundles(tmp_path / "data", blobs, CodeLimits(1000, 50), has_roots=lambda: has_roots)
+    first = ("node_modules/ms/index.js", "node_modules/@s/a/x", "node_modules/.bin/tool", "bin/flask", "google/one")
+    second = ("node_modules/ms/other.js", "node_modules/body/x", "node_modules/@s/b/x", "node_modules/.bin/more",
+              "bin/flask", "bin/more", "google/two", "mine/x")  # fmt: skip
+    for name, paths in (("first", first), ("second", second), ("fn", ("index.js", "mine/own"))):
+        for path in paths:
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(name)
+
+    code = asyncio.run(bundles.put(tmp_path / "fn", [tmp_path / "first", tmp_path / "second"]))
+
+    folder = tmp_path / "data" / ("packages" if has_roots else "code") / (code.packages or code.digest)
+    for path in first:
+        assert (folder / path).read_text() == "first"
+    for path in ("node_modules/body/x", "node_modules/@s/b/x", "node_modules/.bin/more", "bin/more"):
+        assert (folder / path).read_text() == "second"
+    assert not (folder / "node_modules/ms/other.js").exists()
+    assert not (folder / "google/two").exists()
+    assert (folder / "mine").exists() == (not has_roots)
+    beside = (folder / "node_modules/body").resolve().parent
+    assert sorted(os.listdir(beside)) == ["@s", "body", "ms"], "a package finds those that it was installed with"
+    assert (beside / "ms/other.js").read_text() == "second"

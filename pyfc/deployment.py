@@ -16,7 +16,7 @@ from pyfc.registry.operations import Operations
 from pyfc.sandbox.protections import require
 from pyfc.sandbox.sandbox import Sandbox
 from pyfc.supervisor.birth import debugger
-from pyfc.supervisor.builds import Builds, Outcome
+from pyfc.supervisor.builds import Builds, Outcome, Progress
 from pyfc.supervisor.supervisor import Supervisor
 
 
@@ -69,13 +69,15 @@ class Deployment:
             if runtime is not None and declaration.function.is_called(self._settings.debug):
                 debugger(runtime, self._settings.debugger)
 
-    def start_builds(self, hear: Callable[[Outcome], None]) -> None:
-        """Begin to install what is not there yet; `hear` is told of each end, when what it was for is served."""
+    def start_builds(self, hear: Callable[[Outcome], None], tell: Callable[[Progress], None]) -> None:
+        """Begin to install what is not there yet; `hear` is told of each end, when what it was for is served, `tell` of
+        how it comes along.
+        """
 
         async def ended(outcome: Outcome) -> None:
             hear(await self._serve_built(outcome))
 
-        self.builds.start(ended)
+        self.builds.start(ended, tell)
 
     async def _serve_built(self, outcome: Outcome) -> Outcome:
         """A build beside the server is over: serve what it was for. What is to be told of it."""

@@ -89,12 +89,17 @@ class Builder:
         self._consents = consents
         self._progress = progress
         self._ask: Ask = refuse
+        self._follow: Callable[[Path, str], None] = lambda *_: None
         self.said: dict[Path, str] = {}
         """The last line of an installer, by the folder that it works for."""
 
     def ask_by(self, ask: Ask) -> None:
         """Before code of packages runs `ask` is asked from now on; nobody is, before this is called."""
         self._ask = ask
+
+    def follow_by(self, follow: Callable[[Path, str], None]) -> None:
+        """`follow(folder, line)` hears what the installers say from now on, and the folder that they work for."""
+        self._follow = follow
 
     async def build(
         self,
@@ -273,6 +278,7 @@ class Builder:
 
     def _hear(self, manifest: Manifest, line: str) -> None:
         self.said[manifest.folder] = line
+        self._follow(manifest.folder, line)
         self._progress(manifest.source, line)
 
     def _file_of(self, folder: Path) -> Path:

@@ -87,7 +87,7 @@ async def _serve(root: Path, settings: Settings) -> None:
             return
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console, began):
-                app.deployment.start_builds(partial(_built, app, console))
+                app.deployment.start_builds(partial(_built, app, console), console.building)
                 await app.serve()
 
 

@@ -10,14 +10,26 @@ import json
 from datetime import datetime
 from typing import TextIO
 
-from pyfc.dev.output import first_line, json_line, one_line, output_lines, standard_output
+from pyfc.dev.output import (
+    end_progress,
+    first_line,
+    is_terminal,
+    json_line,
+    one_line,
+    output_lines,
+    show_progress,
+    standard_output,
+)
 from pyfc.model.function import Function
 from pyfc.model.invocation import Result
 from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.lines import line, names
+from pyfc.supervisor.builds import Progress
 
 _LINES_SHOWN = 200
 _FAULT_LENGTH = 200
+_EVERY = 5.0
+"""Seconds between lines about a build, where they do not replace each other."""
 
 
 class Console:
@@ -27,6 +39,10 @@ class Console:
         """`stream`: instead of standard output."""
         self._stream = stream if stream is not None else standard_output()
         self._as_json = as_json
+        self._told: dict[tuple[str, ...], float] = {}
+        """Seconds of a build when it was told of last, by its functions."""
+        self._is_shown = False
+        """Whether the last line of the terminal is that of a build."""
 
     def listen(self, batch: list[Record]) -> None:
         """A Journal listener."""
@@ -71,14 +87,35 @@ class Console:
         lines = [f"{_now()}  warning: {one_line(first)}", *(f"    {one_line(other)}" for other in others)]
         self._write([json.dumps({"warning": text})] if self._as_json else lines)
 
+    def building(self, build: Progress) -> None:
+        """What functions need is being installed: on a terminal one line that changes, else a line now and then."""
+        names, text = tuple(build.names), f"building what {', '.join(build.names)} needs"
+        if is_terminal() and not self._as_json:
+            show_progress(f"{text}, {build.seconds:.0f} s", build.line)
+            self._is_shown = True
+            return
+        if build.seconds and build.seconds - self._told.get(names, 0.0) < _EVERY:
+            return
+        self._told[names] = build.seconds
+        if self._as_json:
+            told = {"building": build.names, "seconds": round(build.seconds, 3), "line": build.line}
+            self._write([json.dumps(told)])
+        else:
+            told_line = f", {build.seconds:.0f} s: {build.line}" if build.line else ""
+            self._write([f"{_now()}  {one_line(text + told_line)}"])
+
     def built(self, names: list[str], seconds: float) -> None:
         """What these functions need is installed."""
+        self._told.pop(tuple(names), None)
         if self._as_json:
             self._write([json.dumps({"built": names, "seconds": round(seconds, 3)})])
         else:
             self._write([f"{_now()}  built what {one_line(', '.join(names))} needs, in {seconds:.1f} s"])
 
     def _write(self, lines: list[str]) -> None:
+        if self._is_shown:
+            self._is_shown = False
+            end_progress()
         try:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()

@@ -136,7 +136,12 @@ def progress(*, shown: bool = True) -> Callable[[str, str], None]:
     """Shows on a terminal what is being installed, a line over the other."""
     if not shown or not is_terminal():
         return lambda *_: None
-    return lambda source, line: _print(sys.stderr, _CLEAR + one_line(f"{source}: {line}")[:_WIDTH], flush=True)
+    return show_progress
+
+
+def show_progress(source: str, line: str) -> None:
+    """Have this be the last line on the terminal, instead of what was shown so before."""
+    _print(sys.stderr, _CLEAR + one_line(f"{source}: {line}" if line else source)[:_WIDTH], flush=True)
 
 
 def end_progress() -> None:

@@ -44,6 +44,17 @@ class Outcome(NamedTuple):
     """What could not be had; '' if all could."""
 
 
+class Progress(NamedTuple):
+    """A build that goes on beside the server."""
+
+    names: list[str]
+    """SERVICE/FUNCTION of those that it is for."""
+    seconds: float
+    """Since it began."""
+    line: str
+    """What its installer has just said; '' when it begins."""
+
+
 class _Pending(NamedTuple):
     folder: Path
     build: Callable[[], Awaitable[str]]
@@ -73,6 +84,7 @@ class Builds:
         """Beside the server: not to be tried again for what is served now."""
         self._partial: set[Path] = set()
         """Those of which something was left out: not to be tried again while they ask for the same."""
+        self._tell: Callable[[Progress], None] = lambda _: None
         self._began: dict[str, float] = {}
         """When what is being built was begun, by the folder."""
         self._took: dict[str, float] = {}
@@ -86,7 +98,7 @@ class Builds:
 
     def said(self, folder: str) -> str:
         """The last line of the installer that works for a folder; '' if it has said nothing."""
-        return self._builder.said.get(Path(folder).resolve(), "")
+        return self._builder.said.get(_place(folder), "")
 
     def describe(self, folder: str) -> dict[str, Any]:
         """What people want to know of the builds for a folder: what is going on and since when, how long the last one
@@ -228,16 +240,24 @@ class Builds:
         """SERVICE/FUNCTION of those that wait for a build."""
         return [name for pending in self._pending.values() for name in pending.names]
 
-    def start(self, ended: Callable[[Outcome], Awaitable[None]]) -> None:
-        """Begin to work through what waits; `ended` is awaited after each build."""
+    def start(self, ended: Callable[[Outcome], Awaitable[None]], tell: Callable[[Progress], None]) -> None:
+        """Begin to work through what waits; `ended` is awaited after each build, `tell` hears how they come along."""
+        self._tell = tell
+        self._builder.follow_by(self._heard)
         for number in range(min(self._room, len(self._waiting))):
             self._tasks.begin(f"installer {number + 1}: what functions need is not built", self._work(ended))
+
+    def _heard(self, place: Path, line: str) -> None:
+        for folder, began in self._began.items():
+            if _place(folder) == place:
+                self._tell(Progress(self._pending[folder].names, time.monotonic() - began, line))
 
     async def _work(self, ended: Callable[[Outcome], Awaitable[None]]) -> None:
         while self._waiting:
             pending = self._waiting.pop(0)
             place, began = str(pending.folder), time.monotonic()
             self._began[place] = began
+            self._tell(Progress(pending.names, 0.0, ""))
             try:
                 warning = await pending.build()
             except Exception as error:  # a mistake of ours: its calls wait no longer for that
@@ -266,6 +286,12 @@ def started_by(project: Project, runtimes: Runtimes) -> dict[Path, tuple[str, ..
         pulls = is_program and runtime is not None and function.runtime in runtime.pulls
         found[folder] = found.get(folder, ()) + ((started(function, pulls=pulls),) if is_program else ())
     return found
+
+
+def _place(path: str) -> Path:
+    """The folder that an installer works in for a folder of code, or a file."""
+    place = Path(path).resolve()
+    return place.parent if place.is_file() else place
 
 
 def _name_of(declaration: Declaration) -> str:

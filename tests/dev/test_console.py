@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from typing import Any
@@ -16,6 +17,7 @@ from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Result, Us
 from pyfc.observe.journal import CallRecord, OutputRecord
 from pyfc.observe.markers import transcript
 from pyfc.settings import fields, load
+from pyfc.supervisor.builds import Progress
 
 FUNCTION = Function(service="s", name="f", runtime="python3", handler="index.handler")
 CALL = Invocation("number", FUNCTION.target, Kind.EVENT, b"")
@@ -140,3 +142,47 @@ def test_a_variable_that_does_not_fit_is_named(variable: str, text: str) -> None
 
 def test_every_setting_says_what_it_means() -> None:
     assert all(field.metadata["doc"].endswith(".") for field in fields())
+
+
+def building(*lines: tuple[float, str], as_json: bool = False, is_terminal: bool = False) -> tuple[list[str], str]:
+    """What is shown on standard output and standard error of a build that says these lines at these times."""
+    stream, errors = io.StringIO(), io.StringIO()
+    errors.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    with contextlib.redirect_stderr(errors):
+        console = Console(stream, as_json=as_json)
+        for seconds, line in lines:
+            console.building(Progress(["s/f"], seconds, line))
+        console.built(["s/f"], 12.0)
+    return [line.partition("  ")[2] or line for line in stream.getvalue().splitlines()], errors.getvalue()
+
+
+LINES = [(0.0, ""), (0.5, "Collecting six"), (4.0, "more"), (6.0, "\x1b[2JBuilding"), (7.0, "x"), (11.5, "done")]
+
+
+def test_a_build_is_told_now_and_then_with_its_seconds() -> None:
+    shown, errors = building(*LINES)
+
+    assert shown == [
+        "building what s/f needs",
+        "building what s/f needs, 6 s: \\x1b[2JBuilding",
+        "building what s/f needs, 12 s: done",
+        "built what s/f needs, in 12.0 s",
+    ]
+    assert errors == ""
+
+
+def test_on_a_terminal_it_is_one_line_that_changes_and_is_gone_when_anything_else_is_printed() -> None:
+    shown, errors = building(*LINES, is_terminal=True)
+
+    assert shown == ["built what s/f needs, in 12.0 s"]
+    parts = errors.split("\r\x1b[2K")
+    assert parts[1:3] == ["building what s/f needs, 0 s", "building what s/f needs, 0 s: Collecting six"]
+    assert parts[-2:] == ["building what s/f needs, 12 s: done", ""]
+
+
+def test_machines_are_told_of_a_build_too() -> None:
+    told = [json.loads(line) for line in building(*LINES, as_json=True, is_terminal=True)[0]]
+
+    assert told[0] == {"building": ["s/f"], "seconds": 0.0, "line": ""}
+    assert told[1] == {"building": ["s/f"], "seconds": 6.0, "line": "\x1b[2JBuilding"}
+    assert told[-1] == {"built": ["s/f"], "seconds": 12.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,11 +90,15 @@ def test_the_server_answers_at_once_and_a_call_waits_for_what_its_function_needs
             wait_until(lambda: index.asked, "pip to ask")
             wait_until(lambda: building(server) not in {"", TURN}, "its line")
             told = pyfc("list", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
-            assert "default/f: what it needs is being installed: " in told[1], told
+            assert re.search(r"default/f: what it needs is being installed: .+ \(\d+ s\)\n", told[1]), told
+            [begun, *_] = [each for each in server.records if "building" in each]
+            assert (begun["building"], begun["seconds"]) == (["default/f"], 0.0)
             assert not any(call.done() for call in calls)
             index.is_open.set()
             assert [call.result().body for call in calls] == [b"hello of 1.0"] * 3
         assert building(server) == ""
+        told = pyfc("list", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+        assert re.search(r"default/f: what it needs was installed in \d+\.\d s\n", told[1]), told
         assert [each["built"] for each in server.records if "built" in each] == [["default/f"]]
     finally:
         assert server.stop() == (0, "")

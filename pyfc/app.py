@@ -7,10 +7,8 @@ import gc
 import hashlib
 import resource
 import sys
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from types import MappingProxyType
 from typing import Self
 
 from pyfc.auth.keys import Key, Keys
@@ -25,6 +23,7 @@ from pyfc.bundles.copying import CodeLimits
 from pyfc.calls.table import Table, subject_of
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.asked import Environment
+from pyfc.cloud.oss.declared import declare
 from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.temporary import Temporary
@@ -58,6 +57,7 @@ from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
 from pyfc.outgoing.client import Outgoing
+from pyfc.project.interface import NO_FOLDERS, Folders
 from pyfc.queues.interface import Queue
 from pyfc.queues.sqlite import SqliteQueue
 from pyfc.queues.usage import Bounds
@@ -90,15 +90,13 @@ from pyfc.workers.launchers.by_runtime import Launchers
 class App:
     """One server: `async with App(settings, data_folder) as app`, `deployment.deploy`, `server.bind`, `serve`."""
 
-    def __init__(
-        self, settings: Settings, data_folder: Path, shared: Mapping[str, Path] = MappingProxyType({})
-    ) -> None:
-        """`shared`: see Sandbox."""
+    def __init__(self, settings: Settings, data_folder: Path, folders: Folders = NO_FOLDERS) -> None:
+        """`folders`: those of the project that stand for what is elsewhere in the cloud."""
         self.settings = settings
         self.data_folder = data_folder
         self.findings: list[str] = []
         """What was found wrong with the stored files, for people."""
-        self._shared = shared
+        self._folders = folders
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -179,7 +177,7 @@ class App:
         if settings.debug and not shown:
             with contextlib.suppress(InvalidArgument):  # Deployment tells who needs it
                 shown = debugger(runtimes.base, settings.debugger)
-        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes, self._shared)
+        self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes, self._folders.mounts)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
 
@@ -272,6 +270,7 @@ class App:
             outgoing,
         )
         await store.start()
+        await declare(store, self._folders.buckets)
         await oss.appends.start()
         await temporary.sweep()
         return oss

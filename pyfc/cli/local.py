@@ -11,9 +11,8 @@ import asyncio
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import uvloop
@@ -28,9 +27,9 @@ from pyfc.model.names import Target, request_id
 from pyfc.model.resources import Route
 from pyfc.observe.markers import transcript
 from pyfc.project.files import is_file
-from pyfc.project.interface import Project
+from pyfc.project.interface import NO_FOLDERS, Folders, Project
 from pyfc.project.load import load as load_project
-from pyfc.project.overrides import mounts as mounts_of_project
+from pyfc.project.overrides import read_folders
 from pyfc.settings import Settings
 
 
@@ -74,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
         call = Invocation(request_id(), target, Kind.EVENT, _event(options, settings.maximum_body))
-        shared = mounts_of_project(root, allows_outside=settings.allow_outside)
-        return runner.run(run_project(project, call, chosen, shared))
+        folders = read_folders(root, allows_outside=settings.allow_outside)
+        return runner.run(run_project(project, call, chosen, folders))
 
 
 def _start(root: Path, project: Project, options: argparse.Namespace) -> int:
@@ -171,13 +170,11 @@ def launch_configuration(port: int) -> dict[str, Any]:
     }
 
 
-async def run_project(
-    project: Project, call: Invocation, settings: Settings, shared: Mapping[str, Path] = MappingProxyType({})
-) -> int:
+async def run_project(project: Project, call: Invocation, settings: Settings, folders: Folders = NO_FOLDERS) -> int:
     """Make one call of a function of a project, in the data folder that the settings name, and show what it says.
-    `shared`: see Sandbox.
+    `folders`: see App.
     """
-    async with App(settings, Path(settings.data_dir), shared) as app:
+    async with App(settings, Path(settings.data_dir), folders) as app:
         await app.deployment.deploy(project)
         for text in project.boundary.left_out:
             tell(f"warning: {text}")

@@ -33,7 +33,7 @@ from pyfc.gateway.server import Stopped
 from pyfc.model.mounts import mounts_of
 from pyfc.project.interface import Project
 from pyfc.project.load import load as load_project
-from pyfc.project.overrides import mounts as mounts_of_project
+from pyfc.project.overrides import read_folders
 from pyfc.registry.deploy import Report
 from pyfc.sandbox.protections import layers, summary
 from pyfc.settings import Settings, fields
@@ -76,8 +76,8 @@ def run(options: argparse.Namespace, **forced: Any) -> int:
 
 
 async def _serve(root: Path, settings: Settings) -> None:
-    shared = mounts_of_project(root, allows_outside=settings.allow_outside)
-    async with App(settings, data_folder_of(root, settings), shared) as app:
+    folders = read_folders(root, allows_outside=settings.allow_outside)
+    async with App(settings, data_folder_of(root, settings), folders) as app:
         _catch_signals(app)
         console = Console(as_json=settings.json)
         began = time.time()

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyfc.boundary import Boundary
@@ -32,6 +33,19 @@ class Given(NamedTuple):
     """The environment of Serverless Devs that is chosen; '' for none."""
     variables: Mapping[str, str] = os.environ
     """Environment variables; those of `.env` beside the template among them."""
+
+
+class Folders(NamedTuple):
+    """Folders of a project that stand for what is elsewhere in the cloud."""
+
+    mounts: Mapping[str, Path] = MappingProxyType({})
+    """By where a NAS or a bucket would be mounted."""
+    buckets: Mapping[str, Path] = MappingProxyType({})
+    """By the bucket's name."""
+
+
+NO_FOLDERS = Folders()
+"""A project that has none of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 mounts:
   /mnt/auto: ./shared                  # a folder of the project, where a NAS or a bucket would be mounted
+buckets:
+  photos: ./photos                     # a folder of the project that is a bucket
 permissions: all                       # what credentials of functions may do besides: all, or a list of policies
 services:
   shop:
@@ -25,6 +27,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from pyfc.boundary import Boundary
+from pyfc.calls.paths import RESERVED
+from pyfc.cloud.oss.store import is_bucket
+from pyfc.cloud.oss.temporary import TEMPORARY
 from pyfc.documents.objects import provision_of
 from pyfc.documents.shapes import Provision, Shape
 from pyfc.errors import InvalidArgument, ProjectError
@@ -33,7 +38,7 @@ from pyfc.model.permissions import OWN, Policies, Statement
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.files import is_folder, is_there
-from pyfc.project.interface import Project
+from pyfc.project.interface import NO_FOLDERS, Folders, Project
 from pyfc.project.policies import read_granted
 from pyfc.project.properties import FileReader, located
 
@@ -83,25 +88,46 @@ def _grant(policies: Policies, project: Project) -> None:
             project.functions[number] = dataclasses.replace(declaration, function=more)
 
 
-def mounts(root: Path, *, allows_outside: bool = False) -> dict[str, Path]:
-    """Folders of the project in `root` that stand for what else would be mounted there, by that place. Raises
-    ProjectError with file and line.
+def read_folders(root: Path, *, allows_outside: bool = False) -> Folders:
+    """The folders of the project in `root` that stand for what is elsewhere in the cloud. Raises ProjectError with file
+    and line.
     """
     path = root / NAME
     if not is_there(path):
-        return {}
+        return NO_FOLDERS
     boundary = Boundary.of(root, allows_outside=allows_outside)
-    declared = read_document(path, boundary).get("mounts")
-    return {at: _folder(at, field, boundary) for at, field in (declared.items() if declared is not None else [])}
+    document = read_document(path, boundary)
+    found: dict[str, dict[str, Path]] = {"mounts": {}, "buckets": {}}
+    for name, folders in found.items():
+        declared = document.get(name)
+        for key, field in declared.items() if declared is not None else []:
+            path = _folder(field, boundary)
+            if name == "mounts":
+                _check_mount(key, field)
+            else:
+                path = path.resolve()
+                _check_bucket(key, field, path, root)
+            folders[key] = path
+    return Folders(**found)
 
 
-def _folder(at: str, field: Field, boundary: Boundary) -> Path:
+def _check_mount(at: str, field: Field) -> None:
+    if not can_mount(at):
+        raise field.error(f"at {at!r}", f"below one of {', '.join(f'/{top}' for top in TOPS)}")
+
+
+def _check_bucket(name: str, field: Field, path: Path, root: Path) -> None:
+    if not is_bucket(name) or name in {*RESERVED, TEMPORARY}:
+        raise field.error(f"of '{name}'", "of a bucket: 3 to 63 small letters, digits and -, and no path of the server")
+    if root.resolve().is_relative_to(path):
+        raise field.error(f"'{field.text()}'", "a folder below the project's: all that is in a bucket can be replaced")
+
+
+def _folder(field: Field, boundary: Boundary) -> Path:
     try:
         path = boundary.check(field.file.parent / field.text())
     except InvalidArgument as error:
         raise ProjectError(where=field.where, message=str(error)) from error
-    if not can_mount(at):
-        raise field.error(f"at {at!r}", f"below one of {', '.join(f'/{top}' for top in TOPS)}")
     if not is_folder(path):
         raise field.error(f"'{field.text()}'", "a folder that is there")
     return path

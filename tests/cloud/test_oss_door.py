@@ -351,3 +351,40 @@ def test_pages_of_other_sites_reach_no_bucket_where_nobody_has_to_sign(tmp_path:
         assert ask("GET", "k").body == b"x"
     finally:
         server.stop()
+
+
+def test_a_folder_of_the_project_is_a_bucket_and_holds_objects_alone(tmp_path: Path) -> None:
+    photos = tmp_path / "project" / "pics"
+    photos.mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret")
+    (photos / "link").symlink_to(tmp_path / "secret")
+    (photos / "old.png").write_bytes(b"old")
+    (tmp_path / "project" / "pyfc.yml").write_text("buckets: {photos: ./pics}")
+    server = Server(tmp_path / "project", tmp_path / "data")
+    try:
+        ask = Client(server)
+        assert ask("PUT", "2026/a.png", body=b"new", x_oss_meta_who="ada").status == 200
+        assert ask("PUT", "../b", body=b"aside").status == 200
+        assert ask("PUT", "link", body=b"mine").status == 200
+        upload = ask("POST", "parts", "uploads").text("UploadId")
+        assert ask("PUT", "parts", f"partNumber=1&uploadId={upload}", b"part").status == 200
+        assert (ask("GET", "old.png").body, ask("GET", "2026/a.png").body) == (b"old", b"new")
+        assert (ask("GET", "../b").body, ask("GET", "link").body) == (b"aside", b"mine")
+    finally:
+        server.stop()
+
+    assert sorted(str(path.relative_to(photos)) for path in photos.rglob("*")) == [
+        "2026",
+        "2026/a.png",
+        "link",
+        "old.png",
+    ]
+    assert (photos / "link").is_symlink()
+    assert (tmp_path / "secret").read_text() == "secret"
+    (tmp_path / "project" / "pyfc.yml").unlink()
+    server = Server(tmp_path / "project", tmp_path / "data")
+    try:
+        assert Client(server)("GET", "2026/a.png").code == "NoSuchBucket"
+    finally:
+        server.stop()
+    assert (photos / "2026" / "a.png").read_bytes() == b"new"

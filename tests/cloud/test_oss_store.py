@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import random
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from pyfc.cloud.oss import index
 from pyfc.cloud.oss.appends import Appends
+from pyfc.cloud.oss.declared import declare
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import page
 from pyfc.cloud.oss.model import NORMAL, Cause, Content, Description, Object, Place, Seen
@@ -25,6 +27,7 @@ from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.temporary import TEMPORARY, Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import combined
+from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.bucket import PUT
 
 BY = Cause(PUT)
@@ -99,6 +102,63 @@ def test_packages_are_forgotten_after_a_day_and_their_names_open_one_object_each
         with pytest.raises(Fault, match="at most 10 bytes"):
             async for _ in temporary.limited(_pieces(b"x" * 8, b"yyy")):
                 pass
+
+    _in_store(tmp_path, look)
+
+
+def test_buckets_of_a_project_come_and_go_with_its_file_and_their_files_stay(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+
+    async def look(store: Store) -> None:
+        await store.create("own")
+        await declare(store, {"bkt": folders[0]})
+        await store.set_acl(store.bucket("bkt"), "public-read")
+        await _put(store, "k")
+        await declare(store, {"bkt": folders[0]})
+        assert store.bucket("bkt").acl == "public-read"
+        with pytest.raises(InvalidArgument, match="'own', and there is one already"):
+            await declare(store, {"bkt": folders[0], "own": folders[1]})
+        await declare(store, {"bkt": folders[1]})
+        with pytest.raises(Fault):
+            await store.head("bkt", "k")
+        await declare(store, {})
+        assert [each.name for each in store.buckets()] == ["own"]
+        await declare(store, {"bkt": folders[0]})
+        assert await _content(store, "k") == b"x"
+        await store.delete("bkt", "k", BY)
+        await store.delete_bucket(store.bucket("bkt"))
+        assert folders[0].is_dir()
+
+    _in_store(tmp_path, look)
+    assert not list(folders[0].iterdir())
+
+
+def test_an_object_comes_whole_to_a_folder_on_another_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, replace, failing = tmp_path / "project", os.replace, [False]
+    folder.mkdir()
+
+    def other_disk(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        if src_dir_fd != dst_dir_fd and not source.endswith(".part"):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        if failing[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    async def look(store: Store) -> None:
+        await declare(store, {"bkt": folder})
+        monkeypatch.setattr(os, "replace", other_disk)
+        made = await _put(store, "a/b", b"content" * 1000)
+        found, descriptor = await store.open("bkt", "a/b")
+        os.close(descriptor)
+        assert found == made  # known by its row, and not measured anew
+        assert await _content(store, "a/b") == b"content" * 1000
+        failing[0] = True
+        with pytest.raises((Fault, PyfcError)):
+            await _put(store, "a/b", b"other")
+        assert await _content(store, "a/b") == b"content" * 1000
+        assert os.listdir(folder / "a") == ["b"]
 
     _in_store(tmp_path, look)
 

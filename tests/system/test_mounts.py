@@ -12,7 +12,7 @@ import pyfc
 from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Service
 from pyfc.model.mounts import TOPS, Mount, can_mount, mounts_of
-from pyfc.project.overrides import mounts
+from pyfc.project.overrides import read_folders
 from support import Server, impossible, server_in_mode
 
 CODE = """
@@ -143,16 +143,24 @@ def test_a_folder_of_the_project_stands_for_what_would_be_mounted(tmp_path: Path
         ("mounts: {/mnt/a: link}", "leads out of the project"),
         ("mounts: {/etc/a: ./}", "is at '/etc/a'; it must be below one of /mnt, /home"),
         ("mounts: {/mnt/a: ./gone}", "is './gone'; it must be a folder that is there"),
+        ("buckets: {photos: ./gone}", "is './gone'; it must be a folder that is there"),
+        ("buckets: {photos: link}", "leads out of the project"),
+        ("buckets: {photos: ./}", "a folder below the project's"),
+        ("buckets: {Photos: ./inside}", "is of 'Photos'; it must be of a bucket"),
+        ("buckets: {pyfc: ./inside}", "no path of the server"),
+        ("buckets: {fc-temp: ./inside}", "no path of the server"),
     ],
 )
-def test_what_cannot_stand_for_a_mount_is_shown_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_what_cannot_stand_for_a_mount_or_a_bucket_is_shown_with_its_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
     (tmp_path / "secret").mkdir()
-    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "inside").mkdir(parents=True)
     (tmp_path / "project" / "link").symlink_to("../secret")
     (tmp_path / "project" / "pyfc.yml").write_text(text)
 
     with pytest.raises(ProjectError) as caught:
-        mounts(tmp_path / "project")
+        read_folders(tmp_path / "project")
 
     assert str(caught.value).startswith(f"{tmp_path}/project/pyfc.yml:1: ")
     assert message in str(caught.value)

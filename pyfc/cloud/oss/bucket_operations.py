@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pyfc.calls.paths import RESERVED
 from pyfc.cloud.oss.asked import Answer, Asked, moment, xml
-from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.faults import Fault, invalid_bucket
 from pyfc.cloud.oss.listing import Page, page
 from pyfc.cloud.oss.markup import MOST, Node, children, read, texts, url_encoded
 from pyfc.cloud.oss.model import PRIVATE, Bucket, Object, Place, Upload
@@ -52,10 +52,7 @@ async def put_bucket(asked: Asked) -> Answer:
     """PUT /BUCKET"""
     await asked.body(MOST)  # a storage class, which a folder has not
     if asked.place.bucket in RESERVED:
-        raise Fault(
-            "InvalidBucketName", "The specified bucket is not valid: a path of this server begins with its name.",
-            more={"BucketName": asked.place.bucket},
-        )  # fmt: skip
+        raise invalid_bucket(asked.place.bucket, ": a path of this server begins with its name")
     await asked.store.create(asked.place.bucket, asked.headers.get("x-oss-acl", PRIVATE))
     return Answer(headers={"Location": f"/{asked.place.bucket}"})
 

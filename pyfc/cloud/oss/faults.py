@@ -68,6 +68,17 @@ def no_such_bucket(name: str) -> Fault:
     return Fault("NoSuchBucket", "The specified bucket does not exist.", more={"BucketName": name})
 
 
+def bucket_exists(name: str) -> Fault:
+    """There is a bucket of this name already; everybody's buckets are the account's."""
+    text = "The requested bucket name is not available: it is one of yours already."
+    return Fault("BucketAlreadyExists", text, more={"BucketName": name})
+
+
+def invalid_bucket(name: str, why: str = "") -> Fault:
+    """No bucket can have this name."""
+    return Fault("InvalidBucketName", f"The specified bucket is not valid{why}.", more={"BucketName": name})
+
+
 def no_such_key(key: str) -> Fault:
     """There is no object of this key."""
     return Fault("NoSuchKey", "The specified key does not exist.", more={"Key": key})

@@ -2,7 +2,8 @@
 
 A key that is a path of the folder has its file there, so that people see it. Any other lies aside, in `.pyfc/aside`
 under the digest of its key: one with empty parts, `.` or `..`, or with NUL, one longer than the disk allows, one whose
-place is taken by a folder or a link. `.pyfc` also has what is being written.
+place is taken by a folder or a link. `.pyfc` also has what is being written. It lies in the bucket's folder, but for
+folders of projects: these hold objects and nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ OWN = ".pyfc"
 _ASIDE, _NEW, _PARTS = "aside", "new", "parts"
 _TAKEN = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY}
 """The place of a key is taken: a part of the path is a file or a link, or the place is a folder."""
+_PIECE = 1024 * 1024
 _LONGEST_NAME = 255
 _DEEPEST = 64
 
@@ -44,11 +47,15 @@ class Files:
     Its own folders are held open: whoever may write to the bucket's folder could make links of them.
     """
 
-    def __init__(self, root: Path) -> None:
-        """Makes the folder if there is none, and throws away what was being written when a server died."""
+    def __init__(self, root: Path, home: Path | None = None) -> None:
+        """Makes the folder if there is none, and throws away what was being written when a server died. `home`: what
+        `.pyfc` lies in, where that is not the bucket's folder.
+        """
         self.root = root
-        root.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with nofollow.opened_folder(root) as folder:
+        self._home = home or root
+        for each in (root, self._home):
+            each.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with nofollow.opened_folder(self._home) as folder:
             _make(OWN, folder, 0o700)
             with nofollow.opened_folder(OWN, folder) as own:
                 for name in (_ASIDE, _NEW, _PARTS):
@@ -80,25 +87,59 @@ class Files:
         """One of the folder's, open as long as this is."""
         return self._new
 
-    def keep(self, new: str, key: str, *, is_durable: bool = True) -> bool:
-        """Make what was written the file of a key, durably if told so. Whether it lies aside."""
+    def keep(self, new: str, descriptor: int, key: str, *, is_durable: bool = True) -> tuple[bool, Seen]:
+        """Make what was written, and is open, the file of a key, durably if told so. Whether it lies aside, and by what
+        it is known.
+        """
         path = path_of(key)
         if path is not None:
             try:
                 with self._above(path, makes=True) as (folder, name):
                     _expect_file(name, folder)
-                    os.replace(new, name, src_dir_fd=self._new, dst_dir_fd=folder)
+                    now = self._place(new, descriptor, folder, name)
                     if is_durable:
                         os.fsync(folder)
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise
             else:
-                return False
+                return False, now
         os.replace(new, _digest(key), src_dir_fd=self._new, dst_dir_fd=self._aside)
         if is_durable:
             os.fsync(self._aside)
-        return True
+        return True, seen(descriptor)
+
+    def _place(self, new: str, descriptor: int, folder: int, name: str) -> Seen:
+        try:
+            os.replace(new, name, src_dir_fd=self._new, dst_dir_fd=folder)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+        else:
+            return seen(descriptor)
+        return self._carry(new, descriptor, folder, name)
+
+    def _carry(self, new: str, descriptor: int, folder: int, name: str) -> Seen:
+        """The same where a project's folder is on another disk: it comes there under a name of its own first."""
+        passing = f".{new}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        target = os.open(passing, flags, 0o644, dir_fd=folder)
+        try:
+            with os.fdopen(os.dup(descriptor), "rb") as source, os.fdopen(os.dup(target), "wb") as copy:
+                source.seek(0)
+                shutil.copyfileobj(source, copy, _PIECE)
+            os.fsync(target)
+            os.replace(passing, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)  # at once: nobody syncs that disk later
+            now = seen(target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(passing, dir_fd=folder)
+            raise
+        finally:
+            os.close(target)
+        os.unlink(new, dir_fd=self._new)
+        return now
 
     def keep_part(self, new: str, upload: str, number: int) -> None:
         """Make what was written a part of an upload."""
@@ -135,12 +176,12 @@ class Files:
             os.close(descriptor)
 
     def remove_if_empty(self) -> None:
-        """Remove the folder, if nobody has put anything into it."""
+        """Remove the folder, if nobody has put anything into it; one of a project stays."""
         with contextlib.suppress(OSError):
             for name in (_ASIDE, _NEW, _PARTS):
-                (self.root / OWN / name).rmdir()
-            (self.root / OWN).rmdir()
-            self.root.rmdir()
+                (self._home / OWN / name).rmdir()
+            (self._home / OWN).rmdir()
+            self._home.rmdir()
 
     def remove(self, key: str, *, is_aside: bool) -> None:
         """Remove a key's file, and the folders above it that are empty then."""

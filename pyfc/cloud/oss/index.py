@@ -212,6 +212,19 @@ def remove_bucket(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
 
+def forget_bucket(connection: sqlite3.Connection, name: str) -> None:
+    """Forget a bucket and all that is known of what is in it."""
+    connection.execute("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE bucket = ?)", (name,))
+    for table, column in (
+        ("objects", "bucket"),
+        ("uploads", "bucket"),
+        ("appends", "bucket"),
+        ("journal", "bucket"),
+        ("buckets", "name"),
+    ):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608  words of our own
+
+
 def key_bytes(key: str) -> bytes:
     """A key as it is kept: its UTF-8 bytes, whose order is that of OSS's lists."""
     return key.encode()

@@ -114,8 +114,8 @@ class Journal:
             return
         _log.warning("object %s/%s was not on the disk yet when the machine stopped: it is written again", bucket, key)
         with Held(files, content).file() as (name, descriptor):
-            is_aside = files.keep(name, key)
-            index.put(connection, known._replace(is_aside=is_aside, seen=seen(descriptor)))
+            is_aside, now = files.keep(name, descriptor, key)
+            index.put(connection, known._replace(is_aside=is_aside, seen=now))
 
     async def close(self) -> None:
         """Make durable what is not."""

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pyfc.cloud.oss import index
-from pyfc.cloud.oss.faults import Fault, no_such_bucket, no_such_key, no_such_upload
+from pyfc.cloud.oss.faults import Fault, bucket_exists, invalid_bucket, no_such_bucket, no_such_key, no_such_upload
 from pyfc.cloud.oss.files import Files, path_of, seen
 from pyfc.cloud.oss.index import Index
 from pyfc.cloud.oss.journal import LARGEST as SMALL
@@ -43,6 +43,8 @@ from pyfc.errors import InvalidArgument
 from pyfc.tasks import Tasks
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
+DECLARED = ".declared"
+"""A folder that no bucket has; in it lies one for each bucket that is a folder of a project."""
 _TRIES = 5
 """Looks at an object that is replaced meanwhile."""
 T = TypeVar("T")
@@ -53,7 +55,7 @@ class Store:
 
     def __init__(self, folder: Path, path: Path) -> None:
         """`folder`: new buckets are folders in it. `path`: the index. Raises InvalidArgument for a damaged one."""
-        self._folder = folder
+        self.folder = folder
         self._index = Index(path)
         self._files: dict[str, Files] = {}
         self._tasks = Tasks()
@@ -106,16 +108,12 @@ class Store:
 
     def _new(self, name: str, acl: str, folder: Path | None) -> Bucket:
         """A bucket that is a folder, and nowhere written down."""
-        if not _BUCKET.fullmatch(name):
-            raise Fault("InvalidBucketName", "The specified bucket is not valid.", more={"BucketName": name})
+        if not is_bucket(name):
+            raise invalid_bucket(name)
         check_acl(acl, BUCKET_ACLS)
         if name in self._index.buckets:
-            raise Fault(
-                "BucketAlreadyExists",
-                "The requested bucket name is not available: it is one of yours already.",
-                more={"BucketName": name},
-            )
-        made = Bucket(name, time.time(), acl, str(folder or self._folder / name))
+            raise bucket_exists(name)
+        made = Bucket(name, time.time(), acl, str(folder or self.folder / name))
         self.files(made)
         return made
 
@@ -137,9 +135,10 @@ class Store:
         await self._index.write(lambda connection: index.put_bucket(connection, made))
         self._index.buckets[bucket.name] = made
 
-    async def delete_bucket(self, bucket: Bucket) -> None:
-        """Raises Fault BucketNotEmpty. The folder stays if there is anything in it that is no object."""
-        await self._index.write(lambda connection: index.remove_bucket(connection, bucket.name))
+    async def delete_bucket(self, bucket: Bucket, *, forgets: bool = False) -> None:
+        """Raises Fault BucketNotEmpty, unless it `forgets` what is in it. The folder stays with what is no object."""
+        change = index.forget_bucket if forgets else index.remove_bucket
+        await self._index.write(lambda connection: change(connection, bucket.name))
         self._index.buckets.pop(bucket.name, None)
         files = self._files.pop(bucket.name, None)
         if files is not None:
@@ -155,7 +154,9 @@ class Store:
         found = self._files.get(bucket.name)
         if found is None:
             try:
-                found = self._files[bucket.name] = Files(Path(bucket.folder))
+                home = home_of(self.folder, bucket.name)
+                found = Files(Path(bucket.folder), home if home.is_dir() else None)
+                self._files[bucket.name] = found
             except OSError as error:
                 raise Fault(
                     "ServiceUnavailable", f"The folder of bucket {bucket.name} cannot be used: {error.strerror}."
@@ -233,8 +234,8 @@ class Store:
             if before is not None and not may_replace:
                 raise Fault("FileAlreadyExists", "The object you specified already exists and can not be overwritten.")
             with new.file() as (name, descriptor):
-                is_aside = files.keep(name, made.key, is_durable=not is_small)
-                kept = made._replace(is_aside=is_aside, seen=seen(descriptor))
+                is_aside, now = files.keep(name, descriptor, made.key, is_durable=not is_small)
+                kept = made._replace(is_aside=is_aside, seen=now)
             if before is not None and before.is_aside != is_aside:
                 files.remove(made.key, is_aside=before.is_aside)
             index.put(connection, kept)
@@ -315,6 +316,16 @@ def _is_aside(known: Object | None, key: str) -> bool:
 
 def _described(known: Object | None) -> Description:
     return known.description if known is not None else Description()
+
+
+def home_of(folder: Path, name: str) -> Path:
+    """Where what belongs to a bucket and is no object lies, if its folder is one of a project. `folder`: of all."""
+    return folder / DECLARED / name
+
+
+def is_bucket(name: str) -> bool:
+    """Whether a text can be the name of a bucket."""
+    return _BUCKET.fullmatch(name) is not None
 
 
 def check_acl(acl: str, known: AbstractSet[str]) -> None:

@@ -1,0 +1,146 @@
+"""OSS's own clients, unmodified, at a server's address: the whole life of a bucket, however they sign and address it.
+
+A script of `clients` ends with status 0 when everything was as it expects.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from pyfc.auth.keys import Keys
+from support import Server
+
+pytestmark = pytest.mark.long
+HERE = Path(__file__).parent / "clients"
+HOST = "http://oss-cn-hangzhou.aliyuncs.com"
+"""What the bucket's name is put before; requests come to the server because it is the client's proxy."""
+OSS2, OSS_V2, ALI_OSS = "oss2==2.19.1", "alibabacloud_oss_v2==1.4.1", "ali-oss@6.23.0"
+GO = {
+    "go_v1_life": "github.com/aliyun/aliyun-oss-go-sdk@v3.0.2+incompatible",
+    "go_v2_life": "github.com/aliyun/alibabacloud-oss-go-sdk-v2@v1.6.1",
+}
+JAVA = ("com.aliyun.oss", "aliyun-sdk-oss", "3.18.4")
+WAYS = ("path", "host")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("python")
+    done(sys.executable, "-m", "venv", str(folder))
+    done(str(folder / "bin" / "pip"), "install", "-q", OSS2, OSS_V2)
+    return str(folder / "bin" / "python")
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("node", "npm")
+    folder = tmp_path_factory.mktemp("node")
+    done("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), ALI_OSS)
+    return folder / "node_modules"
+
+
+@pytest.fixture(scope="module")
+def java(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("javac", "mvn")
+    folder = tmp_path_factory.mktemp("java")
+    group, name, version = JAVA
+    wanted = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
+    (folder / "pom.xml").write_text(
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>life</groupId>'
+        f"<artifactId>life</artifactId><version>1</version><dependencies><dependency>{wanted}</dependency></dependencies>"
+        "</project>"
+    )
+    done("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
+    done("javac", "-cp", "lib/*", "-d", ".", str(HERE / "Life.java"), cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("go")
+    folder, settings = tmp_path_factory.mktemp("go"), {"GOFLAGS": "-mod=mod"}
+    (folder / "go.mod").write_text("module life\n\ngo 1.22\n")
+    for name, package in GO.items():
+        (folder / name).mkdir()
+        shutil.copy(HERE / f"{name}.go", folder / name / "main.go")
+        done("go", "get", package, cwd=folder, more=settings)
+        done("go", "build", "-o", f"{name}.program", f"./{name}", cwd=folder, more=settings)
+    return folder
+
+
+def need(*programs: str) -> None:
+    missing = [each for each in programs if shutil.which(each) is None]
+    if missing and os.environ.get("CI"):
+        pytest.fail(f"the tests of OSS's clients need {', '.join(missing)}")
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)}")
+
+
+def done(*command: str, cwd: Path | None = None, more: Mapping[str, str] | None = None) -> None:
+    """Run a program that must succeed."""
+    ran = subprocess.run(
+        command, cwd=cwd, env={**os.environ, **(more or {})}, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def arguments(server: Server, client: str, version: str, way: str) -> Sequence[str]:
+    """ENDPOINT KEY SECRET VERSION BUCKET PROXY."""
+    key = Keys(server.data_dir).first()[0]
+    endpoint, proxy = (server.endpoint, "") if way == "path" else (HOST, server.endpoint)
+    return endpoint, key.id, key.secret, version, f"{client}-{version}-{way}", proxy
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", ["v1", "v2", "v4"])
+def test_oss2_of_pypi(server: Server, python: str, version: str, way: str) -> None:
+    done(python, str(HERE / "oss2_life.py"), *arguments(server, "oss2", version, way))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", ["v1", "v4"])
+def test_alibabacloud_oss_v2_of_pypi(server: Server, python: str, version: str, way: str) -> None:
+    done(python, str(HERE / "oss_v2_life.py"), *arguments(server, "oss-v2", version, way))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", ["v1", "v4"])
+def test_ali_oss_of_npm(server: Server, modules: Path, version: str, way: str) -> None:
+    _, *others, _ = arguments(server, "ali-oss", version, way)  # its Host header has the bucket wherever it connects to
+
+    command = ("node", str(HERE / "ali_oss_life.js"), server.endpoint, *others, way)
+    done(*command, more={"NODE_PATH": str(modules)})
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", ["v1", "v2", "v4"])
+def test_the_first_client_for_go(server: Server, go: Path, version: str, way: str) -> None:
+    done(str(go / "go_v1_life.program"), *arguments(server, "go-v1", version, way))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", ["v1", "v4"])
+def test_the_second_client_for_go(server: Server, go: Path, version: str, way: str) -> None:
+    done(str(go / "go_v2_life.program"), *arguments(server, "go-v2", version, way))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("version", ["v1", "v2", "v4"])
+def test_aliyun_sdk_oss_of_maven(server: Server, java: Path, version: str, way: str) -> None:
+    command = ("java", "-cp", f"{java}/lib/*:{java}", "Life")
+
+    done(*command, *arguments(server, "java", version, way))

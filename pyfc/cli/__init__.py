@@ -37,6 +37,7 @@ COMMANDS = {
     "explain": "show what a cold start of a function consists of, and what to do about it",
     "why": "tell why a call was cold, waited or was refused",
     "event": "print the event of a trigger, or the sample of a type",
+    "oss": "list, copy and remove objects in the buckets of a running server, make buckets",
     "local": "call or serve functions as `fun local` does, without Docker",
     "doctor": "show what protects this machine from its functions",
     "init": "make a folder with two example functions",

@@ -59,11 +59,11 @@ class Collection:
     def __init__(self, client: Client, path: str, key: str) -> None:
         self._client = client
         self._path = path
-        self._key = key
+        self.key = key
 
     def list(self, prefix: str = "") -> Iterator[dict[str, Any]]:
         """All of them, or those whose name begins with `prefix`."""
-        return self._client.pages(self._path, self._key, **({"prefix": prefix} if prefix else {}))
+        return self._client.pages(self._path, self.key, **({"prefix": prefix} if prefix else {}))
 
     def get(self, name: str) -> dict[str, Any]:
         """One. Raises ApiError."""
@@ -109,7 +109,8 @@ class Client:
         self.endpoint = f"{scheme}://{netloc}"
         self._connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
         self._timeout = timeout
-        self._key = key or choice.key or credentials.find(self.endpoint)
+        self.key = key or choice.key or credentials.find(self.endpoint)
+        """What requests are signed with; None if none is known."""
 
     def invoke(
         self, service: str, function: str, event: bytes = b"", *, qualifier: str = LATEST, tail: bool = False
@@ -283,7 +284,7 @@ class Client:
         response, data = self._exchange(method, path, body, headers)
         if response.status >= 400:
             failure = _api_error(response, data)
-            if self._key is None and failure.code == "MissingRequiredHeader":
+            if self.key is None and failure.code == "MissingRequiredHeader":
                 failure.args = (f"{self.endpoint} wants a key and none is known: {_ADVICE}",)
             raise failure
         return response, data
@@ -291,11 +292,17 @@ class Client:
     def _exchange(
         self, method: str, path: str, body: bytes, headers: dict[str, str], *, is_trigger: bool = False
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = self._connect(self._address[0], self._address[1], timeout=self._timeout)
-        try:
+        with self.connected() as connection:
             connection.request(method, path, body, self._signed(method, path, headers, is_trigger=is_trigger))
             response = connection.getresponse()
-            data = response.read()
+            return response, response.read()
+
+    @contextmanager
+    def connected(self) -> Iterator[http.client.HTTPConnection]:
+        """A connection to the server. Raises ServerUnreachable and InvalidArgument for what its use fails by."""
+        connection = self._connect(self._address[0], self._address[1], timeout=self._timeout)
+        try:
+            yield connection
         except ValueError as error:  # a header's value that is none; a host whose name can not be one
             raise InvalidArgument(message=f"this can not be sent to {self.endpoint}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
@@ -303,18 +310,17 @@ class Client:
             raise ServerUnreachable(endpoint=self.endpoint, reason=reason) from error
         finally:
             connection.close()
-        return response, data
 
     def _signed(self, method: str, path: str, headers: dict[str, str], *, is_trigger: bool) -> dict[str, str]:
         """With a signature, if a key is known."""
-        if self._key is None:
+        if self.key is None:
             return headers
         given = {"date": formatdate(usegmt=True), **{name.lower(): text for name, text in headers.items()}}
-        if self._key.token:
-            given["x-fc-security-token"] = self._key.token
+        if self.key.token:
+            given["x-fc-security-token"] = self.key.token
         request = Signed(method, path, given)
         query = [f"{name}={value}" for name, value in parse_qsl(request.query, keep_blank_values=True)]
-        signed = authorization(self._key, request, given["date"], query if is_trigger else None)
+        signed = authorization(self.key, request, given["date"], query if is_trigger else None)
         return {**given, "authorization": signed}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
 
+from objects import Client
 from support import Server, template, wait_until
 
 CODE = '''
@@ -162,3 +164,21 @@ def test_policies_change_without_a_new_instance(serve: Callable[..., Server]) ->
 
     wait_until(lambda: ask(server, "oss", "GET", "/")[0] == 200, "the new policies to count")
     assert server.invoke("demo/f", b"{").headers["X-Fc-Instance-Id"] == before
+
+
+def test_a_function_is_called_back_of_an_upload_and_its_answer_is_the_uploads(serve: Callable[..., Server]) -> None:
+    hook = """import json
+def handler(environ, start):
+    body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])).decode()
+    start("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({"told": body}).encode()]
+"""
+    document = json.loads(template({"hook": {"CodeUri": "hook", "http": ["POST"]}}))
+    server = serve({"template.yml": json.dumps(document), "hook/index.py": hook}, "--allow-outgoing", "127.0.0.1")
+    client = Client(server)
+    assert client("PUT").status == 200
+    url = f"{server.endpoint}/2016-08-15/proxy/demo/hook/"
+    said = json.dumps({"callbackUrl": url, "callbackBody": "object=${object}&size=${size}"}).encode()
+    answer = client("PUT", "a.txt", body=b"hello", x_oss_callback=base64.b64encode(said).decode())
+
+    assert (answer.status, json.loads(answer.body)) == (200, {"told": "object=a.txt&size=5"})

@@ -57,6 +57,8 @@ RESOURCE_GROUP = "default"
 """The one group that everything belongs to."""
 _USUAL_OF_FUNCTION: Document = {"instanceType": INSTANCE_TYPE, "role": "", "resourceGroupId": RESOURCE_GROUP}
 """What functions are told to have that declare nothing else."""
+_USUAL_OF_DOMAIN: Document = {"wafConfig": {"enableWAF": False}}
+"""What domains are told to have by the newer API."""
 
 
 def _kept(document: Document, shape: type[shapes.Shape], usual: Document) -> Document:
@@ -353,7 +355,7 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
         protocol=said.protocol,
         routes=routes,
         spelling=old.spelling if old is not None else "" if said.domain_name == name else said.domain_name,
-        extras=_kept(document, shapes.KeptOfDomain, {}),
+        extras=_kept(document, shapes.KeptOfDomain, _USUAL_OF_DOMAIN),
     )
 
 

@@ -19,6 +19,7 @@ def _allow(*actions: str) -> Statement:
 MANAGED: Mapping[str, Statement] = MappingProxyType(
     {
         EVERYTHING: _allow("*"),
+        "ReadOnlyAccess": _allow("*:Get*", "*:List*", "*:Describe*", "*:Query*"),
         "AliyunOSSFullAccess": _allow("oss:*"),
         "AliyunOSSReadOnlyAccess": _allow("oss:Get*", "oss:List*"),
         "AliyunLogFullAccess": _allow("log:*"),

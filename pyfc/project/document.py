@@ -106,6 +106,10 @@ class Field:
         """Whether there is a list here."""
         return isinstance(self.resolved().node, yaml.SequenceNode)
 
+    def is_computed(self) -> bool:
+        """Whether a function of a template is to make it, like !Ref."""
+        return self.resolved().node.tag.startswith("!")
+
     def is_null(self) -> bool:
         """Whether there is nothing here."""
         node = self.resolved().node

@@ -24,6 +24,7 @@ Resources:
       Properties: {{Handler: index.handler, Runtime: python3, CodeUri: ./}}
 """
 STATEMENT = "{Effect: Allow, Action: [oss:GetObject, 'oss:Put*'], Resource: 'acs:oss:*:*:photos/*'}"
+AGAIN = ", ".join(["*s"] * 300)
 READ = Statement(actions=("oss:GetObject", "oss:Put*"), resources=("acs:oss:*:*:photos/*",))
 DENY = Statement(effect="Deny", actions=("*",), resources=("*",))
 
@@ -68,6 +69,11 @@ def test_a_role_without_policies_and_what_can_not_be_judged_are_noted(tmp_path: 
         "policy OfMyOwn of service shop (what it allows is not known here)"
     ]
     conditional = STATEMENT[:-1] + ", Condition: {IpAddress: {'acs:SourceIp': 1.2.3.4}}}"
+    for computed in ("!Ref a", "[{Effect: Allow, Action: 'oss:*', Resource: !Sub 'acs:oss:*:*:${b}'}]",
+                     "[{Effect: Allow, Action: 'oss:*', Resource: {'Fn::Sub': 'acs:oss:*:*:${b}'}}]"):  # fmt: skip
+        made = project(tmp_path, f"Policies: {computed}")
+        assert made.unsupported == ["a policy of service shop that is computed in the cloud"]
+        assert made.services[0].policies == ()
     found = project(tmp_path, f"Policies: [{conditional}]")
     assert found.unsupported == ["Condition of a policy of service shop (it counts as met)"]
     assert found.services[0].policies == (READ,)
@@ -80,6 +86,11 @@ def test_a_role_without_policies_and_what_can_not_be_judged_are_noted(tmp_path: 
         ("[{Effect: Allow, Action: a}]", "has no Resource; it is required"),
         ("[{Effect: Allow, NotAction: a, Resource: b}]", "a statement with NotAction; it must be one with Action"),
         ("[{Statement: 1}]", "a mapping"),
+        ("&a [*a]", "must be text"),
+        ("{Statement: &a [*a]}", "a mapping"),
+        (f"[{', '.join(['A'] * 501)}]", "at most 500 policies"),
+        (f"[{{Statement: [&s {STATEMENT}, {AGAIN}]}}, {{Statement: [{AGAIN}]}}]", "at most 500 policies"),
+        (f"[{{Effect: Allow, Action: [{', '.join(['a'] * 501)}], Resource: b}}]", "at most 500 texts"),
     ],
 )
 def test_a_statement_that_is_none_is_told_with_its_line(tmp_path: Path, written: str, message: str) -> None:

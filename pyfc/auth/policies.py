@@ -52,28 +52,35 @@ def judged(statements: Iterable[Statement], action: str, resource: str) -> bool 
     """Whether statements allow an action on a resource; None if none is about them. One that denies counts more than
     those that allow.
     """
-    found = {each.effect for each in statements if _is_about(each, action, resource)}
+    lower = action.lower()
+    found = {each.effect for each in statements if _is_about(each, lower, resource)}
     return None if not found else "Deny" not in found
 
 
 def _is_about(statement: Statement, action: str, resource: str) -> bool:
-    lower = action.lower()
-    return any(fits(each.lower(), lower) for each in statement.actions) and any(
-        _means(each, resource) for each in statement.resources
-    )
+    """Of actions the case does not matter."""
+    for each in statement.actions:
+        if fits(each.lower(), action):
+            return any(_means(one, resource) for one in statement.resources)
+    return False
 
 
 def _means(pattern: str, resource: str) -> bool:
+    if pattern == "*":
+        return True
     wanted, given = pattern.split(":", _PARTS - 1), resource.split(":", _PARTS - 1)
     if len(wanted) < _PARTS or len(given) < _PARTS:
         return fits(pattern, resource)
-    return all(fits(wanted[part], given[part]) for part in (0, 1, 4))
+    return fits(wanted[4], given[4]) and fits(wanted[1], given[1]) and fits(wanted[0], given[0])
 
 
 def fits(pattern: str, text: str) -> bool:
     """Whether a text is as a pattern with `*` and `?` has it. The time is bounded by the product of their lengths,
     which that of a regular expression made of the pattern is not.
     """
+    first = pattern.find("*")
+    if "?" not in pattern and first in (-1, len(pattern) - 1):
+        return text == pattern if first < 0 else text.startswith(pattern[:-1])
     at = place = after = 0
     star = -1
     while place < len(text):

@@ -34,7 +34,7 @@ def test_a_function_tells_what_it_has_and_leaves_out_what_is_empty(shared: Serve
 
     assert set(made) == {
         "functionName", "functionArn", "functionId", "runtime", "handler", "description", "timeout", "memorySize",
-        "diskSize", "environmentVariables", "internetAccess", "role", "codeSize", "codeChecksum",
+        "environmentVariables", "internetAccess", "role", "codeSize", "codeChecksum",
         "createdTime", "lastModifiedTime", "state", "lastUpdateStatus", "resourceGroupId",
     }  # fmt: skip
     assert int(made["codeChecksum"]) > 0
@@ -53,6 +53,9 @@ def test_what_a_template_declares_is_told_as_it_was_declared(shared: Server) -> 
     """FC's tools compare both, and see a change in whatever is told besides."""
     made = make(shared, "declared", runtime="custom.debian10")
     assert made["instanceConcurrency"] == 1
+    sized = make(shared, "sized", cpu=0.35, diskSize=512)
+    assert (sized["cpu"], sized["diskSize"]) == (0.35, 512)
+    assert make(shared, "large", diskSize=10240)["diskSize"] == 10240
     for name, config in (("http", {"authType": "anonymous", "methods": ["GET"]}), ("timer", {
         "cronExpression": "@every 60m", "enable": False, "payload": "hi",
     })):  # fmt: skip

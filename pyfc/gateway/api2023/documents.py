@@ -9,7 +9,7 @@ from pyfc.documents.objects import RESOURCE_GROUP, text_of, trigger_config
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.management import Call, trigger_url
-from pyfc.model.function import Function
+from pyfc.model.function import Function, Limits
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.trigger import Trigger
 from pyfc.registry.documents import function_document, time_text, times
@@ -61,6 +61,8 @@ def function_answer(call: Call, record: Record[Function]) -> Document:
     found = {name: value for name, value in document.items() if name not in _OLDER}
     if function.limits.instance_concurrency == 1 and not function.runtime.startswith("custom"):
         del found["instanceConcurrency"]  # FC 3's built-in runtimes have no such property
+    if function.limits.disk_size == Limits().disk_size and not function.extras.get("cpu"):
+        del found["diskSize"]  # processors and disk are declared together: nobody declared these
     optional: Document = {
         "instanceLifecycleConfig": _hooks(function, document),
         "customRuntimeConfig": _runtime(function, document),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pyfc.documents.objects import RESOURCE_GROUP, text_of, trigger_config
 from pyfc.documents.reader import Document
@@ -58,11 +58,8 @@ _OLDER = (
 def function_answer(call: Call, record: Record[Function]) -> Document:
     """FC 3's Function object. As in FC, what is empty and was not declared is left out."""
     function, document = record.value, function_document(record)
-    found = {name: value for name, value in document.items() if name not in _OLDER}
-    if function.limits.instance_concurrency == 1 and not function.runtime.startswith("custom"):
-        del found["instanceConcurrency"]  # FC 3's built-in runtimes have no such property
-    if function.limits.disk_size == Limits().disk_size and not function.extras.get("cpu"):
-        del found["diskSize"]  # processors and disk are declared together: nobody declared these
+    left_out = {*_OLDER, *_undeclared(function)}
+    found = {name: value for name, value in document.items() if name not in left_out}
     optional: Document = {
         "instanceLifecycleConfig": _hooks(function, document),
         "customRuntimeConfig": _runtime(function, document),
@@ -83,6 +80,17 @@ def function_answer(call: Call, record: Record[Function]) -> Document:
         "state": "Active",
         "lastUpdateStatus": "Successful",
     }
+
+
+def _undeclared(function: Function) -> Iterator[str]:
+    """Properties that nobody has declared for it: FC 3's built-in runtimes have no concurrency, and who declares
+    processors declares the disk.
+    """
+    usual = Limits()
+    if function.limits.instance_concurrency == usual.instance_concurrency and not function.runtime.startswith("custom"):
+        yield "instanceConcurrency"
+    if function.limits.disk_size == usual.disk_size and not function.extras.get("cpu"):
+        yield "diskSize"
 
 
 def _hooks(function: Function, document: Document) -> Document:

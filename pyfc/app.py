@@ -30,6 +30,7 @@ from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
+from pyfc.cloud.sls import function_logs, heartbeats
 from pyfc.cloud.sls import searchers as sls_searchers
 from pyfc.cloud.sls import store as sls_store
 from pyfc.data.folder import FolderWatch, lock, take_over
@@ -281,7 +282,12 @@ class App:
         self._stack.push_async_callback(store.close)
         searcher = sls_searchers.Searcher(self.data_folder / SLS, self.data_folder / SLS_INDEX)
         self._stack.push_async_callback(searcher.close)
-        return sls_asked.Environment(store, searcher, settings.account_id, settings.region)
+        written = function_logs.FunctionLogstores(store, searcher, lambda: self.supervisor.table.services)
+        self._stack.push_async_callback(written.close)
+        self.journal.listeners.append(written.listen)
+        self._stack.callback(self.journal.flush)
+        beats = heartbeats.Heartbeats()
+        return sls_asked.Environment(store, searcher, beats, settings.account_id, settings.region)
 
     def _led_by(self, key: Key) -> int:
         """How many calls have led to what the holder of a key does: of those that its function runs, it may be any."""

@@ -82,10 +82,19 @@ CREATE TABLE groups (
 );
 CREATE INDEX order_of_groups ON groups (logstore, number, received, size);
 CREATE INDEX times_of_groups ON groups (logstore, received, number);
+CREATE TABLE consumer_groups (
+  logstore INTEGER NOT NULL, name TEXT NOT NULL, timeout INTEGER NOT NULL, ordered INTEGER NOT NULL,
+  PRIMARY KEY (logstore, name)
+) WITHOUT ROWID;
+CREATE TABLE checkpoints (
+  logstore INTEGER NOT NULL, name TEXT NOT NULL, checkpoint TEXT NOT NULL, consumer TEXT NOT NULL,
+  updated INTEGER NOT NULL, PRIMARY KEY (logstore, name)
+) WITHOUT ROWID;
 INSERT INTO sqlite_sequence VALUES ('groups', CAST(strftime('%s', 'now') AS INTEGER) * 1000000000);
 """
 """`settings`, `keys` (the index) and `tags` are JSON; `data` is a LogGroup as it was sent. Cursors are numbers of
 groups, which begin with the time at which the file was made: those of a file of before mean nothing in this one.
+`checkpoints` are of the one shard; `updated` is in microseconds.
 """
 _BATCH = 1000
 _ENQUEUED, _BORN = 4, 20

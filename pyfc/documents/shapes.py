@@ -44,7 +44,7 @@ class Shape(Struct, rename="camel"):
 
 
 class LogConfig(Shape):
-    """Where logs go in the cloud: kept and told."""
+    """Where logs go: a logstore of the log service."""
 
     project: str = ""
     logstore: str = ""

@@ -42,6 +42,7 @@ def main(address: str, project: str, key: str, secret: str, version: str) -> Non
     assert code_of(client.create_logstore, project, STORE) == "LogStoreAlreadyExist"
     logs(client, project)
     searches(client, project)
+    consumers(client, project)
     indexes(client, project)
     client.delete_logstore(project, STORE)
     client.delete_project(project)
@@ -85,6 +86,22 @@ def searches(client: LogClient, project: str) -> None:
     histogram = client.get_histograms(GetHistogramsRequest(project, STORE, now - 100, now + 100, "", "line"))
     assert histogram.get_total_count() == 2000
     assert code_of(client.get_log, project, STORE, now - 100, now, query="(") == "ParameterInvalid"
+
+
+def consumers(client: LogClient, project: str) -> None:
+    """A group with its heartbeats and its checkpoint."""
+    client.create_consumer_group(project, STORE, "readers", 20, in_order=True)
+    assert code_of(client.create_consumer_group, project, STORE, "readers", 20) == "ConsumerGroupAlreadyExist"
+    client.update_consumer_group(project, STORE, "readers", timeout=30)
+    (group,) = client.list_consumer_group(project, STORE).get_consumer_groups()
+    assert (group.get_consumer_group_name(), group.get_timeout(), group.is_in_order()) == ("readers", 30, True)
+    assert client.heart_beat(project, STORE, "readers", "a").get_shards() == [0]
+    assert client.heart_beat(project, STORE, "readers", "b", []).get_shards() == []
+    cursor = client.get_end_cursor(project, STORE, 0).get_cursor()
+    client.update_check_point(project, STORE, "readers", 0, cursor, "a")
+    (point,) = client.get_check_point(project, STORE, "readers").get_consumer_group_check_points()
+    assert (point["shard"], point["checkpoint"], point["consumer"]) == (0, cursor, "a")
+    client.delete_consumer_group(project, STORE, "readers")
 
 
 def indexes(client: LogClient, project: str) -> None:

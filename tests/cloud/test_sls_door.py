@@ -288,6 +288,7 @@ def test_nobody_gets_a_tunnel(server: Server, target: str) -> None:
     assert 400 <= _proxied(server, "CONNECT", target)[0] < 500
 
 
+@pytest.mark.long
 def test_everything_is_there_after_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder, data = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data"
     server = Server(folder, data)

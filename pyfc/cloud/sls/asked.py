@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pyfc.cloud.sls.faults import Fault
+from pyfc.cloud.sls.heartbeats import Heartbeats
 from pyfc.cloud.sls.model import Logstore
 from pyfc.cloud.sls.request import Sent
 from pyfc.cloud.sls.searchers import Searcher
@@ -31,6 +32,7 @@ class Environment(NamedTuple):
 
     store: Store
     searcher: Searcher
+    heartbeats: Heartbeats
     account: str
     region: str
 
@@ -52,17 +54,17 @@ class Asked:
         """The logstore that the path names. Raises Fault."""
         return self.store.logstore(self.project, self.names[0])
 
-    def document(self) -> dict[str, Any]:
-        """The body's JSON object. Raises Fault PostBodyInvalid."""
-        found = self.json()
+    def document(self, body: bytes | None = None) -> dict[str, Any]:
+        """The JSON object of the body, or of what it was when it was packed. Raises Fault PostBodyInvalid."""
+        found = self.json(body)
         if not isinstance(found, dict):
             raise Fault("PostBodyInvalid", "The request body is not valid JSON object.")
         return found
 
-    def json(self) -> Any:
-        """The body's JSON. Raises Fault PostBodyInvalid."""
+    def json(self, body: bytes | None = None) -> Any:
+        """The JSON of either. Raises Fault PostBodyInvalid."""
         try:
-            return json.loads(self.sent.body, parse_constant=_no_number)
+            return json.loads(self.sent.body if body is None else body, parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise Fault("PostBodyInvalid", "The request body is not valid JSON object.") from None
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
 from pyfc.auth.permissions import Permissions
-from pyfc.cloud.sls import administration, queries, shards
+from pyfc.cloud.sls import administration, consumers, queries, shards, tracking
 from pyfc.cloud.sls.asked import Answer, Asked, Environment
 from pyfc.cloud.sls.compression import MOST
 from pyfc.cloud.sls.faults import Fault, internal
@@ -37,6 +37,8 @@ class Operation(NamedTuple):
     is_of_project: bool = True
     parameter: str = ""
     """What the query must have."""
+    is_public: bool = False
+    """Whether it needs no signature."""
 
 
 def _operation(
@@ -46,14 +48,25 @@ def _operation(
     *,
     is_of_project: bool = True,
     parameter: str = "",
+    is_public: bool = False,
 ) -> Operation:
     method, _, path = request.partition(" ")
-    return Operation(method, re.compile(path.replace("{}", "([^/]+)")), run, f"log:{action}", is_of_project, parameter)
+    pattern = re.compile(path.replace("{}", "([^/]+)"))
+    return Operation(method, pattern, run, f"log:{action}", is_of_project, parameter, is_public)
 
 
 _OPERATIONS: Sequence[Operation] = (
     _operation("POST /logstores/{}/shards/(?:lb|route)", shards.put_logs, "PostLogStoreLogs"),
     _operation("POST /logstores/{}", shards.put_logs, "PostLogStoreLogs"),
+    _operation("GET /logstores/{}/track", tracking.track, "PutWebtracking", is_public=True),
+    _operation("POST /logstores/{}/track", tracking.track, "PutWebtracking", is_public=True),
+    _operation("OPTIONS /logstores/{}/track", tracking.preflight, "PutWebtracking", is_public=True),
+    _operation("GET /logstores/{}/consumergroups", consumers.list_groups, "ListConsumerGroup"),
+    _operation("POST /logstores/{}/consumergroups", consumers.create_group, "CreateConsumerGroup"),
+    _operation("GET /logstores/{}/consumergroups/{}", consumers.checkpoints, "GetConsumerGroupCheckPoint"),
+    _operation("PUT /logstores/{}/consumergroups/{}", consumers.update_group, "UpdateConsumerGroup"),
+    _operation("POST /logstores/{}/consumergroups/{}", consumers.change_group, "ConsumerGroupUpdateCheckPoint"),
+    _operation("DELETE /logstores/{}/consumergroups/{}", consumers.delete_group, "DeleteConsumerGroup"),
     _operation("GET /logstores/{}/shards/{}", shards.read_shard, "GetCursorOrData"),
     _operation("GET /logstores/{}/shards", shards.list_shards, "ListShards"),
     _operation("GET /logstores/{}/index", administration.get_index, "GetIndex"),
@@ -108,9 +121,9 @@ class Door:
         await _send(found, request_id, send)
 
     async def _answer(self, sent: Sent) -> Answer:
-        key = None if self.is_open else verify(self._find, sent, time.time())
+        operation, names = _found(sent)
+        key = None if self.is_open or operation.is_public else verify(self._find, sent, time.time())
         project = sent.project or self._only_project(sent)
-        operation, names = _found(sent, has_project=bool(project))
         if key is not None:
             self._check(key, operation, project, names)
         return await operation.run(Asked(self._environment, sent, project, names))
@@ -136,12 +149,12 @@ class Door:
             raise Fault("Unauthorized", self._permissions.refusal(key, operation.action, resource))
 
 
-def _found(sent: Sent, *, has_project: bool) -> tuple[Operation, tuple[str, ...]]:
+def _found(sent: Sent) -> tuple[Operation, tuple[str, ...]]:
     """The operation that is meant, and what the path names. Raises Fault for what SLS or pyfc does not have."""
     for each in _OPERATIONS:
         is_it = each.method == sent.method and (not each.parameter or each.parameter in sent.query)
         match = each.path.fullmatch(sent.path) if is_it else None
-        if match is not None and (has_project or not each.is_of_project):
+        if match is not None and (sent.project or sent.path != "/" or not each.is_of_project):
             return each, match.groups()
     raise Fault("NotSupported", f"pyfc's log service does not have {sent.method} {sent.path[:200]}.")
 

@@ -9,7 +9,7 @@ STATUS = MappingProxyType(
     {
         "ConsumerGroupAlreadyExist": 400,
         "ConsumerGroupNotExist": 404,
-        "ConsumerNotExist": 404,
+        "ConsumerNotMatch": 400,
         "IndexAlreadyExist": 400,
         "IndexConfigNotExist": 404,
         "IndexInfoInvalid": 400,

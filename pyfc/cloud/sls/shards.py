@@ -10,6 +10,7 @@ from pyfc.cloud.sls.asked import Answer, Asked, answer
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.groups import Group, group_list, read_group, without_parts
 from pyfc.cloud.sls.model import cursor_of, number_of
+from pyfc.cloud.sls.request import Sent
 
 _SMALL = 10_000
 """Bytes of a body that is read at once; a larger one is in a thread."""
@@ -22,19 +23,23 @@ _OLD_CLIENT = "aliyun-sdk-nodejs"
 async def put_logs(asked: Asked) -> Answer:
     """POST /logstores/L/shards/lb"""
     logstore, sent = asked.logstore, asked.sent
-    kind, told = sent.headers.get("x-log-compresstype", ""), sent.headers.get("x-log-bodyrawsize")
-    if len(sent.body) <= _SMALL and len(told or "") < len(str(_SMALL)):
-        data, group = _read(kind, sent.body, told)
-    else:
-        data, group = await asyncio.to_thread(_read, kind, sent.body, told)
+    told = sent.headers.get("x-log-bodyrawsize", "")
+    is_small = len(sent.body) <= _SMALL and len(told) < len(str(_SMALL))
+    data, group = _read(sent) if is_small else await asyncio.to_thread(_read, sent)
     if group.places:
         await asked.store.put(logstore, group.labels, len(group.places), data)
         asked.environment.searcher.tell()
     return answer({})
 
 
-def _read(kind: str, body: bytes, told: str | None) -> tuple[bytes, Group]:
-    data = compression.unpack(kind, body, told)
+def unpacked(sent: Sent) -> bytes:
+    """The body of a request as it was before it was packed. Raises Fault."""
+    headers = sent.headers
+    return compression.unpack(headers.get("x-log-compresstype", ""), sent.body, headers.get("x-log-bodyrawsize"))
+
+
+def _read(sent: Sent) -> tuple[bytes, Group]:
+    data = unpacked(sent)
     return data, read_group(data)
 
 

@@ -137,6 +137,8 @@ class Store:
         for number in numbers:
             self._remove(connection, "logstore = ?", (number,))
             connection.execute("DELETE FROM logstores WHERE number = ?", (number,))
+            connection.execute("DELETE FROM consumer_groups WHERE logstore = ?", (number,))
+            connection.execute("DELETE FROM checkpoints WHERE logstore = ?", (number,))
 
     async def put(self, logstore: Logstore, labels: Labels, logs: int, data: bytes) -> int:
         """Keep a group that was checked; its number. Raises Fault LogStoreNotExist."""

@@ -1,0 +1,146 @@
+"""What functions write is in the logstore that their logConfig names, and is found there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloud.sls_client import Client
+from pyfc.auth.keys import Keys
+from support import Server, wait_until, zipped
+
+PROJECT, LOGSTORE = "shop-logs", "functions"
+CODE = {"zipFile": zipped({"index.py": """
+import os
+def handler(event, context):
+    print("processing order", event.decode())
+    if event == b"bad":
+        raise ValueError("out of stock")
+    return b"ok"
+"""})}  # fmt: skip
+LOG_CONFIG = {"project": PROJECT, "logstore": LOGSTORE, "enableRequestMetrics": True}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
+    function = {"functionName": "pay", "runtime": "python3", "handler": "index.handler", "code": CODE}
+    for service, config in (("shop", LOG_CONFIG), ("silent", {})):
+        made = found.manage("POST", "/2016-08-15/services", {"serviceName": service, "logConfig": config})
+        assert made.status == 200, made.body
+        made = found.manage("POST", f"/2016-08-15/services/{service}/functions", function)
+        assert made.status == 200, made.body
+    newer = {**function, "functionName": "newer", "logConfig": LOG_CONFIG, "runtime": "python3.10"}
+    made = found.manage("POST", "/2023-03-30/functions", newer)
+    assert made.status == 200, made.body
+    yield found
+    found.stop()
+
+
+def _call(server: Server, path: str, event: bytes) -> str:
+    """Call a function; the request's id."""
+    headers = server.signed_headers("POST", path, {})
+    answer = server.request("POST", path, event, headers)
+    return str(answer.headers["x-fc-request-id"])
+
+
+def _found(server: Server, query: str) -> list[dict[str, Any]]:
+    body = {"from": int(time.time()) - 600, "to": int(time.time()) + 600, "query": query, "line": 100}
+    answer = Client(server, PROJECT)("POST", f"/logstores/{LOGSTORE}/logs", body=body)
+    found: list[dict[str, Any]] = answer.json["data"] if answer.status == 200 else []
+    return found
+
+
+def test_the_lines_of_a_call_are_found_with_its_markers(server: Server) -> None:
+    number = _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"bad")
+    lines = wait_until(lambda: _found(server, f'__topic__:"FCLogs:shop/pay" and "{number}"'), "the log")
+    (order,) = _found(server, "order and bad")
+
+    assert [line["message"] for line in lines] == [
+        f"FC Invoke Start RequestId: {number}",
+        f"FC Invoke End RequestId: {number}, Error: Unhandled function error",
+    ]
+    wanted = {
+        "message": "processing order bad", "__topic__": "FCLogs:shop/pay", "serviceName": "shop",
+        "functionName": "pay", "qualifier": "LATEST", "versionId": "LATEST",
+    }  # fmt: skip
+    assert {name: order[name] for name in wanted} == wanted
+    assert order["instanceID"]
+    assert any("ValueError" in line["message"] for line in _found(server, "stock"))
+
+
+def test_calls_are_counted_by_sql(server: Server) -> None:
+    number = _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"good")
+    query = f'__topic__:"FCRequestMetrics:shop/pay" and requestId:"{number}"'
+    (row,) = wait_until(lambda: _found(server, query), "the metrics")
+    counted = _found(
+        server, "__topic__:FCRequestMetrics | select functionName, count(1) as calls group by functionName"
+    )
+
+    assert (row["hasFunctionError"], row["errorType"], row["memoryMB"], row["statusCode"]) == (
+        "false",
+        "",
+        "128",
+        "200",
+    )
+    assert float(row["durationMs"]) > 0
+    assert any(each["functionName"] == "pay" for each in counted)
+
+
+def test_a_function_without_a_service_has_a_log_config_of_its_own(server: Server) -> None:
+    _call(server, "/2023-03-30/functions/newer/invocations", b"seven")
+    (row,) = wait_until(lambda: _found(server, "order and seven"), "the log")
+
+    assert (row["__topic__"], row["serviceName"], row["functionName"]) == ("FCLogs:newer", "", "newer")
+
+
+def test_functions_without_a_logstore_write_to_none(server: Server) -> None:
+    _call(server, "/2016-08-15/services/silent/functions/pay/invocations", b"unheard")
+    _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"heard")
+    wait_until(lambda: _found(server, "heard"), "the other's log")
+
+    assert _found(server, "unheard") == []
+
+
+def test_a_function_may_ask_its_own_logstore(server: Server) -> None:
+    code = zipped({"index.py": "def handler(_, context):\n    c = context.credentials\n"
+                   "    return '\\n'.join((c.access_key_id, c.access_key_secret, c.security_token))\n"})  # fmt: skip
+    function = {"functionName": "keys", "runtime": "python3", "handler": "index.handler", "code": {"zipFile": code}}
+    for service in ("shop", "silent"):
+        server.manage("POST", f"/2016-08-15/services/{service}/functions", function)
+    _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"x")
+    wait_until(lambda: _found(server, "processing"), "the log")
+
+    assert [_as_function(server, service) for service in ("shop", "silent")] == [200, 401]
+
+
+def _as_function(server: Server, service: str) -> int:
+    path = f"/2016-08-15/services/{service}/functions/keys/invocations"
+    answer = server.request("POST", path, b"", server.signed_headers("POST", path, {}))
+    name, secret, token = answer.body.decode().split("\n")
+    ask = Client(server, PROJECT)
+    ask.key = Keys(server.data_dir).first()[0].__class__(id=name, secret=secret, token=token)
+    body = {"from": 0, "to": int(time.time()) + 600, "query": "*"}
+    return ask("POST", f"/logstores/{LOGSTORE}/logs", body=body, x_acs_security_token=token).status
+
+
+@pytest.mark.long
+def test_what_was_written_before_an_orderly_end_is_there(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = tmp_path_factory.mktemp("data") / "data"
+    server = Server(tmp_path, data)
+    server.manage("POST", "/2016-08-15/services", {"serviceName": "shop", "logConfig": LOG_CONFIG})
+    function = {"functionName": "pay", "runtime": "python3", "handler": "index.handler", "code": CODE}
+    server.manage("POST", "/2016-08-15/services/shop/functions", function)
+    _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"last")
+    server.stop()
+    server = Server(tmp_path, data)
+    try:
+        assert _found(server, "order and last")
+    finally:
+        server.stop()

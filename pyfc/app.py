@@ -33,6 +33,7 @@ from pyfc.cloud.sls import door as sls_door
 from pyfc.cloud.sls import function_logs, heartbeats
 from pyfc.cloud.sls import searchers as sls_searchers
 from pyfc.cloud.sls import store as sls_store
+from pyfc.cloud.sls import windows as sls_windows
 from pyfc.data.folder import FolderWatch, lock, take_over
 from pyfc.data.version import OSS, QUEUE, SLS, SLS_INDEX, STORE
 from pyfc.deployment import Deployment
@@ -83,6 +84,7 @@ from pyfc.supervisor.making import Maker
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import end_of
+from pyfc.triggers.log import LogSource
 from pyfc.triggers.oss import Oss
 from pyfc.triggers.timer import Timer
 from pyfc.workers.launchers.by_runtime import Launchers
@@ -138,6 +140,7 @@ class App:
         oss = await self._build_oss()
         changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
         self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region))
+        sls = self._build_sls()
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
@@ -148,7 +151,7 @@ class App:
         self._stack.push_async_callback(builds.close)
         built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
         self._stack.push_async_callback(built_in.close)
-        await self._build_gateway(operations, keys, built_in, oss)
+        await self._build_gateway(operations, keys, built_in, oss, sls)
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
 
@@ -200,7 +203,9 @@ class App:
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 
-    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn, oss: Environment) -> None:
+    async def _build_gateway(
+        self, operations: Operations, keys: Keys, built_in: BuiltIn, oss: Environment, sls: sls_asked.Environment
+    ) -> None:
         settings, is_local = self.settings, is_loopback(self.settings.host)
         verifier = Verifier(keys.find, None if is_local else Once())
         guard = Guard((settings.host, *settings.allow_host))
@@ -221,7 +226,7 @@ class App:
         self.journal.listeners.append(recent.listen)
         is_open = settings.auth == "off"
         door = Door(oss, keys.find, permissions, is_open=is_open)
-        logs = sls_door.Door(self._build_sls(), keys.find, permissions, is_open=is_open)
+        logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
         api = self._build_api(operations, callers, oss, built_in)
         self.server = GatewayServer(application(api, guard, recent, self.sandbox, (logs, door)), context, BUDGET)
         self._stack.callback(self.server.unbind)
@@ -286,6 +291,8 @@ class App:
         self._stack.push_async_callback(written.close)
         self.journal.listeners.append(written.listen)
         self._stack.callback(self.journal.flush)
+        windows = sls_windows.Windows(store)
+        self.sources.add(lambda emit: LogSource(emit, windows, settings.region))
         beats = heartbeats.Heartbeats()
         return sls_asked.Environment(store, searcher, beats, settings.account_id, settings.region)
 

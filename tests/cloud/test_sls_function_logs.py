@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from cloud.sls_client import Client
 from pyfc.auth.keys import Keys
+from pyfc.cloud.sls.groups import Log
 from support import Server, wait_until, zipped
 
 PROJECT, LOGSTORE = "shop-logs", "functions"
@@ -144,3 +146,27 @@ def test_what_was_written_before_an_orderly_end_is_there(
         assert _found(server, "order and last")
     finally:
         server.stop()
+
+
+@pytest.mark.long
+def test_a_trigger_tells_its_function_of_new_logs(server: Server) -> None:
+    ask = Client(server, PROJECT)
+    ask("POST", "/", body={"projectName": PROJECT})
+    ask("POST", "/logstores", body={"logstoreName": "orders"})
+    trigger = {
+        "triggerName": "orders", "triggerType": "log", "sourceArn": f"acs:log:cn-hangzhou:1:project/{PROJECT}",
+        "invocationRole": "acs:ram::1:role/x",
+        "triggerConfig": {
+            "sourceConfig": {"logstore": "orders"}, "jobConfig": {"maxRetryTime": 1, "triggerInterval": 3},
+            "functionParameter": {"a": "b"}, "logConfig": {}, "enable": True,
+        },
+    }  # fmt: skip
+    made = server.manage("POST", "/2016-08-15/services/shop/functions/pay/triggers", trigger)
+    assert made.status == 200, made.body
+    ask.put(Log(int(time.time()), 0, [("order", "7")]), logstore="orders")
+    (row,) = wait_until(lambda: _found(server, "beginCursor and order"), "the call")
+    event = json.loads(row["message"].partition("order ")[2])
+
+    assert (event["parameter"], event["source"]["logstoreName"]) == ({"a": "b"}, "orders")
+    pulled = ask.pull(event["source"]["beginCursor"], "orders")
+    assert pulled.headers["x-log-cursor"] == event["source"]["endCursor"]

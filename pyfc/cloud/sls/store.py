@@ -58,6 +58,8 @@ class Store:
         self.logstores = {(each.project, each.name): each for each in found}
         (self._size,) = connection.execute("SELECT coalesce(sum(size), 0) FROM groups").fetchone()
         (self._received,) = connection.execute("SELECT coalesce(max(received), 0) FROM groups").fetchone()
+        self.newest = int(connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()[0])
+        """The number of the group that came last."""
         self._looked = 0.0
 
     def project(self, name: str) -> Project:
@@ -154,7 +156,9 @@ class Store:
             self._size += size
             return cast("int", number)
 
-        return await self.write(write)
+        number = await self.write(write)
+        self.newest = max(self.newest, number)
+        return number
 
     def _trim(self, connection: sqlite3.Connection) -> None:
         """Remove what is too much or too old."""

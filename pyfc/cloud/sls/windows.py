@@ -1,0 +1,33 @@
+"""What of the logstores their triggers ask for."""
+
+from __future__ import annotations
+
+from pyfc.cloud.sls.faults import Fault
+from pyfc.cloud.sls.model import cursor_of
+from pyfc.cloud.sls.store import Store
+from pyfc.errors import NotFound, Unavailable
+from pyfc.triggers.log import Window
+
+_NEW = "SELECT max(number), max(received) FROM groups WHERE logstore = ? AND number >= ?"
+
+
+class Windows:
+    """The logstores of one log service, see Shards."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def next(self) -> int:
+        """What comes from now on has this number or a higher one."""
+        return self._store.newest + 1
+
+    async def window(self, project: str, logstore: str, begin: int) -> Window | None:
+        """What a logstore has from a number on; None for nothing. Raises NotFound, Unavailable."""
+        try:
+            found = self._store.logstore(project, logstore)
+            ((last, received),) = await self._store.read(_NEW, (found.number, begin))
+        except Fault as fault:
+            kind = Unavailable if fault.code == "ServerBusy" else NotFound
+            raise kind(message=f"logstore {logstore} of project {project}: {fault.message}") from None
+        return None if last is None else Window(last + 1, cursor_of(begin), cursor_of(last + 1), received)

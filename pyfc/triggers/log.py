@@ -1,0 +1,186 @@
+"""Triggers of logstores: every `triggerInterval` seconds the function is told from where to where there are new logs
+(FC's log trigger, contract §8.1 and §8.3); it pulls them itself.
+
+Each trigger remembers where its last window has ended in the step that promises the call, so windows have neither holes
+nor overlaps, whenever the server is killed. What nobody has put since makes no call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from pyfc.errors import InvalidArgument, PyfcError
+from pyfc.model.trigger import Trigger
+from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, wrong
+
+_SHORTEST, _USUAL, _LONGEST = 3, 60, 600
+"""Seconds of `triggerInterval`."""
+_SPACE = uuid.UUID("0a7f6c52-2f4b-4a36-9d0e-8c1f5f1f9f66")
+"""Ids of tasks are made in it of what they are for."""
+
+
+class Window(NamedTuple):
+    """Logs that nobody was told of."""
+
+    end: int
+    """The first number that does not belong to it."""
+    begin_cursor: str
+    end_cursor: str
+    received: int
+    """When the last of them came, seconds since the epoch."""
+
+
+class Shards(Protocol):
+    """The logstores of a log service, of one shard each."""
+
+    @property
+    def next(self) -> int:
+        """What comes from now on has this number or a higher one."""
+
+    async def window(self, project: str, logstore: str, begin: int) -> Window | None:
+        """What a logstore has from a number on; None for nothing. Raises PyfcError, also for one that is not there."""
+
+
+class _Watched:
+    """A trigger that fires."""
+
+    __slots__ = ("begin", "due", "error", "interval", "key", "logstore", "project", "trigger")
+
+    def __init__(self, key: Key, trigger: Trigger, begin: int) -> None:
+        """Raises InvalidArgument that names the property."""
+        self.key = key
+        self.begin = begin
+        """Where the next window begins."""
+        self.due = 0.0
+        """When it is looked after again, by the clock that is never set."""
+        self.error = ""
+        self.take(trigger)
+
+    def take(self, trigger: Trigger) -> None:
+        """It is declared so from now on. Raises InvalidArgument that names the property."""
+        config = trigger.config
+        self.trigger = trigger
+        self.project = _project_of(trigger.source_arn) or str(
+            option(option(config, "logConfig") or {}, "project") or ""
+        )
+        self.logstore = str(_within(config, "sourceConfig", "logstore") or "")
+        interval = _within(config, "jobConfig", "triggerInterval") or _USUAL
+        if not self.project:
+            raise InvalidArgument(message="neither sourceArn nor logConfig names a project")
+        if not self.logstore:
+            raise wrong("sourceConfig.logstore", self.logstore, "it must name a logstore")
+        if not isinstance(interval, int) or not _SHORTEST <= interval <= _LONGEST:
+            raise wrong("jobConfig.triggerInterval", interval, f"it must be {_SHORTEST} to {_LONGEST} seconds")
+        self.interval = interval
+
+
+class LogSource:
+    """The triggers of one server's logstores."""
+
+    type = "log"
+
+    def __init__(self, emit: Emit, shards: Shards, region: str) -> None:
+        self._emit = emit
+        self._shards = shards
+        self._endpoint = f"http://{region}-intranet.log.aliyuncs.com"
+        self._watched: dict[Key, _Watched] = {}
+        self._errors: dict[Key, str] = {}
+        self._changed = asyncio.Event()
+
+    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
+        """See Source. A new trigger begins with what comes after it."""
+        before, self._watched, self._errors = self._watched, {}, {}
+        for key, trigger in triggers.items():
+            if not is_enabled(trigger.config):
+                continue
+            try:
+                self._watched[key] = self._kept(key, trigger, before.get(key), marks.get(key, ""))
+            except InvalidArgument as error:
+                self._errors[key] = str(error)
+        self._changed.set()
+        return {key: str(each.begin) for key, each in self._watched.items() if key not in before and key not in marks}
+
+    def _kept(self, key: Key, trigger: Trigger, before: _Watched | None, mark: str) -> _Watched:
+        if before is not None:
+            before.take(trigger)
+            return before
+        made = _Watched(key, trigger, int(mark) if mark.isdecimal() else self._shards.next)
+        made.due = time.monotonic() + made.interval
+        return made
+
+    async def run(self) -> None:
+        """See Source."""
+        while True:
+            self._changed.clear()
+            now = time.monotonic()
+            due = [each for each in self._watched.values() if each.due <= now]
+            await asyncio.gather(*map(self._look, due))
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Until one is due, or others are there."""
+        due = min((each.due for each in self._watched.values()), default=None)
+        try:
+            async with asyncio.timeout(None if due is None else max(due - time.monotonic(), 0)):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _look(self, watched: _Watched) -> None:
+        """Tell of what is new in a logstore."""
+        watched.due = time.monotonic() + watched.interval
+        try:
+            window = await self._shards.window(watched.project, watched.logstore, watched.begin)
+            if window is not None:
+                await self._emit(self._firing(watched, window))
+                watched.begin = window.end
+            watched.error = ""
+        except PyfcError as error:  # the next window begins where this one should have
+            watched.error = str(error)
+
+    def _firing(self, watched: _Watched, window: Window) -> Firing:
+        identity = f"log/{'/'.join(watched.key)}/{window.begin_cursor}/{window.end_cursor}"
+        payload = msgspec.json.encode(self._event(watched, window, identity))
+        return Firing(watched.trigger, payload, identity, str(window.end))
+
+    def _event(self, watched: _Watched, window: Window, identity: str) -> dict[str, Any]:
+        """What SLS tells a function."""
+        return {
+            "parameter": option(watched.trigger.config, "functionParameter") or {},
+            "source": {
+                "endpoint": self._endpoint, "projectName": watched.project, "logstoreName": watched.logstore,
+                "shardId": 0, "beginCursor": window.begin_cursor, "endCursor": window.end_cursor,
+            },
+            "jobName": hashlib.sha1("/".join(watched.key).encode(), usedforsecurity=False).hexdigest(),
+            "taskId": str(uuid.uuid5(_SPACE, identity)),
+            "cursorTime": window.received,
+        }  # fmt: skip
+
+    def state(self, key: Key) -> State:
+        """See Source."""
+        watched = self._watched.get(key)
+        error = self._errors.get(key, "") or (watched.error if watched is not None else "")
+        return State(watched is not None or bool(error), None, error)
+
+    def upcoming(self, key: Key, count: int) -> Sequence[float]:
+        """See Source. When it is looked for logs: whether there will be any nobody knows."""
+        return []
+
+
+def _within(config: Mapping[str, Any], outer: str, name: str) -> Any:
+    """A property of one of the objects in a configuration."""
+    return option(option(config, outer) or {}, name)
+
+
+def _project_of(arn: str) -> str:
+    """The project in acs:log:REGION:ACCOUNT:project/NAME, '' in anything else."""
+    parts = arn.split(":", 4)
+    kind, _, name = parts[-1].partition("/")
+    return name.partition("/")[0] if len(parts) == 5 and parts[1] == "log" and kind == "project" else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pyfc.cloud.sls import indexing
+from pyfc.cloud.sls import indexing, searching
 from pyfc.cloud.sls.groups import Labels, Log, write_group
 from pyfc.cloud.sls.indexing import Index
 from pyfc.cloud.sls.model import Project
@@ -123,3 +123,13 @@ def test_many_logs_are_read_in_the_order_of_their_times(
 
     assert by_words == by_time
     assert by_words
+
+
+def test_the_index_is_asked_before_the_logs(tmp_path: Path) -> None:
+    _put(tmp_path, 1)
+    index = _open(tmp_path)
+    query = f"EXPLAIN QUERY PLAN {searching._BY_WORDS.format('DESC')}"
+    plan = [row[3] for row in index.connection.execute(query, ("line", 1, 0, 2000))]
+    _close(index)
+
+    assert plan[0].startswith("SCAN words"), plan

@@ -1,7 +1,8 @@
 """The process that indexes and searches: `python -m pyfc.cloud.sls.searcher DATA INDEX`.
 
-It answers one request at a time, a line of JSON each, and indexes between them. A server has one; what takes too long
-is ended with it, and another one is started. It reads the file of the log service and has the index for itself.
+It answers one request at a time, a line of JSON each, and indexes between them, for a part of the time only: the calls
+of functions need the machine more. A server has one; what takes too long is ended with it, and another one is started.
+It reads the file of the log service and has the index for itself.
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ from pyfc.cloud.sls.indexing import Index
 _MEMORY = 1024 * 1024 * 1024
 _PATIENCE = 2.0
 """Seconds for which a search waits for what is not indexed yet."""
-_POLITENESS = 10
+_REST = 3.0
+"""Times as long as it has indexed it rests, or does what it is asked for."""
 Request = Mapping[str, Any]
 
 
 def serve(data: Path, path: Path) -> None:
     """Until there are no more requests."""
-    os.nice(_POLITENESS)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     index = Index(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None), path)
-    is_behind, waiting = True, b""
+    rest: float | None = 0.0
+    waiting = b""
     while True:
-        ready, _, _ = select.select([0], [], [], 0 if is_behind else None)
+        ready, _, _ = select.select([0], [], [], rest)
         if ready:
             read = os.read(0, 65536)
             if not read:
@@ -43,9 +45,11 @@ def serve(data: Path, path: Path) -> None:
             *lines, waiting = (waiting + read).split(b"\n")
             for line in lines:
                 _answer(index, line)
-            is_behind = True
-        elif is_behind:
+            rest = rest or 0.0
+        else:
+            began = time.monotonic()
             is_behind = index.step()
+            rest = (time.monotonic() - began) * _REST if is_behind else None
 
 
 def _answer(index: Index, line: bytes) -> None:

@@ -30,12 +30,10 @@ from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
-from pyfc.cloud.sls import function_logs, heartbeats
-from pyfc.cloud.sls import searchers as sls_searchers
-from pyfc.cloud.sls import store as sls_store
-from pyfc.cloud.sls import windows as sls_windows
+from pyfc.cloud.sls import parts as sls_parts
+from pyfc.cloud.sls.windows import Windows
 from pyfc.data.folder import FolderWatch, lock, take_over
-from pyfc.data.version import OSS, QUEUE, SLS, SLS_INDEX, STORE
+from pyfc.data.version import OSS, QUEUE, STORE
 from pyfc.deployment import Deployment
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
@@ -140,7 +138,10 @@ class App:
         oss = await self._build_oss()
         changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
         self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region))
-        sls = self._build_sls()
+        sls = sls_parts.build(
+            self.data_folder, settings, self._stack, self.journal, lambda: self.supervisor.table.services
+        )
+        self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
@@ -280,21 +281,6 @@ class App:
         await oss.appends.start()
         await temporary.sweep()
         return oss
-
-    def _build_sls(self) -> sls_asked.Environment:
-        settings = self.settings
-        store = sls_store.Store(self.data_folder / SLS, settings.log_service_bytes, settings.log_service_days)
-        self._stack.push_async_callback(store.close)
-        searcher = sls_searchers.Searcher(self.data_folder / SLS, self.data_folder / SLS_INDEX)
-        self._stack.push_async_callback(searcher.close)
-        written = function_logs.FunctionLogstores(store, searcher, lambda: self.supervisor.table.services)
-        self._stack.push_async_callback(written.close)
-        self.journal.listeners.append(written.listen)
-        self._stack.callback(self.journal.flush)
-        windows = sls_windows.Windows(store)
-        self.sources.add(lambda emit: LogSource(emit, windows, settings.region))
-        beats = heartbeats.Heartbeats()
-        return sls_asked.Environment(store, searcher, beats, settings.account_id, settings.region)
 
     def _led_by(self, key: Key) -> int:
         """How many calls have led to what the holder of a key does: of those that its function runs, it may be any."""

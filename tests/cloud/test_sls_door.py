@@ -252,6 +252,19 @@ def test_who_does_not_sign_is_told_so(ask: Client) -> None:
     assert (answer.status, answer.code) == (401, "Unauthorized")
 
 
+def test_who_does_not_sign_sends_no_large_body(ask: Client) -> None:
+    ask.key = None
+    connection = http.client.HTTPConnection(ask.server.host, ask.server.port, timeout=20)
+    connection.putrequest("POST", f"/logstores/{LOGSTORE}/shards/lb", skip_host=True)
+    connection.putheader("Host", f"{ask.project}.cn-hangzhou.log.aliyuncs.com")
+    connection.putheader("Content-Length", str(20 * 2**20))
+    connection.endheaders(b"the beginning")
+    answer = connection.getresponse()  # before the rest was sent
+    connection.close()
+
+    assert answer.status == 401
+
+
 def test_a_client_of_a_plain_address_that_does_not_say_its_project_is_told_so(server: Server, ask: Client) -> None:
     other = Client(server, "another-one")
     other("POST", "/", body={"projectName": other.project})

@@ -176,6 +176,20 @@ def test_a_process_that_dies_is_replaced(server: Server, ask: Client) -> None:
     assert _post(ask, "status:500").json["meta"]["count"] == 5
 
 
+def test_an_index_that_is_damaged_inside_is_made_again(server: Server, ask: Client) -> None:
+    assert _post(ask, "status:500").json["meta"]["count"] == 5
+    process = _searcher(server)
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "its end")
+    path = server.data_dir / "sls-index.sqlite"
+    path.with_name(path.name + "-wal").unlink(missing_ok=True)
+    size = max(path.stat().st_size, 65536)
+    path.write_bytes(path.read_bytes()[:4096] + b"nonsense" * (size // 8))
+    answer = wait_until(lambda: (found := _post(ask, "status:500")).status == 200 and found, "an index")
+
+    assert answer.json["meta"]["count"] == 5
+
+
 def test_no_process_is_left_behind(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     server = Server(tmp_path, tmp_path_factory.mktemp("data") / "data")
     ask = Client(server)

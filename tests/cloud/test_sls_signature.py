@@ -9,7 +9,7 @@ import pytest
 from pyfc.auth.keys import Key
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.request import Sent, decoded, is_meant, query_of
-from pyfc.cloud.sls.signature import verify
+from pyfc.cloud.sls.signature import check_body, verify
 
 NOW = 1795809053.0
 HOST = "web.cn-hangzhou.log.aliyuncs.com"
@@ -57,7 +57,9 @@ def _sent(name: str, host: str = HOST, **changed: str) -> Sent:
 
 
 def _verify(sent: Sent, secret: str = "secret", token: str = "", now: float = NOW) -> Key:
-    return verify({"LTAIid": Key(id="LTAIid", secret=secret, token=token)}.get, sent, now)
+    key = verify({"LTAIid": Key(id="LTAIid", secret=secret, token=token)}.get, sent, now)
+    check_body(sent)
+    return key
 
 
 def _code(sent: Sent, **known: object) -> str:

@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
@@ -21,9 +21,11 @@ from pyfc.cloud.sls.asked import Answer, Asked, Environment
 from pyfc.cloud.sls.compression import MOST
 from pyfc.cloud.sls.faults import Fault, internal
 from pyfc.cloud.sls.request import Sent, decoded, is_host, is_meant, query_of
-from pyfc.cloud.sls.signature import Find, verify
+from pyfc.cloud.sls.signature import Find, check_body, verify
 
 _log = logging.getLogger(__name__)
+_MOST_PUBLIC = 3 * 1024 * 1024
+"""Bytes of a body that nobody has signed."""
 
 
 class Operation(NamedTuple):
@@ -110,7 +112,7 @@ class Door:
         """Answer one request."""
         request_id = secrets.token_hex(12).upper()
         try:
-            found = await self._answer(await _sent(scope, receive))
+            found = await self._answer(_sent(scope), Request(scope, receive).stream())
         except Fault as fault:
             found = Answer(fault.status, body=fault.body)
         except ClientDisconnect:
@@ -120,12 +122,16 @@ class Door:
             found = Answer(500, body=internal().body)
         await _send(found, request_id, send)
 
-    async def _answer(self, sent: Sent) -> Answer:
+    async def _answer(self, sent: Sent, chunks: AsyncIterator[bytes]) -> Answer:
+        """Nothing of a body is kept before the signature of its head is right."""
         operation, names = _found(sent)
         key = None if self.is_open or operation.is_public else verify(self._find, sent, time.time())
         project = sent.project or self._only_project(sent)
         if key is not None:
             self._check(key, operation, project, names)
+        sent = sent._replace(body=await _body(chunks, _MOST_PUBLIC if operation.is_public else MOST))
+        if key is not None:
+            check_body(sent)
         return await operation.run(Asked(self._environment, sent, project, names))
 
     def _only_project(self, sent: Sent) -> str:
@@ -159,23 +165,26 @@ def _found(sent: Sent) -> tuple[Operation, tuple[str, ...]]:
     raise Fault("NotSupported", f"pyfc's log service does not have {sent.method} {sent.path[:200]}.")
 
 
-async def _sent(scope: Scope, receive: Receive) -> Sent:
-    """Raises Fault for a body that is too large."""
+def _sent(scope: Scope) -> Sent:
+    """The head of a request."""
     headers: dict[str, str] = {}
     for raw, value in scope["headers"]:
         name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
         headers[name] = f"{headers[name]},{text}" if name in headers else text
-    chunks, size = [], 0
-    async for chunk in Request(scope, receive).stream():
-        size += len(chunk)
-        if size > MOST:
-            raise Fault("PostBodyTooLarge", f"The body has more than {MOST} bytes.")
-        chunks.append(chunk)
     host = headers.get("host", "").lower().rpartition("@")[2]
     query = query_of(scope["query_string"].decode("latin-1"))
-    return Sent(
-        scope["method"], host, decoded(scope["raw_path"].decode("latin-1")), query, headers, b"".join(chunks)
-    )  # fmt: skip
+    return Sent(scope["method"], host, decoded(scope["raw_path"].decode("latin-1")), query, headers)
+
+
+async def _body(chunks: AsyncIterator[bytes], most: int) -> bytes:
+    """Raises Fault for one that is too large."""
+    found, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > most:
+            raise Fault("PostBodyTooLarge", f"The body has more than {most} bytes.")
+        found.append(chunk)
+    return b"".join(found)
 
 
 async def _send(found: Answer, request_id: str, send: Send) -> None:

@@ -61,7 +61,7 @@ class Index:
             except sqlite3.DatabaseError:
                 pass
             connection.close()
-            self._remove()
+            self.remove()
         return connection
 
     def _belongs(self, connection: sqlite3.Connection) -> bool:
@@ -70,7 +70,8 @@ class Index:
         (newest,) = self.data.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
         return bool(seen <= newest)
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        """Remove the file: whoever opens it next makes it anew."""
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
 
@@ -116,7 +117,7 @@ class Index:
         if newest - kept <= max(_LEAST, newest * _GONE):
             return False
         self.connection.close()
-        self._remove()
+        self.remove()
         self.connection = self._open()
         return True
 

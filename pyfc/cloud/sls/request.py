@@ -29,7 +29,7 @@ class Sent(NamedTuple):
     """Decoded; the first of several with one name."""
     headers: Mapping[str, str]
     """Names in lower case, values in Latin-1: a byte a character."""
-    body: bytes
+    body: bytes = b""
 
     @property
     def project(self) -> str:

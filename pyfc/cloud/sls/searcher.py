@@ -34,6 +34,16 @@ def serve(data: Path, path: Path) -> None:
     """Until there are no more requests."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     index = Index(sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None), path)
+    try:
+        _serve(index)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError:  # the next process makes another one
+        index.remove()
+        raise
+
+
+def _serve(index: Index) -> None:
     rest: float | None = 0.0
     waiting = b""
     while True:

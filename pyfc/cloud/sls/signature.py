@@ -31,7 +31,9 @@ _DATE = "x-log-date"
 
 
 def verify(find: Find, sent: Sent, now: float) -> Key:
-    """Whose key has signed. Raises Fault Unauthorized, SignatureNotMatch, RequestTimeExpired, ParameterInvalid."""
+    """Whose key has signed the head of a request. Raises Fault Unauthorized, SignatureNotMatch, RequestTimeExpired,
+    ParameterInvalid.
+    """
     scheme, _, rest = sent.headers.get("authorization", "").partition(" ")
     if scheme == "LOG":
         return _verify_v1(find, sent, rest, now)
@@ -40,14 +42,21 @@ def verify(find: Find, sent: Sent, now: float) -> Key:
     raise Fault("Unauthorized", "The request is not signed: give the client an access key (`pyfc keys`).")
 
 
+def check_body(sent: Sent) -> None:
+    """Whether the body is the one that the head speaks of. Raises Fault SignatureNotMatch."""
+    if sent.headers.get("authorization", "").startswith(_V4):
+        if sent.headers.get("x-log-content-sha256", "").lower() != hashlib.sha256(sent.body).hexdigest():
+            raise Fault("SignatureNotMatch", "x-log-content-sha256 is not the SHA-256 of the body as it was sent.")
+        return
+    digest = sent.headers.get("content-md5", "")
+    if (sent.body or digest) and digest.upper() != hashlib.md5(sent.body, usedforsecurity=False).hexdigest().upper():
+        message = "Content-MD5 is not the upper-case hexadecimal MD5 of the body as it was sent."
+        raise Fault("SignatureNotMatch", message)
+
+
 def _verify_v1(find: Find, sent: Sent, rest: str, now: float) -> Key:
     name, _, signature = rest.strip().rpartition(":")
     key = _key(find, name, sent)
-    digest = sent.headers.get("content-md5", "")
-    if (sent.body or digest) and digest.upper() != hashlib.md5(sent.body, usedforsecurity=False).hexdigest().upper():
-        raise Fault(
-            "SignatureNotMatch", "Content-MD5 is not the upper-case hexadecimal MD5 of the body as it was sent."
-        )
     texts = [text for time, text in _v1_texts(sent) if _is_now(time, now)]
     if not texts:
         raise Fault("RequestTimeExpired", "The time of the request is missing, or more than 15 minutes off.")
@@ -83,8 +92,6 @@ def _verify_v4(find: Find, sent: Sent, rest: str, now: float) -> Key:
     if not _is_now(stamp, now) or not stamp.startswith(day):
         raise Fault("RequestTimeExpired", "x-log-date is missing, of another day than the key's, or 15 minutes off.")
     payload = sent.headers.get("x-log-content-sha256", "")
-    if payload.lower() != hashlib.sha256(sent.body).hexdigest():
-        raise Fault("SignatureNotMatch", "x-log-content-sha256 is not the SHA-256 of the body as it was sent.")
     secret = f"aliyun_v4{key.secret}".encode()
     for part in (day, region, *ending.split("/")):
         secret = hmac.digest(secret, part.encode("latin-1"), "sha256")

@@ -17,15 +17,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON array")
 
 
-def remarks(function: dict[str, Any]) -> list[str]:
-    """What a person should know of a function."""
+def _of_builds(function: dict[str, Any]) -> list[str]:
     found: list[str] = []
     if function.get("building"):
         seconds = f" ({function['buildingSeconds']:.0f} s)" if "buildingSeconds" in function else ""
         found.append(f"what it needs is being installed: {function['building']}{seconds}")
+    elif "failed" in function:
+        found.append(f"what it needs could not be built: {function['failed']}")
     elif "builtSeconds" in function:
         found.append(f"what it needs was installed in {function['builtSeconds']:.1f} s")
-    found += [f"it has to do without {name}: {why}" for name, why in function.get("leftOut", {}).items()]
+    return found + [f"it has to do without {name}: {why}" for name, why in function.get("leftOut", {}).items()]
+
+
+def remarks(function: dict[str, Any]) -> list[str]:
+    """What a person should know of a function."""
+    found = _of_builds(function)
     if stuck := function.get("instances", {}).get("stuck"):
         found.append(f"{stuck} of its instances can not be killed for now")
     provision = function.get("provision")

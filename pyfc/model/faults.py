@@ -55,11 +55,14 @@ _LOG_LINES = 10
 _LOG_TEXT = 2000
 
 
-def with_log(fault: Fault, output: bytes) -> Fault:
-    """A fault of a program that did not serve, with the end of what it has written, as FC has it."""
+def with_log(fault: Fault, output: bytes, *, lacks: bool) -> Fault:
+    """A fault of a program that did not serve, with the end of what it has written, as FC has it. `lacks`: what it
+    needs could not be built.
+    """
     lines = [line.rstrip() for line in output[-_LOG_TEXT:].decode("utf-8", "replace").splitlines()]
     written = [line for line in lines if line][-_LOG_LINES:]
-    return fault._replace(message="\n".join([fault.message, "Logs:", *written])) if written else fault
+    message = fault.message + ("; what it needs could not be built (`pyfc list` says why)" if lacks else "")
+    return fault._replace(message="\n".join([message, *(["Logs:", *written] if written else [])]))
 
 
 def too_large(size: int, limit: int) -> Fault:

@@ -54,6 +54,8 @@ class Birth:
     """What a worker settles into, its cell given the function's limits. Raises OSError."""
     present: Callable[[], Awaitable[None]] = nothing_to_do
     """Sees to it that the function's code is there. Raises CodeLost."""
+    lacks: Callable[[], bool] = lambda: False
+    """Whether what its code needs could not be built."""
 
 
 def compiler_of(function: Function, runtime: Runtime, interpreter: Interpreter) -> str:

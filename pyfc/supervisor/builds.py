@@ -80,8 +80,8 @@ class Builds:
         self._waiting: list[_Pending] = []
         self._pending: dict[str, _Pending] = {}
         """Those that wait and those that run, by their folder."""
-        self._failed: set[Path] = set()
-        """Beside the server: not to be tried again for what is served now."""
+        self._failed: dict[Path, str] = {}
+        """Beside the server, with the reasons: not to be tried again for what is served now."""
         self._partial: set[Path] = set()
         """Those of which something was left out: not to be tried again while they ask for the same."""
         self._tell: Callable[[Progress], None] = lambda _: None
@@ -102,7 +102,7 @@ class Builds:
 
     def describe(self, folder: str) -> dict[str, Any]:
         """What people want to know of the builds for a folder: what is going on and since when, how long the last one
-        took, and what was left out.
+        took, what was left out, and why it has failed.
         """
         found: dict[str, Any] = {}
         if folder in self._pending:
@@ -113,7 +113,13 @@ class Builds:
             found["builtSeconds"] = round(self._took[folder], 1)
         if folder and (left_out := self._builder.left_out(Path(folder))):
             found["leftOut"] = {name: why.splitlines()[0].rstrip(":") for name, why in left_out.items()}
+        if (failed := self._failed.get(Path(folder), "")) and folder not in self._pending:
+            found["failed"] = failed.splitlines()[0]
         return found
+
+    def has_failed(self, folder: str) -> bool:
+        """Whether what the code in this folder needs could not be built."""
+        return Path(folder) in self._failed
 
     def ask_by(self, ask: Ask) -> None:
         """See Builder."""
@@ -204,7 +210,7 @@ class Builds:
         if is_left:
             return self._builder.last_good(folder)
         made = await self._builder.build(*given)
-        self._failed.discard(folder)
+        self._failed.pop(folder, None)
         if warning := self._left_out(folder):
             warnings.append(warning)
         return [each.folder for each in made]
@@ -227,8 +233,8 @@ class Builds:
             try:
                 await self._builder.build(*given)
             except PyfcError as error:
-                self._failed.add(folder)
-                return _warning(error, stands_in=bool(self._builder.last_good(folder)))
+                warning = self._failed[folder] = _warning(error, stands_in=bool(self._builder.last_good(folder)))
+                return warning
             return self._left_out(folder)
 
         pending = _Pending(folder, build, [name], holds)
@@ -263,7 +269,7 @@ class Builds:
             except Exception as error:  # a mistake of ours: its calls wait no longer for that
                 _log.exception("%s can not be built", pending.folder)
                 warning = f"{pending.folder} can not be built: {error!r}"
-                self._failed.add(pending.folder)
+                self._failed[pending.folder] = warning
             del self._pending[place], self._began[place]
             self._took[place] = time.monotonic() - began
             await ended(Outcome(pending.names, self._took[place], warning))

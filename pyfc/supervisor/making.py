@@ -85,7 +85,8 @@ class Maker:
         if function.is_called(self._settings.debug):
             function = paused(function)
         born = birth(Subject(service, function, artefact, runtime, interpreter.path), self._births)
-        born = dataclasses.replace(born, present=partial(self._present, function))
+        lacks = partial(self._builds.has_failed, artefact.source)
+        born = dataclasses.replace(born, present=partial(self._present, function), lacks=lacks)
         self.compiler.add(function, artefact, born)
         made = AffinePool if function.affinity is not None else Pool
         return made(function, born, self._pools)

@@ -107,7 +107,7 @@ class Start:
         usage = Usage(self._times[-1] - self._times[0], peak, True, self._id)
         fault = failure.fault
         if fault.kind is FaultKind.PLATFORM:
-            fault = faults.with_log(fault, self.output)
+            fault = faults.with_log(fault, self.output, lacks=self._birth.lacks())
         return StartFailed(Result(fault, failure.body, usage, startup=self.output))
 
     async def _step(self, link: Link, kind: int, timeout: float, what: str) -> bytes:

@@ -123,3 +123,27 @@ def test_plugins_of_maven_run_only_if_the_user_lets_them(tmp_path: Path, monkeyp
 
     assert status == 2
     assert "f/pom.xml: Maven's plugins runs code while it is installed (mvn package), and nobody has allowed" in errors
+
+
+@pytest.mark.skipif(shutil.which("mvn") is None or shutil.which("java") is None, reason="needs Maven")
+def test_a_call_of_a_program_that_could_not_be_made_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "app/f").mkdir(parents=True)
+    (tmp_path / "app/f/pom.xml").write_text("<project/>")
+    (tmp_path / "app/f/bootstrap").write_text("#!/bin/sh\necho no archive\nexit 3\n")
+    (tmp_path / "app/template.yml").write_text(template({"f": {"Runtime": "custom", "CodeUri": "./f"}}, "s"))
+
+    server = Server(tmp_path / "app", tmp_path / "data")
+    try:
+        answer = server.invoke("s/f")
+        assert (answer.status, answer.json["ErrorCode"]) == (412, "CAExited")
+        assert answer.json["ErrorMessage"] == (
+            "the custom runtime exited with status 3 before it listened; what it needs could not be built "
+            "(`pyfc list` says why)\nLogs:\nno archive"
+        )
+        listed = pyfc("list", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))[1]
+        assert "s/f: what it needs could not be built: " in listed
+        assert "Maven's plugins runs code while it is installed" in listed
+    finally:
+        assert server.stop()[0] == 0

@@ -2,11 +2,13 @@
 changes are its own, in memory, and gone with its instance. Standard library only, Python 3.9 syntax, imports no pyfc.
 
 Over /code lies a layer (overlayfs), in which each folder is there already and belongs to the instance's user. As root
-that is another user than the files', so what lies below is shown as its own (an idmapped mount, Linux 5.19).
+that is another user than the files', so what lies below is shown as its own (an idmapped mount, Linux 5.19, on file
+systems that know it).
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NoReturn
 
@@ -46,7 +48,8 @@ def _layered(at: str, user: int) -> bool:
     tree = mounts.tree(at)
     try:
         if user:
-            _give(tree, user)
+            with contextlib.suppress(OSError):  # then its own are the folders alone: files can be replaced
+                _give(tree, user)
         mounts.attach(tree, _PLACE + "/lower")
     finally:
         os.close(tree)

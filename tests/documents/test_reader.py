@@ -154,3 +154,44 @@ def test_what_a_file_does_not_know_is_a_warning_at_any_depth() -> None:
         "mean Handler?",
         "Properties.Timout is not a property that pyfc knows, it is ignored; did you mean Timeout?",
     }
+
+
+RANGES: list[tuple[str, list[Any], list[Any]]] = [
+    ("memorySize", [128, 192, 3072, 32768], [0, 64, 127, 129, 200, 32832, 65536, -128]),
+    ("timeout", [1, 600, 86400], [0, -1, 86401]),
+    ("instanceConcurrency", [1, 100, 200], [0, 201]),
+    ("diskSize", [512, 10240], [0, 511, 1024, 20480]),
+    ("instanceLifecycleConfig.preStop.timeout", [1, 3, 90], [0, 91, 300]),
+    ("instanceLifecycleConfig.preFreeze.timeout", [1, 3, 90], [0, 91, 300]),
+    ("instanceLifecycleConfig.initializer.timeout", [0, 1, 300], [-1, 301]),
+    ("customHealthCheckConfig.failureThreshold", [1, 3, 120], [0, -1, 121]),
+    ("customHealthCheckConfig.successThreshold", [1, 120], [0, 121]),
+    ("customHealthCheckConfig.periodSeconds", [1, 120], [0, 121]),
+    ("customHealthCheckConfig.timeoutSeconds", [1, 3], [0, 4]),
+    ("customHealthCheckConfig.initialDelaySeconds", [0, 120], [-1, 121]),
+]
+"""Property, values that FC takes, values that it refuses."""
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """A document with a value at a path, and what has to stand beside it."""
+    first, _, rest = path.partition(".")
+    required = {"httpGetUrl": "/"} if first == "customHealthCheckConfig" else {}
+    return {first: {**required, **nested(rest, value)} if rest else value}
+
+
+@pytest.mark.parametrize(("path", "taken", "refused"), RANGES, ids=[path for path, *_ in RANGES])
+@pytest.mark.parametrize("shape", [shapes.Function, shapes.NewerFunction], ids=["older", "newer"])
+def test_numbers_have_fcs_ranges_in_requests_and_in_files(
+    shape: type[Shape], path: str, taken: list[Any], refused: list[Any]
+) -> None:
+    for value in taken:
+        document = nested(path, value)
+        assert Reader().read(document, shape, partial=True) == document == from_file(document, shape)
+    for value in refused:
+        document = nested(path, value)
+        mistakes = [
+            told(lambda document=document: Reader().read(document, shape, partial=True)),  # type: ignore[misc]
+            told(lambda document=document: from_file(document, shape)),  # type: ignore[misc]
+        ]
+        assert all(f"{path} is {value}; it must be " in str(each) for each in mistakes), (value, mistakes)

@@ -247,6 +247,7 @@ class App:
             layers=Layers(operations, packages),
             reader=JsonReader(),
             temporary=oss.temporary,
+            buckets=oss.store.index,
             keys=callers.keys,
             permissions=callers.permissions,
             verifier=callers.verifier,

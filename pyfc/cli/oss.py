@@ -1,4 +1,4 @@
-"""`pyfc oss ls|cp|rm|mb|sync`: the buckets of a running server. An object is named oss://BUCKET/KEY."""
+"""`pyfc oss ls|cp|rm|mb|sync|events`: the buckets of a running server. An object is named oss://BUCKET/KEY."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sync = _add(actions, "sync", "copy what differs between a folder and a bucket")
     _add_two(sync)
     sync.add_argument("--delete", action="store_true", help="remove from TARGET what SOURCE has not")
-    for each in (ls, cp, rm, mb, sync):
+    events = _add(actions, "events", "show what has happened in a bucket lately")
+    events.add_argument("place", type=place, metavar="PLACE", help="oss://BUCKET, or oss://BUCKET/PREFIX")
+    for each in (ls, cp, rm, mb, sync, events):
         add_endpoint(each)
 
 
@@ -181,6 +184,16 @@ def _sync_down(buckets: Buckets, remote: Remote, folder: Path, *, deletes: bool)
         say(one_line(f"{left} is removed"))
 
 
+def _events(_: Buckets, options: argparse.Namespace) -> None:
+    remote = _remote(options.place)
+    rows = [
+        (datetime.fromtimestamp(each["time"], UTC).strftime("%Y-%m-%d %H:%M:%SZ"), each["event"], str(each["size"]),
+         one_line(str(Remote(remote.bucket, each["key"]))))
+        for each in client_of(options).bucket_events(remote.bucket) if each["key"].startswith(remote.key)
+    ]  # fmt: skip
+    say(table(("TIME", "EVENT", "SIZE", "OBJECT"), rows, right=(2,)) if rows else "none since the server's start")
+
+
 def _is_same(path: Path, known: Listed) -> bool:
     if path.stat().st_size != known.size or _MULTIPART in known.etag:
         return False
@@ -239,4 +252,4 @@ def _remote(found: Remote | Path) -> Remote:
     return found
 
 
-_ACTIONS = {"ls": _ls, "cp": _cp, "rm": _rm, "mb": _mb, "sync": _sync}
+_ACTIONS = {"ls": _ls, "cp": _cp, "rm": _rm, "mb": _mb, "sync": _sync, "events": _events}

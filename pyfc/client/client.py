@@ -236,6 +236,10 @@ class Client:
         """
         return self._objects(self.api("GET", f"/pyfc/triggers?next={upcoming}"), "triggers")
 
+    def bucket_events(self, bucket: str) -> list[dict[str, Any]]:
+        """What has happened in a bucket lately. Raises ApiError."""
+        return self._objects(self.api("GET", f"/pyfc/buckets/{_part(bucket)}/events"), "events")
+
     def domains(self) -> Collection:
         """Custom domains."""
         return Collection(self, "/custom-domains", "customDomains")

@@ -88,6 +88,7 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors:
         Route(OURS + "/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
         Route(OURS + "/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
         Route(OURS + "/triggers", own.managed(own.triggers), methods=["GET"]),
+        Route(OURS + "/buckets/{bucket}/events", own.managed(own.bucket_events), methods=["GET"]),
         Route(OURS + "/openapi.json", own.described, methods=["GET"]),
         Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route(OURS + "/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
@@ -227,6 +228,14 @@ class _Own:
         wanted = min(whole(request.query_params.get("next", "")) or 0, _MOST_TIMES)
         rows = [_trigger(each, self._api.sources.upcoming(each.key, wanted)) for each in self._api.sources.describe()]
         return _json({"triggers": rows})
+
+    async def bucket_events(self, request: Request) -> Response:
+        """What has happened in a bucket lately. Raises NotFound."""
+        bucket, index = request.path_params["bucket"], self._api.buckets
+        if bucket not in index.buckets:
+            raise NotFound(message=f"there is no bucket {bucket[:100]!r}")
+        told = ("event", "time", "key", "size")
+        return _json({"events": [{name: getattr(each, name) for name in told} for each in index.outbox.recent(bucket)]})
 
     async def _ran(self, request: Request) -> Ran:
         """What has run an event last, or would if it never ran. Raises NotFound."""

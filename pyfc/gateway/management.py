@@ -26,6 +26,7 @@ from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Signed, Verifier, check_body
 from pyfc.calls.paths import is_newer, resources_of, trigger_path
 from pyfc.calls.table import Table
+from pyfc.cloud.oss.index import Index
 from pyfc.cloud.oss.temporary import Temporary
 from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
@@ -62,6 +63,7 @@ class Api:
     layers: Layers
     reader: JsonReader
     temporary: Temporary
+    buckets: Index
     keys: Keys
     permissions: Permissions
     verifier: Verifier

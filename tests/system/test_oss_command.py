@@ -66,6 +66,11 @@ def test_a_bucket_is_made_filled_listed_and_removed(oss: Command, tmp_path: Path
     status, _, told = oss.run("rm", "oss://photos")
     assert (status, "not empty" in told) == (2, True)
     oss("rm", "oss://photos/copy")
+    assert [line.split()[2:4] for line in oss("events", "oss://photos").splitlines()[1:]] == [
+        ["ObjectCreated:PutObject", "5"], ["ObjectCreated:CopyObject", "5"], ["ObjectRemoved:DeleteObject", "0"],
+    ]  # fmt: skip
+    assert len(oss("events", "oss://photos/in/").splitlines()) == 2
+    assert oss("events", "oss://photos/no") == "none since the server's start\n"
     assert oss.keys() == ["in/a ü+.txt"]
     oss("rm", "-r", "oss://photos")
     assert oss("ls") == ""
@@ -137,6 +142,7 @@ def test_long_lists_come_in_pages(oss: Command, monkeypatch: pytest.MonkeyPatch)
         (("mb", "oss://photos"), "one of yours already"), (("cp", "oss://photos/a"), "TARGET"),
         (("sync", "a", "b"), "one of the two places"), (("cp", "/nowhere/x", "oss://photos/x"), "No such file"),
         (("rm", "oss:///x"), "must be like oss://photos/a.png"), (("cp", "oss://photos/no", "x"), "key does not exist"),
+        (("events", "oss://none"), "there is no bucket 'none'"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_is_told(oss: Command, words: tuple[str, ...], told: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from pyfc.model.bucket import Happened, Rule, fitting
 Read = Callable[[str, tuple[Any, ...]], Awaitable[list[tuple[Any, ...]]]]
 Write = Callable[[Callable[[sqlite3.Connection], object]], Awaitable[object]]
 
+_RECENT = 1000
+"""Changes of all buckets that people may look at, whether or not anybody is told of them."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Happened).decode
 
@@ -34,6 +37,7 @@ class Outbox:
         self._last = 0
         """The number that was given last, perhaps in a commit that is not done."""
         self._seen = 0
+        self._recent: deque[Happened] = deque(maxlen=_RECENT)
         self.arrived = asyncio.Event()
         """Set when there may be more to read."""
 
@@ -64,14 +68,19 @@ class Outbox:
         self._add(connection, cause, before, 0, -before.content.size)
 
     def _add(self, connection: sqlite3.Connection, cause: Cause, told: Object, size: int, delta: int) -> None:
-        if not self.is_wanted(told.bucket, cause.event, told.key):
-            return
         happened = Happened(
             told.bucket, told.key, cause.event, time.time(), size, delta, told.content.etag,
             told.description.headers.get("content-type", ""), cause.request_id, cause.address, cause.depth,
         )  # fmt: skip
+        self._recent.append(happened)
+        if not self.is_wanted(told.bucket, cause.event, told.key):
+            return
         done = connection.execute("INSERT INTO outbox (happened) VALUES (?)", (_encode(happened),))
         self._last = done.lastrowid or 0
+
+    def recent(self, bucket: str) -> list[Happened]:
+        """The last that has happened in a bucket since the server's start, for people; the newest last."""
+        return [each for each in self._recent.copy() if each.bucket == bucket]
 
     def committed(self) -> None:
         """A write of the store is durable."""

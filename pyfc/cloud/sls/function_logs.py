@@ -43,6 +43,14 @@ class _Place(NamedTuple):
     topic: str
 
 
+class _Config(NamedTuple):
+    """What a logConfig says."""
+
+    project: str
+    logstore: str
+    with_metrics: bool
+
+
 class FunctionLogstores:
     """What functions write, in their logstores."""
 
@@ -60,25 +68,27 @@ class FunctionLogstores:
 
     def listen(self, batch: list[Record]) -> None:
         """A Journal listener."""
-        services = self._services()
+        services, last, config = self._services(), None, None
         for record in batch:
-            self._take(record, _config(record.function, services.get(record.function.service)))
+            if (
+                record.function is not last
+            ):  # most of a batch are of few functions, and most of these log to files alone
+                last = record.function
+                config = _config(last, services.get(last.service))
+            if config is not None:
+                self._take(record, config)
         if self._waiting and (self._writing is None or self._writing.done()):
             self._writing = self._tasks.begin("writing functions' logs", self._write_soon())
 
-    def _take(self, record: Record, config: Mapping[str, object]) -> None:
-        """`config`: the function's logConfig."""
-        project, logstore = str(config.get("project") or ""), str(config.get("logstore") or "")
-        if not project or not logstore:
-            return
+    def _take(self, record: Record, config: _Config) -> None:
         function = record.function
         name = function.name if function.service == DEFAULT_SERVICE else f"{function.service}/{function.name}"
-        place, common = _Place(project, logstore, f"FCLogs:{name}"), _common(record)
+        place, common = _Place(config.project, config.logstore, f"FCLogs:{name}"), _common(record)
         for text in filter(None, _text(record).decode("utf-8", "replace").splitlines()):
             self._add(place, record.time, [("message", text), *common])
-        if isinstance(record, CallRecord) and config.get("enableRequestMetrics") is True:
+        if isinstance(record, CallRecord) and config.with_metrics:
             topic = f"FCRequestMetrics:{'/' if name == function.name else ''}{name}"
-            self._add(_Place(project, logstore, topic), record.time, _metrics(record))
+            self._add(place._replace(topic=topic), record.time, _metrics(record))
 
     def _add(self, place: _Place, moment: float, contents: Pairs) -> None:
         size = 64 + sum(len(key) + len(value) for key, value in contents)
@@ -128,16 +138,17 @@ class FunctionLogstores:
         await self._write()
 
 
-def _config(function: Function, service: Service | None) -> Mapping[str, object]:
-    """The logConfig of a function, or of its service."""
-    own = function.extras.get("logConfig")
+def _config(function: Function, service: Service | None) -> _Config | None:
+    """The logConfig of a function, or of its service; None without a logstore."""
+    own, told = function.extras.get("logConfig"), service.extras.get("logConfig") if service is not None else None
     if isinstance(own, Mapping) and own.get("project"):
-        return own
-    if service is None:
-        return {}
-    told = service.extras.get("logConfig")
-    more = told if isinstance(told, Mapping) else {}
-    return {**more, "project": service.log_project, "logstore": service.log_store}
+        found = _Config(str(own["project"]), str(own.get("logstore") or ""), own.get("enableRequestMetrics") is True)
+    elif service is not None:
+        has_metrics = isinstance(told, Mapping) and told.get("enableRequestMetrics") is True
+        found = _Config(service.log_project, service.log_store, has_metrics)
+    else:
+        return None
+    return found if found.project and found.logstore else None
 
 
 def _text(record: Record) -> bytes:

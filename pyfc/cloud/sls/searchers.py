@@ -51,10 +51,11 @@ class Searcher:
 
     def tell(self) -> None:
         """There is something to index, for the process if it runs."""
-        if self._process is None or self._lock.locked():
+        process = self._process
+        if process is None or process.returncode is not None or self._lock.locked():
             return  # it looks after each search by itself
         with contextlib.suppress(OSError):
-            self._write(self._process, {"operation": "index"})
+            self._write(process, {"operation": "index"})
 
     async def _asked(self, request: Mapping[str, Any]) -> dict[str, Any]:
         process = await self._running()

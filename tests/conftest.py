@@ -60,6 +60,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         nofollow.remove(scratch.parent)
 
 
+@pytest.fixture(scope="session")
+def is_whole(request: pytest.FixtureRequest) -> bool:
+    """Whether everything is tried, and not a part of what is alike."""
+    return bool(request.config.getoption("--all") or request.config.getoption("--torture"))
+
+
 @pytest.fixture
 def is_torture(request: pytest.FixtureRequest) -> bool:
     """Whether kills and soaks run in full length."""

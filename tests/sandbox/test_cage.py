@@ -103,7 +103,9 @@ def test_who_gives_up_waiting_leaves_nothing_behind(bench: Bench) -> None:
         run = asyncio.ensure_future(
             cage.run(bench.job(cage, f"{DAEMON}\ntime.sleep(600)", str(bench.folder / "place/there")))
         )
-        await asyncio.to_thread(wait_until, (bench.folder / "place/there").exists, "the command")
+        there = bench.folder / "place/there"
+        await asyncio.to_thread(wait_until, lambda: there.exists() or run.done(), "the command")
+        assert not run.done(), run.result()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
             await run
@@ -118,7 +120,7 @@ def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> N
         "import sys; sys.path[:0] = sys.argv[1:3]\nfrom pathlib import Path\n"
         "from sandbox.test_cage import Bench, DAEMON\n"
         "bench = Bench(sys.argv[3], Path(sys.argv[4])); bench.mark = sys.argv[5]\n"
-        "bench.run(DAEMON + 'time.sleep(600)', sys.argv[6])"
+        "sys.exit(str(bench.run(DAEMON + 'time.sleep(600)', sys.argv[6])))"
     )
     tests = Path(__file__).parents[1]
     server = subprocess.Popen(
@@ -134,8 +136,9 @@ def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> N
             str(there),
         ]
     )
-    wait_until(there.exists, "the command")
+    wait_until(lambda: there.exists() or server.poll() is not None, "the command")
 
+    assert server.poll() is None
     server.kill()
     server.wait()
 

@@ -345,6 +345,8 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     document, said = typed({**before, **document}, shapes.Domain)
     if "certConfig" in document and "certConfig" in before:
         document["certConfig"] = _with_key(document["certConfig"], before["certConfig"])
+    if document.get("wafConfig") == {"enableWAF": False} and "wafConfig" not in before:
+        del document["wafConfig"]  # newer clients are told it of every domain, and send it back
     name = old.name if old is not None else said.domain_name.lower()
     routes = old.routes if old is not None else ()
     if said.route_config is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from pyfc.auth.keys import Keys
 from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Signed, Verifier
-from pyfc.auth.tokens import Authorizer
 from pyfc.calls.paths import resources_of
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.exchange import Exchange
+
+if TYPE_CHECKING:
+    from pyfc.auth.tokens import Authorizer
 
 _CREDENTIAL = re.compile(rb"(?:^FC |Credential=)(STS\.[A-Za-z0-9]{1,64})")
 Parts = tuple[bytes, list[tuple[bytes, bytes]], bytes]

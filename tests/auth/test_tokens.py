@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -195,3 +197,9 @@ def test_the_lists_say_which_paths_need_a_token(kind: str, free: list[str], boun
 def test_a_configuration_by_which_nothing_can_be_checked_is_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         Authorizer(config(public("RS256")) | wrong)
+
+
+def test_a_server_without_tokens_does_not_wait_for_what_checks_them() -> None:
+    code = "import sys, pyfc.app; print([name for name in ('jwt', 'pyfc.auth.tokens') if name in sys.modules])"
+
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -51,7 +51,13 @@ def wheel(folder: Path) -> None:
             archive.writestr(path, content)
 
 
-@pytest.fixture(scope="module", params=MODES)
+OWN = "root" if os.geteuid() == 0 else "user"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(mode, marks=[] if mode == OWN else [pytest.mark.long]) for mode in MODES],
+)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if why := impossible(request.param):
         pytest.skip(why)

@@ -34,6 +34,7 @@ def folder(offline: Path, tmp_path: Path) -> Path:
     return write(tmp_path / "app", files)
 
 
+@pytest.mark.long
 def test_a_package_that_is_not_there_is_named_and_had_when_it_comes(folder: Path, offline: Path) -> None:
     server = Server(folder, folder.parent / "data")
     try:

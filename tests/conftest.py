@@ -17,9 +17,7 @@ from support import FUNCTIONS, Server, wait_until
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--fuzz", type=int, metavar="N", help="examples of each property test, instead of 50, or 100 with --all"
-    )
+    parser.addoption("--fuzz", type=int, metavar="N", help="examples of each property test, not 50 (--all: 100)")
     parser.addoption("--all", action="store_true", help="the tests marked as long too")
     parser.addoption("--torture", action="store_true", help="kills and soaks in full length, which takes an hour")
 

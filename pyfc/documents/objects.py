@@ -345,8 +345,6 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     document, said = typed({**before, **document}, shapes.Domain)
     if "certConfig" in document and "certConfig" in before:
         document["certConfig"] = _with_key(document["certConfig"], before["certConfig"])
-    if document.get("wafConfig") == {"enableWAF": False} and "wafConfig" not in before:
-        del document["wafConfig"]  # newer clients are told it of every domain, and send it back
     name = old.name if old is not None else said.domain_name.lower()
     routes = old.routes if old is not None else ()
     if said.route_config is not None:
@@ -359,6 +357,11 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
         spelling=old.spelling if old is not None else "" if said.domain_name == name else said.domain_name,
         extras=_kept(document, shapes.KeptOfDomain, _USUAL_OF_DOMAIN),
     )
+
+
+def _without_told(extras: Document) -> Document:
+    """Without what newer clients are told of every domain, and send back: that it has no firewall."""
+    return {name: value for name, value in extras.items() if (name, value) != ("wafConfig", {"enableWAF": False})}
 
 
 def _with_key(new: Document, old: Document) -> Document:

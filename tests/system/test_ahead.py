@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from support import SHARES_FILES, Response, Server, template, time_passed, wait_until
 
 CODE = """
@@ -170,6 +172,7 @@ def test_a_worker_that_gets_no_processor_for_a_while_is_used_again(serve: Callab
     assert server.invoke("demo/short", b"echo again").body == b"echo again"
 
 
+@pytest.mark.long
 def test_answers_in_pieces_end_while_others_are_sent_ahead_and_clients_leave(serve: Callable[..., Server]) -> None:
     pieces = (
         "def handler(environ, start_response):\n"

@@ -157,6 +157,7 @@ def test_a_failure_of_build_names_the_package_and_changes_nothing(offline: Path,
 
 
 @pytest.mark.parametrize("line", ["RUN fun-install apt-get install libzbar0", "RUN apt install -y libzbar0"])
+@pytest.mark.long
 def test_what_a_funfile_wants_of_the_system_is_named_and_keeps_nothing_else_away(
     offline: Path, serve: Callable[..., Server], line: str
 ) -> None:
@@ -257,6 +258,7 @@ def test_the_lock_of_an_editor_is_no_part_of_the_code(serve: Callable[..., Serve
     assert server.invoke("default/index", b"x").body == b"x"
 
 
+@pytest.mark.long
 def test_functions_that_clients_make_have_fcs_built_in_modules_beside_their_layers(
     offline: Path, serve: Callable[..., Server]
 ) -> None:

@@ -146,6 +146,7 @@ def test_a_stop_does_not_wait_for_installers_and_who_waits_is_told(index: Index,
     assert (answer.status, answer.json["ErrorMessage"]) == (503, "the server stops")
 
 
+@pytest.mark.long
 def test_what_is_saved_while_its_packages_are_installed_is_served_with_them(index: Index, folder: Path) -> None:
     server = Server(folder, folder / "data", PYFC_RELOAD="1")
     try:
@@ -161,6 +162,7 @@ def test_what_is_saved_while_its_packages_are_installed_is_served_with_them(inde
         assert server.stop()[0] == 0
 
 
+@pytest.mark.long
 def test_a_second_start_finds_what_was_built(index: Index, folder: Path) -> None:
     index.is_open.set()
     for count in (1, 0):

@@ -201,6 +201,7 @@ def test_unused_connections_are_closed_before_anybody_is_refused(small: Server) 
         assert all(each.startswith(b"HTTP/1.1 200 ") for each in answers)
 
 
+@pytest.mark.long
 def test_idle_instances_give_their_descriptors_to_those_that_are_called(small: Server) -> None:
     process = psutil.Process(small.process.pid)
     most = 0

@@ -74,6 +74,7 @@ def test_a_folder_is_deployed_once_and_then_what_has_changed(server: Server, tmp
     assert server.invoke("demo/f").status == 404
 
 
+@pytest.mark.long
 def test_commands_show_and_change_what_belongs_to_a_service(server: Server, tmp_path: Path) -> None:
     pyfc(server, "deploy", str(project(tmp_path / "app")))
     assert json.loads(pyfc(server, "get", "demo/f"))["handler"] == "index.handler"
@@ -94,6 +95,7 @@ def test_commands_show_and_change_what_belongs_to_a_service(server: Server, tmp_
     assert "removed function demo/f" in pyfc(server, "remove", "demo/f")
 
 
+@pytest.mark.long
 def test_keys_are_made_and_revoked_while_the_server_runs(server: Server) -> None:
     line = pyfc(server, "keys", "create", "ci")
     _, name, secret = (part.partition("=")[2] for part in line.split())
@@ -112,6 +114,7 @@ def test_keys_are_made_and_revoked_while_the_server_runs(server: Server) -> None
     assert (refused.returncode, f"invalid access key ID '{name}'" in refused.stderr) == (2, True)
 
 
+@pytest.mark.long
 def test_a_profile_says_which_server_is_meant(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     key = Keys(server.data_dir).all()[0]
     monkeypatch.delenv("PYFC_ENDPOINT", raising=False)

@@ -113,6 +113,7 @@ def test_the_packages_of_an_official_layer_are_installed_and_what_cannot_be_had_
     assert "official layer Python3-Flask2x" not in notes
 
 
+@pytest.mark.long
 def test_a_layer_whose_packages_cannot_be_had_is_named_and_the_function_is_served(
     offline: Path, serve: Callable[..., Server]
 ) -> None:
@@ -136,6 +137,7 @@ def flask(wheels: Path) -> None:
         wheel(wheels, name, version, f"{name} of the layer")
 
 
+@pytest.mark.long
 def test_functions_of_clients_have_official_layers_too(offline: Path, serve: Callable[..., Server]) -> None:
     flask(offline)
     server = serve({})

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import Server, pyfc, template, wait_until, zipped
 
 API = "/2016-08-15"
@@ -40,6 +42,7 @@ def replayed(server: Server, number: str, home: Path) -> Any:
     return json.loads(shown)["errorMessage"]
 
 
+@pytest.mark.long
 def test_a_replay_has_the_code_and_the_layers_of_then(serve: Callable[..., Server], tmp_path: Path) -> None:
     server = serve({}, HOME=str(tmp_path), PYFC_SWEEP_AFTER="0")
     old, new = layer(server, "old"), layer(server, "new")
@@ -58,6 +61,7 @@ def test_a_replay_has_the_code_and_the_layers_of_then(serve: Callable[..., Serve
     assert replayed(server, number, tmp_path) == "old in the first code"
 
 
+@pytest.mark.long
 def test_code_that_is_served_while_it_is_edited_comes_with_its_packages(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

@@ -196,6 +196,7 @@ def handler(environ, start_response):
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium (apt install chromium)")
+@pytest.mark.long
 def test_a_page_of_another_site_reaches_triggers_and_nothing_else_in_a_real_browser(
     serve: Callable[..., Server], tmp_path: Path
 ) -> None:

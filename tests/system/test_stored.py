@@ -76,6 +76,7 @@ def doctor(data: Path) -> str:
     return out
 
 
+@pytest.mark.long
 def test_what_can_not_be_read_is_set_aside_and_named_and_everything_else_is_served(project: Path, data: Path) -> None:
     alias = b'{"value":{"service":"kept","scope":"-","name":"a","version_id":"1","route_policy":"x"},"id":"i"}'
     spoil(data, "services/other", b"no JSON")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support import Server, pyfc, wait_until
 
 CODE = """
@@ -148,6 +150,7 @@ def test_a_wrong_expression_in_a_template_is_told_and_everything_else_is_served(
     assert "the last day" in json.dumps(server.ready)
 
 
+@pytest.mark.long
 def test_no_time_is_called_for_twice_although_the_server_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()

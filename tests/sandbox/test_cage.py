@@ -104,7 +104,7 @@ def test_who_gives_up_waiting_leaves_nothing_behind(bench: Bench) -> None:
             cage.run(bench.job(cage, f"{DAEMON}\ntime.sleep(600)", str(bench.folder / "place/there")))
         )
         there = bench.folder / "place/there"
-        await asyncio.to_thread(wait_until, lambda: there.exists() or run.done(), "the command")
+        await asyncio.to_thread(wait_until, lambda: there.exists() or run.done(), "the command", 60)
         assert not run.done(), run.result()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -136,7 +136,7 @@ def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> N
             str(there),
         ]
     )
-    wait_until(lambda: there.exists() or server.poll() is not None, "the command")
+    wait_until(lambda: there.exists() or server.poll() is not None, "the command", 60)
 
     assert server.poll() is None
     server.kill()

@@ -28,6 +28,7 @@ from pyfc.cloud.oss.door import Door
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
+from pyfc.cloud.oss.watching import Watcher
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
 from pyfc.cloud.sls import parts as sls_parts
@@ -137,7 +138,9 @@ class App:
         self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))
         oss = await self._build_oss()
         changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
-        self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region))
+        watcher = Watcher(oss.store)
+        self._stack.push_async_callback(watcher.close)
+        self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region), watcher.start)
         sls = sls_parts.build(
             self.data_folder, settings, self._stack, self.journal, lambda: self.supervisor.table.services
         )
@@ -268,15 +271,9 @@ class App:
         self._stack.push_async_callback(store.close)
         temporary = Temporary(store, settings.account_id, settings.maximum_upload)
         oss = Environment(
-            store,
-            Uploads(store),
-            Appends(store),
-            temporary,
-            settings.account_id,
-            settings.region,
-            self._led_by,
+            store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region, self._led_by,
             outgoing,
-        )
+        )  # fmt: skip
         await store.start()
         await declare(store, self._folders.buckets)
         await oss.appends.start()

@@ -91,6 +91,7 @@ class Sources:
         self._queue = dispatcher.queue
         self._dispatcher = dispatcher
         self._sources: dict[str, Source] = {}
+        self._begin: list[Callable[[], object]] = []
         self._triggers: dict[Key, Trigger] = {}
         self._marks: dict[Key, str] = {}
         """What was remembered of triggers that have not appeared since the start: what is built yet comes later."""
@@ -98,9 +99,10 @@ class Sources:
         self._running = False
         self._tasks = Tasks()
 
-    def add(self, source: Callable[[Emit], Source]) -> None:
-        """Have one more; `source` makes it."""
+    def add(self, source: Callable[[Emit], Source], begin: Callable[[], object] = lambda: None) -> None:
+        """Have one more; `source` makes it. `begin` is called when it knows the first triggers."""
         made = source(self.emit)
+        self._begin.append(begin)
         self._sources[made.type] = made
 
     async def start(self, table: Table) -> None:
@@ -110,6 +112,8 @@ class Sources:
         self._past = {key: Past.read(text) for key, text in past.items()}
         self._running = True
         self._take(table)
+        for begin in self._begin:
+            begin()
         for source in self._sources.values():
             self._tasks.begin(f"firing triggers of type {source.type}", self._keep(source))
 

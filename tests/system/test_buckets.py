@@ -168,6 +168,22 @@ def test_a_trigger_of_the_api_fires_until_it_is_switched_off_or_deleted(serve: C
     assert told(server)[1] == ("ObjectCreated:PutObject", "a/3")
 
 
+def test_a_file_that_is_dropped_into_the_folder_calls_the_function_and_is_listed(serve: Callable[..., Server]) -> None:
+    server = serve(project(new=bucket(prefix="in/")))
+    folder, ask = server.data_dir / "buckets" / BUCKET, Client(server)
+
+    wait_until(folder.is_dir, "the folder of the bucket")
+    (folder / "in").mkdir()
+    (folder / "in" / "photo.jpg").write_bytes(b"hello")
+    wait_until(lambda: told(server) == [("ObjectCreated:PutObject", "in/photo.jpg")], "the event")
+    assert fired(server)[0]["oss"]["object"] == {
+        "deltaSize": 5, "eTag": "5D41402ABC4B2A76B9719D911017C592", "key": "in/photo.jpg", "size": 5,
+        "objectMeta": {"mimeType": "image/jpeg"},
+    }  # fmt: skip
+    assert ask("GET").texts("Key") == ["in/photo.jpg"]
+    assert ask("DELETE").code == "BucketNotEmpty"
+
+
 LOOP = """
 import base64, hashlib, hmac, http.client
 from email.utils import formatdate

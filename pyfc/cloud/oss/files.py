@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pyfc import nofollow
 from pyfc.cloud.oss.model import Seen
+from pyfc.errors import InvalidArgument
 
 OWN = ".pyfc"
 """The folder in a bucket that is no part of it."""
@@ -27,7 +28,8 @@ _ASIDE, _NEW, _PARTS = "aside", "new", "parts"
 _TAKEN = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY}
 """The place of a key is taken: a part of the path is a file or a link, or the place is a folder."""
 _PIECE = 1024 * 1024
-_LONGEST_NAME = 255
+_LONGEST_NAME, _LONGEST_KEY = 255, 1023
+_UNFINISHED = ("~", ".part", ".crdownload")
 _DEEPEST = 64
 
 
@@ -39,6 +41,20 @@ def path_of(key: str) -> str | None:
     if any(part in {"", ".", ".."} or len(part.encode()) > _LONGEST_NAME for part in parts):
         return None
     return key
+
+
+def key_of(path: str) -> str | None:
+    """The key of a file at this path of a bucket's folder; None for what is nobody's object: the store's own files,
+    hidden ones, and what programs write before they rename it.
+    """
+    name = path.rpartition("/")[2]
+    if name.startswith(".") or name.endswith(_UNFINISHED) or path.startswith(f"{OWN}/"):
+        return None
+    try:
+        is_long = len(path.encode()) > _LONGEST_KEY
+    except UnicodeEncodeError:  # its name is not UTF-8
+        return None
+    return None if is_long or path.startswith("\\") else path_of(path)
 
 
 class Files:
@@ -174,6 +190,14 @@ class Files:
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def has_any(self) -> bool:
+        """Whether there is a file in it that is an object, as far as one can see."""
+        found = nofollow.walk(self.root, {OWN})
+        try:
+            return any(stat.S_ISREG(entry.status.st_mode) and key_of(entry.path) is not None for entry in found)
+        except (OSError, InvalidArgument):
+            return True
 
     def remove_if_empty(self) -> None:
         """Remove the folder, if nobody has put anything into it; one of a project stays."""

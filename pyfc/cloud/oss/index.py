@@ -97,6 +97,15 @@ class Index:
         query = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key >= ? {bound} ORDER BY key LIMIT ?"  # noqa: S608
         return [_object(row) for row in await self.read(query, (bucket, begin, end, limit))]
 
+    async def seen(self, bucket: str, keys: Sequence[str]) -> dict[str, Seen]:
+        """By what the files of those keys are known that have objects at their places."""
+        query = f"""
+            SELECT key, modified, inode, size FROM objects
+            WHERE bucket = ? AND NOT aside AND key IN ({", ".join("?" * len(keys))})
+        """  # noqa: S608  no input
+        rows = await self.read(query, (bucket, *map(key_bytes, keys)))
+        return {key.decode(): Seen(modified, inode, size) for key, modified, inode, size in rows}
+
     async def upload(self, name: str) -> Upload | None:
         """An upload that is not complete."""
         rows = await self.read(f"SELECT {_UPLOAD} FROM uploads WHERE id = ?", (name,))  # noqa: S608
@@ -208,7 +217,7 @@ def remove_bucket(connection: sqlite3.Connection, name: str) -> None:
     """Forget a bucket. Raises Fault if something is in it."""
     for query in ("SELECT 1 FROM objects WHERE bucket = ?", "SELECT 1 FROM uploads WHERE bucket = ?"):
         if connection.execute(f"{query} LIMIT 1", (name,)).fetchone():
-            raise Fault("BucketNotEmpty", "The bucket you tried to delete is not empty.", more={"BucketName": name})
+            raise not_empty(name)
     connection.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
 
@@ -223,6 +232,11 @@ def forget_bucket(connection: sqlite3.Connection, name: str) -> None:
         ("buckets", "name"),
     ):
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608  words of our own
+
+
+def not_empty(name: str) -> Fault:
+    """There is something in the bucket of this name."""
+    return Fault("BucketNotEmpty", "The bucket you tried to delete is not empty.", more={"BucketName": name})
 
 
 def key_bytes(key: str) -> bytes:

@@ -46,7 +46,7 @@ class _Gathered:
 
 async def page(index: Index, bucket: str, prefix: str, delimiter: str, after: str, most: int) -> Page:
     """At most `most` keys and prefixes after `after`."""
-    start, end = key_bytes(prefix), _behind(key_bytes(prefix))
+    start, end = key_bytes(prefix), behind(key_bytes(prefix))
     begin = max(start, _first_after(after, prefix, delimiter)) if after else start
     found, limit = _Gathered(most), min(most + 1, _ROWS)
     while True:
@@ -59,7 +59,7 @@ async def page(index: Index, bucket: str, prefix: str, delimiter: str, after: st
             common = _common(row.key, prefix, delimiter)
             if common:
                 found.add_prefix(common)
-                begin = _behind(key_bytes(common))
+                begin = behind(key_bytes(common))
                 if not begin:
                     return Page(found.objects, found.prefixes, "")
             else:
@@ -78,10 +78,10 @@ def _common(key: str, prefix: str, delimiter: str) -> str:
 def _first_after(after: str, prefix: str, delimiter: str) -> bytes:
     """Where a list goes on. After a prefix come the keys that do not begin with it."""
     is_prefix = bool(delimiter) and after.startswith(prefix) and after.endswith(delimiter) and len(after) > len(prefix)
-    return _behind(key_bytes(after)) if is_prefix else key_bytes(after) + b"\0"
+    return behind(key_bytes(after)) if is_prefix else key_bytes(after) + b"\0"
 
 
-def _behind(prefix: bytes) -> bytes:
+def behind(prefix: bytes) -> bytes:
     """The first bytes after all that begin with `prefix`; b"" if there are none."""
     short = prefix.rstrip(b"\xff")
     return short[:-1] + bytes([short[-1] + 1]) if short else b""

@@ -60,6 +60,8 @@ class Store:
         self._files: dict[str, Files] = {}
         self._tasks = Tasks()
         self._journal = Journal(self._index, self.files_in)
+        self.changed = asyncio.Event()
+        """Set when a bucket has come or gone."""
 
     @property
     def index(self) -> Index:
@@ -104,6 +106,7 @@ class Store:
         made = self._new(name, acl, folder)
         await self._index.write(lambda connection: index.put_bucket(connection, made))
         self._index.buckets[name] = made
+        self.changed.set()
         return made
 
     def _new(self, name: str, acl: str, folder: Path | None) -> Bucket:
@@ -126,6 +129,7 @@ class Store:
         except Fault as fault:
             raise InvalidArgument(message=f"bucket {name[:100]!r}: {fault.message}") from fault
         self._index.buckets[name] = made
+        self.changed.set()
         self._tasks.begin(f"writing bucket {name}", self._index.write(partial(index.put_bucket, made=made)))
 
     async def set_acl(self, bucket: Bucket, acl: str) -> None:
@@ -137,9 +141,12 @@ class Store:
 
     async def delete_bucket(self, bucket: Bucket, *, forgets: bool = False) -> None:
         """Raises Fault BucketNotEmpty, unless it `forgets` what is in it. The folder stays with what is no object."""
+        if not forgets and await asyncio.to_thread(self.files(bucket).has_any):
+            raise index.not_empty(bucket.name)
         change = index.forget_bucket if forgets else index.remove_bucket
         await self._index.write(lambda connection: change(connection, bucket.name))
         self._index.buckets.pop(bucket.name, None)
+        self.changed.set()
         files = self._files.pop(bucket.name, None)
         if files is not None:
             files.close()

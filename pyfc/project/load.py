@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.build import fun_yml, funfile
-from pyfc.errors import ProjectError
+from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.project import bare, funcraft, ignoring, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there, read_bytes
 from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
 from pyfc.settings import Settings
 from pyfc.settings import load as load_settings
+from pyfc.triggers import oss
 
 Read = Callable[[Path, Boundary, Given], Project]
 _FORMATS: tuple[tuple[tuple[str, ...], Read], ...] = (
@@ -64,6 +65,7 @@ def load(
             variables.apply(own, project)
     project.files.extend(_ignoring(root, project))
     project.warnings.extend(_unstartable(project))
+    project.warnings.extend(_silent(project))
     project.is_strict = strict or not tolerates
     if strict:
         project.refuse_warnings()
@@ -112,6 +114,17 @@ def _undone(folder: Path, boundary: Boundary) -> Iterator[str]:
                 yield str(error)
             else:
                 yield from fun_yml.notes(found)
+
+
+def _silent(project: Project) -> Iterator[str]:
+    """A warning for each trigger of a bucket that does not fire, since another one of the bucket overlaps it."""
+    triggers = [each for each in project.event_triggers if each.type == "oss"]
+    triggers.sort(key=lambda each: (each.service, each.function, each.name))
+    for number, trigger in enumerate(triggers):
+        try:
+            oss.check(trigger, triggers[:number])
+        except InvalidArgument as error:
+            yield f"trigger {trigger.service}/{trigger.function}:{trigger.name} does not fire: {error}"
 
 
 def _unstartable(project: Project) -> list[str]:

@@ -16,6 +16,8 @@ services:
           - {name: evening, target: 5, scheduleExpression: cron(0 0 20 * * *)}
         targetTrackingPolicies:
           - {name: busy, metricTarget: 0.6, minCapacity: 1, maxCapacity: 10}
+      triggers:                        # for functions of a folder without a template above all
+        - {name: new, type: oss, config: {bucketName: photos, events: ["oss:ObjectCreated:*"]}}
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from pyfc.cloud.oss.store import is_bucket
 from pyfc.cloud.oss.temporary import TEMPORARY
 from pyfc.documents.objects import provision_of
 from pyfc.documents.shapes import Provision, Shape
+from pyfc.documents.triggers import TYPES
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.mounts import TOPS, can_mount
 from pyfc.model.permissions import OWN, Policies, Statement
@@ -41,8 +44,11 @@ from pyfc.project.files import is_folder, is_there
 from pyfc.project.interface import NO_FOLDERS, Folders, Project
 from pyfc.project.policies import read_granted
 from pyfc.project.properties import FileReader, located
+from pyfc.project.shapes import Elsewhere
+from pyfc.project.triggers import other_trigger
 
 NAME = "pyfc.yml"
+_TYPES = sorted(TYPES - {"http", "https"})
 
 
 class Overrides(Shape):
@@ -51,6 +57,7 @@ class Overrides(Shape):
     maximum_instance_count: Annotated[int, Meta(ge=1, le=10_000)] = 1
     snapshot: Literal["initialized"] | None = None
     provision_config: Provision | None = None
+    triggers: Elsewhere = None
 
 
 def apply(path: Path, project: Project) -> None:
@@ -146,6 +153,18 @@ def _changes(values: Field, project: Project) -> dict[str, Any]:
     return changes
 
 
+def _add_triggers(values: Field, function: tuple[str, str], project: Project) -> None:
+    """Triggers that a source of events fires, beside those that the template declares."""
+    triggers = values.get("triggers")
+    known = {each.name for each in project.all_triggers if (each.service, each.function) == function}
+    for field in triggers.elements() if triggers is not None else []:
+        name, kind = field.need("name").text(), field.need("type").choice(_TYPES)
+        if name in known:
+            raise field.error(f"'{name}'", "a name that no other trigger of the function has")
+        known.add(name)
+        project.event_triggers.append(other_trigger(field, function, name, kind, field.get("config"), project))
+
+
 def _apply_one(service: str, name: str, values: Field, project: Project) -> None:
     for number, declaration in enumerate(project.functions):
         function = declaration.function
@@ -154,6 +173,7 @@ def _apply_one(service: str, name: str, values: Field, project: Project) -> None
             project.functions[number] = dataclasses.replace(
                 declaration, function=dataclasses.replace(function, **changes)
             )
+            _add_triggers(values, (service, name), project)
             return
     if (service, name) in project.mistaken:
         return

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from pyfc.errors import ProjectError
+from pyfc.model.bucket import Rule, events_of
 from pyfc.model.function import Limits
 from pyfc.model.resources import Route
 from pyfc.project.interface import Project
 from pyfc.project.load import load
+from pyfc.triggers.oss import rule_of
 
 
 def project(tmp_path: Path, **files: str) -> Project:
@@ -139,6 +141,52 @@ def test_an_s_yaml_of_fc_2_is_read_with_its_variables(tmp_path: Path, monkeypatc
     assert found.unsupported == ["component website of other"]
 
 
+S_FC3 = """\
+edition: 3.0.0
+name: app
+resources:
+  pay:
+    component: fc3
+    props:
+      region: cn-hangzhou
+      functionName: pay
+      runtime: python3.10
+      handler: index.handler
+      code: ./
+      diskSize: 512
+      internetAccess: true
+      instanceLifecycleConfig: {initializer: {handler: index.init, timeout: 3}}
+      triggers:
+        - {triggerName: web, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET, PATCH]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("type: timer, config: {cronExpression: '@every 1m', enable: true}",
+         "type: oss, config: {bucketName: photos, events: ['oss:ObjectCreated:*'], "
+         "filter: {Key: {Prefix: in/, Suffix: .png}}}",
+         S_FC),
+        ("type: timer, config: {cronExpression: '@every 1m', enable: true}",
+         "type: oss, role: r, sourceArn: 'acs:oss:cn-hangzhou:1:photos', "
+         "config: {events: ['oss:ObjectCreated:*'], filter: {key: {prefix: in/, suffix: .png}}}", S_FC),
+        ("{triggerName: web, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET, PATCH]}}",
+         "{triggerName: t, triggerType: oss, sourceArn: 'acs:oss:*:*:photos', invocationRole: r, "
+         "triggerConfig: {events: ['oss:ObjectCreated:*'], filter: {key: {prefix: in/, suffix: .png}}}}", S_FC3),
+    ],
+)  # fmt: skip
+def test_a_trigger_of_a_bucket_means_the_same_in_every_version_of_s_yaml(
+    tmp_path: Path, old: str, new: str, text: str
+) -> None:
+    (tmp_path / "code").mkdir()
+    assert old in text
+
+    (trigger,) = project(tmp_path, s_yaml=text.replace(old, new)).event_triggers
+
+    assert rule_of(trigger) == Rule("photos", events_of(["oss:ObjectCreated:*"]), "in/", ".png")
+
+
 def test_an_s_yaml_takes_values_and_text_from_files_beside_it_and_has_domains(tmp_path: Path) -> None:
     text = """
 edition: 1.0.0
@@ -200,26 +248,6 @@ Resources:
     }
 
 
-S_FC3 = """\
-edition: 3.0.0
-name: app
-resources:
-  pay:
-    component: fc3
-    props:
-      region: cn-hangzhou
-      functionName: pay
-      runtime: python3.10
-      handler: index.handler
-      code: ./
-      diskSize: 512
-      internetAccess: true
-      instanceLifecycleConfig: {initializer: {handler: index.init, timeout: 3}}
-      triggers:
-        - {triggerName: web, triggerType: http, triggerConfig: {authType: anonymous, methods: [GET, PATCH]}}
-"""
-
-
 def test_a_function_of_fc_3_stands_in_service_default_and_gets_events(tmp_path: Path) -> None:
     found = project(tmp_path, s_yaml=S_FC3)
 
@@ -255,6 +283,53 @@ def test_pyfc_yml_overrides_what_the_template_can_not_say(tmp_path: Path) -> Non
     )  # fmt: skip
 
     assert [each.function.maximum_instance_count for each in found.functions] == [2, None]
+
+
+def test_pyfc_yml_adds_triggers_to_a_function(tmp_path: Path) -> None:
+    config = "{bucketName: photos, events: ['oss:ObjectCreated:*'], filter: {key: {prefix: a/}}}"
+    own = f"{{name: new, type: OSS, config: {config}}}"
+    found = project(
+        tmp_path, template_yml=FUNCRAFT, pyfc_yml=f"services: {{shop: {{pay: {{triggers: [{own}]}}}}}}"
+    )  # fmt: skip
+
+    (trigger,) = [each for each in found.event_triggers if each.name == "new"]
+    assert (trigger.service, trigger.function, trigger.type) == ("shop", "pay", "oss")
+    assert trigger.config == {
+        "bucketName": "photos", "events": ["oss:ObjectCreated:*"], "filter": {"key": {"prefix": "a/"}},
+    }  # fmt: skip
+
+
+def test_of_triggers_of_a_bucket_that_overlap_the_later_one_is_told_not_to_fire(tmp_path: Path) -> None:
+    own = "[{name: t, type: oss, config: {bucketName: photos, events: ['oss:ObjectCreated:*']}}]"
+    found = project(
+        tmp_path, a_py="def handler(event, context): ...", b_py="def handler(event, context): ...",
+        pyfc_yml=f"services: {{default: {{a: {{triggers: {own}}}, b: {{triggers: {own}}}}}}}",
+    )  # fmt: skip
+
+    assert found.warnings == [
+        "trigger default/b:t does not fire: event source 'oss' returned error: Cannot specify overlapping prefix and "
+        "suffix with same event type."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "services:\n  shop:\n    pay:\n      triggers:\n        - {name: new, type: ftp}",
+            "pyfc.yml:5: services.shop.pay.triggers[0].type is 'ftp'; it must be",
+        ),
+        (
+            "services:\n  shop:\n    pay:\n      triggers: [{name: n, type: oss}, {name: n, type: timer}]",
+            "pyfc.yml:4: services.shop.pay.triggers[1] is 'n'; it must be a name that no other trigger",
+        ),
+    ],
+)
+def test_a_wrong_trigger_of_pyfc_yml_is_shown_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ProjectError) as caught:
+        project(tmp_path, template_yml=FUNCRAFT, pyfc_yml=text)
+
+    assert str(caught.value).startswith(f"{tmp_path}/{message}")
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,9 @@ class Store:
 
     def bucket(self, name: str) -> Bucket:
         """Raises Fault NoSuchBucket."""
-        found = self._index.buckets.get(name)
-        if found is None:
+        if name not in self._index.buckets:
             raise no_such_bucket(name)
-        return found
+        return self._index.buckets[name]
 
     def buckets(self) -> list[Bucket]:
         """All, by name."""
@@ -162,12 +161,10 @@ class Store:
         if found is None:
             try:
                 home = home_of(self.folder, bucket.name)
-                found = Files(Path(bucket.folder), home if home.is_dir() else None)
-                self._files[bucket.name] = found
+                found = self._files[bucket.name] = Files(Path(bucket.folder), home if home.is_dir() else None)
             except OSError as error:
-                raise Fault(
-                    "ServiceUnavailable", f"The folder of bucket {bucket.name} cannot be used: {error.strerror}."
-                ) from error
+                why = f"The folder of bucket {bucket.name} cannot be used: {error.strerror}."
+                raise Fault("ServiceUnavailable", why) from error
         return found
 
     # objects
@@ -290,8 +287,7 @@ class Store:
                 return
             files.remove(key, is_aside=is_aside)
             index.remove(connection, bucket, key)
-            gone = before or _unmeasured(bucket, key, found)
-            self._index.outbox.remove(connection, cause, gone)
+            self._index.outbox.remove(connection, cause, before or _unmeasured(bucket, key, found))
 
         await self._index.write(job)
 

@@ -82,8 +82,8 @@ class Builds:
         """Those that wait and those that run, by their folder."""
         self._failed: dict[Path, str] = {}
         """Beside the server, with the reasons: not to be tried again for what is served now."""
-        self._partial: set[Path] = set()
-        """Those of which something was left out: not to be tried again while they ask for the same."""
+        self._partial: dict[Path, dict[str, str]] = {}
+        """What was left out, each with the reason: not to be tried again while the same is asked for."""
         self._tell: Callable[[Progress], None] = lambda _: None
         self._began: dict[str, float] = {}
         """When what is being built was begun, by the folder."""
@@ -111,7 +111,7 @@ class Builds:
             found["buildingSeconds"] = round(time.monotonic() - self._began[folder], 1)
         if folder in self._took:
             found["builtSeconds"] = round(self._took[folder], 1)
-        if folder and (left_out := self._builder.left_out(Path(folder))):
+        if left_out := self._partial.get(Path(folder)):
             found["leftOut"] = {name: why.splitlines()[0].rstrip(":") for name, why in left_out.items()}
         if (failed := self._failed.get(Path(folder), "")) and folder not in self._pending:
             found["failed"] = failed.splitlines()[0]
@@ -220,12 +220,12 @@ class Builds:
         folder = given[0]
         if str(folder) in self._pending or (again and folder in self._failed):
             return True
-        return folder in self._partial and self._builder.is_at_hand(*given, partly=True)
+        return bool(self._partial.get(folder)) and self._builder.is_at_hand(*given, partly=True)
 
     def _left_out(self, folder: Path) -> str:
         """What was left out of what was built last for a folder, in words; '' if nothing was."""
         found = self._builder.left_out(folder)
-        (self._partial.add if found else self._partial.discard)(folder)
+        self._partial[folder] = found
         return "\n".join(f"{why.splitlines()[0].rstrip(':')}; {name} is left out" for name, why in found.items())
 
     def _add(self, folder: Path, name: str, given: _Given, *, holds: bool) -> None:
@@ -237,6 +237,8 @@ class Builds:
                 return warning
             return self._left_out(folder)
 
+        if not holds:
+            self._partial[folder] = self._builder.left_out(folder)  # until it is known anew
         pending = _Pending(folder, build, [name], holds)
         self._pending[str(folder)] = pending
         self._waiting.append(pending)

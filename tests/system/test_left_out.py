@@ -75,6 +75,7 @@ def test_what_could_be_had_serves_while_the_rest_is_tried_again(
         wait_until(lambda: index.asked, "pip to ask")
         assert "could not be had: later" in server.invoke("default/f").json["errorMessage"]
         assert server.functions()[0]["buildingSeconds"] >= 0
+        assert list(server.functions()[0]["leftOut"]) == ["later"]
     finally:
         index.close()
         assert server.stop()[0] == 0

@@ -80,10 +80,16 @@ def _bucket_of(arn: str) -> str:
 def check(trigger: Trigger, others: Sequence[Trigger]) -> None:
     """Raises InvalidArgument for a trigger that can not be beside these."""
     rule = rule_of(trigger)
-    found = [each for each in map(_readable, others) if each is not None and each.bucket == rule.bucket != ""]
-    if any(rule.overlaps(each) for each in found):
+    _check_beside(
+        rule, [each for each in map(_readable, others) if each is not None and each.bucket == rule.bucket != ""]
+    )
+
+
+def _check_beside(rule: Rule, others: Sequence[Rule]) -> None:
+    """`others`: of the same bucket."""
+    if any(rule.overlaps(each) for each in others):
         raise InvalidArgument(message=OVERLAP)
-    if len(found) >= MOST_TRIGGERS:
+    if len(others) >= MOST_TRIGGERS:
         raise InvalidArgument(message=f"bucket {rule.bucket} has {MOST_TRIGGERS} triggers, which is the most")
 
 
@@ -149,8 +155,7 @@ class Oss:
         rule = rule_of(trigger)
         if not rule.bucket:
             raise InvalidArgument(message="neither bucketName nor sourceArn names a bucket")
-        if any(rule.overlaps(each) for each in others.get(rule.bucket, ())):
-            raise InvalidArgument(message=OVERLAP)
+        _check_beside(rule, others.get(rule.bucket, ()))
         self._have(rule.bucket)
         return rule
 

@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from objects import BUCKET, Client
 from support import Server, pyfc, wait_until
 
@@ -209,8 +211,9 @@ def archive(code: str) -> str:
     return base64.b64encode(held.getvalue()).decode()
 
 
-def test_a_function_that_writes_to_the_bucket_that_fires_it_is_stopped(serve: Callable[..., Server]) -> None:
-    server = serve(project())
+@pytest.mark.parametrize("auth", ["auto", "off"])
+def test_a_function_that_writes_to_the_bucket_that_fires_it_is_stopped(serve: Callable[..., Server], auth: str) -> None:
+    server = serve(project(), "--auth", auth)
     document = {
         "functionName": "loop", "runtime": "python3", "handler": "index.handler",
         "code": {"zipFile": archive(LOOP.replace("PORT", str(server.port)))},

@@ -4,6 +4,7 @@ as OSS does.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
@@ -176,6 +177,10 @@ class Door:
     async def _verified(self, sent: Sent) -> Verified:
         if not self.is_open:
             return verify(self._find, sent, time.time())
+        with contextlib.suppress(Fault):  # nobody has to sign; who does is known
+            found = verify(self._find, sent, time.time())
+            if found.key is not None:
+                return found
         places = sent.places
         for place in places[1:]:
             if place.key and await self._environment.store.index.object(*place) is not None:

@@ -62,7 +62,7 @@ CREATE TABLE parts (
 CREATE TABLE appends (bucket TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
 CREATE TABLE outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL);
 INSERT INTO sqlite_sequence SELECT 'outbox', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
-CREATE TABLE journal (number INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL);
+CREATE TABLE contents (number INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL);
 """
 """`crc` has 64 bits without a sign, which is more than SQLite's numbers have; `headers` and `tags` are JSON. An append
 is in `appends` while its file may be longer than its row says. `happened`: a Happened of model/bucket.py, as an array
@@ -145,11 +145,11 @@ def _add_marks(connection: sqlite3.Connection, schema: str) -> None:
     connection.execute(f"CREATE TABLE {schema}.marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
-def _add_outbox_and_journal(connection: sqlite3.Connection, schema: str) -> None:
+def _add_outbox_and_contents(connection: sqlite3.Connection, schema: str) -> None:
     for statement in (
         "CREATE TABLE {}.outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL)",
         "INSERT INTO {}.sqlite_sequence SELECT 'outbox', CAST(strftime('%s', 'now') AS INTEGER) * 1000000",
-        "CREATE TABLE {}.journal "
+        "CREATE TABLE {}.contents "
         "(number INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL)",
     ):
         connection.execute(statement.format(schema))
@@ -185,6 +185,6 @@ STEPS: dict[int, Step] = {
     2: Step(queue=_add_sizes),
     3: Step(queue=_add_births),
     4: Step(queue=_add_marks),
-    5: Step(oss=_add_outbox_and_journal),
+    5: Step(oss=_add_outbox_and_contents),
 }
 """By the version that each leads to."""

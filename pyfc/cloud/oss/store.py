@@ -3,7 +3,7 @@
 1. An object is its file and its row. Both are replaced in one step of the thread that writes: first the file, then the
    row; a file that is not the one its row tells of was changed by somebody else and is measured anew.
 2. Content is written to a file of its own and is durable before it takes its place, so an object is whole or as before;
-   a small content is durable in the index first (see journal.py).
+   a small content is durable in the index first (see write_ahead.py).
 3. Files that people put into a bucket's folder are objects too, by their content alone.
 """
 
@@ -24,8 +24,6 @@ from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault, bucket_exists, invalid_bucket, no_such_bucket, no_such_key, no_such_upload
 from pyfc.cloud.oss.files import Files, path_of, seen
 from pyfc.cloud.oss.index import Index
-from pyfc.cloud.oss.journal import LARGEST as SMALL
-from pyfc.cloud.oss.journal import Journal
 from pyfc.cloud.oss.model import (
     BUCKET_ACLS,
     NORMAL,
@@ -38,6 +36,8 @@ from pyfc.cloud.oss.model import (
     Place,
     Seen,
 )
+from pyfc.cloud.oss.write_ahead import LARGEST as SMALL
+from pyfc.cloud.oss.write_ahead import WriteAhead
 from pyfc.cloud.oss.writing import Held, Incoming, begin, check_digest, measure, resumed
 from pyfc.errors import InvalidArgument
 from pyfc.tasks import Tasks
@@ -59,7 +59,7 @@ class Store:
         self._index = Index(path)
         self._files: dict[str, Files] = {}
         self._tasks = Tasks()
-        self._journal = Journal(self._index, self.files_in)
+        self._ahead = WriteAhead(self._index, self.files_in)
         self.changed = asyncio.Event()
         """Set when a bucket has come or gone."""
 
@@ -70,11 +70,11 @@ class Store:
 
     async def start(self) -> None:
         """Before anything is asked for: write again what a machine that lost its power has lost."""
-        await self._journal.start()
+        await self._ahead.start()
 
     async def close(self) -> None:
         """Write what waits, and close everything."""
-        await self._journal.close()
+        await self._ahead.close()
         await self._index.close()
         for files in self._files.values():
             files.close()
@@ -244,7 +244,7 @@ class Store:
                 files.remove(made.key, is_aside=before.is_aside)
             index.put(connection, kept)
             if isinstance(new, Held):
-                self._journal.add(connection, kept, new.data)
+                self._ahead.add(connection, kept, new.data)
             self._index.outbox.add(connection, cause, kept, before)
             if upload:
                 index.remove_upload(connection, upload)
@@ -252,7 +252,7 @@ class Store:
 
         kept = await self.whole(job)
         if is_small:
-            self._journal.added(kept.content.size)
+            self._ahead.added(kept.content.size)
         return kept
 
     async def copy(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pyfc.cloud.oss import journal
+from pyfc.cloud.oss import write_ahead
 from pyfc.cloud.oss.model import Cause, Description, Place
 from pyfc.cloud.oss.store import Store
 from pyfc.model.bucket import PUT
 
-pytestmark = pytest.mark.skipif(not journal.CAN_SYNC_AT_ONCE, reason="the system cannot make all files durable at once")
-SMALL, LARGE = b"small", b"x" * (journal.LARGEST + 1)
+pytestmark = pytest.mark.skipif(not write_ahead.CAN_SYNC_AT_ONCE, reason="no system call syncs a file system")
+SMALL, LARGE = b"small", b"x" * (write_ahead.LARGEST + 1)
 
 
 def _run(folder: Path, work: Callable[[Store], Awaitable[None]], *, dies: bool = False) -> None:
@@ -42,7 +42,7 @@ async def _put(store: Store, key: str, content: bytes = SMALL) -> None:
 
 
 async def _kept(store: Store) -> list[str]:
-    rows = await store.index.read("SELECT key FROM journal ORDER BY number")
+    rows = await store.index.read("SELECT key FROM contents ORDER BY number")
     return [key.decode() for (key,) in rows]
 
 
@@ -56,13 +56,13 @@ async def _content(store: Store, key: str) -> bytes:
 @pytest.fixture
 def is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is made durable by itself within a test."""
-    monkeypatch.setattr(journal, "_SOON", 3600.0)
+    monkeypatch.setattr(write_ahead, "_SOON", 3600.0)
 
 
 def test_a_small_content_is_kept_until_its_file_is_durable_and_a_large_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "_SOON", 0.05)
+    monkeypatch.setattr(write_ahead, "_SOON", 0.05)
 
     async def work(store: Store) -> None:
         await _put(store, "large", LARGE)
@@ -78,7 +78,7 @@ def test_a_small_content_is_kept_until_its_file_is_durable_and_a_large_one_is_no
 
 @pytest.mark.usefixtures("is_slow")
 def test_much_at_once_is_made_durable_without_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_MOST", 3 * len(SMALL))
+    monkeypatch.setattr(write_ahead, "_MOST", 3 * len(SMALL))
 
     async def work(store: Store) -> None:
         for number in range(4):
@@ -150,7 +150,7 @@ def test_contents_are_kept_while_the_disk_fails(tmp_path: Path, monkeypatch: pyt
         await _put(store, "small")
 
     with monkeypatch.context() as failing:
-        failing.setattr(journal, "sync_file_system", fail)
+        failing.setattr(write_ahead, "sync_file_system", fail)
         _run(tmp_path, put)
 
     async def look(store: Store) -> None:

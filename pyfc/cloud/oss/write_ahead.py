@@ -40,8 +40,8 @@ _MOST = 16 * 1024 * 1024
 _log = logging.getLogger(__name__)
 
 
-class Journal:
-    """The journal of one store."""
+class WriteAhead:
+    """The small contents of one store."""
 
     def __init__(self, rows: Index, files_in: Callable[[str], Files]) -> None:
         self._index = rows
@@ -54,7 +54,7 @@ class Journal:
     def add(self, connection: sqlite3.Connection, made: Object, content: bytes) -> None:
         """In a write of the store: keep an object's content, whose file is in its place."""
         connection.execute(
-            "INSERT INTO journal (bucket, key, content) VALUES (?, ?, ?)",
+            "INSERT INTO contents (bucket, key, content) VALUES (?, ?, ?)",
             (made.bucket, index.key_bytes(made.key), content),
         )
 
@@ -79,7 +79,7 @@ class Journal:
 
     async def settle(self) -> None:
         """Make the files durable whose contents are kept, and forget these. Raises OSError, Unavailable."""
-        rows = await self._index.read("SELECT bucket, max(number) FROM journal GROUP BY bucket")
+        rows = await self._index.read("SELECT bucket, max(number) FROM contents GROUP BY bucket")
         if rows:
             await asyncio.to_thread(_sync, list(self._descriptors(bucket for bucket, _ in rows)))
             last = max(number for _, number in rows)
@@ -97,7 +97,7 @@ class Journal:
 
     async def start(self) -> None:
         """Write again what was lost. Raises OSError, Unavailable."""
-        rows = await self._index.read("SELECT bucket, key, content FROM journal ORDER BY number")
+        rows = await self._index.read("SELECT bucket, key, content FROM contents ORDER BY number")
         for bucket, key, content in rows:
             await self._index.write(partial(self._write_again, bucket, key.decode(), content))
         await self.settle()
@@ -149,4 +149,4 @@ def _sync(descriptors: Sequence[int]) -> None:
 
 
 def _forget(connection: sqlite3.Connection, last: int) -> None:
-    connection.execute("DELETE FROM journal WHERE number <= ?", (last,))
+    connection.execute("DELETE FROM contents WHERE number <= ?", (last,))

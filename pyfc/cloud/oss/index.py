@@ -228,7 +228,7 @@ def forget_bucket(connection: sqlite3.Connection, name: str) -> None:
         ("objects", "bucket"),
         ("uploads", "bucket"),
         ("appends", "bucket"),
-        ("journal", "bucket"),
+        ("contents", "bucket"),
         ("buckets", "name"),
     ):
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (name,))  # noqa: S608  words of our own

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -143,6 +145,23 @@ def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> N
     server.wait()
 
     wait_until(lambda: not bench.left, "the end of everything")
+
+
+def test_a_cage_that_is_told_to_end_again_and_again_leaves_nothing(bench: Bench) -> None:
+    async def scenario() -> None:
+        cage, there = Cage((bench.mode,)), bench.folder / "place/there"
+        run = asyncio.ensure_future(cage.run(bench.job(cage, f"{DAEMON}\ntime.sleep(600)", str(there))))
+        await asyncio.to_thread(wait_until, lambda: there.exists() or run.done(), "the command", 60)
+        launchers = psutil.Process().children()
+        while not run.done():
+            for each in launchers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.terminate()
+            await asyncio.sleep(0)
+        assert await run == -signal.SIGKILL
+        assert not bench.left
+
+    asyncio.run(scenario())
 
 
 MANY = """

@@ -140,13 +140,20 @@ def _become(order: dict[str, Any]) -> None:
 
 def _wait(child: int, status: int) -> None:
     """In the launcher: until the command has ended, or somebody says that it is to end. Then nothing of it is left."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+
+    def end(*_: object) -> None:
+        """Told once by each thread of a server that dies, so also when there is no child any more."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+
+    signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     while True:
         pid, code = os.waitpid(-1, 0)
         if pid == child:
             break
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     while _kill_children():

@@ -39,8 +39,8 @@ _REHEARSALS = 20
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
 _OURS = (
-    "births", "bootstrap", "calls", "clone", "context", "control", "debugging", "enter", "faults", "framing", "hiding",
-    "imports", "keeper", "examine", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
+    "births", "bootstrap", "calls", "changes", "clone", "context", "control", "debugging", "enter", "faults", "framing",
+    "hiding", "imports", "keeper", "examine", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
 )  # fmt: skip
 
 

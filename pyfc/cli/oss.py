@@ -231,11 +231,15 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield folder / entry.path, entry.path
 
 
+_LONGEST = 255
+"""Bytes of a name of a file."""
+
+
 def _below(folder: Path, key: str) -> Path | None:
     """The file of a key, None for a key that is no path below the folder or leads through a link."""
     parts = key.split("/")
     path = folder.joinpath(*parts)
-    is_path = not any(part in {"", ".", ".."} or "\0" in part for part in parts)
+    is_path = not any(part in {"", ".", ".."} or "\0" in part or len(part.encode()) > _LONGEST for part in parts)
     if is_path and not any(above.is_symlink() for above in (path, *path.parents) if above.is_relative_to(folder)):
         return path
     tell(one_line(f"{key}: left out, since it is no path of a file below {folder}"))

@@ -85,6 +85,8 @@ class Buckets:
                     target.write(piece)
                 except OSError as error:  # in here it would be one of the connection's
                     failure = error
+            if failure is None and response.length:
+                raise http.client.IncompleteRead(b"", response.length)
         if failure is not None:
             raise failure
 

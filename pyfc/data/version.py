@@ -62,7 +62,9 @@ CREATE TABLE parts (
 CREATE TABLE appends (bucket TEXT NOT NULL, key BLOB NOT NULL, PRIMARY KEY (bucket, key)) WITHOUT ROWID;
 CREATE TABLE outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL);
 INSERT INTO sqlite_sequence SELECT 'outbox', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
-CREATE TABLE contents (number INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL);
+CREATE TABLE contents (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL
+);
 """
 """`crc` has 64 bits without a sign, which is more than SQLite's numbers have; `headers` and `tags` are JSON. An append
 is in `appends` while its file may be longer than its row says. `happened`: a Happened of model/bucket.py, as an array
@@ -150,7 +152,7 @@ def _add_outbox_and_contents(connection: sqlite3.Connection, schema: str) -> Non
         "CREATE TABLE {}.outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL)",
         "INSERT INTO {}.sqlite_sequence SELECT 'outbox', CAST(strftime('%s', 'now') AS INTEGER) * 1000000",
         "CREATE TABLE {}.contents "
-        "(number INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL)",
+        "(number INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL)",
     ):
         connection.execute(statement.format(schema))
 

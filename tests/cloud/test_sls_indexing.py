@@ -54,10 +54,12 @@ def _count(path: Path) -> int:
     return found
 
 
-def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "_STEP", 1000)
     _put(tmp_path, 20)
     index = _open(tmp_path)
     index.step()
+    assert index.seen() < index.data.execute("SELECT max(number) FROM groups").fetchone()[0]
     _close(index)
 
     assert _count(tmp_path) == 200

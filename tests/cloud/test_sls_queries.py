@@ -122,12 +122,17 @@ def _proposes(asked: str, kept: set[str]) -> bool:
 @pytest.mark.parametrize(
     "query",
     ["(", ")", "a)", "and", "a and", "or a", "not", '"a', '#"a', "a:", "a: and b", "a>b", "a >", "a in [1",
-     "a in [1 b]", "a in [1 2 3]", ":", "[", "(" * 100 + "a" + ")" * 100, "a " * 3000],
+     "a in [1 b]", "__tag__:", "a in [1 2 3]", ":", "[", "(" * 100 + "a" + ")" * 100, "a " * 3000],
 )  # fmt: skip
 def test_what_is_not_understood_is_told(query: str) -> None:
     with pytest.raises(Fault, match="not understood") as caught:
         parse(query)
     assert (caught.value.code, caught.value.status) == ("ParameterInvalid", 400)
+
+
+def test_a_query_is_not_read_without_end() -> None:
+    with pytest.raises(Fault, match="at most 65536 characters"):
+        divided("a" * 65537)
 
 
 @given(st.text(alphabet="ab ()\"'#:=<>[]*?|\\not and or in1 错", max_size=40))

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +35,27 @@ def wheel(folder: Path, name: str, version: str, text: str) -> None:
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
         for path, content in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(path, content)
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_pyfc_that_lies_below_var_tmp_installs_and_leaves_nothing_in_tmp(tmp_path: Path) -> None:
+    """In a cage /var/tmp is /tmp, which is another folder than the machine's."""
+    folder = Path(tempfile.mkdtemp(prefix="pyfc-own-", dir="/var/tmp"))
+    try:
+        for name in ("pyfc", "runtimes"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        project = write(tmp_path / "project", {"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"})
+
+        server = Server(project, tmp_path / "data", PYTHONPATH=str(folder))
+
+        assert server.invoke("default/f").body == b"hello of 1.0"
+        assert server.stop()[0] == 0
+        assert not (Path("/tmp") / folder.name).exists()
+    finally:
+        shutil.rmtree(folder)
 
 
 def ends_of_builds(server: Server) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +118,28 @@ def test_a_key_that_leads_out_of_the_folder_is_left_out(oss: Command, tmp_path: 
     assert sorted(path.name for path in there.iterdir()) == ["fine", "link"]
     assert not list((tmp_path / "outside").iterdir())
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_stays_as_it_was_when_the_server_dies_within_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"mine")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def half_an_answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 100)
+
+        answering = threading.Thread(target=half_an_answer)
+        answering.start()
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        status, _, told = pyfc("oss", "cp", "oss://photos/a", str(tmp_path / "kept"), "--endpoint", endpoint)
+        answering.join()
+
+    assert status == 3
+    assert "IncompleteRead" in told
+    assert (tmp_path / "kept").read_bytes() == b"mine"
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
 
 
 def test_long_lists_come_in_pages(oss: Command, monkeypatch: pytest.MonkeyPatch) -> None:

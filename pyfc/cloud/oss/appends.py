@@ -43,8 +43,8 @@ class Appends:
                 if now.inode == known.seen.inode and now.size > known.content.size:
                     os.ftruncate(descriptor, known.content.size)
                     index.put(connection, known._replace(seen=seen(descriptor)))
-        except (FileNotFoundError, InvalidArgument):
-            return  # somebody has removed it meanwhile
+        except (OSError, InvalidArgument):
+            return  # somebody has removed it meanwhile, or put something else there
 
     async def put(
         self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description, *,
@@ -116,7 +116,11 @@ class Appends:
             index.end_append(connection, bucket, key)
             return made
 
-        return await self._store.whole(job)
+        try:
+            return await self._store.whole(job)
+        except Fault:
+            await self._store.index.write(lambda connection: index.end_append(connection, bucket, key))
+            raise
 
 
 def _etag_of(*etags: str) -> str:

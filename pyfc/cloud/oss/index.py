@@ -221,6 +221,11 @@ def remove_bucket(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM buckets WHERE name = ?", (name,))
 
 
+def has_bucket(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether there is a bucket, at this place in the order of writes."""
+    return connection.execute("SELECT 1 FROM buckets WHERE name = ?", (name,)).fetchone() is not None
+
+
 def forget_bucket(connection: sqlite3.Connection, name: str) -> None:
     """Forget a bucket and all that is known of what is in it."""
     connection.execute("DELETE FROM parts WHERE upload IN (SELECT id FROM uploads WHERE bucket = ?)", (name,))

@@ -39,7 +39,10 @@ def verified(find: Find, fields: Fields) -> Key | None:
     if not name or not signature or not policy:
         raise Fault("InvalidArgument", "A form that is signed has a policy, the id of a key and a signature.")
     key = key_of(find, name, fields("x-oss-security-token"))
-    made = sign(key.secret, policy).encode()
+    try:
+        made = sign(key.secret, policy).encode()
+    except UnicodeEncodeError:
+        raise Fault("InvalidPolicyDocument", "The policy is no Base64.") from None
     if not hmac.compare_digest(made, signature.encode("utf-8", "replace")):
         raise no_match(name, signature, policy)
     return key

@@ -230,7 +230,7 @@ class Store:
         files, is_small = self.files_in(made.bucket), isinstance(new, Held)
 
         def job(connection: sqlite3.Connection) -> Object:
-            if made.bucket not in self._index.buckets:
+            if not index.has_bucket(connection, made.bucket):  # it may have gone in this very commit
                 raise no_such_bucket(made.bucket)
             if upload and not index.has_upload(connection, upload):
                 raise no_such_upload(upload)

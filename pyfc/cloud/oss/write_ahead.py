@@ -50,6 +50,8 @@ class WriteAhead:
         self._size = 0
         """Bytes of contents that were kept since the last time, 0 if none were."""
         self._is_full = asyncio.Event()
+        self._lock = asyncio.Lock()
+        """Two that settle at once would forget by an old number what has come since."""
 
     def add(self, connection: sqlite3.Connection, made: Object, content: bytes) -> None:
         """In a write of the store: keep an object's content, whose file is in its place."""
@@ -79,11 +81,12 @@ class WriteAhead:
 
     async def settle(self) -> None:
         """Make the files durable whose contents are kept, and forget these. Raises OSError, Unavailable."""
-        rows = await self._index.read("SELECT bucket, max(number) FROM contents GROUP BY bucket")
-        if rows:
-            await asyncio.to_thread(_sync, list(self._descriptors(bucket for bucket, _ in rows)))
-            last = max(number for _, number in rows)
-            await self._index.write(partial(_forget, last=last))
+        async with self._lock:
+            rows = await self._index.read("SELECT bucket, max(number) FROM contents GROUP BY bucket")
+            if rows:
+                await asyncio.to_thread(_sync, list(self._descriptors(bucket for bucket, _ in rows)))
+                last = max(number for _, number in rows)
+                await self._index.write(partial(_forget, last=last))
 
     def _descriptors(self, buckets: Iterable[str]) -> Iterator[int]:
         """One of each file system that has some of these buckets, for the caller to close."""
@@ -96,11 +99,14 @@ class WriteAhead:
                     yield os.dup(descriptor)
 
     async def start(self) -> None:
-        """Write again what was lost. Raises OSError, Unavailable."""
+        """Write again what was lost; what cannot be written now is kept for the next start. Raises Unavailable."""
         rows = await self._index.read("SELECT bucket, key, content FROM contents ORDER BY number")
-        for bucket, key, content in rows:
-            await self._index.write(partial(self._write_again, bucket, key.decode(), content))
-        await self.settle()
+        try:
+            for bucket, key, content in rows:
+                await self._index.write(partial(self._write_again, bucket, key.decode(), content))
+            await self.settle()
+        except (Fault, OSError) as error:
+            _log.warning("small objects that a machine has lost cannot be written again: %s", error)
 
     def _write_again(self, bucket: str, key: str, content: bytes, connection: sqlite3.Connection) -> None:
         known = index.find(connection, bucket, key)

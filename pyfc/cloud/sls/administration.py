@@ -34,6 +34,8 @@ async def create_project(asked: Asked) -> Answer:
     document = asked.document()
     now = int(time.time())
     name = check_project(document.get("projectName") or asked.project)
+    if asked.project and name != asked.project:
+        raise Fault("ParameterInvalid", "projectName is another project than the host names.")
     await asked.store.put_project(Project(name, _description(document), now, now), is_new=True)
     return Answer()
 

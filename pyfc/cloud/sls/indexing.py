@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from pyfc.cloud.sls.groups import Labels, Log, read_group, read_log
 from pyfc.cloud.sls.words import pieces
+from pyfc.sqlite import transaction
 
 _VERSION = 1
 _TABLES = f"""
@@ -29,9 +31,11 @@ PRAGMA user_version={_VERSION};
 """  # noqa: S608  a number of ours
 """`progress`: the newest group that is in it, and the newest row; no row's number is ever used again.
 """
-_NEXT = "SELECT number, logstore, topic, source, tags, data FROM groups WHERE number > ? ORDER BY number LIMIT ?"
-_GROUPS = 8
-"""Groups that are read at once: between two such steps a search is answered."""
+_NEXT = "SELECT number, logstore, topic, source, tags, data FROM groups WHERE number > ? ORDER BY number"
+_STEP = 4 * 1024 * 1024
+"""Bytes of groups that are taken in at once: between two such steps a search is answered."""
+_LONGEST = 64 * 1024
+"""Characters of a log that can be searched for."""
 _GONE = 0.5
 """Part of the index that may be of logs that are gone."""
 _LEAST = 100_000
@@ -78,15 +82,13 @@ class Index:
     def step(self) -> bool:
         """Take in some groups; whether there may be more."""
         (seen,) = self.connection.execute("SELECT grp FROM progress").fetchone()
-        rows = self.data.execute(_NEXT, (seen, _GROUPS)).fetchall()
-        if not rows:
-            return self._forget()
-        self.connection.execute("BEGIN IMMEDIATE")
-        for row in rows:
-            self._add(*row)
-        self.connection.execute("UPDATE progress SET grp = ?", (rows[-1][0],))
-        self.connection.execute("COMMIT")
-        return True
+        last, size = seen, 0
+        with transaction(self.connection), closing(self.data.execute(_NEXT, (seen,))) as rows:
+            while size < _STEP and (row := rows.fetchone()) is not None:
+                self._add(*row)
+                last, size = row[0], size + len(row[-1])
+            self.connection.execute("UPDATE progress SET grp = ?", (last,))
+        return last > seen or self._forget()
 
     def seen(self) -> int:
         """The newest group that is in it."""
@@ -99,7 +101,7 @@ class Index:
         for row, (begin, end) in enumerate(read_group(data).places, last + 1):
             log = read_log(data, begin, end)
             lines.append((row, logstore, log.time, number, begin, end))
-            found = set(pieces(" ".join([*common, *(value for _, value in log.contents)])))
+            found = set(pieces(" ".join([*common, *(value for _, value in log.contents)])[:_LONGEST]))
             texts.append((row, " ".join(found)))
         self.connection.executemany("INSERT INTO lines VALUES (?, ?, ?, ?, ?, ?)", lines)
         self.connection.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", texts)
@@ -124,11 +126,11 @@ class Index:
 
 def fields_of(log: Log, labels: Labels) -> dict[str, str]:
     """A log as GetLogs answers it."""
-    found = {"__time__": str(log.time), "__topic__": labels.topic, "__source__": labels.source}
+    found = dict(log.contents)  # first: they do not say when a log came, nor from where
+    found |= {"__time__": str(log.time), "__topic__": labels.topic, "__source__": labels.source}
     if log.part:
         found["__time_ns_part__"] = str(log.part)
     found |= {f"__tag__:{key}": value for key, value in labels.tags}
-    found |= dict(log.contents)
     return found
 
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from pyfc.cloud.sls.faults import Fault
 
+_LONGEST = 64 * 1024
+"""Characters of a query: it is read in the loop."""
 _TOKEN = re.compile(
     r"""\s*(?:(?P<phrase>\#")|(?P<quote>["'])|(?P<mark>>=|<=|[()\[\]:=<>])|(?P<word>[^\s()\[\]:=<>"]+))""", re.DOTALL
 )
@@ -85,8 +87,14 @@ class _Token(NamedTuple):
     text: str
 
 
+_RANGES = ([_Token("mark", "[")], [_Token("mark", "(")])
+"""How a range of numbers begins."""
+
+
 def divided(query: str) -> tuple[str, str]:
-    """What is searched, and the SQL behind the first | that stands in no quotes; '' if there is none."""
+    """What is searched, and the SQL behind the first | that stands in no quotes; '' if there is none. Raises Fault."""
+    if len(query) > _LONGEST:
+        raise Fault("ParameterInvalid", f"A query has at most {_LONGEST} characters.")
     quote, place = "", 0
     while place < len(query):
         character = query[place]
@@ -210,13 +218,13 @@ class _Parser:
         if self._is_mark(":"):
             self._take()
             name = token.text
-            if name == _TAG and self._tokens[self._place + 1] == _Token("mark", ":"):
+            if name == _TAG and self._tokens[self._place + 1 :][:1] == [_Token("mark", ":")]:
                 name = f"{_TAG}:{self._take().text}"
                 self._take()
             return self._primary(name) if self._is_mark("(") else self._of_field(name)
         if self._is_mark(*_COMPARISONS):
             return self._comparison(token.text, self._take().text)
-        if self._is_word("in") and self._tokens[self._place + 1] in (_Token("mark", "["), _Token("mark", "(")):
+        if self._is_word("in") and self._tokens[self._place + 1 :][:1] in _RANGES:
             self._take()
             return self._between(token.text)
         return _value(token, "")

@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import select
+import signal
 import sqlite3
 import sys
 import time
@@ -25,6 +26,8 @@ from pyfc.cloud.sls.indexing import Index
 _MEMORY = 1024 * 1024 * 1024
 _PATIENCE = 2.0
 """Seconds for which a search waits for what is not indexed yet."""
+_LONGEST = 40
+"""Seconds after which a request ends the process."""
 _REST = 3.0
 """Times as long as it has indexed it rests, or does what it is asked for."""
 Request = Mapping[str, Any]
@@ -67,14 +70,22 @@ def _answer(index: Index, line: bytes) -> None:
     run = _OPERATIONS.get(request["operation"])
     if run is None:
         return  # it is told that there is something to index
+    signal.alarm(_LONGEST)  # whoever asked may have died, and a query may have no end
     try:
         is_complete = _wait(index, request["newest"])
         answer = run(index, searching.Search(**request["search"]), request) | {"is_complete": is_complete}
+        text = json.dumps(answer)
     except Fault as fault:
-        answer = {"fault": [fault.code, fault.message]}
+        text = json.dumps({"fault": [fault.code, fault.message]})
     except MemoryError:
-        answer = {"fault": ["ParameterInvalid", "The query needs more memory than there is: search for less."]}
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+        text = json.dumps(
+            {"fault": ["ParameterInvalid", "The query needs more memory than there is: search for less."]}
+        )
+    except sqlite3.OperationalError as error:  # of a query: a file that is damaged is another one
+        text = json.dumps({"fault": ["ParameterInvalid", f"The query cannot be run: {error}."]})
+    finally:
+        signal.alarm(0)
+    sys.stdout.buffer.write(text.encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

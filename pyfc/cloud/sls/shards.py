@@ -84,21 +84,26 @@ async def _time_of(asked: Asked, number: int) -> int:
     return int(time.time()) if found is None else found
 
 
+def _packed(groups: list[bytes], sent: Sent) -> tuple[int, str, bytes]:
+    """Groups as one body: its size, how it is packed, and packed."""
+    if sent.headers.get("user-agent", "").startswith(_OLD_CLIENT):
+        groups = [without_parts(each) for each in groups]
+    data = group_list(groups)
+    kind, packed = compression.pack(sent.headers.get("accept-encoding", ""), data) if data else ("", b"")
+    return len(data), kind, packed
+
+
 async def _pull(asked: Asked) -> Answer:
     logstore, query = asked.logstore, asked.query
     begin = number_of(query.get("cursor", ""))
     end = number_of(query["end_cursor"]) if query.get("end_cursor") else None
     most = min(max(asked.number("count", 100), 1), _MOST_GROUPS)
     found = await asked.store.pull(logstore, begin, end, most)
-    groups = [each.data for each in found]
-    if asked.sent.headers.get("user-agent", "").startswith(_OLD_CLIENT):
-        groups = [without_parts(each) for each in groups]
-    data = group_list(groups)
-    kind, packed = compression.pack(asked.sent.headers.get("accept-encoding", ""), data) if data else ("", b"")
+    size, kind, packed = await asyncio.to_thread(_packed, [each.data for each in found], asked.sent)
     headers = {
         "x-log-cursor": cursor_of(found[-1].number + 1 if found else begin),
         "x-log-count": str(len(found)),
-        "x-log-bodyrawsize": str(len(data)),
+        "x-log-bodyrawsize": str(size),
     }
     if kind:
         headers["x-log-compresstype"] = kind

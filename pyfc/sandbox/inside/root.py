@@ -41,8 +41,8 @@ def build(profile: dict[str, Any]) -> None:
     kernel.mount("tmpfs", place, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755,size=16m")
     for name in _EMPTY:
         os.mkdir(os.path.join(place, name))
-    os.symlink("/tmp", os.path.join(place, "var/tmp"))
-    os.symlink("/run", os.path.join(place, "var/run"))
+    os.symlink("../tmp", os.path.join(place, "var/tmp"))  # what is shown below it lands here too, and not outside
+    os.symlink("../run", os.path.join(place, "var/run"))
     for path in profile["show"]:
         _show(place, path)
     for path in covered(profile):
@@ -70,7 +70,7 @@ def build(profile: dict[str, Any]) -> None:
 
 def covered(profile: dict[str, Any]) -> list[str]:
     """What a worker's own /tmp covers of what is shown: packages of an environment that was made there, mostly."""
-    return [path for path in profile["show"] if path.startswith("/tmp/") and os.path.isdir(path)]
+    return [path for path in profile["show"] if path.startswith(("/tmp/", "/var/tmp/")) and os.path.isdir(path)]
 
 
 def show_again(paths: list[str]) -> None:

@@ -49,7 +49,7 @@ def test_a_pyfc_that_lies_below_var_tmp_installs_and_leaves_nothing_in_tmp(tmp_p
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         project = write(tmp_path / "project", {"f/index.py": HANDLER, "f/requirements.txt": "greeting==1.0\n"})
 
-        server = Server(project, tmp_path / "data", PYTHONPATH=str(folder))
+        server = Server(project, tmp_path / "data", PYTHONPATH=str(folder), PYTHONSAFEPATH="1")
 
         assert server.invoke("default/f").body == b"hello of 1.0"
         assert server.stop()[0] == 0

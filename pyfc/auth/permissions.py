@@ -82,8 +82,8 @@ class Permissions:
         statement = json.dumps({"Effect": "Allow", "Action": action, "Resource": resource})
         choice = " or ".join(filter(None, [full_access(action), f"the statement {statement}"]))
         return (
-            f"{name} may not do {action} on {resource}: add {choice} to the Policies of its service, or to "
-            "`permissions` in pyfc.yml, where `permissions: all` allows everything"
+            f"{name} may not do {action} on {resource}: add {choice} to `permissions` in pyfc.yml, where "
+            "`permissions: all` allows everything, or to the Policies of its service, which are then all that it may do"
         )
 
     def _judged(self, caller: Key, action: str, resources: Iterable[str]) -> bool | None:

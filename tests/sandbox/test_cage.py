@@ -150,9 +150,10 @@ def test_a_server_that_is_killed_takes_its_installers_with_it(bench: Bench) -> N
 def test_a_cage_that_is_told_to_end_again_and_again_leaves_nothing(bench: Bench) -> None:
     async def scenario() -> None:
         cage, there = Cage((bench.mode,)), bench.folder / "place/there"
+        before = psutil.Process().children()
         run = asyncio.ensure_future(cage.run(bench.job(cage, f"{DAEMON}\ntime.sleep(600)", str(there))))
         await asyncio.to_thread(wait_until, lambda: there.exists() or run.done(), "the command", 60)
-        launchers = psutil.Process().children()
+        launchers = [each for each in psutil.Process().children() if each not in before]
         while not run.done():
             for each in launchers:
                 with contextlib.suppress(psutil.NoSuchProcess):

@@ -34,10 +34,7 @@ def run(options: argparse.Namespace) -> int:
     keys = Keys(folder)
     if options.action == "create":
         key = keys.create(options.name)
-        if options.json:
-            show([{"id": key.id, "secret": key.secret}], ("id", "secret"), as_json=True)
-        else:
-            say(f"export ACCESS_KEY_ID={key.id} ACCESS_KEY_SECRET={key.secret}")
+        say(f"export ACCESS_KEY_ID={key.id} ACCESS_KEY_SECRET={key.secret}")
     elif options.action == "revoke":
         keys.revoke(options.name)
         say(f"{options.name} opens nothing any more")

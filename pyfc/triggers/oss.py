@@ -67,8 +67,6 @@ def rule_of(trigger: Trigger) -> Rule:
         events = events_of(names if isinstance(names, list) else [str(names)])
     except ValueError as error:
         raise wrong("events", str(error), "OSS has no such event") from None
-    if not events:
-        raise wrong("events", "", "name one at least, like oss:ObjectCreated:*")
     key = option(option(config, "filter") or {}, "key") or {}
     return Rule(bucket, events, str(option(key, "prefix", "") or ""), str(option(key, "suffix", "") or ""))
 

@@ -99,10 +99,8 @@ def test_commands_show_and_change_what_belongs_to_a_service(server: Server, tmp_
 def test_keys_are_made_and_revoked_while_the_server_runs(server: Server) -> None:
     line = pyfc(server, "keys", "create", "ci")
     _, name, secret = (part.partition("=")[2] for part in line.split())
-    [made] = json.loads(pyfc(server, "keys", "create", "more", "--json"))
     listed = json.loads(pyfc(server, "keys", "list", "--json"))
-    assert [each["note"] for each in listed] == ["made by the first start", "ci", "more"]
-    assert (made["id"], len(made["secret"])) == (listed[-1]["id"], 30)
+    assert [each["note"] for each in listed] == ["made by the first start", "ci"]
     assert all("secret" not in each for each in listed)
     own = {"PYFC_ACCESS_KEY_ID": name, "PYFC_ACCESS_KEY_SECRET": secret}
     assert pyfc(server, "list", **own)

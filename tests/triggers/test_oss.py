@@ -270,11 +270,6 @@ def test_what_oss_does_not_have_is_refused_by_its_name(name: str) -> None:
         oss.rule_of(_trigger(events=(name,)))
 
 
-def test_a_trigger_without_events_is_refused() -> None:
-    with pytest.raises(InvalidArgument, match=r"triggerConfig\.events .* name one at least"):
-        oss.rule_of(_trigger(events=()))
-
-
 def test_the_bucket_comes_from_the_configuration_or_from_the_arn() -> None:
     plain = Trigger(service="s", function="f", name="t", type="oss", config={"EVENTS": ["oss:ObjectCreated:*"]})
     for arn, name in (

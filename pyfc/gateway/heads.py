@@ -74,6 +74,7 @@ class Arrival:
         """It may be larger than is allowed: it came in pieces, or with very much data."""
         self._size = 0
         self._is_in_line = False
+        self._has_begun = False
 
     def begin(self, now: float) -> None:
         """A new request."""
@@ -81,26 +82,30 @@ class Arrival:
 
     def prepared(self, data: bytes, *, is_between: bool) -> bytes:
         """What came, for the parser. `is_between`: it begins a request."""
-        if is_between or self._is_in_line:
-            data, self._is_in_line = _plain_line(data)
+        if is_between:
+            self._is_in_line, self._has_begun = True, False
+        if self._is_in_line:
+            data = self._plain_line(data)
         self.is_large = self._size > 0 or len(data) > MAXIMUM_HEAD
         return data
+
+    def _plain_line(self, data: bytes) -> bytes:
+        """The first line with what is beyond ASCII percent-encoded, as it should have been: curl sends addresses as
+        they were typed. Ends of lines before it are none of its own.
+        """
+        begin = 0 if self._has_begun else len(data) - len(data.lstrip(b"\r\n"))
+        self._has_begun = self._has_begun or begin < len(data)
+        end = data.find(b"\n", begin)
+        self._is_in_line = end < 0
+        line = data if end < 0 else data[:end]
+        if line.isascii():
+            return data
+        return _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + data[len(line) :]
 
     def exceeds(self, size: int) -> bool:
         """So many bytes more, and the head is not whole: whether it is too large."""
         self._size += size
         return self._size > MAXIMUM_HEAD
-
-
-def _plain_line(data: bytes) -> tuple[bytes, bool]:
-    """The beginning of a request with what is beyond ASCII in its first line percent-encoded, as it should have been
-    (curl sends addresses as they were typed); and whether the line is not whole yet.
-    """
-    end = data.find(b"\n", len(data) - len(data.lstrip(b"\r\n")))
-    line = data if end < 0 else data[:end]
-    if line.isascii():
-        return data, end < 0
-    return _BEYOND_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + data[len(line) :], end < 0
 
 
 class Parsed(NamedTuple):

@@ -30,16 +30,14 @@ def user_part(error: BaseException) -> types.TracebackType | None:
     return found or error.__traceback__
 
 
-def hide(folders: list[str], names: tuple[str, ...]) -> None:
-    """In the zygote, once everything is loaded: what all its workers are to look like. `names` are our modules, which
-    lie in `folders`.
-    """
+def hide(folders: list[str]) -> None:
+    """In the zygote, once everything is loaded: what all its workers are to look like. Our modules lie in `folders`."""
+    places = [folder + "/" for folder in folders]
     main = types.ModuleType("__main__")  # without a file: multiprocessing's children would look for that
-    ours = [sys.modules.pop(name) for name in names if name in sys.modules]
-    ours.append(sys.modules["__main__"])
+    ours = [sys.modules.pop(name) for name in _lying_in(places)]
     main.__dict__["__builtins__"] = __builtins__
     sys.modules["__main__"] = main
-    _rename([folder + "/" for folder in folders])
+    _rename(places)
     for module in ours:
         module.__dict__.update(
             __file__=PLACE + module.__name__ + ".py", __cached__=None, __spec__=None, __loader__=None
@@ -49,6 +47,12 @@ def hide(folders: list[str], names: tuple[str, ...]) -> None:
         del sys.path_importer_cache[place]
     sys.argv[:] = [""]
     sys.orig_argv = [sys.executable]  # new in Python 3.10
+
+
+def _lying_in(places: list[str]) -> list[str]:
+    """The names of modules, `__main__` among them, whose files lie in these folders."""
+    files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+    return [name for name, file in files.items() if file.startswith(tuple(places))]
 
 
 def _rename(folders: list[str]) -> None:

@@ -38,10 +38,6 @@ import wire  # noqa: E402
 _REHEARSALS = 20
 _UNUSED_MODULE = "nturl2path"
 """A small module of the standard library that nobody needs: importing it is importing."""
-_OURS = (
-    "births", "bootstrap", "calls", "changes", "clone", "context", "control", "debugging", "enter", "faults", "framing",
-    "hiding", "imports", "keeper", "examine", "kernel", "mounts", "output", "root", "threads", "window", "wire", "wsgi",
-)  # fmt: skip
 
 
 def _serve(zygote: control.Control, cage: enter.Cage) -> tuple[dict[str, int], births.Births | None]:
@@ -89,7 +85,7 @@ def main() -> None:
     zygote = control.Control(descriptor)
     zygote.send(wire.NESTED, 0, (cage.mode, cage.missing))  # the server goes on with its own start meanwhile
     _rehearse()
-    hiding.hide([_HERE, _HOST], _OURS)
+    hiding.hide([_HERE, _HOST])
     gc.collect()
     gc.freeze()
     limits, copies = _serve(zygote, cage)

@@ -359,11 +359,6 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     )
 
 
-def _without_told(extras: Document) -> Document:
-    """Without what newer clients are told of every domain, and send back: that it has no firewall."""
-    return {name: value for name, value in extras.items() if (name, value) != ("wafConfig", {"enableWAF": False})}
-
-
 def _with_key(new: Document, old: Document) -> Document:
     """A certificate with its private key, which is told to nobody: it stays while the certificate does."""
     is_same = new.get("certificate") == old.get("certificate") and "privateKey" in old

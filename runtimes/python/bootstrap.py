@@ -202,8 +202,8 @@ class _Worker:
     def _import_error(self, module_name: str, error: Exception) -> HandlerError:
         """The error of a failed import, with the command that would install what is missing."""
         message = "Unable to import module '%s': %s" % (module_name, faults.text(error))
-        if faults.hint(error):
-            message += faults.hint(error)
+        if hint := faults.hint(error):
+            message += hint
         elif isinstance(error, ModuleNotFoundError) and os.path.isfile(os.path.join(self._code, "requirements.txt")):
             folder = self._source or "."
             requirements = shlex.quote(os.path.join(folder, "requirements.txt"))

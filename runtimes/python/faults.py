@@ -98,8 +98,8 @@ def log(error: BaseException) -> None:
     shown = error.__cause__ if isinstance(error, HandlerError) and error.__cause__ else error
     try:
         traceback.print_exception(type(shown), shown, hiding.user_part(shown))
-        if hint(shown):
-            print(hint(shown)[2:], file=sys.stderr)
+        if told := hint(shown):
+            print(told[2:], file=sys.stderr)
     except Exception:  # a user's exception class, or what the user has made of sys.stderr, may fail
         pass
 

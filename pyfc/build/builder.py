@@ -36,7 +36,7 @@ from pyfc.build.consent import Ask, Consents, refuse
 from pyfc.build.job import Cage
 from pyfc.build.lean import import_time, size_of, strip
 from pyfc.build.leaving import install_what_can_be_had
-from pyfc.build.manifest import Manifest, manifests, name_of
+from pyfc.build.manifest import Manifest, canonical, manifests, name_of
 from pyfc.build.official import Packages
 from pyfc.build.programs import programs
 from pyfc.build.steps import Consent
@@ -339,7 +339,5 @@ def _is_vendored(manifest: Manifest) -> bool:
         return False  # else it would not be asked for
     if manifest.tool == "npm":
         return all((manifest.folder / "node_modules" / name).exists() for name in manifest.names)
-    found = {path.name.partition("-")[0].lower().replace("_", "-") for path in manifest.folder.glob("*.dist-info")}
-    return bool(manifest.names) and all(
-        name.lower().replace("_", "-").replace(".", "-") in found for name in manifest.names
-    )
+    found = {canonical(path.name.partition("-")[0]) for path in manifest.folder.glob("*.dist-info")}
+    return bool(manifest.names) and all(canonical(name) in found for name in manifest.names)

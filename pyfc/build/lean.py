@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyfc import nofollow
-from pyfc.build.manifest import Manifest
+from pyfc.build.manifest import Manifest, canonical
 from pyfc.build.workshop import Workshop
 
 _FOLDERS = {
@@ -117,8 +117,7 @@ print(*found)
 
 def _modules(info: Path, manifest: Manifest) -> list[str]:
     """What is imported of an installed distribution that the manifest names itself."""
-    name = info.name.partition("-")[0].lower().replace("_", "-")
-    if name not in {each.lower().replace("_", "-") for each in manifest.names}:
+    if canonical(info.name.partition("-")[0]) not in set(map(canonical, manifest.names)):
         return []
     record = (info / "RECORD").read_text(encoding="utf-8", errors="replace") if (info / "RECORD").is_file() else ""
     tops = {line.split(",")[0].split("/")[0] for line in record.splitlines()}

@@ -319,11 +319,12 @@ class Sandbox:
         return f"{_RUNTIMES}/{runtime.name}" if self.has_namespaces else str(runtime)
 
     def confine(self, wish: dict[str, Any], cell: Cell, limits: Limits) -> dict[str, Any]:
-        """The wish for the worker in `cell`, whose groups are given the function's limits. Raises OSError."""
+        """The wish for the worker in `cell`, whose groups are given the function's limits. Raises HostRefused."""
         if not wish:
             return wish
         if cell.group is not None and not cell.memory_size:  # a copy of a template was limited before it was needed
-            cell.group.limit(limits.memory_size, limits.disk_size, PROCESSES)
+            with refusing("its limits cannot be set"):
+                cell.group.limit(limits.memory_size, limits.disk_size, PROCESSES)
         cell.memory_size = limits.memory_size * _MEGABYTE
         own = [*wish["write"], *([str(cell.folder)] if cell.folder is not None else [])]
         files = {"read": [], "write": []} if self.has_namespaces else {"write": own}

@@ -51,7 +51,7 @@ class Birth:
     pre_freeze_timeout: float = 0.0
     pre_stop_timeout: float = 0.0
     confine: Callable[[Cell], dict[str, Any]]
-    """What a worker settles into, its cell given the function's limits. Raises OSError."""
+    """What a worker settles into, its cell given the function's limits. Raises HostRefused."""
     present: Callable[[], Awaitable[None]] = nothing_to_do
     """Sees to it that the function's code is there. Raises CodeLost."""
     lacks: Callable[[], bool] = lambda: False

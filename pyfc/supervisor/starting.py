@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from pyfc.errors import InstanceLost, Internal, refusing
+from pyfc.errors import InstanceLost, Internal
 from pyfc.host.process import Exit
 from pyfc.model import faults
 from pyfc.model.invocation import Fault, FaultKind, Phases, Result, Usage
@@ -66,8 +66,7 @@ class Start:
         timeout = self._birth.load_timeout
         await self._step(link, frames.HELLO, timeout, "Starting the runtime")
         cell = link.worker.cell
-        with refusing("its limits cannot be set"):
-            sandbox = self._birth.confine(cell)
+        sandbox = self._birth.confine(cell)
         cell.watch(link.life)
         self._times.append(time.monotonic())
         init = link.worker.init or self._birth.init._replace(sandbox=sandbox)

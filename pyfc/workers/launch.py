@@ -31,7 +31,7 @@ class TemplateSpec:
     copy: Init
     """What its copies are told: nothing that they know from it."""
     confine: Callable[[Cell], dict[str, Any]]
-    """What it settles into, its cell given the function's limits. Raises OSError."""
+    """What it settles into, its cell given the function's limits. Raises HostRefused."""
     shown: dict[str, str]
     """The code and the cache (`digest`, `cache`) that its copies are shown when they are needed; {} for the template's
     own.
@@ -49,7 +49,7 @@ class ProgramSpec:
 
     environment: dict[str, str]
     confine: Callable[[Cell], dict[str, Any]]
-    """What it settles into, its cell given the function's limits. Raises OSError."""
+    """What it settles into, its cell given the function's limits. Raises HostRefused."""
     size: Limits
     """Its function's: a program may have to know its memory when it starts."""
     needs_start: bool

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine
 
-from pyfc.errors import HostRefused, InstanceLost, refusing
+from pyfc.errors import HostRefused, InstanceLost
 from pyfc.host.process import Exit, Process
 from pyfc.sandbox.sandbox import Cell, Sandbox
 from pyfc.tasks import Tasks
@@ -172,8 +172,7 @@ class Template(WithoutCalls):
         spec = self._spec
         try:
             await link.expectation.frame(frames.HELLO, spec.load_timeout)
-            with refusing("its limits cannot be set"):
-                wish = self._sandbox.for_template(spec.confine(link.worker.cell))
+            wish = self._sandbox.for_template(spec.confine(link.worker.cell))
             link.worker.cell.watch(link.life)
             link.send(frames.INIT, spec.init._replace(sandbox=wish))
             header, _ = await link.expectation.frame(frames.READY, spec.load_timeout)

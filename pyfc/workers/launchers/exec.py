@@ -15,7 +15,7 @@ import dataclasses
 import logging
 from collections import Counter
 
-from pyfc.errors import HostRefused, refusing
+from pyfc.errors import HostRefused
 from pyfc.host.process import Process, is_memory_short
 from pyfc.host.runtimes import Runtime
 from pyfc.sandbox.sandbox import Cell, Sandbox
@@ -97,8 +97,7 @@ class ExecLauncher:
         return await self._execute(spec, _program(spec))
 
     async def _furnish(self, worker: Worker, program: ProgramSpec) -> None:
-        with refusing("its limits cannot be set"):
-            wish = program.confine(worker.cell)
+        wish = program.confine(worker.cell)
         if wish:
             zygote = await self._fork.zygote(self._base)
             await zygote.furnish(worker.process, wish)
@@ -137,8 +136,7 @@ class ExecLauncher:
 
         async def order(cell: Cell, descriptors: list[int]) -> Process:
             environment = {**program.environment, **cell.environment}
-            with refusing("its limits cannot be set"):
-                wish = program.confine(cell)
+            wish = program.confine(cell)
             return await zygote.execute(frames.Exec(spec.limits, wish, argv, environment), descriptors)
 
         worker = await start(self._sandbox, order)

@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyfc import nofollow
 from pyfc.boundary import Boundary
@@ -43,6 +43,19 @@ from pyfc.build.steps import Consent
 from pyfc.build.tools import install
 from pyfc.build.workshop import Workshop
 from pyfc.errors import InvalidArgument, NotInstalled, ProjectError, ScriptRefused
+
+
+class Wanted(NamedTuple):
+    """What is asked for: all that the code in a folder needs."""
+
+    folder: Path
+    interpreter: str
+    version: str
+    """The interpreter's."""
+    boundary: Boundary
+    """The project's."""
+    starts: tuple[str, ...] = ()
+    """Paths in the folder of programs that its functions start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,31 +114,21 @@ class Builder:
         """`follow(folder, line)` hears what the installers say from now on, and the folder that they work for."""
         self._follow = follow
 
-    async def build(
-        self,
-        folder: Path,
-        interpreter: str,
-        version: str,
-        boundary: Boundary,
-        starts: Sequence[str] = (),
-        *,
-        lean: bool | None = None,
-    ) -> list[Built]:
-        """Install what the code in `folder`, of a project with this boundary, needs. `starts`: paths in it of programs
-        that its functions start. `lean`: without what no function needs; None for whatever was built last. Raises
+    async def build(self, wanted: Wanted, *, lean: bool | None = None) -> list[Built]:
+        """Install what is wanted. `lean`: without what no function needs; None for whatever was built last. Raises
         ProjectError; what was built before stays.
         """
         found: list[Built] = []
-        last = self._last(folder)
-        for manifest in _all_of(folder, boundary, starts):
-            wanted = _is_lean(last, manifest) if lean is None else lean
-            found.append(await self._one(manifest, interpreter, version, lean=wanted))
-            whole = self._place(manifest, version, lean=wanted).name
+        last = self._last(wanted.folder)
+        for manifest in _all_of(wanted):
+            is_lean = _is_lean(last, manifest) if lean is None else lean
+            found.append(await self._one(manifest, wanted.interpreter, wanted.version, lean=is_lean))
+            whole = self._place(manifest, wanted.version, lean=is_lean).name
             last[manifest.source] = {
-                "digest": found[-1].folder.name, "lean": wanted, "of": whole, "left_out": dict(found[-1].left_out),
+                "digest": found[-1].folder.name, "lean": is_lean, "of": whole, "left_out": dict(found[-1].left_out),
             }  # fmt: skip
         if found:
-            self._remember(folder, last)
+            self._remember(wanted.folder, last)
         return found
 
     async def act(self, actions: Sequence[Action], template: Path) -> list[Path]:
@@ -169,36 +172,27 @@ class Builder:
             new.rename(place)
         return place
 
-    def is_at_hand(
-        self,
-        folder: Path,
-        interpreter: str,
-        version: str,
-        boundary: Boundary,
-        starts: Sequence[str] = (),
-        *,
-        partly: bool = False,
-    ) -> bool:
+    def is_at_hand(self, wanted: Wanted, *, partly: bool = False) -> bool:
         """Whether `build` has nothing to do for this; with `partly` also if it would only try again what was left out.
         Raises ProjectError.
         """
-        last = self._last(folder)
+        last = self._last(wanted.folder)
 
         def is_there(manifest: Manifest) -> bool:
-            place = self._place(manifest, version, lean=_is_lean(last, manifest))
+            place = self._place(manifest, wanted.version, lean=_is_lean(last, manifest))
             known = last.get(manifest.source, {})
             is_part = partly and known.get("of") == place.name and (place.parent / known["digest"]).is_dir()
             return is_part or place.is_dir()
 
-        return all(is_there(each) for each in _all_of(folder, boundary, starts))
+        return all(is_there(each) for each in _all_of(wanted))
 
     def left_out(self, folder: Path) -> dict[str, str]:
         """What was left out of the last good result for `folder`, each with the reason."""
         return {name: why for each in self._last(folder).values() for name, why in each.get("left_out", {}).items()}
 
-    def missing(self, folder: Path, boundary: Boundary, starts: Sequence[str] = ()) -> list[Manifest]:
-        """What the code in `folder` needs and does not bring along itself."""
-        return [manifest for manifest in _all_of(folder, boundary, starts) if not _is_vendored(manifest)]
+    def missing(self, wanted: Wanted) -> list[Manifest]:
+        """What the code needs and does not bring along itself. Raises ProjectError."""
+        return [manifest for manifest in _all_of(wanted) if not _is_vendored(manifest)]
 
     @property
     def weakness(self) -> str:
@@ -320,13 +314,14 @@ async def _stripped(manifest: Manifest, shop: Workshop, interpreter: str) -> _Ga
     return before, (first, await import_time(manifest, shop.result, interpreter, shop))
 
 
-def _all_of(folder: Path, boundary: Boundary, starts: Sequence[str]) -> list[Manifest]:
-    """What the code in `folder` needs. Raises ProjectError."""
+def _all_of(wanted: Wanted) -> list[Manifest]:
+    """What the code needs. Raises ProjectError."""
+    folder, boundary = wanted.folder, wanted.boundary
     try:
         return [
             *manifests(folder, boundary.root or Path("/")),  # --allow-outside
             *builtins_of(folder, boundary),
-            *(programs(folder.resolve(), boundary, starts) if folder.is_dir() else []),
+            *(programs(folder.resolve(), boundary, wanted.starts) if folder.is_dir() else []),
         ]
     except OSError as error:
         where = str(error.filename or folder)

@@ -19,7 +19,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.project.interface import Declaration, Project
 from pyfc.project.load import load
 from pyfc.sandbox.cage import Cage
-from pyfc.supervisor.builds import started_by
+from pyfc.supervisor.builds import wanted_by
 
 _KILOBYTE, _MEGABYTE = 1024, 1024 * 1024
 _SHOWN = 10
@@ -72,14 +72,11 @@ async def _build(project: Project, builder: Builder, *, lean: bool, explains: bo
     """The exit status: 1 if something was left out."""
     left_out: list[str] = []
     runtimes = Runtimes()
-    starts = started_by(project, runtimes)
+    wanted = wanted_by(project, runtimes)
     for folder, declaration in _first(project, runtimes).items():
         function = declaration.function
-        interpreter = runtimes.interpreter(function.runtime)
-        assert interpreter is not None
         try:
-            given = (folder, interpreter.path, interpreter.version, project.boundary, starts[folder])
-            made = await builder.build(*given, lean=lean)
+            made = await builder.build(wanted[folder], lean=lean)
         except OutsideProject as error:
             raise ProjectError(where=declaration.where, message=str(error)) from error
         left_out += _tell_made(f"{function.service}/{function.name}", made, explains=explains)

@@ -16,8 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyfc.boundary import Boundary
-from pyfc.build.builder import Builder
+from pyfc.build.builder import Builder, Wanted
 from pyfc.build.consent import Ask
 from pyfc.build.official import name_of, packages_of, programs_of, stand_in, unfound
 from pyfc.build.programs import started
@@ -28,10 +27,6 @@ from pyfc.project.interface import Declaration, Project
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
-
-
-_Given = tuple[Path, str, str, Boundary, tuple[str, ...]]
-"""What a builder is given: folder, interpreter, its version, the project's boundary, programs that are started."""
 
 
 class Outcome(NamedTuple):
@@ -62,13 +57,6 @@ class _Pending(NamedTuple):
     names: list[str]
     holds: bool
     """Whether calls wait for it; else what could be had before serves them."""
-
-
-class _Wanted(NamedTuple):
-    declaration: Declaration
-    folder: Path
-    boundary: Boundary
-    starts: tuple[str, ...]
 
 
 class Builds:
@@ -141,18 +129,18 @@ class Builds:
         """
         found: dict[Path, list[Path]] = {}
         warnings: list[str] = []
-        starts = started_by(project, self._runtimes)
+        wanted = wanted_by(project, self._runtimes)
         for declaration in project.functions:
             folder = declaration.code
             if folder is None or self._runtimes.get(declaration.function.runtime) is None:
                 continue
-            if folder in found:
+            if folder not in wanted:
                 self._also_for(folder, declaration)
                 continue
-            wanted = _Wanted(declaration, folder, project.boundary, starts[folder])
+            each, name = wanted.pop(folder), _name_of(declaration)
             try:
-                if self._builder.missing(folder, project.boundary, starts[folder]):
-                    found[folder] = await self._folders(wanted, warnings, beside=beside, again=again)
+                if self._builder.missing(each):
+                    found[folder] = await self._folders(each, name, warnings, beside=beside, again=again)
             except PyfcError as error:
                 found[folder] = self._builder.last_good(folder)
                 warnings.append(_warning(error, stands_in=bool(found[folder])))
@@ -196,31 +184,29 @@ class Builds:
         if pending is not None and name not in pending.names:
             pending.names.append(name)
 
-    async def _folders(self, wanted: _Wanted, warnings: list[str], *, beside: bool, again: bool) -> list[Path]:
-        """What is there now of what is wanted. Raises PyfcError."""
-        interpreter = self._runtimes.interpreter(wanted.declaration.function.runtime)
-        assert interpreter is not None
+    async def _folders(
+        self, wanted: Wanted, name: str, warnings: list[str], *, beside: bool, again: bool
+    ) -> list[Path]:
+        """What is there now of what is wanted for the function of this name. Raises PyfcError."""
         folder = wanted.folder
-        given = (folder, interpreter.path, interpreter.version, wanted.boundary, wanted.starts)
-        is_left = self._is_left(given, again=again)
-        if not is_left and beside and not self._builder.is_at_hand(*given):
-            holds = not self._builder.is_at_hand(*given, partly=True)
-            self._add(folder, _name_of(wanted.declaration), given, holds=holds)
+        is_left = self._is_left(wanted, again=again)
+        if not is_left and beside and not self._builder.is_at_hand(wanted):
+            self._add(wanted, name, holds=not self._builder.is_at_hand(wanted, partly=True))
             is_left = True
         if is_left:
             return self._builder.last_good(folder)
-        made = await self._builder.build(*given)
+        made = await self._builder.build(wanted)
         self._failed.pop(folder, None)
         if warning := self._left_out(folder):
             warnings.append(warning)
         return [each.folder for each in made]
 
-    def _is_left(self, given: _Given, *, again: bool) -> bool:
+    def _is_left(self, wanted: Wanted, *, again: bool) -> bool:
         """Whether a folder is being built, or has been as far as it can be."""
-        folder = given[0]
+        folder = wanted.folder
         if str(folder) in self._pending or (again and folder in self._failed):
             return True
-        return bool(self._partial.get(folder)) and self._builder.is_at_hand(*given, partly=True)
+        return bool(self._partial.get(folder)) and self._builder.is_at_hand(wanted, partly=True)
 
     def _left_out(self, folder: Path) -> str:
         """What was left out of what was built last for a folder, in words; '' if nothing was."""
@@ -228,10 +214,12 @@ class Builds:
         self._partial[folder] = found
         return "\n".join(f"{why.splitlines()[0].rstrip(':')}; {name} is left out" for name, why in found.items())
 
-    def _add(self, folder: Path, name: str, given: _Given, *, holds: bool) -> None:
+    def _add(self, wanted: Wanted, name: str, *, holds: bool) -> None:
+        folder = wanted.folder
+
         async def build() -> str:
             try:
-                await self._builder.build(*given)
+                await self._builder.build(wanted)
             except PyfcError as error:
                 warning = self._failed[folder] = _warning(error, stands_in=bool(self._builder.last_good(folder)))
                 return warning
@@ -282,7 +270,21 @@ class Builds:
         await self._tasks.close()
 
 
-def started_by(project: Project, runtimes: Runtimes) -> dict[Path, tuple[str, ...]]:
+def wanted_by(project: Project, runtimes: Runtimes) -> dict[Path, Wanted]:
+    """What is to be built for each folder of code; the interpreter is that of its first function with a runtime."""
+    starts = _started_by(project, runtimes)
+    found: dict[Path, Wanted] = {}
+    for declaration in project.functions:
+        folder, runtime = declaration.code, declaration.function.runtime
+        if folder is None or folder in found or runtimes.get(runtime) is None:
+            continue
+        interpreter = runtimes.interpreter(runtime)
+        assert interpreter is not None
+        found[folder] = Wanted(folder, interpreter.path, interpreter.version, project.boundary, starts[folder])
+    return found
+
+
+def _started_by(project: Project, runtimes: Runtimes) -> dict[Path, tuple[str, ...]]:
     """The programs in each folder of code that functions of custom runtimes start."""
     found: dict[Path, tuple[str, ...]] = {}
     for declaration in project.functions:

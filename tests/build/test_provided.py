@@ -14,7 +14,7 @@ import pytest
 from packages import Registry, source_distribution, source_files
 from pyfc.boundary import Boundary
 from pyfc.build import provided
-from pyfc.build.builder import Builder, Built
+from pyfc.build.builder import Builder, Built, Wanted
 from pyfc.build.consent import Answer, Consents, Question
 from pyfc.build.provided import PYTHON, is_expected
 from pyfc.errors import ScriptRefused
@@ -117,7 +117,7 @@ def test_a_source_that_only_says_that_it_is_expected_runs_nothing_unasked(
     def build() -> list[Built]:
         builder = Builder(tmp_path / "cache", Cage(), Consents(tmp_path / "consents"))
         builder.ask_by(ask)
-        return asyncio.run(builder.build(tmp_path / "app", sys.executable, "3.11", Boundary(tmp_path)))
+        return asyncio.run(builder.build(Wanted(tmp_path / "app", sys.executable, "3.11", Boundary(tmp_path))))
 
     with pytest.raises(ScriptRefused):
         build()

@@ -25,7 +25,7 @@ import pytest
 
 from packages import PROBE, Registry, node_archive, node_package, source_distribution, source_files
 from pyfc.boundary import Boundary
-from pyfc.build.builder import Builder
+from pyfc.build.builder import Builder, Wanted
 from pyfc.build.consent import Answer, Consents, always
 from pyfc.errors import PyfcError
 from pyfc.sandbox.cage import Cage
@@ -305,7 +305,7 @@ def test_a_build_that_takes_too_long_is_told_as_any_other_failure(
     builder.ask_by(always(Answer.YES))
 
     with pytest.raises(PyfcError, match="it took more than 5 s"):
-        asyncio.run(builder.build(own.folder / "f", sys.executable, "3", Boundary(own.folder)))
+        asyncio.run(builder.build(Wanted(own.folder / "f", sys.executable, "3", Boundary(own.folder))))
 
     assert not list((tmp_path / "built/shop").iterdir())
 

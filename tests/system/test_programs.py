@@ -111,30 +111,30 @@ def test_what_go_can_not_make_is_told_with_its_words(tmp_path: Path, monkeypatch
     assert "example.invalid/nowhere" in errors
 
 
-@pytest.mark.skipif(shutil.which("mvn") is None or shutil.which("java") is None, reason="needs Maven")
-def test_plugins_of_maven_run_only_if_the_user_lets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def maven_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the function s/f, which Maven has to make; nobody has allowed its plugins to run."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "app/f").mkdir(parents=True)
     (tmp_path / "app/f/pom.xml").write_text("<project/>")
-    (tmp_path / "app/template.yml").write_text(template({"f": {"Runtime": "custom", "CodeUri": "./f"}}))
+    (tmp_path / "app/template.yml").write_text(template({"f": {"Runtime": "custom", "CodeUri": "./f"}}, "s"))
+    return tmp_path / "app"
 
-    status, _, errors = pyfc("build", str(tmp_path / "app"))
+
+@pytest.mark.skipif(shutil.which("mvn") is None or shutil.which("java") is None, reason="needs Maven")
+def test_plugins_of_maven_run_only_if_the_user_lets_them(maven_app: Path) -> None:
+    status, _, errors = pyfc("build", str(maven_app))
 
     assert status == 2
     assert "f/pom.xml: Maven's plugins runs code while it is installed (mvn package), and nobody has allowed" in errors
 
 
 @pytest.mark.skipif(shutil.which("mvn") is None or shutil.which("java") is None, reason="needs Maven")
-def test_a_call_of_a_program_that_could_not_be_made_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    (tmp_path / "app/f").mkdir(parents=True)
-    (tmp_path / "app/f/pom.xml").write_text("<project/>")
-    (tmp_path / "app/f/bootstrap").write_text("#!/bin/sh\necho no archive\nexit 3\n")
-    (tmp_path / "app/template.yml").write_text(template({"f": {"Runtime": "custom", "CodeUri": "./f"}}, "s"))
+def test_a_call_of_a_program_that_could_not_be_made_says_so(maven_app: Path) -> None:
+    (maven_app / "f/bootstrap").write_text("#!/bin/sh\necho no archive\nexit 3\n")
 
-    server = Server(tmp_path / "app", tmp_path / "data")
+    server = Server(maven_app, maven_app.parent / "data")
     try:
         answer = server.invoke("s/f")
         assert (answer.status, answer.json["ErrorCode"]) == (412, "CAExited")

@@ -28,7 +28,7 @@ from pyfc.errors import (
     SignatureNotMatch,
 )
 
-_SKEW = 15 * 60.0
+SKEW = 15 * 60.0
 """Seconds that a request's time may be off (FC: 15 minutes)."""
 _ACS3 = "ACS3-HMAC-SHA256"
 _NONCE = "x-acs-signature-nonce"
@@ -100,14 +100,14 @@ def _verify_fc(find: Find, request: Signed, rest: str, now: float, once: Once | 
     _check_time(date, now)
     key = _key(find, name, request.fields.get("x-fc-security-token", ""))
     pairs = parse_qsl(request.query, keep_blank_values=True)
-    if not any(_is_same(sign(key.secret, text), signature) for text in _texts(request, date, pairs)):
+    if not any(is_same(sign(key.secret, text), signature) for text in _texts(request, date, pairs)):
         raise SignatureNotMatch
     if once is not None:
         once.check(signature, now, has_nonce=False)
     return key
 
 
-def _is_same(made: str, given: str) -> bool:
+def is_same(made: str, given: str) -> bool:
     """Whether two signatures are the same; `given` may have any characters."""
     return hmac.compare_digest(made.encode(), given.encode("utf-8", "replace"))
 
@@ -163,7 +163,7 @@ def _verify_url(find: Find, request: Signed, now: float) -> Key:
     name, expires, signature, token = ({**dict(pairs)}.get(each, "") for each in _IN_URL)
     key = _key(find, name, token)
     signed = [(each, value) for each, value in pairs if each != "x-fc-signature"]
-    if not any(_is_same(sign(key.secret, text), signature) for text in _texts(request, expires, signed)):
+    if not any(is_same(sign(key.secret, text), signature) for text in _texts(request, expires, signed)):
         raise SignatureNotMatch
     if not _SECONDS.fullmatch(expires) or int(expires) < now:
         raise RequestTimeTooSkewed(date=expires[:100], now=int(now))
@@ -181,7 +181,7 @@ def _verify_acs3(find: Find, request: Signed, rest: str, now: float, once: Once 
     digest = fields.get("x-acs-content-sha256", "")
     if not {"x-acs-date", "x-acs-content-sha256"} <= set(names):
         raise SignatureNotMatch  # else another time or body would do
-    if not any(_is_same(_sign_acs3(key.secret, text), signature) for text in _canonical(request, names, digest)):
+    if not any(is_same(_sign_acs3(key.secret, text), signature) for text in _canonical(request, names, digest)):
         raise SignatureNotMatch
     check_body(request)
     if once is not None:
@@ -194,7 +194,7 @@ def check_body(request: Signed) -> None:
     is_signed = request.fields.get("authorization", "").startswith(f"{_ACS3} ")
     if not is_signed or request.body is None:
         return
-    if not _is_same(hashlib.sha256(request.body).hexdigest(), request.fields.get("x-acs-content-sha256", "")):
+    if not is_same(hashlib.sha256(request.body).hexdigest(), request.fields.get("x-acs-content-sha256", "")):
         raise SignatureNotMatch
 
 
@@ -220,7 +220,7 @@ def _key(find: Find, name: str, token: str) -> Key:
     key = find(name)
     if key is None:
         raise InvalidAccessKeyID(key=name[:128])
-    if key.token and not _is_same(key.token, token):
+    if key.token and not is_same(key.token, token):
         raise AccessDenied(message="the security token does not belong to the access key, or has expired")
     return key
 
@@ -240,6 +240,6 @@ def _check_time(text: str, now: float) -> None:
     seconds = seconds_of(text)
     if seconds is None:
         raise InvalidArgument(message=f"'{text[:100]}' is no time: it must be like Mon, 23 Nov 2026 14:08:42 GMT")
-    if abs(seconds - now) > _SKEW:
+    if abs(seconds - now) > SKEW:
         shown = datetime.fromtimestamp(now, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
         raise RequestTimeTooSkewed(date=text[:100], now=shown)

@@ -28,6 +28,7 @@ from pyfc.calls.paths import is_newer, resources_of, trigger_path
 from pyfc.calls.table import Table
 from pyfc.cloud.oss.index import Index
 from pyfc.cloud.oss.temporary import Temporary
+from pyfc.cloud.request import body_of
 from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
@@ -209,13 +210,10 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
 
 async def read_body(request: Request, maximum: int) -> bytes:
     """The whole body. Raises EntityTooLarge."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > maximum:
-            raise EntityTooLarge(limit=maximum)
-        chunks.append(chunk)
-    return b"".join(chunks)
+    found = await body_of(request.stream(), maximum)
+    if found is None:
+        raise EntityTooLarge(limit=maximum)
+    return found
 
 
 def signed(request: Request, body: bytes | None, *, is_trigger: bool = False) -> Signed:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from pyfc.auth.keys import Key
+from pyfc.cloud.request import query_of
 from pyfc.cloud.sls.faults import Fault
-from pyfc.cloud.sls.request import Sent, decoded, is_meant, query_of
+from pyfc.cloud.sls.request import Sent, decoded, is_meant
 from pyfc.cloud.sls.signature import check_body, verify
 
 NOW = 1795809053.0
@@ -53,7 +54,7 @@ REQUESTS = {
 def _sent(name: str, host: str = HOST, **changed: str) -> Sent:
     method, path, query, body, headers = REQUESTS[name]
     fields = headers | {key.replace("_", "-"): value for key, value in changed.items()}
-    return Sent(method, host, decoded(path), query_of(query), fields, body)
+    return Sent(method, host, decoded(path), query_of(query, "replace"), fields, body)
 
 
 def _verify(sent: Sent, secret: str = "secret", token: str = "", now: float = NOW) -> Key:

@@ -23,6 +23,7 @@ from pyfc.cloud.oss.store import Store, check_acl
 from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import LARGEST
+from pyfc.cloud.request import body_of
 from pyfc.outgoing.client import Outgoing
 
 _KEPT = (
@@ -130,13 +131,10 @@ class Asked:
 
     async def body(self, most: int) -> bytes:
         """The whole body. Raises Fault for one that is too large."""
-        pieces, size = [], 0
-        async for chunk in self.chunks:
-            size += len(chunk)
-            if size > most:
-                raise Fault("EntityTooLarge", f"The body is larger than {most} bytes.")
-            pieces.append(chunk)
-        return b"".join(pieces)
+        found = await body_of(self.chunks, most)
+        if found is None:
+            raise Fault("EntityTooLarge", f"The body is larger than {most} bytes.")
+        return found
 
     def check_length(self) -> None:
         """Raises Fault for content whose length nobody tells, or that is too long: before it comes."""

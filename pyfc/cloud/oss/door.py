@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
 from pyfc.auth.permissions import Permissions
+from pyfc.auth.signature import Find
 from pyfc.calls.paths import is_own
 from pyfc.cloud.oss import bucket_operations as buckets
 from pyfc.cloud.oss import object_operations as objects
@@ -26,8 +27,9 @@ from pyfc.cloud.oss.faults import Fault, not_implemented
 from pyfc.cloud.oss.forms import is_form
 from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE, Place
 from pyfc.cloud.oss.post import post_object, read_post
-from pyfc.cloud.oss.request import Sent, is_host, is_meant, query_of
-from pyfc.cloud.oss.signature import Find, Verified, verify
+from pyfc.cloud.oss.request import Sent, is_host, is_meant
+from pyfc.cloud.oss.signature import Verified, verify
+from pyfc.cloud.request import head_of
 
 _log = logging.getLogger(__name__)
 _OPEN_READS = frozenset({"oss:GetObject"})
@@ -236,15 +238,8 @@ def _parameter(sent: Sent) -> str:
 
 
 def _sent(scope: Scope, request_id: str) -> Sent:
-    headers: dict[str, str] = {}
-    for raw, value in scope["headers"]:
-        name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]},{text}" if name in headers else text
-    host = headers.get("host", "").lower().rpartition("@")[2]
-    return Sent(
-        scope["method"], host.partition(":")[0], scope["raw_path"].decode("latin-1"),
-        query_of(scope["query_string"].decode("latin-1")), headers, request_id, (scope.get("client") or ("",))[0],
-    )  # fmt: skip
+    method, host, path, query, headers = head_of(scope, "surrogateescape")
+    return Sent(method, host.partition(":")[0], path, query, headers, request_id, (scope.get("client") or ("",))[0])
 
 
 async def _send(answer: Answer, request_id: str, send: Send, *, has_body: bool) -> None:

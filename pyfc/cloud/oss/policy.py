@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from pyfc.auth.keys import Key
+from pyfc.auth.signature import Find, is_same
 from pyfc.cloud.oss.faults import Fault
-from pyfc.cloud.oss.signature import Find, key_of, no_match, read_credential, sign_v1, sign_v2, sign_v4
+from pyfc.cloud.oss.signature import key_of, no_match, read_credential, sign_v2
 from pyfc.cloud.oss.writing import LARGEST
+from pyfc.cloud.signature import sign_v1, sign_v4
 
 _OPERATORS = ("eq", "starts-with", "in", "not-in", "content-length-range")
 _V4 = "OSS4-HMAC-SHA256"
@@ -40,10 +41,10 @@ def verified(find: Find, fields: Fields) -> Key | None:
         raise Fault("InvalidArgument", "A form that is signed has a policy, the id of a key and a signature.")
     key = key_of(find, name, fields("x-oss-security-token"))
     try:
-        made = sign(key.secret, policy).encode()
+        made = sign(key.secret, policy)
     except UnicodeEncodeError:
         raise Fault("InvalidPolicyDocument", "The policy is no Base64.") from None
-    if not hmac.compare_digest(made, signature.encode("utf-8", "replace")):
+    if not is_same(made, signature):
         raise no_match(name, signature, policy)
     return key
 

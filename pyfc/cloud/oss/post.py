@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from pyfc.auth.keys import Key
+from pyfc.auth.signature import Find
 from pyfc.cloud.oss.asked import Answer, Asked, may_tag, written_headers, xml
 from pyfc.cloud.oss.callback import callback_of, called_back
 from pyfc.cloud.oss.faults import Fault
@@ -15,7 +16,6 @@ from pyfc.cloud.oss.forms import Form
 from pyfc.cloud.oss.model import Place
 from pyfc.cloud.oss.policy import Range, checked, verified
 from pyfc.cloud.oss.request import Sent, check_key
-from pyfc.cloud.oss.signature import Find
 from pyfc.errors import NotReached
 from pyfc.model.bucket import POST
 from pyfc.outgoing.client import check_url

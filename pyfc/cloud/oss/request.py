@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.model import Place
@@ -80,11 +80,3 @@ def is_meant(host: str, query: str, headers: Mapping[bytes, bytes]) -> bool:
 def is_host(host: str) -> bool:
     """Whether a host name is one of OSS, with or without a bucket."""
     return _HOST.fullmatch(host) is not None or _SERVICE_HOST.fullmatch(host) is not None
-
-
-def query_of(text: str) -> dict[str, str]:
-    """The parameters of a query; bytes that are no UTF-8 come back as they were."""
-    found: dict[str, str] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=200):
-        found.setdefault(name, value)
-    return found

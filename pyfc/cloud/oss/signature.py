@@ -13,17 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import quote
 
 from pyfc.auth.keys import Key
-from pyfc.auth.signature import seconds_of
+from pyfc.auth.signature import SKEW, Find, is_same, seconds_of
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.model import Place
 from pyfc.cloud.oss.request import Sent
+from pyfc.cloud.signature import as_header, encoded, sign_v1, sign_v4
 
-Find = Callable[[str], Key | None]
-_SKEW = 15 * 60.0
-"""Seconds that a request's time may be off."""
 _LONGEST = 7 * 86400
 """Seconds for which a URL of V4 may be good."""
 _V4 = "OSS4-HMAC-SHA256"
@@ -78,9 +75,8 @@ def verify(find: Find, sent: Sent, now: float) -> Verified:
     if claim is None:
         return Verified(None, places[0])
     key = key_of(find, claim.key, claim.token)
-    given = claim.signature.encode("utf-8", "replace")
     for place in places:
-        if any(hmac.compare_digest(claim.sign(key.secret, text).encode(), given) for text in claim.texts(place)):
+        if any(is_same(claim.sign(key.secret, text), claim.signature) for text in claim.texts(place)):
             return Verified(key, place)
     raise no_match(claim.key, claim.signature, next(iter(claim.texts(places[0]))))
 
@@ -94,7 +90,7 @@ def key_of(find: Find, name: str, token: str) -> Key:
             "The OSS Access Key Id you provided does not exist in our records.",
             more={"OSSAccessKeyId": name},
         )
-    if key.token and not hmac.compare_digest(key.token.encode(), token.encode("utf-8", "replace")):
+    if key.token and not is_same(key.token, token):
         raise Fault("InvalidAccessKeyId", "The security token is not the one that belongs to this key.")
     return key
 
@@ -152,15 +148,10 @@ def _v1_texts(sent: Sent, place: Place, date: str) -> Iterable[str]:
     headers = sent.headers
     own = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-oss-"))
     pairs = sorted((name, value) for name, value in sent.query.items() if name in _SIGNED)
-    query = "&".join(f"{name}={_bytes(value)}" if value else name for name, value in pairs)
-    resource = _bytes(f"/{place.bucket}/{place.key}" if place.bucket else "/") + (f"?{query}" if query else "")
+    query = "&".join(f"{name}={as_header(value)}" if value else name for name, value in pairs)
+    resource = as_header(f"/{place.bucket}/{place.key}" if place.bucket else "/") + (f"?{query}" if query else "")
     lines = (sent.method, headers.get("content-md5", ""), headers.get("content-type", ""), date, own + resource)
     return ["\n".join(lines)]
-
-
-def sign_v1(secret: str, text: str) -> str:
-    """The signature of version 1."""
-    return base64.b64encode(hmac.new(secret.encode(), text.encode("latin-1"), hashlib.sha1).digest()).decode()
 
 
 # V2
@@ -191,7 +182,7 @@ def _v2_texts(sent: Sent, place: Place, date: str, additional: Sequence[str]) ->
     headers = sent.headers
     names = sorted(name for name in headers if name.startswith("x-oss-") or name in additional)
     own = "".join(f"{name}:{headers[name]}\n" for name in names)
-    resource = _encoded(f"/{place.bucket}/{place.key}" if place.bucket else "/")
+    resource = encoded(f"/{place.bucket}/{place.key}" if place.bucket else "/")
     query = _canonical_query(sent)
     if query:
         resource += f"?{query}"
@@ -217,10 +208,10 @@ def _v4(sent: Sent, rest: str, now: float) -> _Claim:
 def _v4_url(sent: Sent, now: float) -> _Claim:
     query = sent.query
     stamp, seconds = query.get("x-oss-date", ""), query.get("x-oss-expires", "")
-    begun = _moment(stamp)
+    begun = seconds_of(stamp)
     if begun is None or not re.fullmatch("[0-9]{1,7}", seconds) or not 0 < int(seconds) <= _LONGEST:
         raise Fault("InvalidArgument", "x-oss-date or x-oss-expires of the URL is no time that a URL can have.")
-    if begun > now + _SKEW:
+    if begun > now + SKEW:
         raise _skewed()
     if begun + int(seconds) < now:
         raise _expired()
@@ -244,7 +235,7 @@ def _v4_claim(sent: Sent, credential: str, signature: str, stamp: str, fields: d
 def read_credential(credential: str, stamp: str) -> tuple[str, str, str]:
     """The id of the key, the scope that is signed with, and the time as V4 writes it. Raises Fault InvalidArgument."""
     name, _, scope = credential.partition("/")
-    parts, moment = scope.split("/"), _moment(stamp)
+    parts, moment = scope.split("/"), seconds_of(stamp)
     if len(parts) != 4 or parts[3] != "aliyun_v4_request" or moment is None:
         raise Fault("InvalidArgument", "The credential of the signature is not ID/DAY/REGION/oss/aliyun_v4_request.")
     written = datetime.fromtimestamp(moment, UTC).strftime(_STAMP)
@@ -253,20 +244,12 @@ def read_credential(credential: str, stamp: str) -> tuple[str, str, str]:
     return name, scope, written
 
 
-def sign_v4(secret: str, scope: str, text: str) -> str:
-    """The signature of version 4."""
-    key = f"aliyun_v4{secret}".encode()
-    for part in scope.split("/"):
-        key = hmac.new(key, part.encode("utf-8", "replace"), hashlib.sha256).digest()
-    return hmac.new(key, text.encode("latin-1", "replace"), hashlib.sha256).hexdigest()
-
-
 def _v4_canonical(sent: Sent, place: Place, additional: Sequence[str]) -> str:
     headers = sent.headers
     always = {"content-type", "content-md5"}
     names = sorted(name for name in headers if name.startswith("x-oss-") or name in always or name in additional)
     own = "".join(f"{name}:{headers[name].strip()}\n" for name in names)
-    path = _encoded(f"/{place.bucket}/{place.key}" if place.bucket else "/", safe="/")
+    path = encoded(f"/{place.bucket}/{place.key}" if place.bucket else "/", safe="/")
     payload = headers.get("x-oss-content-sha256") or _UNSIGNED
     return "\n".join((sent.method, path, _canonical_query(sent), own, ";".join(additional), payload))
 
@@ -276,17 +259,8 @@ def _v4_canonical(sent: Sent, place: Place, additional: Sequence[str]) -> str:
 
 def _canonical_query(sent: Sent) -> str:
     """Every parameter but the signature, encoded and in order; one without a value has no equals sign."""
-    pairs = sorted((_encoded(name), _encoded(value)) for name, value in sent.query.items() if name != "x-oss-signature")
+    pairs = sorted((encoded(name), encoded(value)) for name, value in sent.query.items() if name != "x-oss-signature")
     return "&".join(f"{name}={value}" if value else name for name, value in pairs)
-
-
-def _encoded(text: str, safe: str = "") -> str:
-    return quote(text.encode("utf-8", "surrogateescape"), safe=safe)
-
-
-def _bytes(text: str) -> str:
-    """A text as its UTF-8 bytes, one a character, as header values are."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
 def _names(text: str | None) -> list[str]:
@@ -302,20 +276,11 @@ def _token(sent: Sent) -> str:
     )
 
 
-def _moment(text: str) -> float | None:
-    """Seconds since the epoch of a time in one of the two forms that clients write."""
-    try:
-        return datetime.strptime(text, _STAMP).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        pass
-    return seconds_of(text)
-
-
 def _check_time(text: str, now: float) -> None:
-    moment = _moment(text)
+    moment = seconds_of(text)
     if moment is None:
         raise Fault("AccessDenied", "OSS authentication requires a valid Date.")
-    if abs(moment - now) > _SKEW:
+    if abs(moment - now) > SKEW:
         raise _skewed()
 
 

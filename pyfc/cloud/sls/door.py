@@ -16,12 +16,14 @@ from starlette.types import Receive, Scope, Send
 
 from pyfc.auth.keys import Key
 from pyfc.auth.permissions import Permissions
+from pyfc.auth.signature import Find
+from pyfc.cloud.request import body_of, head_of
 from pyfc.cloud.sls import administration, consumers, queries, shards, tracking
 from pyfc.cloud.sls.asked import Answer, Asked, Environment
 from pyfc.cloud.sls.compression import MOST
 from pyfc.cloud.sls.faults import Fault, internal
-from pyfc.cloud.sls.request import Sent, decoded, is_host, is_meant, query_of
-from pyfc.cloud.sls.signature import Find, check_body, verify
+from pyfc.cloud.sls.request import Sent, decoded, is_host, is_meant
+from pyfc.cloud.sls.signature import check_body, verify
 
 _log = logging.getLogger(__name__)
 _MOST_PUBLIC = 3 * 1024 * 1024
@@ -167,24 +169,16 @@ def _found(sent: Sent) -> tuple[Operation, tuple[str, ...]]:
 
 def _sent(scope: Scope) -> Sent:
     """The head of a request."""
-    headers: dict[str, str] = {}
-    for raw, value in scope["headers"]:
-        name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
-        headers[name] = f"{headers[name]},{text}" if name in headers else text
-    host = headers.get("host", "").lower().rpartition("@")[2]
-    query = query_of(scope["query_string"].decode("latin-1"))
-    return Sent(scope["method"], host, decoded(scope["raw_path"].decode("latin-1")), query, headers)
+    method, host, path, query, headers = head_of(scope, "replace")
+    return Sent(method, host, decoded(path), query, headers)
 
 
 async def _body(chunks: AsyncIterator[bytes], most: int) -> bytes:
     """Raises Fault for one that is too large."""
-    found, size = [], 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > most:
-            raise Fault("PostBodyTooLarge", f"The body has more than {most} bytes.")
-        found.append(chunk)
-    return b"".join(found)
+    found = await body_of(chunks, most)
+    if found is None:
+        raise Fault("PostBodyTooLarge", f"The body has more than {most} bytes.")
+    return found
 
 
 async def _send(found: Answer, request_id: str, send: Send) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 _DOMAIN = r"[a-z0-9-]+\.log(?:\.[a-z0-9-]+)?\.(?:aliyuncs\.com|localhost)"
 _SERVICE_HOST = re.compile(_DOMAIN)
@@ -47,14 +47,6 @@ def is_host(host: str) -> bool:
 def is_meant(host: str, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request is one to the log service: by its host, how it is signed, or the version that it asks for."""
     return headers.get(b"authorization", b"").startswith(_SCHEMES) or _VERSION in headers or is_host(host)
-
-
-def query_of(text: str) -> dict[str, str]:
-    """The parameters of a query."""
-    found: dict[str, str] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=200):
-        found.setdefault(name, value)
-    return found
 
 
 def decoded(path: str) -> str:

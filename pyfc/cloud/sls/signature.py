@@ -6,27 +6,20 @@ that of Python adds the header after it has signed. A text is taken only if its 
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import re
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
-from urllib.parse import quote
+from collections.abc import Iterable, Mapping
 
 from pyfc.auth.keys import Key
-from pyfc.auth.signature import seconds_of
+from pyfc.auth.signature import SKEW, Find, is_same, seconds_of
+from pyfc.cloud.signature import as_header, encoded, sign_v1, sign_v4
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.request import Sent
 
-Find = Callable[[str], Key | None]
-_SKEW = 15 * 60.0
-"""Seconds that a request's time may be off."""
 _V4 = "SLS4-HMAC-SHA256"
 _V4_FIELDS = re.compile(
     r"Credential=([^/,\s]+)/([0-9]{8})/([^/,\s]*)/(sls/aliyun_v4_request)\s*,\s*Signature=([0-9a-f]{64})"
 )
-_STAMP = "%Y%m%dT%H%M%SZ"
 _DATE = "x-log-date"
 
 
@@ -60,8 +53,7 @@ def _verify_v1(find: Find, sent: Sent, rest: str, now: float) -> Key:
     texts = [text for time, text in _v1_texts(sent) if _is_now(time, now)]
     if not texts:
         raise Fault("RequestTimeExpired", "The time of the request is missing, or more than 15 minutes off.")
-    made = (base64.b64encode(hmac.digest(key.secret.encode(), text.encode("latin-1"), "sha1")) for text in texts)
-    return _matched(key, made, signature)
+    return _matched(key, (sign_v1(key.secret, text) for text in texts), signature)
 
 
 def _v1_texts(sent: Sent) -> Iterable[tuple[str, str]]:
@@ -80,7 +72,7 @@ def _v1_text(sent: Sent, date: str, own: Mapping[str, str]) -> str:
     head = (sent.method, sent.headers.get("content-md5", ""), sent.headers.get("content-type", ""), date)
     lines = "".join(f"{name}:{value}\n" for name, value in own.items())
     query = "&".join(f"{name}={value}" for name, value in sorted(sent.query.items()))
-    return "\n".join(head) + f"\n{lines}" + _bytes(sent.path + (f"?{query}" if query else ""))
+    return "\n".join(head) + f"\n{lines}" + as_header(sent.path + (f"?{query}" if query else ""))
 
 
 def _verify_v4(find: Find, sent: Sent, rest: str, now: float) -> Key:
@@ -92,34 +84,28 @@ def _verify_v4(find: Find, sent: Sent, rest: str, now: float) -> Key:
     if not _is_now(stamp, now) or not stamp.startswith(day):
         raise Fault("RequestTimeExpired", "x-log-date is missing, of another day than the key's, or 15 minutes off.")
     payload = sent.headers.get("x-log-content-sha256", "")
-    secret = f"aliyun_v4{key.secret}".encode()
-    for part in (day, region, *ending.split("/")):
-        secret = hmac.digest(secret, part.encode("latin-1"), "sha256")
     scope = f"{day}/{region}/{ending}"
     texts = (
         f"{_V4}\n{stamp}\n{scope}\n{hashlib.sha256(_v4_request(sent, host, payload)).hexdigest()}"
         for host in {sent.host, sent.host.partition(":")[0]}
     )
-    return _matched(
-        key, (hmac.digest(secret, text.encode("latin-1"), "sha256").hex().encode() for text in texts), signature
-    )
+    return _matched(key, (sign_v4(key.secret, scope, text) for text in texts), signature)
 
 
 def _v4_request(sent: Sent, host: str, payload: str) -> bytes:
     """The request in its canonical form. A proxy's target has a port also where the client has signed none."""
-    query = sorted((_encoded(name), _encoded(value)) for name, value in sent.query.items())
+    query = sorted((encoded(name), encoded(value)) for name, value in sent.query.items())
     signed = {"host": host} | {
         name: value.strip() for name, value in sent.headers.items() if name == "content-type" or _is_own(name)
     }
     lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
     pairs = "&".join(f"{name}={value}" if value else name for name, value in query)
-    text = "\n".join((sent.method, _bytes(sent.path), pairs, lines, ";".join(sorted(signed)), payload))
+    text = "\n".join((sent.method, as_header(sent.path), pairs, lines, ";".join(sorted(signed)), payload))
     return text.encode("latin-1")
 
 
-def _matched(key: Key, made: Iterable[bytes], signature: str) -> Key:
-    given = signature.encode("utf-8", "replace")
-    if any(hmac.compare_digest(each, given) for each in made):
+def _matched(key: Key, made: Iterable[str], signature: str) -> Key:
+    if any(is_same(each, signature) for each in made):
         return key
     raise Fault("SignatureNotMatch", f"signature {signature[:200]} not match: check the secret and the system's clock")
 
@@ -129,7 +115,7 @@ def _key(find: Find, name: str, sent: Sent) -> Key:
     if key is None:
         raise Fault("Unauthorized", f"AccessKeyId not found: {name[:200]}")
     token = sent.headers.get("x-acs-security-token", "")
-    if key.token and not hmac.compare_digest(key.token.encode(), token.encode("utf-8", "replace")):
+    if key.token and not is_same(key.token, token):
         raise Fault("Unauthorized", "The security token is not the one that belongs to this key.")
     return key
 
@@ -139,17 +125,5 @@ def _is_own(name: str) -> bool:
 
 
 def _is_now(text: str, now: float) -> bool:
-    try:
-        moment: float | None = datetime.strptime(text, _STAMP).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        moment = seconds_of(text)
-    return moment is not None and abs(moment - now) <= _SKEW
-
-
-def _encoded(text: str) -> str:
-    return quote(text.encode("utf-8", "surrogateescape"), safe="~")
-
-
-def _bytes(text: str) -> str:
-    """A text as its UTF-8 bytes, one a character, as header values are."""
-    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    moment = seconds_of(text)
+    return moment is not None and abs(moment - now) <= SKEW

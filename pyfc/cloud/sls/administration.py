@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -100,10 +101,8 @@ async def delete_logstore(asked: Asked) -> Answer:
 
 async def get_index(asked: Asked) -> Answer:
     """GET /logstores/L/index"""
-    found = asked.logstore
-    if found.indexed is None:
-        raise _no_index()
-    return answer({**found.indexed, "ttl": found.days, "lastModifyTime": found.modified, "storage": "pg",
+    found, index = _indexed(asked)
+    return answer({**index, "ttl": found.days, "lastModifyTime": found.modified, "storage": "pg",
                    "index_mode": "v2"})  # fmt: skip
 
 
@@ -118,18 +117,14 @@ async def create_index(asked: Asked) -> Answer:
 
 async def update_index(asked: Asked) -> Answer:
     """PUT /logstores/L/index"""
-    found = asked.logstore
-    if found.indexed is None:
-        raise _no_index()
+    found, _ = _indexed(asked)
     await asked.store.change_logstore(found._replace(indexed=_index(asked.document())))
     return Answer()
 
 
 async def delete_index(asked: Asked) -> Answer:
     """DELETE /logstores/L/index"""
-    found = asked.logstore
-    if found.indexed is None:
-        raise _no_index()
+    found, _ = _indexed(asked)
     await asked.store.change_logstore(found._replace(indexed=None))
     return Answer()
 
@@ -179,8 +174,12 @@ def _description(document: dict[str, Any]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _no_index() -> Fault:
-    return Fault("IndexConfigNotExist", "index config doesn't exist")
+def _indexed(asked: Asked) -> tuple[Logstore, Mapping[str, Any]]:
+    """The logstore and its index. Raises Fault."""
+    found = asked.logstore
+    if found.indexed is None:
+        raise Fault("IndexConfigNotExist", "index config doesn't exist")
+    return found, found.indexed
 
 
 def _time(seconds: int) -> str:

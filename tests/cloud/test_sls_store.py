@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.groups import Labels
 from pyfc.cloud.sls.model import Logstore, Project
 from pyfc.cloud.sls.store import Store
+from pyfc.errors import InvalidArgument
 from support import run_with
 
 SIZE = 10_000
@@ -33,6 +36,33 @@ async def _put(store: Store, logstore: Logstore, count: int = 1) -> None:
 
 async def _numbers(store: Store, logstore: Logstore) -> list[int]:
     return [each.number for each in await store.pull(logstore, 0, None, 10_000)]
+
+
+def test_a_server_without_logs_has_no_file_of_them(tmp_path: Path) -> None:
+    file = tmp_path / "sls.sqlite"
+
+    async def before(store: Store) -> None:
+        with pytest.raises(Fault, match="does not exist"):
+            store.logstore("web", "access")
+        assert not file.exists()
+        logstore = await _logstore(store)
+        number = await store.put(logstore, Labels(), 1, b"")
+        assert number == store.newest > int(time.time()) * 1_000_000
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    async def after(store: Store) -> None:
+        assert await _numbers(store, store.logstore("web", "access")) == [store.newest]
+
+    _run(tmp_path, before)
+    _run(tmp_path, after)
+
+
+def test_a_damaged_file_is_told_by_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "sls.sqlite"
+    file.write_bytes(b"no database" * 100)
+
+    with pytest.raises(InvalidArgument, match=f"{file} cannot be opened"):
+        Store(file, 2**30, 7)
 
 
 def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:

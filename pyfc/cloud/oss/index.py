@@ -1,65 +1,42 @@
-"""What is known of buckets, objects and uploads: one SQLite file. Each write is a function of the connection that runs
-in the one thread that writes, so what it looks at does not change under it.
-"""
+"""What is known of buckets, objects and uploads: one SQLite file, see cloud/database.py."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
+from pyfc.cloud.database import LazyDatabase
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.model import Bucket, Content, Description, Object, Part, Seen, Upload, encode, headers_of
 from pyfc.cloud.oss.outbox import Outbox
-from pyfc.data.version import OSS_TABLES, VERSION
-from pyfc.errors import InvalidArgument, PyfcError
-from pyfc.sqlite import Database, transaction
+from pyfc.data.version import OSS_TABLES
+from pyfc.errors import InvalidArgument
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Job = Callable[[sqlite3.Connection], object]
 _OBJECT = "bucket, key, size, etag, crc, modified, inode, type, aside, headers, tags, acl"
 _FIND = f"SELECT {_OBJECT} FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608  words of our own
 _UPLOAD = "id, bucket, key, created, headers, tags, acl"
 
 
-class _Refused(PyfcError):
-    """Carries a Fault through the database, which hands out this package's errors only."""
-
-    status, code = 500, "Internal"
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(message=fault.message)
-        self.fault = fault
-
-
 class Index:
-    """The file, which is made by the first write: a server without buckets opens none."""
+    """The file."""
 
     def __init__(self, path: Path) -> None:
         """Raises InvalidArgument for a file that is none of ours."""
-        self._path = path
-        self._database: Database[Job, object] | None = None
         self.outbox = Outbox(self.read, self.write)
         """What is still to be told of objects."""
         self._buckets: dict[str, Bucket] = {}
-        if path.exists():
-            self._database = self._open()
-            rows = self._database.connection.execute("SELECT * FROM buckets")
-            self._buckets = {row[0]: Bucket(*row) for row in rows}
+        self._database = LazyDatabase(
+            path, "object store", OSS_TABLES, self._opened, _fault, lambda _: self.outbox.committed()
+        )
 
-    def _open(self) -> Database[Job, object]:
-        try:
-            database: Database[Job, object] = Database(
-                self._path, "object store", OSS_TABLES, VERSION, _commit, told=lambda _: self.outbox.committed()
-            )
-            self.outbox.begin(database.connection)
-        except sqlite3.Error as error:
-            raise InvalidArgument(message=f"the object store {self._path} cannot be opened: {error}") from error
-        self._path.chmod(0o600)
-        return database
+    def _opened(self, connection: sqlite3.Connection) -> None:
+        self.outbox.begin(connection)
+        self._buckets = {row[0]: Bucket(*row) for row in connection.execute("SELECT * FROM buckets")}
 
     @property
     def buckets(self) -> dict[str, Bucket]:
@@ -67,24 +44,17 @@ class Index:
         return self._buckets
 
     async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Do it in the next commit. Raises the Fault that it raises; nothing is written then."""
-        if self._database is None:
-            self._database = self._made()
+        """Do it in the next commit. Raises the Fault that it raises; nothing is written then. Raises Fault
+        ServiceUnavailable if there can be no file.
+        """
         try:
-            return cast("T", await self._database.write(job))
-        except _Refused as refused:
-            raise refused.fault from None
-
-    def _made(self) -> Database[Job, object]:
-        """A file where there was none at the start. Raises Fault ServiceUnavailable."""
-        try:
-            return self._open()
+            return await self._database.write(job)
         except InvalidArgument as error:
             raise Fault("ServiceUnavailable", f"Nothing can be kept: {error}.") from error
 
     async def read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""
-        return [] if self._database is None else await self._database.read(query, arguments)
+        return await self._database.read(query, arguments)
 
     async def object(self, bucket: str, key: str) -> Object | None:
         """An object."""
@@ -135,8 +105,7 @@ class Index:
 
     async def close(self) -> None:
         """Write what waits, and close the file."""
-        if self._database is not None:
-            await self._database.close()
+        await self._database.close()
 
 
 # what a job does with the connection that it is given
@@ -260,25 +229,11 @@ def _upload(row: tuple[Any, ...]) -> Upload:
     return Upload(name, bucket, key.decode(), created, Description(headers_of(headers), headers_of(tags), acl))
 
 
-def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> Sequence[object | PyfcError]:
-    with transaction(connection):
-        return list(_outcomes(connection, jobs))
-
-
-def _outcomes(connection: sqlite3.Connection, jobs: Iterable[Job]) -> Iterable[object | PyfcError]:
-    """A job that is refused has written nothing; the others of its commit do not suffer."""
-    for job in jobs:
-        connection.execute("SAVEPOINT job")
-        try:
-            yield job(connection)
-        except Fault as fault:
-            connection.execute("ROLLBACK TO job")
-            yield _Refused(fault)
-        except OSError as error:
-            connection.execute("ROLLBACK TO job")
-            yield _Refused(Fault("ServiceUnavailable", f"The object cannot be kept: {error.strerror}."))
-        except Exception:
-            _log.exception("a write of the object store has failed")
-            connection.execute("ROLLBACK TO job")
-            yield _Refused(Fault("InternalError", "We encountered an internal error: see the server's log."))
-        connection.execute("RELEASE job")
+def _fault(error: Exception) -> Fault:
+    """What is told of a write that has failed."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, OSError):
+        return Fault("ServiceUnavailable", f"The object cannot be kept: {error.strerror}.")
+    _log.error("a write of the object store has failed", exc_info=error)
+    return Fault("InternalError", "We encountered an internal error: see the server's log.")

@@ -1,5 +1,5 @@
-"""Projects, logstores and the groups of logs in them: one SQLite file. Each write is a function of the connection that
-runs in the one thread that writes; what is answered is durable.
+"""Projects, logstores and the groups of logs in them: one SQLite file, see cloud/database.py. What is answered is
+durable.
 
 The file has a size and an age: with every group that comes the oldest that are too much go.
 """
@@ -14,16 +14,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from pyfc.cloud.database import LazyDatabase
 from pyfc.cloud.sls.faults import Fault, internal, no_logstore, no_project
 from pyfc.cloud.sls.groups import Labels
 from pyfc.cloud.sls.model import Kept, Logstore, Project
-from pyfc.data.version import SLS_TABLES, VERSION
-from pyfc.errors import InvalidArgument, PyfcError, Unavailable
-from pyfc.sqlite import Database, transaction
+from pyfc.data.version import SLS_TABLES
+from pyfc.errors import PyfcError, Unavailable
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Job = Callable[[sqlite3.Connection], object]
 _DAY = 86400
 _OVERHEAD = 256
 """Bytes that a group takes beside its own."""
@@ -47,20 +46,21 @@ class Store:
     """The file. Opening raises InvalidArgument for one that is none of ours."""
 
     def __init__(self, path: Path, most_bytes: int, most_days: int) -> None:
-        try:
-            self._database: Database[Job, object] = Database(path, "log service", SLS_TABLES, VERSION, _commit)
-        except sqlite3.Error as error:
-            raise InvalidArgument(message=f"the log service's file {path} can not be opened: {error}") from error
         self._most_bytes, self._most_days = most_bytes, most_days
-        connection = self._database.connection
+        self.projects: dict[str, Project] = {}
+        self.logstores: dict[tuple[str, str], Logstore] = {}
+        self._size = self._received = self.newest = 0
+        """`newest`: the number of the group that came last."""
+        self._looked = 0.0
+        self._database = LazyDatabase(path, "log service", SLS_TABLES, self._opened, _fault)
+
+    def _opened(self, connection: sqlite3.Connection) -> None:
         self.projects = {row[0]: Project(*row) for row in connection.execute("SELECT * FROM projects")}
         found = [_logstore(row) for row in connection.execute("SELECT * FROM logstores")]
         self.logstores = {(each.project, each.name): each for each in found}
         (self._size,) = connection.execute("SELECT coalesce(sum(size), 0) FROM groups").fetchone()
         (self._received,) = connection.execute("SELECT coalesce(max(received), 0) FROM groups").fetchone()
-        self.newest = int(connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()[0])
-        """The number of the group that came last."""
-        self._looked = 0.0
+        (self.newest,) = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
 
     def project(self, name: str) -> Project:
         """Raises Fault ProjectNotExist."""
@@ -223,12 +223,9 @@ class Store:
     async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Do it in the next commit. Raises the Fault that it raises; nothing is written then."""
         try:
-            outcome = await self._database.write(job)
+            return await self._database.write(job)
         except PyfcError as error:
             raise Fault("ServerBusy", str(error)) from error
-        if isinstance(outcome, Fault):
-            raise outcome
-        return cast("T", outcome)
 
     async def close(self) -> None:
         """Write what waits, and close the file."""
@@ -244,25 +241,11 @@ def _encoded(value: Any) -> str:
     return json.dumps(value)
 
 
-def _commit(connection: sqlite3.Connection, jobs: Sequence[Job]) -> Sequence[object]:
-    """What became of each: a job that is refused has written nothing, and the others of its commit do not suffer."""
-    with transaction(connection):
-        return [_outcome(connection, job) for job in jobs]
-
-
-def _outcome(connection: sqlite3.Connection, job: Job) -> object:
-    connection.execute("SAVEPOINT job")
-    outcome: object
-    try:
-        outcome = job(connection)
-    except Fault as fault:
-        connection.execute("ROLLBACK TO job")
-        outcome = fault
-    except sqlite3.Error:
-        raise
-    except Exception:
-        _log.exception("a write of the log service has failed")
-        connection.execute("ROLLBACK TO job")
-        outcome = internal()
-    connection.execute("RELEASE job")
-    return outcome
+def _fault(error: Exception) -> Fault:
+    """What is told of a write that has failed. What SQLite says is of the whole commit."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, sqlite3.Error):
+        raise error
+    _log.error("a write of the log service has failed", exc_info=error)
+    return internal()

@@ -1,10 +1,11 @@
-"""A SQLite file as the store and the queue use it.
+"""A SQLite file as the store, the queue and the stand-ins of the cloud's services use it.
 
 1. Writes are durable before they are answered: WAL with synchronous=FULL. Those that wait meanwhile share the next
    commit, so that a hundred at once cost a few of them.
 2. One thread writes, another reads, each with a connection of its own: a reader sees what was committed and waits for
    nobody.
 3. A file is of the version of its data folder (data/version.py): a new one gets its tables, another one is refused.
+4. No other user reads it.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Database(Generic[J, R]):
         self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
         self._write_connection, self.connection = self._open(tables, version), self._open(tables, version)
         """`connection` is the reader's: for others only before the first `read`."""
+        path.chmod(0o600)
         self._file = identity(path)
 
     def _open(self, tables: str, version: int) -> sqlite3.Connection:

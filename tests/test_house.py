@@ -179,7 +179,6 @@ MAY_FOLLOW = {
     ("folder.py", ".chmod"): "the data folder, by the path that the operator gives",
     ("consent.py", ".chmod"): "a file of the user's settings that was made just before",
     ("sqlite.py", ".chmod"): "the database, in the data folder",
-    ("index.py", ".chmod"): "the database, in the data folder",
     ("shelf.py", ".chmod"): "folders of the data folder; no worker writes there",
     ("copying.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",
     ("archive.py", ".chmod"): "a file that was made just before, in a folder that nobody else has been shown",

@@ -61,7 +61,6 @@ class LazyDatabase:
             self._opened(database.connection)
         except sqlite3.Error as error:
             raise InvalidArgument(message=f"the {self._name} {self._path} cannot be opened: {error}") from error
-        self._path.chmod(0o600)
         return database
 
     async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:

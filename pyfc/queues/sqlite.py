@@ -86,7 +86,6 @@ class SqliteQueue:
         for query, add in zip(rows.COUNTS, (self._usage.wait, self._usage.wait, self._usage.keep), strict=True):
             for service, function, count, size in connection.execute(query):
                 add((service, function), size, count)
-        path.chmod(0o600)
 
     def put(self, events: Sequence[Event], marks: Mapping[str, str] = NO_MARKS) -> asyncio.Future[bool]:
         """See Queue."""

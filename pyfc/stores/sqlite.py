@@ -37,7 +37,6 @@ class SqliteStore:
             self._database = Database(path, "store", STORE_TABLES, VERSION, _commit, self._tell)
         except sqlite3.Error as error:
             raise InvalidArgument(message=f"the store {path} can not be opened: {error}") from error
-        path.chmod(0o600)
 
     def _tell(self, outcome: _Outcome) -> None:
         self._watches.tell(outcome.changes)

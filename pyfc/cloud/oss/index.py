@@ -36,7 +36,8 @@ class Index:
 
     def _opened(self, connection: sqlite3.Connection) -> None:
         self.outbox.begin(connection)
-        self._buckets = {row[0]: Bucket(*row) for row in connection.execute("SELECT * FROM buckets")}
+        # a bucket may be known before the write that makes the file: see Store.have
+        self._buckets.update({row[0]: Bucket(*row) for row in connection.execute("SELECT * FROM buckets")})
 
     @property
     def buckets(self) -> dict[str, Bucket]:

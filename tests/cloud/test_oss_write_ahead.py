@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import time
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -179,26 +179,27 @@ def test_a_bucket_that_is_gone_leaves_nothing_to_write(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("is_slow")
 def test_what_comes_while_files_are_made_durable_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at once would forget by the number that the first one saw."""
-    running = 0
-    most = 0
+    begun: list[int] = []
+    may_end = threading.Event()
 
-    def sync(_: int) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        time.sleep(0.05)
-        running -= 1
+    def sync(descriptor: int) -> None:
+        begun.append(descriptor)
+        assert may_end.wait(10)
 
     monkeypatch.setattr(write_ahead, "sync_file_system", sync)
 
     async def work(store: Store) -> None:
         await _put(store, "first")
         settling = asyncio.gather(store._ahead.settle(), store._ahead.settle())
-        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while not begun:
+                await asyncio.sleep(0.001)
         await _put(store, "second")
+        assert len(begun) == 1
+        assert await _kept(store) == ["first", "second"]
+        may_end.set()
         await settling
         await _put(store, "third")
-        assert "third" in await _kept(store)
+        assert await _kept(store) == ["third"]
 
     _run(tmp_path, work)
-    assert most == 1

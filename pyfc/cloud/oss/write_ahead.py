@@ -100,15 +100,18 @@ class WriteAhead:
 
     async def start(self) -> None:
         """Write again what was lost; what cannot be written now is kept for the next start. Raises Unavailable."""
-        rows = await self._index.read("SELECT bucket, key, content FROM contents ORDER BY number")
+        rows = await self._index.read("SELECT number FROM contents ORDER BY number")
         try:
-            for bucket, key, content in rows:
-                await self._index.write(partial(self._write_again, bucket, key.decode(), content))
+            for (number,) in rows:
+                await self._index.write(partial(self._write_again, number))
             await self.settle()
         except (Fault, OSError) as error:
             _log.warning("small objects that a machine has lost cannot be written again: %s", error)
 
-    def _write_again(self, bucket: str, key: str, content: bytes, connection: sqlite3.Connection) -> None:
+    def _write_again(self, number: int, connection: sqlite3.Connection) -> None:
+        query = "SELECT bucket, key, content FROM contents WHERE number = ?"
+        bucket, key_bytes, content = connection.execute(query, (number,)).fetchone()
+        key = key_bytes.decode()
         known = index.find(connection, bucket, key)
         if known is None or known.content.etag != hashlib.md5(content, usedforsecurity=False).hexdigest().upper():
             return  # removed, or written by a later put
@@ -118,7 +121,9 @@ class WriteAhead:
             return
         if _is_there(files, known):
             return
-        _log.warning("object %s/%s was not on the disk yet when the machine stopped: it is written again", bucket, key)
+        _log.warning(
+            "object %r of %s was not on the disk yet when the machine stopped: it is written again", key, bucket
+        )
         with Held(files, content).file() as (name, descriptor):
             is_aside, now = files.keep(name, descriptor, key)
             index.put(connection, known._replace(is_aside=is_aside, seen=now))

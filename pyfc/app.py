@@ -9,7 +9,7 @@ import resource
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.once import Once
@@ -21,20 +21,19 @@ from pyfc.build.consent import Consents, consents_file
 from pyfc.bundles.bundle import Bundles
 from pyfc.bundles.copying import CodeLimits
 from pyfc.calls.table import Table, subject_of
-from pyfc.cloud.oss.appends import Appends
+from pyfc.cloud.mns import asked as mns_asked
+from pyfc.cloud.mns import door as mns_door
+from pyfc.cloud.mns import parts as mns_parts
+from pyfc.cloud.oss import parts as oss_parts
 from pyfc.cloud.oss.asked import Environment
-from pyfc.cloud.oss.declared import declare
 from pyfc.cloud.oss.door import Door
-from pyfc.cloud.oss.store import Store
-from pyfc.cloud.oss.temporary import Temporary
-from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.watching import Watcher
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
 from pyfc.cloud.sls import parts as sls_parts
 from pyfc.cloud.sls.windows import Windows
 from pyfc.data.folder import FolderWatch, lock, take_over
-from pyfc.data.version import OSS, QUEUE, STORE
+from pyfc.data.version import QUEUE, STORE
 from pyfc.deployment import Deployment
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
@@ -57,7 +56,6 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.recent import Recent
-from pyfc.outgoing.client import Outgoing
 from pyfc.project.interface import NO_FOLDERS, Folders
 from pyfc.queues.interface import Queue
 from pyfc.queues.sqlite import SqliteQueue
@@ -87,6 +85,14 @@ from pyfc.triggers.log import LogSource
 from pyfc.triggers.oss import Oss
 from pyfc.triggers.timer import Timer
 from pyfc.workers.launchers.by_runtime import Launchers
+
+
+class _Services(NamedTuple):
+    """The stand-ins of the cloud's services."""
+
+    oss: Environment
+    sls: sls_asked.Environment
+    mns: mns_asked.Environment
 
 
 class App:
@@ -136,7 +142,7 @@ class App:
         self._stack.push_async_callback(self.dispatcher.close)
         self.sources = Sources(self.dispatcher)
         self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))
-        oss = await self._build_oss()
+        oss = await oss_parts.build(self.data_folder, settings, self._stack, self._folders.buckets, self._led_by)
         changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
         watcher = Watcher(oss.store)
         self._stack.push_async_callback(watcher.close)
@@ -145,6 +151,7 @@ class App:
             self.data_folder, settings, self._stack, self.journal, lambda: self.supervisor.table.services
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
+        mns = mns_parts.build(self.data_folder, settings, self._stack)
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
@@ -155,7 +162,7 @@ class App:
         self._stack.push_async_callback(builds.close)
         built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
         self._stack.push_async_callback(built_in.close)
-        await self._build_gateway(operations, keys, built_in, oss, sls)
+        await self._build_gateway(operations, keys, built_in, _Services(oss, sls, mns))
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
 
@@ -207,9 +214,7 @@ class App:
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 
-    async def _build_gateway(
-        self, operations: Operations, keys: Keys, built_in: BuiltIn, oss: Environment, sls: sls_asked.Environment
-    ) -> None:
+    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn, services: _Services) -> None:
         settings, is_local = self.settings, is_loopback(self.settings.host)
         verifier = Verifier(keys.find, None if is_local else Once())
         guard = Guard((settings.host, *settings.allow_host))
@@ -229,10 +234,17 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         is_open = settings.auth == "off"
+        oss, sls, mns = services
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
+        messages = mns_door.Door(mns, keys.find, permissions, is_open=is_open)
         api = self._build_api(operations, callers, oss, built_in)
-        self.server = GatewayServer(application(api, guard, recent, self.sandbox, (logs, door)), context, BUDGET)
+        self.server = GatewayServer(
+            application(api, guard, recent, self.sandbox, (logs, messages, door)),
+            context,
+            BUDGET,
+            release=mns.messages.arrivals.close,
+        )
         self._stack.callback(self.server.unbind)
 
     def _build_api(self, operations: Operations, callers: Callers, oss: Environment, built_in: BuiltIn) -> Api:
@@ -262,23 +274,6 @@ class App:
             builds=self.deployment.builds.describe,
             problems=self.problems,
         )
-
-    async def _build_oss(self) -> Environment:
-        settings = self.settings
-        outgoing = Outgoing(settings.allow_outgoing)
-        self._stack.push_async_callback(outgoing.close)
-        store = Store(self.data_folder / "buckets", self.data_folder / OSS)
-        self._stack.push_async_callback(store.close)
-        temporary = Temporary(store, settings.account_id, settings.maximum_upload)
-        oss = Environment(
-            store, Uploads(store), Appends(store), temporary, settings.account_id, settings.region, self._led_by,
-            outgoing,
-        )  # fmt: skip
-        await store.start()
-        await declare(store, self._folders.buckets)
-        await oss.appends.start()
-        await temporary.sweep()
-        return oss
 
     def _led_by(self, key: Key) -> int:
         """How many calls have led to what the holder of a key does: of those that its function runs, it may be any."""

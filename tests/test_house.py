@@ -346,6 +346,7 @@ def test_nothing_names_the_place_where_it_was_made() -> None:
 
 AWAITED = {
     "pyfc/gateway/server.py": "what serves, and a start that may be ended, which are awaited",
+    "pyfc/cloud/mns/messages.py": "whether a client that waits has gone, which ends with the wait",
     "pyfc/cloud/oss/asked.py": "the next piece of a file, which its reader awaits",
     "pyfc/cloud/oss/store.py": "a write, which is awaited also by who is cancelled",
     "pyfc/cloud/oss/writing.py": "the block before, which is awaited before the next",

@@ -15,7 +15,7 @@ import msgspec
 
 VERSION = 5
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
-STORE, QUEUE, OSS, SLS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite"
+STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
 SLS_INDEX = "sls-index.sqlite"
 """Made of the other: it has a version of its own, and is never taken over."""
 STORE_TABLES = """
@@ -98,6 +98,41 @@ INSERT INTO sqlite_sequence VALUES ('groups', CAST(strftime('%s', 'now') AS INTE
 groups, which begin with the time at which the file was made: those of a file of before mean nothing in this one.
 `checkpoints` are of the one shard; `updated` is in microseconds.
 """
+MNS_TABLES = """
+CREATE TABLE queues (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL,
+  created INTEGER NOT NULL, modified INTEGER NOT NULL
+);
+CREATE TABLE messages (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL,
+  due REAL NOT NULL, priority INTEGER NOT NULL, enqueued REAL NOT NULL, expires REAL NOT NULL, first REAL NOT NULL,
+  count INTEGER NOT NULL, handle TEXT NOT NULL, body TEXT NOT NULL, properties TEXT NOT NULL
+);
+CREATE INDEX visible ON messages (queue, priority, number) WHERE state = 0;
+CREATE INDEX hidden ON messages (queue, due) WHERE state <> 0;
+CREATE INDEX ages ON messages (expires);
+CREATE TABLE topics (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, settings TEXT NOT NULL,
+  created INTEGER NOT NULL, modified INTEGER NOT NULL
+);
+CREATE TABLE subscriptions (
+  topic INTEGER NOT NULL, name TEXT NOT NULL, settings TEXT NOT NULL, created INTEGER NOT NULL,
+  modified INTEGER NOT NULL, PRIMARY KEY (topic, name)
+) WITHOUT ROWID;
+CREATE TABLE deliveries (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, subscriber TEXT NOT NULL, due REAL NOT NULL,
+  attempts INTEGER NOT NULL, notice BLOB NOT NULL
+);
+CREATE INDEX order_of_deliveries ON deliveries (subscriber, number);
+CREATE INDEX times_of_deliveries ON deliveries (subscriber, due);
+CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
+INSERT INTO clock VALUES ('', 0, 0);
+INSERT INTO sqlite_sequence SELECT 'deliveries', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
+"""
+"""`settings` and `properties` are JSON. `state`: see cloud/mns/messages.py. `deliveries` is what is still to be told of
+what was published: `notice` is JSON, `subscriber` the name of a trigger or of a subscription. No number of a file comes
+again in a later one.
+"""
 _BATCH = 1000
 _ENQUEUED, _BORN = 4, 20
 """Places in the array."""
@@ -115,6 +150,7 @@ class Step(NamedTuple):
     queue: Change | None = None
     oss: Change | None = None
     sls: Change | None = None
+    mns: Change | None = None
 
 
 def _add_sizes(connection: sqlite3.Connection, schema: str) -> None:

@@ -35,7 +35,10 @@ class Stopped(Exception):
 class GatewayServer(Server):
     """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
 
-    def __init__(self, app: Any, context: ServerContext, descriptors: Descriptors) -> None:
+    def __init__(
+        self, app: Any, context: ServerContext, descriptors: Descriptors, release: Callable[[], None] = lambda: None
+    ) -> None:
+        """`release`: called when it is told to stop, so that requests which wait for something are answered."""
         config = Config(
             app,
             http=cast("type[asyncio.Protocol]", partial(Connection, context)),  # uvicorn only calls it
@@ -51,6 +54,7 @@ class GatewayServer(Server):
         super().__init__(config)
         self._context = context
         self._descriptors = descriptors
+        self._release = release
         self._stop = asyncio.Event()
         self._sockets: list[socket.socket] = []
         self._serving: asyncio.Task[None] | None = None
@@ -76,6 +80,7 @@ class GatewayServer(Server):
         told = loop.create_task(self.wait_stopping())
         await asyncio.wait([serving, told], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
+        self._release()
         await stopping()
         await asyncio.wait([serving], timeout=self._context.settings.drain_timeout)
         serving.cancel()

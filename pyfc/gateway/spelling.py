@@ -10,6 +10,8 @@ from typing import Any
 _INTERIM = b"HTTP/1.1 100"
 _STORES = b"\r\nx-oss-"
 """An object store's own headers: it writes them small, and its `ETag` in another way than FC."""
+_SMALL = (b"x-oss-", b"x-mns-")
+"""Beginnings of names that stay small: clients look for them as they are."""
 
 
 class Spelled:
@@ -41,6 +43,6 @@ def _line(line: bytes, *, is_of_store: bool) -> bytes:
     name, colon, value = line.partition(b":")
     if is_of_store and name == b"etag":
         return b"ETag" + colon + value
-    if name.startswith(_STORES.strip()):
+    if name.startswith(_SMALL):
         return line
     return b"-".join(part.capitalize() for part in name.split(b"-")) + colon + value

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl
 
 from pyfc.auth.keys import Key
 from pyfc.auth.signature import seconds_of
+from pyfc.cloud.markup import Node, document
 from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.faults import Fault
-from pyfc.cloud.oss.markup import Node, document
 from pyfc.cloud.oss.model import OBJECT_ACLS, Cause, Description, Object, Place
 from pyfc.cloud.oss.request import Sent
 from pyfc.cloud.oss.store import Store, check_acl

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pyfc.calls.paths import RESERVED
+from pyfc.cloud.markup import Node, children, texts
 from pyfc.cloud.oss.asked import Answer, Asked, moment, xml
 from pyfc.cloud.oss.faults import Fault, invalid_bucket
 from pyfc.cloud.oss.listing import Page, page
-from pyfc.cloud.oss.markup import MOST, Node, children, read, texts, url_encoded
+from pyfc.cloud.oss.markup import MOST, read, url_encoded
 from pyfc.cloud.oss.model import PRIVATE, Bucket, Object, Place, Upload
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.writing import check_text_digest

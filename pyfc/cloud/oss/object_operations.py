@@ -6,6 +6,7 @@ import os
 import re
 from urllib.parse import unquote_plus
 
+from pyfc.cloud.markup import Node, children, texts
 from pyfc.cloud.oss.asked import (
     Answer,
     Asked,
@@ -21,7 +22,7 @@ from pyfc.cloud.oss.asked import (
 )
 from pyfc.cloud.oss.callback import callback_of, called_back
 from pyfc.cloud.oss.faults import Fault, not_implemented
-from pyfc.cloud.oss.markup import MOST, Node, children, read, texts
+from pyfc.cloud.oss.markup import MOST, read
 from pyfc.cloud.oss.model import OBJECT_ACLS, Object, Place
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.store import check_acl

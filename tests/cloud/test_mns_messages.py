@@ -1,0 +1,115 @@
+"""Queues without HTTP: what is hidden stays hidden, over restarts of the server too."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pyfc.cloud.mns.faults import Fault
+from pyfc.cloud.mns.messages import Messages
+from pyfc.cloud.mns.model import Draft, Resource, settings_of
+from pyfc.cloud.mns.store import Store
+from support import run_with
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+def run(path: Path, scenario: Callable[[Messages, Resource], Awaitable[None]], **settings: str) -> None:
+    async def whole(store: Store) -> None:
+        await store.create("queues", "q", settings_of("queues", settings))
+        await scenario(Messages(store), store.resource("queues", "q"))
+
+    run_with(lambda: Store(path), whole)
+
+
+def test_what_was_received_stays_hidden_over_a_restart_and_its_handle_good(tmp_path: Path) -> None:
+    handles = []
+
+    async def receives(messages: Messages, queue: Resource) -> None:
+        await messages.send(queue, [Draft("m"), Draft("later", delay=100), Draft("left")])
+        handles.extend(each.handle for each in await messages.receive(queue, 1, 0, never))
+
+    async def goes_on(messages: Messages, queue: Resource) -> None:
+        assert await messages.counts(queue) == (1, 1, 1)
+        assert [each.body for each in await messages.receive(queue, 16, 0, never)] == ["left"]
+        assert await messages.delete(queue, handles) == {}
+        assert await messages.counts(queue) == (0, 1, 1)
+
+    run(tmp_path / "mns.sqlite", receives)
+    run(tmp_path / "mns.sqlite", goes_on)
+
+
+def test_nobody_who_moves_the_clock_makes_hidden_messages_come_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def receives(messages: Messages, queue: Resource) -> None:
+        await messages.send(queue, [Draft("m")])
+        assert len(await messages.receive(queue, 1, 0, never)) == 1
+
+    async def looks(messages: Messages, queue: Resource) -> None:
+        assert await messages.receive(queue, 1, 0, never) == []
+
+    run(tmp_path / "mns.sqlite", receives)
+    monkeypatch.setattr("pyfc.queues.steady.time.time", lambda: 4e9)
+    run(tmp_path / "mns.sqlite", looks)
+
+
+def test_of_many_who_receive_at_once_each_gets_another_message(tmp_path: Path) -> None:
+    async def scenario(messages: Messages, queue: Resource) -> None:
+        waiting = [asyncio.create_task(messages.receive(queue, 1, 20, never)) for _ in range(40)]
+        await asyncio.gather(*(messages.send(queue, [Draft(str(number))]) for number in range(40)))
+        found = [each.body for one in await asyncio.gather(*waiting) for each in one]
+        assert sorted(found, key=int) == [str(number) for number in range(40)]
+
+    run(tmp_path / "mns.sqlite", scenario)
+
+
+def test_many_who_wait_all_get_what_becomes_visible_at_one_moment(tmp_path: Path) -> None:
+    async def scenario(messages: Messages, queue: Resource) -> None:
+        waiting = [asyncio.create_task(messages.receive(queue, 1, 20, never)) for _ in range(5)]
+        await messages.send(queue, [Draft(str(number), delay=1) for number in range(5)])
+        assert all(await asyncio.wait_for(asyncio.gather(*waiting), 10))
+
+    run(tmp_path / "mns.sqlite", scenario)
+
+
+def test_what_nobody_has_deleted_in_its_time_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "mns.sqlite"
+
+    async def sends(messages: Messages, queue: Resource) -> None:
+        await messages.send(queue, [Draft("old"), Draft("new")])
+
+    async def looks(messages: Messages, queue: Resource) -> None:
+        assert await messages.counts(queue) == (1, 0, 0)
+        assert [each.body for each in await messages.peek(queue, 16)] == ["new"]
+        assert [each.body for each in await messages.receive(queue, 16, 0, never)] == ["new"]
+
+    run(path, sends)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE messages SET expires = enqueued - 1 WHERE body = 'old'")
+    run(path, looks)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT body FROM messages").fetchall() == [("new",)]
+
+
+def test_nothing_is_sent_to_a_queue_that_was_deleted_meanwhile_nor_found_in_a_new_one(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        messages = Messages(store)
+        await store.create("queues", "q", settings_of("queues", {}))
+        before = store.resource("queues", "q")
+        await messages.send(before, [Draft("m")])
+        await store.delete("queues", "q")
+        await store.create("queues", "q", settings_of("queues", {}))
+        with pytest.raises(Fault) as caught:
+            await messages.send(before, [Draft("m")])
+        assert caught.value.code == "QueueNotExist"
+        assert await messages.counts(store.resource("queues", "q")) == (0, 0, 0)
+
+    run_with(lambda: Store(tmp_path / "mns.sqlite"), scenario)

@@ -45,6 +45,7 @@ from pyfc.errors import InvalidArgument
 from pyfc.gateway.application import application
 from pyfc.gateway.checks import Callers
 from pyfc.gateway.context import ServerContext
+from pyfc.gateway.events import EventDoor
 from pyfc.gateway.guard import Guard, is_loopback
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.management import Api
@@ -81,6 +82,7 @@ from pyfc.supervisor.making import Maker
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import end_of
+from pyfc.triggers.eventbridge import EventBridge
 from pyfc.triggers.log import LogSource
 from pyfc.triggers.oss import Oss
 from pyfc.triggers.timer import Timer
@@ -93,6 +95,7 @@ class _Services(NamedTuple):
     oss: Environment
     sls: sls_asked.Environment
     mns: mns_asked.Environment
+    bus: EventBridge
 
 
 class App:
@@ -152,6 +155,7 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         mns = mns_parts.build(self.data_folder, settings, self._stack)
+        bus = self.sources.add(lambda emit: EventBridge(emit, account, region))
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
@@ -162,7 +166,7 @@ class App:
         self._stack.push_async_callback(builds.close)
         built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
         self._stack.push_async_callback(built_in.close)
-        await self._build_gateway(operations, keys, built_in, _Services(oss, sls, mns))
+        await self._build_gateway(operations, keys, built_in, _Services(oss, sls, mns, bus))
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
 
@@ -234,13 +238,14 @@ class App:
         recent = Recent()
         self.journal.listeners.append(recent.listen)
         is_open = settings.auth == "off"
-        oss, sls, mns = services
+        oss, sls, mns, bus = services
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
         messages = mns_door.Door(mns, keys.find, permissions, is_open=is_open)
         api = self._build_api(operations, callers, oss, built_in)
+        events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
-            application(api, guard, recent, self.sandbox, (logs, messages, door)),
+            application(api, guard, recent, self.sandbox, (logs, messages, door), events),
             context,
             BUDGET,
             release=mns.messages.arrivals.close,

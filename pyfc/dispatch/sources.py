@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pyfc.calls.table import Table
 from pyfc.dispatch.dispatcher import Dispatcher
@@ -29,6 +31,7 @@ from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
 from pyfc.triggers.interface import Emit, Firing, Key, Source, State
 
+S = TypeVar("S", bound=Source)
 _SPACE = uuid.UUID("5f1d7b1e-7f0c-4f5e-9a51-3c1f7e1f7a10")
 """Ids of calls are made in it of what happened."""
 _CALLED = {"http", "https"}
@@ -99,11 +102,12 @@ class Sources:
         self._running = False
         self._tasks = Tasks()
 
-    def add(self, source: Callable[[Emit], Source], begin: Callable[[], object] = lambda: None) -> None:
+    def add(self, source: Callable[[Emit], S], begin: Callable[[], object] = lambda: None) -> S:
         """Have one more; `source` makes it. `begin` is called when it knows the first triggers."""
         made = source(self.emit)
         self._begin.append(begin)
         self._sources[made.type] = made
+        return made
 
     async def start(self, table: Table) -> None:
         """Fire from now on, what `table` has to begin with."""
@@ -159,30 +163,44 @@ class Sources:
             await asyncio.sleep(back_off(max(1, failures)))
 
     async def emit(self, *firings: Firing) -> None:
-        """Promise the calls of one trigger, which fires so often, or none of them. Raises PyfcError."""
-        key, events = Key.of(firings[0].trigger), [_event(firing) for firing in firings]
-        marks = {_name(key): firings[-1].mark}
-        past = self._past.setdefault(key, Past()) if key in self._triggers else Past()
-        past.count += len(events)  # at once: others may be on their way
+        """Promise the calls of triggers, which fire so often, or none of them. Raises PyfcError."""
+        events, now = [_event(firing) for firing in firings], time.time()
+        marks = {_name(Key.of(each.trigger)): each.mark for each in firings if each.mark}
         try:
-            now = time.time()
-            await self._dispatcher.submit_all(events, {**marks, _name(key, _PAST): f"{now} {past.count}"})
-        except AlreadyExists:  # it was told before
-            past.count -= len(events)
-            if len(events) == 1:
-                await self._queue.put([], marks)
-                return
-            for firing in firings:
-                await self.emit(firing)
+            with self._counted(firings, now) as told:
+                await self._dispatcher.submit_all(events, {**marks, **told})
+        except AlreadyExists:
+            await self._emit_new(firings, marks)
             return
-        except BaseException:
-            past.count -= len(events)
-            raise
-        past.last = now
-        for event in events:
-            if event.depth == _SUSPICIOUS:
-                _log.warning("trigger %s: %s calls have led to this one; is it a loop?", "/".join(key), event.depth)
+        for event, firing in zip(events, firings, strict=True):
+            _warn_of_loop(event, firing)
             self._dispatcher.arrived(event)
+
+    @contextlib.contextmanager
+    def _counted(self, firings: Sequence[Firing], now: float) -> Iterator[dict[str, str]]:
+        """The marks of what triggers have done when they have fired now. It counts at once, since others may be on
+        their way, unless what happens inside fails.
+        """
+        counts = Counter(Key.of(each.trigger) for each in firings)
+        pasts = {key: self._past.setdefault(key, Past()) if key in self._triggers else Past() for key in counts}
+        for key, past in pasts.items():
+            past.count += counts[key]
+        try:
+            yield {_name(key, _PAST): f"{now} {past.count}" for key, past in pasts.items()}
+        except BaseException:
+            for key, past in pasts.items():
+                past.count -= counts[key]
+            raise
+        for past in pasts.values():
+            past.last = now
+
+    async def _emit_new(self, firings: Sequence[Firing], marks: Mapping[str, str]) -> None:
+        """One of these was told before: promise those that were not."""
+        if len(firings) == 1:
+            await self._queue.put([], marks)
+            return
+        for firing in firings:
+            await self.emit(firing)
 
     def describe(self) -> list[Described]:
         """Every trigger there is."""
@@ -206,9 +224,20 @@ class Sources:
         await self._tasks.close()
 
 
+def _warn_of_loop(event: Event, firing: Firing) -> None:
+    if event.depth == _SUSPICIOUS:
+        name = "/".join(Key.of(firing.trigger))
+        _log.warning("trigger %s: %s calls have led to this one; is it a loop?", name, event.depth)
+
+
+def number_of(identity: str) -> str:
+    """The request id of the call that a firing with this identity leads to."""
+    return str(uuid.uuid5(_SPACE, identity))
+
+
 def _event(firing: Firing) -> Event:
     """The call of a trigger that fires."""
-    trigger, name = firing.trigger, str(uuid.uuid5(_SPACE, firing.identity))
+    trigger, name = firing.trigger, number_of(firing.identity)
     target = Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
     return Event(id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth)
 

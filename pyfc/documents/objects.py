@@ -30,6 +30,7 @@ from pyfc.model.function import (
     TrackingPolicy,
 )
 from pyfc.model.names import numbered
+from pyfc.model.patterns import Pattern
 from pyfc.model.policy import check_expression
 from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
@@ -260,6 +261,8 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
             _check_timer(merged)
         elif kind == "oss":
             _check_events(merged)
+        elif kind == "eventbridge":
+            _check_pattern(merged)
         return merged
     # what is not named stays: who may call, above all; what pages of other sites may do is said anew
     kept = {name: value for name, value in old.config.items() if name != "corsConfig"} if old is not None else {}
@@ -288,6 +291,15 @@ def _check_events(config: Document) -> None:
         events_of(config.get("events", []))
     except ValueError as error:
         raise wrong(("triggerConfig", "events"), f"'{error}'", "one of OSS's, like oss:ObjectCreated:*") from None
+
+
+def _check_pattern(config: Document) -> None:
+    found = config.get("eventRuleFilterPattern")
+    try:
+        Pattern.read(found)
+    except ValueError as error:
+        place = ("triggerConfig", "eventRuleFilterPattern")
+        raise wrong(place, f"'{found}'", f"an event pattern of EventBridge ({error})") from None
 
 
 def check_authorization(config: Document, place: Place) -> None:

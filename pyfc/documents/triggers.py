@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from msgspec import field
+from msgspec import Meta, field
 
 from pyfc.documents.shapes import CorsConfig, LogConfig, Shape
 from pyfc.documents.values import Method, Name, Size
@@ -100,6 +100,79 @@ class CdnTrigger(Shape):
     filter: dict[str, Any] = field(default_factory=dict)
 
 
+class EventSource(Shape):
+    """Where the events of a trigger of EventBridge come from."""
+
+    is_open = True
+    event_source_type: Literal["Default", "MNS", "RocketMQ", "RabbitMQ", "Kafka", "MQTT", "DTS"] = "Default"
+    event_source_parameters: dict[str, Any] = field(default_factory=dict)
+
+
+class DeliveryOption(Shape):
+    """In which form events are delivered."""
+
+    is_open = True
+    event_schema: Literal["CloudEvents", "RawData"] = "CloudEvents"
+    mode: str = ""
+
+
+class EventSink(Shape):
+    """How events are delivered."""
+
+    is_open = True
+    delivery_option: DeliveryOption | None = None
+
+
+class BatchWindow(Shape):
+    """How many events come together, and for how many seconds they are waited for."""
+
+    is_open = True
+    count_based_window: Annotated[int, Meta(ge=1, le=10000)] = field(default=1, name="CountBasedWindow")
+    time_based_window: Annotated[int, Meta(ge=0, le=15)] = field(default=0, name="TimeBasedWindow")
+
+
+class RetryStrategy(Shape):
+    """How often and when a push that failed is tried again."""
+
+    is_open = True
+    push_retry_strategy: Literal["BACKOFF_RETRY", "EXPONENTIAL_DECAY_RETRY"] = field(
+        default="BACKOFF_RETRY", name="PushRetryStrategy"
+    )
+    maximum_retry_attempts: Size = field(default=0, name="MaximumRetryAttempts")
+    maximum_event_age_in_seconds: Size = field(default=0, name="MaximumEventAgeInSeconds")
+
+
+class DeadLetterQueue(Shape):
+    """Where events go that could not be pushed."""
+
+    is_open = True
+    arn: str = field(default="", name="Arn")
+
+
+class RunOptions(Shape):
+    """How a trigger of EventBridge runs."""
+
+    is_open = True
+    mode: Literal["event-driven", "event-streaming"] = "event-driven"
+    maximum_tasks: Size = 1
+    errors_tolerance: Literal["ALL", "NONE"] = "NONE"
+    batch_window: BatchWindow | None = None
+    retry_strategy: RetryStrategy | None = None
+    dead_letter_queue: DeadLetterQueue | None = None
+
+
+class EventBridgeTrigger(Shape):
+    """The configuration of a trigger of EventBridge."""
+
+    is_open = True
+    trigger_enable: bool = True
+    async_invocation_type: bool = False
+    event_rule_filter_pattern: str | dict[str, Any] = ""
+    event_source_config: EventSource | None = None
+    event_sink_config: EventSink | None = None
+    run_options: RunOptions | None = None
+
+
 class OtherTrigger(Shape):
     """A configuration that is kept as it is."""
 
@@ -112,7 +185,7 @@ TriggerType = Literal[
 TYPES: frozenset[str] = frozenset(get_args(TriggerType))
 TRIGGERS: dict[str, type[Shape]] = {
     "http": HttpTrigger, "timer": TimerTrigger, "oss": OssTrigger, "log": LogTrigger, "mns_topic": MnsTrigger,
-    "cdn_events": CdnTrigger,
+    "cdn_events": CdnTrigger, "eventbridge": EventBridgeTrigger,
 }  # fmt: skip
 """What `triggerConfig` may be, by `triggerType`; OtherTrigger for the rest."""
 

@@ -32,6 +32,7 @@ from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
 from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
 from pyfc.gateway.api2023 import sessions
+from pyfc.gateway.events import EventDoor
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
@@ -69,7 +70,9 @@ _MOST_TIMES = 100
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door]) -> ASGIApp:
+def application(
+    api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door], events: EventDoor
+) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
     own = _Own(api, recent)
 
@@ -84,6 +87,8 @@ def application(api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors:
         Route(OURS + "/calls/{id}", own.managed(own.call), methods=["GET"]),
         Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
         Route(OURS + "/events", own.managed(own.events), methods=["GET"]),
+        Route(OURS + "/events", events.publish, methods=["POST"]),
+        Route(OURS + "/events/{service}/{function}/{trigger}", events.publish_to, methods=["POST"]),
         Route(OURS + "/events/{id}", own.managed(own.event), methods=["GET", "POST", "DELETE"]),
         Route(OURS + "/events/{id}/code", own.managed(own.event_code), methods=["GET"]),
         Route(OURS + "/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),

@@ -31,7 +31,7 @@ class Firing(NamedTuple):
     identity: str
     """Always the same for what happened: a source that is not sure whether it has told it tells it again."""
     mark: str
-    """What is remembered of the trigger in the same step, instead of what was."""
+    """What is remembered of the trigger in the same step, instead of what was; '' for that."""
     depth: int = 0
     """How many calls led to it."""
 
@@ -40,8 +40,8 @@ class Emit(Protocol):
     """The one way from a source into the queue."""
 
     async def __call__(self, *firings: Firing) -> None:
-        """Returns when the calls are promised, in this order, and what was to be remembered is; of all or of none.
-        Raises PyfcError.
+        """Returns when the calls are promised, in this order, and what was to be remembered is; of all or of none,
+        unless one of them was told before. Raises PyfcError.
         """
 
 

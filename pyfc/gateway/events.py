@@ -1,0 +1,90 @@
+"""`/pyfc/events`: the door through which events come from outside.
+
+Who may send: on this machine everybody, to triggers of the account's own bus, as long as the event does not say that a
+service of the cloud has sent it. With a key that may publish (`eventbridge:PutEvents`) it may say so. A named trigger
+takes a key that may manage. Pages of other sites are refused before (guard.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pyfc.auth.keys import Key as AccessKey
+from pyfc.auth.signature import check_body
+from pyfc.cloud.cloudevents import MOST_BYTES, CloudEvent, events_of
+from pyfc.dispatch.sources import number_of
+from pyfc.errors import AccessDenied
+from pyfc.gateway.management import Api, authenticate, read_body, signed
+from pyfc.model.names import request_id
+from pyfc.triggers.eventbridge import EventBridge, Fired
+from pyfc.triggers.interface import Key
+
+_ACTION, _BUS = "eventbridge:PutEvents", "acs:eventbridge:*:*:eventbus/default"
+_CLOUD = ("acs.", "acs:")
+"""How sources begin that are services of the cloud."""
+
+
+class EventDoor:
+    """The door of one server."""
+
+    def __init__(self, api: Api, bus: EventBridge, led_by: Callable[[AccessKey], int], *, is_local: bool) -> None:
+        """`led_by`: how many calls have led to what the holder of a key does. `is_local`: nobody else can reach us."""
+        self._api = api
+        self._bus = bus
+        self._led_by = led_by
+        self._is_local = is_local
+
+    async def publish(self, request: Request) -> Response:
+        """Events for whoever has a rule for them."""
+        key, is_trusted = self._publisher(request)
+        events = await self._events(request, key)
+        if not is_trusted:
+            _check_sources(events)
+        depth = self._led_by(key) if key is not None else 0
+        return _accepted(await self._bus.publish(events, depth, is_trusted=is_trusted))
+
+    async def publish_to(self, request: Request) -> Response:
+        """Events for one trigger, whatever its rule says."""
+        key = authenticate(self._api, request)
+        names = request.path_params
+        events = await self._events(request, key)
+        named = Key(names["service"], names["function"], names["trigger"])
+        return _accepted(await self._bus.publish_to(named, events))
+
+    def _publisher(self, request: Request) -> tuple[AccessKey | None, bool]:
+        """Whose key it is, if it has one, and whether what it says of sources is believed. Raises AccessDenied."""
+        if self._api.settings.auth == "off":
+            return None, True
+        if self._is_local and "authorization" not in request.headers:
+            return None, False
+        key = self._api.verifier.verify(signed(request, None))
+        self._api.permissions.check(key, _ACTION, _BUS)
+        return key, True
+
+    async def _events(self, request: Request, key: AccessKey | None) -> list[CloudEvent]:
+        """Raises InvalidArgument, EntityTooLarge."""
+        body = await read_body(request, MOST_BYTES)
+        if key is not None:
+            check_body(signed(request, body))
+        return events_of(request.headers, body)
+
+
+def _check_sources(events: Sequence[CloudEvent]) -> None:
+    for event in events:
+        if event["source"].lower().startswith(_CLOUD):
+            raise AccessDenied(
+                message=f"only who has a key may send events of the source {event['source'][:100]!r}, which is a "
+                "service of the cloud: sign the request, or give the event a source of your own"
+            )
+
+
+def _accepted(fired: Sequence[Fired]) -> Response:
+    """What is durable now."""
+    rows = [{"trigger": "/".join(each.key), "requestId": number_of(each.identity)} for each in fired]
+    number = request_id()
+    body = json.dumps({"requestId": number, "calls": rows}).encode() + b"\n"
+    return Response(body, 202, {"X-Fc-Request-Id": number}, "application/json")

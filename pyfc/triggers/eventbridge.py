@@ -1,0 +1,199 @@
+"""Triggers of EventBridge: they fire for the events of a bus that their rule is for (contract §8.1 and §8.6).
+
+1. What is published is promised to all triggers that it is for, or to none, before the publisher is answered.
+2. The function gets the event as CloudEvents' JSON, with what EventBridge adds to it; in the mode `event-streaming` a
+   list of events; with the schema `RawData` the data alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pyfc.errors import InvalidArgument, TriggerNotFound
+from pyfc.model.patterns import Pattern
+from pyfc.model.trigger import Trigger
+from pyfc.triggers.interface import Emit, Firing, Key, State, option, wrong
+
+DEFAULT = "Default"
+"""The type of the source of events that services and users publish to the account's own bus."""
+TYPES = {
+    DEFAULT: "", "MNS": "mns:", "RocketMQ": "mq:", "RabbitMQ": "amqp:", "Kafka": "alikafka:", "MQTT": "mqtt:",
+    "DTS": "dts:",
+}  # fmt: skip
+"""How the types of their events begin, by the types of sources."""
+_OF_DATA = ("data", "data_base64")
+CloudEvent = Mapping[str, Any]
+
+
+class Rule(NamedTuple):
+    """What a trigger is declared with."""
+
+    source: str
+    """One of TYPES."""
+    pattern: Pattern
+    is_streaming: bool
+    is_raw: bool
+    is_enabled: bool
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Rule:
+        """Raises InvalidArgument that names the property."""
+        source = str(_within(config, "eventSourceConfig", "eventSourceType") or DEFAULT)
+        if source not in TYPES:
+            raise wrong("eventSourceConfig.eventSourceType", source, f"it must be one of {', '.join(TYPES)}")
+        text = option(config, "eventRuleFilterPattern")
+        try:
+            pattern = Pattern.read(text)
+        except ValueError as error:
+            raise wrong("eventRuleFilterPattern", _cut(text), str(error)) from None
+        mode = _within(config, "runOptions", "mode") or ("event-driven" if source == DEFAULT else "event-streaming")
+        if mode not in {"event-driven", "event-streaming"}:
+            raise wrong("runOptions.mode", mode, "it must be event-driven or event-streaming")
+        delivery = _within(config, "eventSinkConfig", "deliveryOption") or {}
+        schema = option(delivery, "eventSchema") or "CloudEvents"
+        return cls(source, pattern, mode == "event-streaming", schema == "RawData", _is_on(config))
+
+    def fits(self, event: CloudEvent) -> bool:
+        """Whether an event that was published without naming a trigger is for this one."""
+        return str(event["type"]).startswith(TYPES[self.source]) and self.pattern.fits(event)
+
+
+def _cut(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def _is_on(config: Mapping[str, Any]) -> bool:
+    value = option(config, "triggerEnable", default=True)
+    return value if isinstance(value, bool) else str(value).lower() != "false"
+
+
+def _within(config: Mapping[str, Any], outer: str, name: str) -> Any:
+    return option(option(config, outer) or {}, name)
+
+
+class _Declared(NamedTuple):
+    trigger: Trigger
+    rule: Rule
+
+
+class Fired(NamedTuple):
+    """A trigger has fired for what was published."""
+
+    key: Key
+    identity: str
+    """See Firing."""
+
+
+class EventBridge:
+    """The triggers of one server's bus, and the bus."""
+
+    type = "eventbridge"
+
+    def __init__(self, emit: Emit, account: str, region: str, now: Callable[[], float] = time.time) -> None:
+        self._emit = emit
+        self._account = account
+        self._region = region
+        self._now = now
+        self._declared: dict[Key, _Declared] = {}
+        self._errors: dict[Key, str] = {}
+
+    def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
+        """See Source. Nothing is remembered of any."""
+        declared: dict[Key, _Declared] = {}
+        self._errors = {}
+        for key, trigger in triggers.items():
+            before = self._declared.get(key)
+            if before is not None and before.trigger == trigger:
+                declared[key] = before
+                continue
+            try:
+                declared[key] = _Declared(trigger, Rule.read(trigger.config))
+            except InvalidArgument as error:
+                self._errors[key] = str(error)
+        self._declared = declared
+        return {}
+
+    async def run(self) -> None:
+        """See Source. What is published fires by itself."""
+        await asyncio.Event().wait()
+
+    async def publish(self, events: Sequence[CloudEvent], depth: int = 0, *, is_trusted: bool) -> list[Fired]:
+        """Fire every trigger that the events are for, and return when all those calls are promised. `is_trusted`: the
+        publisher may also be a service of the cloud, and speak for other sources than the account's own bus. `depth`:
+        how many calls led to this. Raises PyfcError; then nothing is promised.
+        """
+        firings: list[Firing] = []
+        for trigger, rule in self._declared.values():
+            if rule.is_enabled and (is_trusted or rule.source == DEFAULT):
+                fitting = [self._told(each, is_trusted=is_trusted) for each in events if rule.fits(each)]
+                firings += self._firings(trigger, rule, fitting, depth)
+        return await self._fire(firings)
+
+    async def publish_to(self, key: Key, events: Sequence[CloudEvent], depth: int = 0) -> list[Fired]:
+        """Fire one trigger for all of the events, whatever its rule says. Raises TriggerNotFound, PyfcError."""
+        found = self._declared.get(key)
+        if found is None:
+            raise TriggerNotFound(service=key.service, function=key.function, trigger=key.name)
+        told = [self._told(each, is_trusted=True) for each in events]
+        return await self._fire(self._firings(found.trigger, found.rule, told, depth))
+
+    async def _fire(self, firings: Sequence[Firing]) -> list[Fired]:
+        if firings:
+            await self._emit(*firings)
+        return [Fired(Key.of(each.trigger), each.identity) for each in firings]
+
+    def _told(self, event: CloudEvent, *, is_trusted: bool) -> CloudEvent:
+        """An event with what EventBridge adds; who is trusted may have said it."""
+        text = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        added = {
+            "aliyunaccountid": self._account, "aliyunpublishtime": text, "aliyunoriginalaccountid": self._account,
+            "aliyuneventbusname": "default", "aliyunregionid": self._region, "aliyunpublishaddr": "127.0.0.1",
+        }  # fmt: skip
+        whole = {**added, **event} if is_trusted else {**event, **added}
+        data = {name: whole.pop(name) for name in _OF_DATA if name in whole}
+        return {**whole, **data}
+
+    def _firings(
+        self, trigger: Trigger, rule: Rule, events: Sequence[CloudEvent], depth: int
+    ) -> list[Firing]:  # fmt: skip
+        if rule.is_streaming and events:
+            payload = msgspec.json.encode([_raw(each) if rule.is_raw else each for each in events])
+            return [_firing(trigger, payload, depth)]
+        return [
+            _firing(trigger, _raw_bytes(each) if rule.is_raw else msgspec.json.encode(each), depth) for each in events
+        ]
+
+    def state(self, key: Key) -> State:
+        """See Source."""
+        found = self._declared.get(key)
+        return State(found is None or found.rule.is_enabled, None, self._errors.get(key, ""))
+
+    def upcoming(self, key: Key, count: int) -> Sequence[float]:
+        """See Source."""
+        return []
+
+
+def _firing(trigger: Trigger, payload: bytes, depth: int) -> Firing:
+    """What was accepted is one event more each time, also one with an id that was there before."""
+    return Firing(trigger, payload, f"eventbridge/{uuid.uuid4()}", "", depth)
+
+
+def _raw(event: CloudEvent) -> Any:
+    return event["data"] if "data" in event else event.get("data_base64")
+
+
+def _raw_bytes(event: CloudEvent) -> bytes:
+    """The data alone; text is not quoted."""
+    if "data_base64" in event:
+        return base64.b64decode(event["data_base64"])
+    data = event.get("data")
+    return data.encode() if isinstance(data, str) else b"" if data is None else msgspec.json.encode(data)

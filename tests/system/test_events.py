@@ -1,0 +1,133 @@
+"""Events come in by the door, and functions get them, in a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support import Server, wait_until
+
+CODE = """
+def handler(event, context):
+    print("fired", context.request_id, event.decode())
+"""
+EVENT = {"specversion": "1.0", "id": "1", "source": "my.app", "type": "order:made", "data": {"n": 1}}
+STRUCTURED = {"Content-Type": "application/cloudevents+json"}
+
+
+def _project(**configs: dict[str, Any]) -> dict[str, str]:
+    triggers = [
+        {"triggerName": name, "triggerType": "eventbridge", "triggerConfig": config}
+        for name, config in configs.items()
+    ]  # fmt: skip
+    props = {
+        "functionName": "hello", "runtime": "python3", "handler": "index.handler", "code": "./", "triggers": triggers,
+    }  # fmt: skip
+    resource = {"component": "fc3", "props": props}
+    return {"index.py": CODE, "s.yaml": json.dumps({"edition": "3.0.0", "resources": {"hello": resource}})}
+
+
+MINE = {"eventRuleFilterPattern": '{"source": ["my.app"]}'}
+QUEUE = {"eventSourceConfig": {"eventSourceType": "MNS"}}
+
+
+@pytest.fixture
+def server(serve: Callable[..., Server]) -> Server:
+    return serve(_project(mine=MINE, queue=QUEUE, off={"triggerEnable": False}))
+
+
+def _send(server: Server, event: Any, headers: dict[str, str] = STRUCTURED, path: str = "/pyfc/events") -> Any:
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return server.request("POST", path, body, headers)
+
+
+def _signed(server: Server, path: str, event: Any) -> Any:
+    body = json.dumps(event).encode()
+    return server.request("POST", path, body, server.signed_headers("POST", path, STRUCTURED))
+
+
+def _got(server: Server, number: str) -> Any:
+    """What the function got in a call."""
+
+    def found() -> re.Match[str] | None:
+        log = "".join(json.loads(line).get("log", "") for line in server.log(service, "hello").splitlines())
+        return re.search(rf"fired {number} (.*)", log)
+
+    service = server.functions()[0]["service"]
+    return json.loads(wait_until(found, f"the call {number}")[1])
+
+
+def test_an_event_fires_who_has_a_rule_for_it(server: Server) -> None:
+    answer = _send(server, EVENT)
+
+    assert answer.status == 202, answer.body
+    [call] = answer.json["calls"]
+    assert call["trigger"].endswith("/hello/mine")
+    got = _got(server, call["requestId"])
+    assert {name: got[name] for name in EVENT} == EVENT
+    assert (got["aliyuneventbusname"], "time" in got) == ("default", False)
+    assert _send(server, {**EVENT, "source": "else"}).json["calls"] == []
+
+
+def test_a_binary_event_and_a_batch_fire_too(server: Server) -> None:
+    headers = {f"ce-{name}": str(EVENT[name]) for name in ("specversion", "id", "source", "type")}
+    [call] = _send(server, b'{"n":2}', {**headers, "Content-Type": "application/json"}).json["calls"]
+    assert _got(server, call["requestId"])["data"] == {"n": 2}
+
+    batch = [{**EVENT, "id": str(number)} for number in range(3)]
+    calls = _send(server, batch, {"Content-Type": "application/cloudevents-batch+json"}).json["calls"]
+    assert [_got(server, each["requestId"])["id"] for each in calls] == ["0", "1", "2"]
+
+
+def test_without_a_key_nobody_speaks_for_a_service_of_the_cloud_or_for_one_trigger(server: Server) -> None:
+    for source in ("acs.oss", "acs:oss", "ACS.oss"):
+        refused = _send(server, {**EVENT, "source": source})
+        assert (refused.status, refused.json["ErrorCode"]) == (403, "AccessDenied")
+    service = server.functions()[0]["service"]
+    path = f"/pyfc/events/{service}/hello/queue"
+    assert _send(server, EVENT, path=path).status in {400, 403}
+    message = {**EVENT, "type": "mns:Queue:SendMessage"}
+    assert [each["trigger"] for each in _send(server, message).json["calls"]] == [f"{service}/hello/mine"]
+
+    assert _signed(server, "/pyfc/events", {**EVENT, "source": "acs.oss"}).status == 202
+    fired = [each["trigger"] for each in _signed(server, "/pyfc/events", message).json["calls"]]
+    assert fired == [f"{service}/hello/mine", f"{service}/hello/queue"]
+    [call] = _signed(server, path, EVENT).json["calls"]
+    assert [each["id"] for each in _got(server, call["requestId"])] == ["1"]
+    assert _signed(server, f"/pyfc/events/{service}/hello/none", EVENT).status == 404
+
+
+def test_pages_of_other_sites_are_refused(server: Server) -> None:
+    assert _send(server, EVENT, {**STRUCTURED, "Origin": "https://example.com"}).status == 403
+    assert _send(server, EVENT, {**STRUCTURED, "Sec-Fetch-Site": "cross-site"}).status == 403
+    assert _send(server, EVENT, {**STRUCTURED, "Host": "example.com"}).status == 403
+
+
+def test_what_is_no_event_or_too_large_is_refused(server: Server) -> None:
+    refused = _send(server, {**EVENT, "specversion": "0.3"})
+    assert (refused.status, refused.json["ErrorCode"]) == (400, "InvalidArgument")
+    large = _send(server, {**EVENT, "data": "x" * (1024 * 1024)})
+    assert (large.status, large.json["ErrorCode"]) == (400, "EntityTooLarge")
+
+
+def test_a_trigger_by_the_api_with_a_wrong_pattern_is_refused(server: Server) -> None:
+    path = "/2023-03-30/functions/hello/triggers"
+    document = {"triggerName": "t", "triggerType": "eventbridge", "triggerConfig": json.dumps(
+        {"eventRuleFilterPattern": '{"source": [{"wildcard": "a"}]}'}
+    )}  # fmt: skip
+    refused = server.manage("POST", path, document)
+
+    assert (refused.status, "the operator 'wildcard'" in refused.json["Message"]) == (400, True)
+    document["triggerConfig"] = json.dumps({"runOptions": {"batchWindow": {"CountBasedWindow": 0}}})
+    assert "CountBasedWindow" in server.manage("POST", path, document).json["Message"]
+
+
+def test_on_a_server_that_others_reach_events_take_a_key(serve: Callable[..., Server]) -> None:
+    server = serve(_project(mine=MINE), "--host", "0.0.0.0")
+
+    assert _send(server, EVENT).status in {400, 403}
+    assert _signed(server, "/pyfc/events", EVENT).status == 202

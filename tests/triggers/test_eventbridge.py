@@ -1,0 +1,152 @@
+"""Triggers of EventBridge fire for what their rules are for, in the form that they want."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from pyfc.errors import TriggerNotFound, Unavailable
+from pyfc.model.trigger import Trigger
+from pyfc.triggers.eventbridge import EventBridge
+from pyfc.triggers.interface import Firing, Key
+
+NOW = 1_790_000_000.0
+EVENT: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "my.app", "type": "order:made", "data": {"n": 1}}
+ADDED = {
+    "aliyunaccountid": "42", "aliyunpublishtime": "2026-09-21T14:13:20.000Z", "aliyunoriginalaccountid": "42",
+    "aliyuneventbusname": "default", "aliyunregionid": "cn-shanghai", "aliyunpublishaddr": "127.0.0.1",
+}  # fmt: skip
+
+
+class Bus:
+    """The triggers that a test declares, and what they were fired with."""
+
+    def __init__(self, **configs: dict[str, Any]) -> None:
+        self.told: list[Firing] = []
+        self.full = False
+        self.source = EventBridge(self.emit, "42", "cn-shanghai", now=lambda: NOW)
+        self.declare(**configs)
+
+    def declare(self, **configs: dict[str, Any]) -> None:
+        triggers = [
+            Trigger(service="demo", function="hello", name=name, type="eventbridge", config=config)
+            for name, config in configs.items()
+        ]
+        self.source.use({Key.of(each): each for each in triggers}, {})
+
+    async def emit(self, *firings: Firing) -> None:
+        if self.full:
+            raise Unavailable(message="the disk is gone")
+        self.told += firings
+
+    def publish(self, *events: dict[str, Any], is_trusted: bool = False, depth: int = 0) -> list[tuple[str, Any]]:
+        """What was fired: names of triggers and what their functions get."""
+        self.told.clear()
+        asyncio.run(self.source.publish(events, depth, is_trusted=is_trusted))
+        return [(each.trigger.name, each.payload) for each in self.told]
+
+
+def _pattern(**pattern: Any) -> dict[str, Any]:
+    return {"eventRuleFilterPattern": json.dumps(pattern)}
+
+
+def _streaming(**more: Any) -> dict[str, Any]:
+    return {"runOptions": {"mode": "event-streaming"}, **more}
+
+
+def test_the_triggers_whose_rules_are_for_an_event_fire_with_what_eventbridge_adds() -> None:
+    bus = Bus(mine=_pattern(source=["my.app"]), other=_pattern(source=["else"]), every={})
+    fired = dict(bus.publish(EVENT))
+
+    assert sorted(fired) == ["every", "mine"]
+    assert json.loads(fired["mine"]) == {**EVENT, **ADDED}
+    assert list(json.loads(fired["mine"]))[-1] == "data"
+
+
+def test_each_event_of_a_batch_is_a_call_and_of_a_stream_they_are_one() -> None:
+    other = {**EVENT, "id": "2", "type": "order:paid"}
+    bus = Bus(driven={}, stream=_streaming(), paid=_streaming(**_pattern(type=["order:paid"])))
+    fired = bus.publish(EVENT, other)
+
+    assert [name for name, _ in fired] == ["driven", "driven", "stream", "paid"]
+    assert [each["id"] for each in json.loads(fired[2][1])] == ["1", "2"]
+    assert [each["id"] for each in json.loads(fired[3][1])] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("data", "alone", "streamed"),
+    [
+        ({"data": {"n": 1}}, b'{"n":1}', [{"n": 1}]),
+        ({"data": "text"}, b"text", ["text"]),
+        ({"data_base64": "YWI="}, b"ab", ["YWI="]),
+        ({"data": None}, b"", [None]),
+        ({}, b"", [None]),
+    ],
+)
+def test_raw_data_is_the_data_alone(data: dict[str, Any], alone: bytes, streamed: list[Any]) -> None:
+    raw = {"eventSinkConfig": {"deliveryOption": {"eventSchema": "RawData"}}}
+    event = {**{name: value for name, value in EVENT.items() if name != "data"}, **data}
+    fired = dict(Bus(driven=raw, stream=_streaming(**raw)).publish(event))
+
+    assert fired["driven"] == alone
+    assert json.loads(fired["stream"]) == streamed
+
+
+def test_a_trigger_of_a_queue_hears_its_own_events_and_of_who_is_trusted_only() -> None:
+    bus = Bus(queue={"eventSourceConfig": {"eventSourceType": "MNS"}})
+    message = {**EVENT, "type": "mns:Queue:SendMessage"}
+
+    assert bus.publish(EVENT, is_trusted=True) == []
+    assert bus.publish(message) == []
+    [(_, payload)] = bus.publish(message, is_trusted=True)
+    assert [each["id"] for each in json.loads(payload)] == ["1"]
+
+
+def test_who_is_trusted_may_say_what_eventbridge_would() -> None:
+    said = {**EVENT, "aliyuneventbusname": "mine"}
+    bus = Bus(every={})
+
+    assert json.loads(bus.publish(said)[0][1])["aliyuneventbusname"] == "default"
+    assert json.loads(bus.publish(said, is_trusted=True)[0][1])["aliyuneventbusname"] == "mine"
+
+
+def test_a_trigger_that_is_off_does_not_fire_and_a_wrong_one_says_why() -> None:
+    bus = Bus(off={"triggerEnable": False}, wrong=_pattern(source=[{"wildcard": "a"}]))
+
+    assert bus.publish(EVENT) == []
+    assert not bus.source.state(Key("demo", "hello", "off")).is_enabled
+    assert "source: the operator 'wildcard' is not supported" in bus.source.state(Key("demo", "hello", "wrong")).error
+    bus.declare(wrong={})
+    assert bus.source.state(Key("demo", "hello", "wrong")).error == ""
+    assert len(bus.publish(EVENT)) == 1
+
+
+def test_a_named_trigger_fires_whatever_its_rule_says() -> None:
+    bus = Bus(mine=_pattern(source=["else"]))
+    [fired] = asyncio.run(bus.source.publish_to(Key("demo", "hello", "mine"), [EVENT]))
+
+    assert fired.key.name == "mine"
+    assert fired.identity == bus.told[0].identity
+    with pytest.raises(TriggerNotFound):
+        asyncio.run(bus.source.publish_to(Key("demo", "hello", "none"), [EVENT]))
+
+
+def test_the_same_event_twice_is_two_calls_which_know_how_deep_they_are() -> None:
+    bus = Bus(every={})
+    bus.publish(EVENT, depth=3)
+    first = bus.told[0]
+    bus.publish(EVENT, depth=3)
+
+    assert first.depth == 3
+    assert bus.told[0].identity != first.identity
+
+
+def test_who_publishes_hears_that_nothing_was_promised() -> None:
+    bus = Bus(every={})
+    bus.full = True
+
+    with pytest.raises(Unavailable):
+        bus.publish(EVENT)

@@ -197,6 +197,11 @@ class Instance(WithoutCalls):
         """It gets no further call; the pool ends it after those it has."""
         self._advance(Event.RETIRE)
 
+    def wind_up(self) -> None:
+        """What still runs in it has been answered as too late: it says where that is, and ends."""
+        assert self.link is not None
+        self.link.life.wind_up()
+
     def condemned(self) -> None:
         """The link ends the worker, because of a late call or a broken frame."""
         self._advance(Event.KILL)

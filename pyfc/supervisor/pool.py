@@ -155,7 +155,7 @@ class Pool:
             elif self._pace.slots > 1:
                 self._sort_in(instance, len(link.in_flight))
         elif instance.state is _DRAINING and not link.in_flight:
-            instance.kill()  # what still runs in it has been answered as too late
+            instance.wind_up()
         try:
             flight.reply.result(result)
         except Exception:  # a bug of ours must not take the other calls of this worker with it

@@ -8,6 +8,7 @@ a warm call enters none of this.
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 from pyfc.wire import frames
 from pyfc.workers import ahead
@@ -104,7 +105,7 @@ class OneAtATime:
         flights = list(self._in_flight.values())
         return flights[min(before, len(flights) - 1)].call.request_id, text
 
-    def interrupt(self, _numbers: list[int]) -> None:
+    def interrupt(self, _numbers: Sequence[int]) -> None:
         """See Discipline. While it runs a call it hears nothing but signals."""
         self._link.worker.process.send_signal(signal.SIGTERM)
 
@@ -215,7 +216,7 @@ class Concurrent:
         """See Discipline."""
         return "", self._link.output.take()
 
-    def interrupt(self, numbers: list[int]) -> None:
+    def interrupt(self, numbers: Sequence[int]) -> None:
         """See Discipline. It reads frames while it runs calls."""
         for number in numbers:
             self._link.send(frames.CANCEL, frames.Cancel("timeout"), number)

@@ -99,7 +99,7 @@ class Discipline(Protocol):
     def spilled(self) -> tuple[str, bytes] | None:
         """Output that no answer will carry: request id or '', and bytes."""
 
-    def interrupt(self, numbers: list[int]) -> None:
+    def interrupt(self, numbers: Sequence[int]) -> None:
         """Tell the worker to stop these calls, which are late, and to end."""
 
 

@@ -3,8 +3,8 @@
 1. A call's deadline runs from the moment it can begin. There is one timer per worker, armed for the earliest deadline
    and never cancelled: when it fires too early it is armed again.
 2. A late call's worker is told to stop (it dumps its stack), then killed; the call is answered when it is gone. With
-   other calls in flight it is answered at once, the worker says where it is, takes no further call and goes when the
-   others have ended.
+   other calls in flight it is answered at once, the worker says where it is, takes no further call and is told to stop
+   when the others have ended.
 3. A worker that holds more memory than it may is killed (memory.py, or the kernel).
 4. Of a worker that dies, the calls it has not begun (it has not read them) are given back, the others fail. If it died
    because its zygote or keeper did, that is nobody's fault but ours, and they are refused.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 
 from pyfc.errors import Internal
 from pyfc.host.process import Exit
@@ -142,12 +143,18 @@ class Lifeline:
         return [(number, flight) for number, flight in self._link.discipline.begun() if not flight.late]
 
     def _stop(self, late: list[tuple[int, Flight]]) -> None:
-        """Nothing else runs: the worker says where it is and ends, or is killed."""
-        link = self._link
-        link.owner.doomed(link)
+        """Nothing else runs."""
         for _, flight in late:
             flight.expire()
-        link.discipline.interrupt([number for number, _ in late])
+        self.wind_up([number for number, _ in late])
+
+    def wind_up(self, late: Sequence[int] = ()) -> None:
+        """Only late calls run: the worker says where these are, and where those are that were abandoned before, which
+        it may not have come to yet. Then it ends, or is killed.
+        """
+        link = self._link
+        link.owner.doomed(link)
+        link.discipline.interrupt(late)
         self._loop.call_later(_STOP_GRACE, self.kill)
 
     def _abandon(self, number: int, flight: Flight) -> None:

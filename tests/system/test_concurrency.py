@@ -14,9 +14,16 @@ import pytest
 from support import SHARES_FILES, Response, Server, template, wait_until
 
 CODE = """
-import logging, os, sys, threading, time
+import logging, os, signal, sys, threading, time
 
-started = []
+started, folders = [], []
+
+def occupied(number, frame):  # the thread that reads what the worker is told
+    while not os.path.exists(os.path.join(folders[0], 'go')):
+        time.sleep(0.001)
+    time.sleep(0.05)
+
+signal.signal(signal.SIGUSR1, occupied)
 
 def initializer(context):
     started.append(context.request_id)
@@ -42,6 +49,11 @@ def handler(event, context):
         thread.start()
         thread.join()
         return context.request_id
+    if word == 'busy':
+        folders.append(folder)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        wait(folder, context.request_id)
+        return event
     if word == 'late':
         time.sleep(1)
         open(os.path.join(folder, 'half'), 'w').close()
@@ -85,8 +97,8 @@ class Held:
         self.pool = ThreadPoolExecutor(16)
         self.futures: list[Future[Response]] = []
 
-    def start(self, count: int) -> None:
-        event = f"hold {self.folder}".encode()
+    def start(self, count: int, word: str = "hold") -> None:
+        event = f"{word} {self.folder}".encode()
         self.futures += [self.pool.submit(self.server.invoke, "demo/several", event) for _ in range(count)]
         wait_until(lambda: len(list(self.folder.iterdir())) == len(self.futures), "the calls to run")
 
@@ -161,6 +173,21 @@ def test_a_late_call_is_answered_at_once_and_its_instance_ends_after_the_others(
     number = answer.headers["X-Fc-Request-Id"]
     wait_until(lambda: "wait_for_ever" in server.logged(number), "where the late call was")
     wait_until(lambda: len(server.workers()) <= 2, "the end of its instance (one more, and a spare)")
+
+
+def test_a_late_call_tells_where_it_was_though_its_last_neighbour_ends_before_the_worker_comes_to_that(
+    server: Server, tmp_path: Path
+) -> None:
+    held = Held(server, tmp_path / "flags")
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(server.invoke, "demo/several", f"late {tmp_path}".encode())
+        wait_until((tmp_path / "half").exists, "half of the timeout")
+        held.start(1, "busy")
+        number = late.result(10).headers["X-Fc-Request-Id"]
+        [neighbour] = held.finish()
+
+    assert neighbour.status == 200
+    wait_until(lambda: "wait_for_ever" in server.logged(number), "where the late call was", 5)
 
 
 def test_a_late_call_without_neighbours_ends_its_worker(server: Server, tmp_path: Path) -> None:

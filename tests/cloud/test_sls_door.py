@@ -164,6 +164,24 @@ def test_projects_are_made_changed_and_forgotten(server: Server) -> None:
     assert (ask("GET", "/").code, ask("GET", "/logstores").code) == ("ProjectNotExist", "ProjectNotExist")
 
 
+def test_a_client_that_says_no_project_in_the_host_makes_that_of_the_body(server: Server) -> None:
+    ask = Client(server, "of-the-body")
+    made = [
+        ask("POST", "/", body={"projectName": ask.project}, host=f"{host}cn-hangzhou.log.aliyuncs.com").status
+        for host in ("undefined.", "other.")
+    ]
+    found = ask("GET", "/")
+    ask("DELETE", "/")
+
+    assert (made, found.status) == ([200, 400], 200)
+
+
+def test_an_answer_without_a_body_does_not_say_that_it_is_json(fresh: Client) -> None:
+    answer = fresh("PUT", "/", body={"description": "two"})
+
+    assert (answer.status, answer.body, answer.headers.get("content-type")) == (200, b"", None)
+
+
 def test_logstores_are_made_changed_and_forgotten(fresh: Client) -> None:
     path = "/logstores/errors"
     made = fresh("POST", "/logstores", body={"logstoreName": "errors", "ttl": 1, "shardCount": 2, "autoSplit": True})

@@ -115,6 +115,7 @@ def test_a_histogram_counts_all(ask: Client) -> None:
     assert answer.headers["x-log-count"] == "5"
     everything = ask("GET", f"/logstores/{LOGSTORE}", {**asked, "query": "*"}).json
     assert sum(span["count"] for span in everything) == 50
+    assert ask("GET", f"/logstores/{LOGSTORE}/index", asked).json == spans  # where the client for Java asks for it
 
 
 def test_what_was_put_is_found_at_once(ask: Client) -> None:

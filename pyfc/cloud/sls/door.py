@@ -28,6 +28,8 @@ from pyfc.cloud.sls.signature import check_body, verify
 _log = logging.getLogger(__name__)
 _MOST_PUBLIC = 3 * 1024 * 1024
 """Bytes of a body that nobody has signed."""
+_UNSAID = "undefined"
+"""What aliyun-sdk of npm has the host name when it makes a project, which then only the body names."""
 
 
 class Operation(NamedTuple):
@@ -73,6 +75,7 @@ _OPERATIONS: Sequence[Operation] = (
     _operation("DELETE /logstores/{}/consumergroups/{}", consumers.delete_group, "DeleteConsumerGroup"),
     _operation("GET /logstores/{}/shards/{}", shards.read_shard, "GetCursorOrData"),
     _operation("GET /logstores/{}/shards", shards.list_shards, "ListShards"),
+    _operation("GET /logstores/{}/index", queries.read_logstore, "GetLogStoreLogs", parameter="type"),
     _operation("GET /logstores/{}/index", administration.get_index, "GetIndex"),
     _operation("POST /logstores/{}/index", administration.create_index, "CreateIndex"),
     _operation("PUT /logstores/{}/index", administration.update_index, "UpdateIndex"),
@@ -128,7 +131,7 @@ class Door:
         """Nothing of a body is kept before the signature of its head is right."""
         operation, names = _found(sent)
         key = None if self.is_open or operation.is_public else verify(self._find, sent, time.time())
-        project = sent.project or self._only_project(sent)
+        project = self._project(operation, sent)
         if key is not None:
             self._check(key, operation, project, names)
         sent = sent._replace(body=await _body(chunks, _MOST_PUBLIC if operation.is_public else MOST))
@@ -136,8 +139,10 @@ class Door:
             check_body(sent)
         return await operation.run(Asked(self._environment, sent, project, names))
 
-    def _only_project(self, sent: Sent) -> str:
-        """The project of a client that was given a plain address and does not say which: the only one there is."""
+    def _project(self, operation: Operation, sent: Sent) -> str:
+        """The project that is meant; of a client that has a plain address and does not say which: the only one."""
+        if sent.project:
+            return "" if sent.project == _UNSAID and not operation.is_of_project else sent.project
         projects: Mapping[str, object] = self._environment.store.projects
         if sent.path == "/" or is_host(sent.host.partition(":")[0]):
             return ""
@@ -182,9 +187,10 @@ async def _body(chunks: AsyncIterator[bytes], most: int) -> bytes:
 
 
 async def _send(found: Answer, request_id: str, send: Send) -> None:
+    kind = {"Content-Type": found.type} if found.body else {}  # clients read what is called JSON, also when it is empty
     headers = {
         "Server": "AliyunSLS", "x-log-requestid": request_id, "x-log-time": str(int(time.time())),
-        "Content-Type": found.type, **found.headers, "Content-Length": str(len(found.body)),
+        **kind, **found.headers, "Content-Length": str(len(found.body)),
     }  # fmt: skip
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": found.status, "headers": pairs})

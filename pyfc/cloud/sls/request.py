@@ -13,7 +13,7 @@ _HOST = re.compile(rf"([a-z0-9][a-z0-9-]{{1,61}}[a-z0-9])\.{_DOMAIN}")
 """A host that names a project, like web.cn-hangzhou-intranet.log.aliyuncs.com."""
 _ADDRESS = re.compile(r"([a-z0-9][a-z0-9-]*[a-z0-9])\.(?:\d{1,3}(?:\.\d{1,3}){3}|localhost)")
 """What clients make of an address instead of a name: web.127.0.0.1."""
-_SCHEMES = (b"LOG ", b"SLS4-HMAC-SHA256 ")
+_SCHEMES = (b"LOG ", b"SLS ", b"SLS4-HMAC-SHA256 ")
 _VERSION = b"x-log-apiversion"
 
 

@@ -16,6 +16,8 @@ from pyfc.cloud.signature import as_header, encoded, sign_v1, sign_v4
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.request import Sent
 
+_V1 = ("LOG", "SLS")
+"""Its second name is that of the client for Go."""
 _V4 = "SLS4-HMAC-SHA256"
 _V4_FIELDS = re.compile(
     r"Credential=([^/,\s]+)/([0-9]{8})/([^/,\s]*)/(sls/aliyun_v4_request)\s*,\s*Signature=([0-9a-f]{64})"
@@ -28,7 +30,7 @@ def verify(find: Find, sent: Sent, now: float) -> Key:
     ParameterInvalid.
     """
     scheme, _, rest = sent.headers.get("authorization", "").partition(" ")
-    if scheme == "LOG":
+    if scheme in _V1:
         return _verify_v1(find, sent, rest, now)
     if scheme == _V4:
         return _verify_v4(find, sent, rest, now)

@@ -154,7 +154,7 @@ class App:
             self.data_folder, settings, self._stack, self.journal, lambda: self.supervisor.table.services
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
-        mns = mns_parts.build(self.data_folder, settings, self._stack)
+        mns = mns_parts.build(self.data_folder, settings, self._stack, oss.outgoing, self._led_by)
         bus = self.sources.add(lambda emit: EventBridge(emit, account, region))
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(

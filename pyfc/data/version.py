@@ -116,22 +116,27 @@ CREATE TABLE topics (
   created INTEGER NOT NULL, modified INTEGER NOT NULL
 );
 CREATE TABLE subscriptions (
-  topic INTEGER NOT NULL, name TEXT NOT NULL, settings TEXT NOT NULL, created INTEGER NOT NULL,
-  modified INTEGER NOT NULL, PRIMARY KEY (topic, name)
+  topic INTEGER NOT NULL, name TEXT NOT NULL, endpoint TEXT NOT NULL, tag TEXT NOT NULL, strategy TEXT NOT NULL,
+  format TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, PRIMARY KEY (topic, name)
 ) WITHOUT ROWID;
 CREATE TABLE deliveries (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, subscriber TEXT NOT NULL, due REAL NOT NULL,
+  number INTEGER PRIMARY KEY AUTOINCREMENT, topic INTEGER NOT NULL, subscription TEXT NOT NULL, due REAL NOT NULL,
   attempts INTEGER NOT NULL, notice BLOB NOT NULL
 );
-CREATE INDEX order_of_deliveries ON deliveries (subscriber, number);
-CREATE INDEX times_of_deliveries ON deliveries (subscriber, due);
+CREATE INDEX times_of_deliveries ON deliveries (due);
+CREATE INDEX subscribed ON deliveries (topic, subscription);
+CREATE TABLE firings (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, trigger TEXT NOT NULL, time REAL NOT NULL, notice BLOB NOT NULL
+);
+CREATE INDEX order_of_firings ON firings (trigger, number);
+CREATE INDEX times_of_firings ON firings (time);
 CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NULL);
 INSERT INTO clock VALUES ('', 0, 0);
-INSERT INTO sqlite_sequence SELECT 'deliveries', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
+INSERT INTO sqlite_sequence SELECT 'firings', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
 """
-"""`settings` and `properties` are JSON. `state`: see cloud/mns/messages.py. `deliveries` is what is still to be told of
-what was published: `notice` is JSON, `subscriber` the name of a trigger or of a subscription. No number of a file comes
-again in a later one.
+"""`settings` and `properties` are JSON. `state`: see cloud/mns/messages.py. `deliveries` is what subscriptions are
+still to be told of, `firings` what triggers are; `notice`: a Notice of model/topic.py, as an array in MessagePack. No
+number of a firing of one file comes again in a later one.
 """
 _BATCH = 1000
 _ENQUEUED, _BORN = 4, 20

@@ -1,15 +1,18 @@
-"""The life of a queue with MNS's clients for Python, unmodified: ADDRESS KEY SECRET NAME. Raises for what is not as it
-should be.
+"""The life of a queue and of a topic with MNS's clients for Python, unmodified: ADDRESS KEY SECRET NAME. Raises for
+what is not as it should be.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 
 from mns.account import Account  # type: ignore[import-not-found]
 from mns.mns_exception import MNSServerException  # type: ignore[import-not-found]
 from mns.queue import Message, QueueMeta  # type: ignore[import-not-found]
+from mns.subscription import SubscriptionMeta  # type: ignore[import-not-found]
+from mns.topic import TopicMessage, TopicMeta  # type: ignore[import-not-found]
 
 
 def code_of(work: object, *arguments: object) -> str:
@@ -89,6 +92,41 @@ def batches(account: Account, name: str) -> None:
     assert _text(queue.receive_message(5).message_body) == "later"
 
 
+def topics(account: Account, name: str) -> None:
+    """A message reaches the queues that have subscribed to its tag, in their formats."""
+    topic, queue = account.get_topic(name), account.get_queue(name)
+    assert code_of(topic.get_attributes) == "TopicNotExist"
+    assert topic.create(TopicMeta(maximum_message_size=2048)).endswith(f"/topics/{name}")
+    topic.set_attributes(TopicMeta(maximum_message_size=4096))
+    found = topic.get_attributes()
+    assert (found.topic_name, found.maximum_message_size, found.message_count) == (name, 4096, 0)
+    assert [each.rpartition("/")[2] for each in account.list_topic(prefix=name)[0]] == [name]
+    endpoint = f"acs:mns:cn-hangzhou:1234567890123456:queues/{name}"
+    meta = SubscriptionMeta(endpoint, "BACKOFF_RETRY", "SIMPLIFIED", "wanted")
+    plain = account.get_subscription(name, "plain")
+    assert plain.subscribe(meta).endswith(f"/topics/{name}/subscriptions/plain")
+    account.get_subscription(name, "framed").subscribe(SubscriptionMeta(endpoint, notify_content_format="JSON"))
+    wrong = SubscriptionMeta("ftp://host")
+    assert code_of(account.get_subscription(name, "wrong").subscribe, wrong) == "EndpointInvalid"
+    plain.set_attributes(SubscriptionMeta(notify_strategy="EXPONENTIAL_DECAY_RETRY"))
+    got = plain.get_attributes()
+    assert (got.endpoint, got.notify_strategy) == (endpoint, "EXPONENTIAL_DECAY_RETRY")
+    assert (got.notify_content_format, got.topic_name) == ("SIMPLIFIED", name)
+    assert [each.rpartition("/")[2] for each in topic.list_subscription()[0]] == ["framed", "plain"]
+    assert len(topic.publish_message(TopicMessage("hello", "wanted")).message_id) == 32
+    topic.publish_message(TopicMessage("other"))
+    queue.set_encoding(False)
+    bodies = [_text(queue.receive_message(5).message_body) for _ in range(3)]
+    assert "hello" in bodies
+    framed = [json.loads(each) for each in bodies if each.startswith("{")]
+    assert sorted(each["Message"] for each in framed) == ["hello", "other"]
+    assert {each["SubscriptionName"] for each in framed} == {"framed"}
+    assert code_of(queue.receive_message) == "MessageNotExist"
+    plain.unsubscribe()
+    assert code_of(plain.get_attributes) == "SubscriptionNotExist"
+    topic.delete()
+
+
 def _text(body: bytes | str) -> str:
     return body.decode() if isinstance(body, bytes) else body
 
@@ -100,6 +138,7 @@ def main(address: str, key: str, secret: str, name: str) -> None:
     queues(account, name)
     messages(account, name)
     batches(account, name)
+    topics(account, name)
     account.get_queue(name).delete()
     assert code_of(account.get_queue(name).get_attributes) == "QueueNotExist"
 

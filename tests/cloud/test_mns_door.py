@@ -255,6 +255,48 @@ def test_who_has_not_signed_rightly_is_refused(server: Server, ask: Client) -> N
     }  # fmt: skip
 
 
+def test_a_message_that_is_published_reaches_a_queue(ask: Client, queue: str) -> None:
+    assert ask.create("topics/t").status == 201
+    endpoint = f"acs:mns:cn-hangzhou:1:queues/{queue}"
+    body = xml("Subscription", Endpoint=endpoint, NotifyContentFormat="SIMPLIFIED", FilterTag="a")
+    made = [ask("PUT", "/topics/t/subscriptions/s", body).status for _ in range(2)]
+    other = ask("PUT", "/topics/t/subscriptions/s", xml("Subscription", Endpoint=endpoint))
+    sent = ask("POST", "/topics/t/messages", xml("Message", MessageBody="hello", MessageTag="a"))
+    found = ask("GET", "/topics/t/subscriptions/s").fields
+    topic = ask("GET", "/topics/t").fields
+
+    assert made == [201, 204]
+    assert (other.status, other.code) == (409, "SubscriptionAlreadyExist")
+    assert (sent.status, set(sent.fields)) == (201, {"MessageId", "MessageBodyMD5"})
+    assert ask.bodies(queue) == ["hello"]
+    assert found | {"CreateTime": "", "LastModifyTime": ""} == {
+        "SubscriptionName": "s", "Subscriber": "1234567890123456", "TopicOwner": "1234567890123456", "TopicName": "t",
+        "Endpoint": endpoint, "FilterTag": "a", "NotifyStrategy": "BACKOFF_RETRY",
+        "NotifyContentFormat": "SIMPLIFIED", "CreateTime": "", "LastModifyTime": "",
+    }  # fmt: skip
+    assert (topic["MessageCount"], topic["MessageRetentionPeriod"]) == ("0", "86400")
+    assert ask("DELETE", "/topics/t").status == 204
+    assert ask("POST", "/topics/t/messages", xml("Message", MessageBody="hello")).code == "TopicNotExist"
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"Endpoint": "ftp://host/"}, "EndpointInvalid"),
+        ({"Endpoint": "http://user@host/"}, "EndpointInvalid"),
+        ({"Endpoint": ""}, "EndpointInvalid"),
+        ({"Endpoint": "http://host/", "NotifyStrategy": "NEVER"}, "InvalidArgument"),
+        ({"Endpoint": "http://host/", "NotifyContentFormat": "YAML"}, "InvalidArgument"),
+        ({"Endpoint": "http://host/", "FilterTag": "x" * 17}, "InvalidArgument"),
+    ],
+)
+def test_a_subscription_that_cannot_be_is_refused(ask: Client, fields: dict[str, str], code: str) -> None:
+    ask.create("topics/refusing")
+    found = ask("PUT", "/topics/refusing/subscriptions/s", xml("Subscription", **fields))
+
+    assert (found.status, found.code) == (400, code)
+
+
 def test_a_function_may_use_the_queues_that_it_names_and_no_others(tmp_path_factory: pytest.TempPathFactory) -> None:
     code = """
 import base64, hashlib, hmac, http.client, os

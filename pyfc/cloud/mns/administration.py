@@ -8,14 +8,13 @@ from typing import TypeVar
 from pyfc.cloud.markup import Node
 from pyfc.cloud.mns.asked import Answer, Asked, answer, made
 from pyfc.cloud.mns.model import LOGGING, NAMED, Kind, Resource, check_name, settings_of, whole
+from pyfc.cloud.mns.topics import RETENTION
 
 T = TypeVar("T")
 _GIVEN = (
     "DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "VisibilityTimeout", "PollingWaitSeconds", LOGGING,
 )  # fmt: skip
 _MOST_LISTED = 1000
-_TOPIC_RETENTION = 86400
-"""Seconds; nobody can change it."""
 
 
 def create(kind: Kind) -> Callable[[Asked], Awaitable[Answer]]:
@@ -91,10 +90,10 @@ async def _queue(asked: Asked, queue: Resource) -> list[Node]:
 
 
 async def _topic(asked: Asked, topic: Resource) -> list[Node]:
-    waiting = await asked.environment.store.read("SELECT count(*) FROM deliveries WHERE topic = ?", (topic.name,))
+    waiting = await asked.environment.store.read("SELECT count(*) FROM deliveries WHERE topic = ?", (topic.number,))
     count = waiting[0][0] if waiting else 0
     return [
-        ("TopicName", topic.name), ("MessageCount", count), ("MessageRetentionPeriod", _TOPIC_RETENTION),
+        ("TopicName", topic.name), ("MessageCount", count), ("MessageRetentionPeriod", RETENTION),
         *_common(topic),
     ]  # fmt: skip
 

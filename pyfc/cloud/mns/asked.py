@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
+from pyfc.auth.keys import Key
 from pyfc.cloud import markup
 from pyfc.cloud.markup import Node, document, texts
 from pyfc.cloud.mns.faults import NAMESPACE, Fault
@@ -14,6 +15,7 @@ from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Kind, Resource, whole
 from pyfc.cloud.mns.request import Sent
 from pyfc.cloud.mns.store import Store
+from pyfc.cloud.mns.topics import Topics
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -31,8 +33,11 @@ class Environment(NamedTuple):
 
     store: Store
     messages: Messages
+    topics: Topics
     account: str
     region: str
+    led_by: Callable[[Key], int]
+    """How many calls have led to what the holder of a key does."""
 
 
 class Asked(NamedTuple):
@@ -44,6 +49,10 @@ class Asked(NamedTuple):
     """What the path names: a queue, a topic, a subscription."""
     gone: Callable[[], Awaitable[object]]
     """Ends when the client does."""
+    depth: int
+    """How many calls led to it."""
+    reaches_out: bool
+    """Whether addresses that it names may be asked for it."""
 
     def resource(self, kind: Kind) -> Resource:
         """The queue or topic that is named. Raises Fault QueueNotExist, TopicNotExist."""

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from pyfc.auth.keys import Key
 from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Find
-from pyfc.cloud.mns import administration, queue_operations
+from pyfc.cloud.mns import administration, queue_operations, topic_operations
 from pyfc.cloud.mns.asked import Answer, Asked, Environment
 from pyfc.cloud.mns.faults import Fault, internal
 from pyfc.cloud.mns.request import Sent, is_host, is_meant, sent
@@ -57,6 +57,19 @@ _OPERATIONS: Sequence[Operation] = (
     _operation("PUT /queues/{}", administration.create("queues"), "CreateQueue"),
     _operation("DELETE /queues/{}", administration.delete("queues"), "DeleteQueue"),
     _operation("GET /queues", administration.list_all("queues"), "ListQueue"),
+    _operation("POST /topics/{}/messages", topic_operations.publish, "PublishMessage"),
+    _operation(
+        "PUT /topics/{}/subscriptions/{}", topic_operations.subscribe, "SetSubscriptionAttributes", "metaoverride"
+    ),
+    _operation("PUT /topics/{}/subscriptions/{}", topic_operations.subscribe, "Subscribe"),
+    _operation("GET /topics/{}/subscriptions/{}", topic_operations.get_subscription, "GetSubscriptionAttributes"),
+    _operation("DELETE /topics/{}/subscriptions/{}", topic_operations.unsubscribe, "Unsubscribe"),
+    _operation("GET /topics/{}/subscriptions", topic_operations.list_subscriptions, "ListSubscriptionByTopic"),
+    _operation("GET /topics/{}", administration.get_topic, "GetTopicAttributes"),
+    _operation("PUT /topics/{}", administration.create("topics"), "SetTopicAttributes", "metaoverride"),
+    _operation("PUT /topics/{}", administration.create("topics"), "CreateTopic"),
+    _operation("DELETE /topics/{}", administration.delete("topics"), "DeleteTopic"),
+    _operation("GET /topics", administration.list_all("topics"), "ListTopic"),
 )
 
 
@@ -103,7 +116,9 @@ class Door:
             raise Fault("InvalidArgument", f"The body has more than {_MOST} bytes.")
         whole = head._replace(body=body)
         check_body(whole)
-        return await operation.run(Asked(self._environment, whole, names, receive))
+        depth = 0 if key is None else self._environment.led_by(key)
+        reaches_out = self.is_open if key is None else self._permissions.reaches_out(key)
+        return await operation.run(Asked(self._environment, whole, names, receive, depth, reaches_out))
 
     def _check(self, key: Key, operation: Operation, head: Sent) -> None:
         """Raises Fault AccessDenied for who may not do this."""

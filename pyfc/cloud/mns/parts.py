@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from pyfc.auth.keys import Key
 from pyfc.cloud.mns.asked import Environment
 from pyfc.cloud.mns.messages import Messages
+from pyfc.cloud.mns.pusher import Pusher
 from pyfc.cloud.mns.store import Store
+from pyfc.cloud.mns.topics import Topics
 from pyfc.data.version import MNS
+from pyfc.outgoing.client import Outgoing
 from pyfc.settings import Settings
 
 
-def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Environment:
-    """Open it in a data folder; `stack` closes it."""
-    store = Store(folder / MNS)
+def build(
+    folder: Path, settings: Settings, stack: AsyncExitStack, outgoing: Outgoing, led_by: Callable[[Key], int]
+) -> Environment:
+    """Open it in a data folder; `stack` closes it. `outgoing`: asks HTTP endpoints. `led_by`: how many calls have led
+    to what the holder of a key does.
+    """
+    account, store = settings.account_id, Store(folder / MNS)
     stack.push_async_callback(store.close)
-    return Environment(store, Messages(store), settings.account_id, settings.region)
+    messages = Messages(store)
+    topics = Topics(store, messages, account)
+    stack.push_async_callback(topics.close)
+    pusher = Pusher(store, topics, outgoing, account)
+    stack.push_async_callback(pusher.close)
+    pusher.start()
+    return Environment(store, messages, topics, account, settings.region, led_by)

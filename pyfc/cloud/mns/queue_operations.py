@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
@@ -21,6 +20,7 @@ from pyfc.cloud.mns.model import (
     Resource,
     whole,
 )  # fmt: skip
+from pyfc.cloud.mns.notices import md5
 
 _MOST = 16
 """Messages at once."""
@@ -62,11 +62,6 @@ def _posted(draft: Draft, posted: Posted) -> list[Node]:
     handle: list[Node] = [("ReceiptHandle", posted.handle)] if posted.handle else []
     group = [each for each in properties.nodes(draft.properties) if each[0] == "MessageGroupId"]
     return [("MessageId", posted.id), ("MessageBodyMD5", md5(draft.body)), *handle, *group]
-
-
-def md5(body: str) -> str:
-    """MNS's digest of a body."""
-    return hashlib.md5(body.encode(), usedforsecurity=False).hexdigest().upper()
 
 
 async def receive(asked: Asked) -> Answer:

@@ -6,17 +6,19 @@ told.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from pyfc.cloud.database import LazyDatabase
 from pyfc.cloud.mns.faults import Fault, internal
-from pyfc.cloud.mns.model import NAMED, Kind, Resource, Settings
+from pyfc.cloud.mns.model import NAMED, Kind, Resource, Settings, settings_of
 from pyfc.data.version import MNS_TABLES
 from pyfc.errors import PyfcError
 from pyfc.queues.steady import Mark, Steady
@@ -25,7 +27,14 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 _MARKS = 1.0
 """Seconds between two marks of the clock that are kept."""
-_SEPARATE = {"queues": "DELETE FROM messages WHERE queue = ?", "topics": "DELETE FROM subscriptions WHERE topic = ?"}
+_WITH: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        "queues": ("DELETE FROM messages WHERE queue = ?",),
+        "topics": ("DELETE FROM subscriptions WHERE topic = ?", "DELETE FROM deliveries WHERE topic = ?"),
+    }
+)
+"""What goes with a resource."""
+_RESOURCE = "number, name, settings, created, modified"
 
 
 class Store:
@@ -40,9 +49,8 @@ class Store:
     def _opened(self, connection: sqlite3.Connection) -> None:
         kinds: tuple[Kind, ...] = ("queues", "topics")
         for kind in kinds:
-            rows = connection.execute(f"SELECT number, name, settings, created, modified FROM {kind}")  # noqa: S608
-            for number, name, settings, *times in rows:
-                self._resources[kind, name] = Resource(kind, number, name, json.loads(settings), *times)
+            for row in connection.execute(f"SELECT {_RESOURCE} FROM {kind}"):  # noqa: S608
+                self._resources[kind, row[1]] = _resource(kind, row)
         self._clock = Steady(Mark(*connection.execute("SELECT boot, offset, latest FROM clock").fetchone()))
 
     @property
@@ -56,6 +64,10 @@ class Store:
         if found is None:
             raise not_there(kind)
         return found
+
+    def has(self, kind: Kind, name: str) -> bool:
+        """Whether it is there."""
+        return (kind, name) in self._resources
 
     def resources(self, kind: Kind) -> list[Resource]:
         """All of them, by name."""
@@ -81,6 +93,12 @@ class Store:
             self._resources[kind, name] = made
         return made is not None
 
+    async def have(self, kind: Kind, name: str) -> None:
+        """Make one with MNS's own settings if it is not there."""
+        if not self.has(kind, name):
+            with contextlib.suppress(Fault):  # somebody else has made it, otherwise
+                await self.create(kind, name, settings_of(kind, {}))
+
     async def change(self, before: Resource, settings: Settings) -> None:
         """It has these settings from now on. Raises Fault QueueNotExist, TopicNotExist."""
         kind, now = before.kind, int(self.now)
@@ -101,7 +119,8 @@ class Store:
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute(f"DELETE FROM {kind} WHERE number = ?", (gone.number,))  # noqa: S608
-            connection.execute(_SEPARATE[kind], (gone.number,))
+            for query in _WITH[kind]:
+                connection.execute(query, (gone.number,))
 
         await self.write(job)
         if self._resources.get((kind, name)) is gone:
@@ -132,6 +151,17 @@ class Store:
     async def close(self) -> None:
         """Write what waits, and close the file."""
         await self._database.close()
+
+
+def resource_of(connection: sqlite3.Connection, kind: Kind, name: str) -> Resource | None:
+    """The queue or topic of a name, in a write of the store."""
+    row = connection.execute(f"SELECT {_RESOURCE} FROM {kind} WHERE name = ?", (name,)).fetchone()  # noqa: S608
+    return _resource(kind, row) if row is not None else None
+
+
+def _resource(kind: Kind, row: Sequence[Any]) -> Resource:
+    number, name, settings, created, modified = row
+    return Resource(kind, number, name, json.loads(settings), created, modified)
 
 
 def not_there(kind: Kind) -> Fault:

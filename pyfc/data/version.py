@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-VERSION = 5
+VERSION = 6
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
 SLS_INDEX = "sls-index.sqlite"
@@ -139,7 +139,7 @@ still to be told of, `firings` what triggers are; `notice`: a Notice of model/to
 number of a firing of one file comes again in a later one.
 """
 _BATCH = 1000
-_ENQUEUED, _BORN = 4, 20
+_ENQUEUED, _BORN, _TRACE = 4, 20, 21
 """Places in the array."""
 
 Change = Callable[[sqlite3.Connection, str], None]
@@ -188,6 +188,16 @@ def _add_marks(connection: sqlite3.Connection, schema: str) -> None:
     connection.execute(f"CREATE TABLE {schema}.marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
 
+def _add_traces(connection: sqlite3.Connection, schema: str) -> None:
+    """Of the requests that have put events into the queue: of those of before none is known."""
+
+    def traced(data: bytes) -> bytes | None:
+        values: list[Any] = msgspec.msgpack.decode(data, type=list[Any])
+        return msgspec.msgpack.encode([*values, None]) if len(values) == _TRACE else None
+
+    change_values(connection, f"{schema}.events", "number", "event", traced)
+
+
 def _add_outbox_and_contents(connection: sqlite3.Connection, schema: str) -> None:
     for statement in (
         "CREATE TABLE {}.outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL)",
@@ -229,5 +239,6 @@ STEPS: dict[int, Step] = {
     3: Step(queue=_add_births),
     4: Step(queue=_add_marks),
     5: Step(oss=_add_outbox_and_contents),
+    6: Step(queue=_add_traces),
 }
 """By the version that each leads to."""

@@ -131,7 +131,7 @@ class Attempts:
             return
         http = request_of(event.http)
         kind = Kind.HTTP if http is not None else Kind.EVENT
-        call = Invocation(event.request_id, event.target, kind, event.payload, http, None, event.attempts)
+        call = Invocation(event.request_id, event.target, kind, event.payload, http, event.trace, event.attempts)
         if event.depth > DEEPEST:
             event.error = event.condition = LOOP
             self._journal.add(CallRecord(now, entry.function, call, LOOP_STATUS, None, LOOP))

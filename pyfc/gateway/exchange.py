@@ -10,6 +10,7 @@ import msgspec
 from pyfc.auth.digest import BodyDigest
 from pyfc.errors import PyfcError
 from pyfc.model.bodies import ENDLESS, Incoming
+from pyfc.model.invocation import Trace
 
 
 class Receiver(Protocol):
@@ -76,7 +77,7 @@ class Exchange(msgspec.Struct, eq=False):
     """Whether the connection outlives the response."""
     sent: bytes = b""
     """The url as it was sent, if a domain's route has made another one of it."""
-    trace: tuple[str, dict[str, str]] | None = None
+    trace: Trace | None = None
     """What of an OpenTracing trace came with it: span context, baggage."""
     problem: PyfcError | None = None
     """Why no function can be found for it."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.gateway.exchange import Exchange
+from pyfc.model.invocation import Trace
 
 MAXIMUM_HEAD = 64 * 1024
 TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"
@@ -26,9 +27,6 @@ _ADDRESS = re.compile(rb"https?://([^/?#@]+)([/?].*|)", re.IGNORECASE | re.DOTAL
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
-
-
-Trace = tuple[str, dict[str, str]]
 _TRACING = b"x-fc-tracing-opentracing-span-"
 _BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
 """The second as FC's SDK for Node.js tests it."""

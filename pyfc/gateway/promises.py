@@ -50,6 +50,7 @@ class Promises:
             target=place.target,
             payload=body,
             http=tuple(http) if http is not None else None,
+            trace=exchange.trace,
             is_stateful=self._dispatcher.policy(place.target).is_stateful or bool(_id(fields)),
         )
         written = self._dispatcher.submit(event, _delay(fields))

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pyfc.model.function import Function
-from pyfc.model.invocation import HttpRequest
+from pyfc.model.invocation import HttpRequest, Trace
 from pyfc.model.names import LATEST, Target
 from pyfc.model.policy import doubled
 
@@ -85,6 +85,8 @@ class Event(msgspec.Struct, kw_only=True):
     """Status, time, detail."""
     born: float = 0.0
     """When it was put into the queue, in the queue's own time: its age counts from there."""
+    trace: Trace | None = None
+    """What of an OpenTracing trace came with the request that put it there."""
     payload: bytes
     number: int = 0
     """The queue's own, in order of arrival."""

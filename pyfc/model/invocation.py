@@ -38,6 +38,10 @@ class HttpRequest(NamedTuple):
     headers: list[tuple[str, str]]
 
 
+Trace = tuple[str, dict[str, str]]
+"""OpenTracing span context ('' for none) and baggage items, as the caller sent them."""
+
+
 class Invocation(NamedTuple):
     """One call of one function."""
 
@@ -46,8 +50,8 @@ class Invocation(NamedTuple):
     kind: Kind
     body: bytes
     http: HttpRequest | None = None
-    trace: tuple[str, dict[str, str]] | None = None
-    """OpenTracing span context and baggage items, as the caller sent them."""
+    trace: Trace | None = None
+    """What of an OpenTracing trace came with it."""
     attempt: int = 0
     incoming: Incoming | None = None
     """What of a large body of an HTTP function is still on its way; then `body` is its beginning."""

@@ -32,6 +32,9 @@ def size_of(event: Event) -> int:
     size = _ROW + len(event.payload) + len(event.result) + len(event.log)
     if event.http is not None:
         size += len(event.http[2]) + sum(len(name) + len(value) for name, value in event.http[4])
+    if event.trace is not None:
+        span, baggage = event.trace
+        size += len(span) + sum(len(name) + len(value) for name, value in baggage.items())
     return size
 
 

@@ -121,12 +121,14 @@ def test_an_event_is_taken_or_claimed_and_never_both(make: MakeQueue) -> None:
 def test_what_was_not_settled_is_there_again_after_a_start_and_what_was_is_not(make: MakeQueue) -> None:
     async def before(queue: Queue) -> None:
         await queue.put([event("a", http=("GET", "/", "/", "::1", [("a", "b")])), event("b"), event("c")])
+        await queue.put([event("traced", trace=("1:2", {"who": "ada"}))])
         taken = await queue.take(LANE, 3)
         await queue.settle([Outcome(ended(taken[1], Status.SUCCEEDED), forget=True)])
 
     async def after(queue: Queue) -> None:
-        taken = await queue.take(LANE, 3)
-        assert [each.id for each in taken] == ["a", "c"]
+        taken = await queue.take(LANE, 4)
+        assert [each.id for each in taken] == ["a", "c", "traced"]
+        assert taken[2].trace == ("1:2", {"who": "ada"})
         assert taken[0].http == ["GET", "/", "/", "::1", [["a", "b"]]]
         assert await queue.get("s", "f", "b") is None
 
@@ -418,6 +420,7 @@ def test_what_waits_has_a_bound_in_bytes(bounded: Callable[[Bounds], MakeQueue])
         await queue.put([event("a", payload=large), event("b", payload=large)])
         assert await refusal(queue, event("c", payload=large))
         assert await refusal(queue, event("d", http=("GET", "/", "/", "::1", [("a", "x" * 10_000)])))
+        assert await refusal(queue, event("e", trace=("1:2", {"a": "x" * 10_000})))
         await queue.put([event("e")])
         await queue.put([event("f", OTHER, payload=large)])
         assert "in all" in await refusal(queue, event("g", OTHER, payload=large))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from test_build import write
 
-from support import Server, template
+from support import Server, template, wait_until
 
 ENDPOINT = "http://tracing.example/api/traces"
 PYTHON = """import json
@@ -114,6 +115,26 @@ def test_what_a_caller_sends_of_a_trace_reaches_the_function(server: Server, fun
     for _ in range(3):  # the same head is taken apart once
         assert tracing(server, function, **who) == [None, {"who": "ada"}, None], "baggage without a span is baggage too"
     assert tracing(server, function) == [None, {}, None]
+
+
+@pytest.mark.parametrize("function", ["python", "nodejs", "custom", "go"])
+def test_a_function_that_is_called_later_has_the_trace_of_the_request_that_has_asked_for_it(
+    server: Server, function: str
+) -> None:
+    if shutil.which(PROGRAMS.get(function, "sh")) is None:
+        pytest.skip(f"there is no {PROGRAMS[function]} here")
+    place = f"/2016-08-15/services/demo/functions/{function}/stateful-async-invocations"
+    trace = {"X_Fc_Tracing_Opentracing_Span_Context": "1:2:0:1", "X_Fc_Tracing_Opentracing_Span_Baggage_who": "ada"}
+
+    def told(name: str, **sent: str) -> Any:
+        later = {"X_Fc_Invocation_Type": "Async", "X_Fc_Stateful_Async_Invocation_Id": name}
+        assert server.invoke(f"demo/{function}", b"", **later, **sent).status == 202
+        path = f"{place}/{name}"
+        wait_until(lambda: server.manage("GET", path).json["status"] == "Succeeded", "the call has ended")
+        return json.loads(server.manage("GET", path).json["returnPayload"])
+
+    assert told("traced", **trace) == ["1:2:0:1", {"who": "ada"}, None]
+    assert told("alone") == [None, {}, None]
 
 
 @pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "custom", "go"])

@@ -115,7 +115,7 @@ class Sources:
         past = _by_key(await self._queue.marks(_PAST), _PAST)
         self._past = {key: Past.read(text) for key, text in past.items()}
         self._running = True
-        self._take(table)
+        self._take(table, begins=True)
         for begin in self._begin:
             begin()
         for source in self._sources.values():
@@ -126,9 +126,9 @@ class Sources:
         if self._running:
             self._take(table)
 
-    def _take(self, table: Table) -> None:
+    def _take(self, table: Table, *, begins: bool = False) -> None:
         found = {Key.of(each): each for entry in table.entries.values() for each in entry.triggers}
-        if found == self._triggers:
+        if found == self._triggers and not begins:  # sources hear what was there before, though nothing is yet
             return
         marks = self._forgotten(self._triggers.keys() - found.keys())
         self._triggers = found

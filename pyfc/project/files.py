@@ -35,6 +35,19 @@ def is_there(path: Path) -> bool:
     return _mode(path, follows=False) != 0
 
 
+def is_within(path: Path, folder: Path) -> bool:
+    """Whether a path leads to a folder or to something in it, by whatever links and names."""
+    resolved = path.resolve()
+    return any(_is_same(each, folder) for each in (resolved, *resolved.parents))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
+
+
 def _mode(path: Path, *, follows: bool) -> int:
     try:
         return path.stat(follow_symlinks=follows).st_mode

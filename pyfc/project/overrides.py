@@ -23,6 +23,7 @@ services:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,7 +41,7 @@ from pyfc.model.mounts import TOPS, can_mount
 from pyfc.model.permissions import OWN, Policies, Statement
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
-from pyfc.project.files import is_folder, is_there
+from pyfc.project.files import is_folder, is_there, is_within
 from pyfc.project.interface import NO_FOLDERS, Folders, Project
 from pyfc.project.policies import read_granted
 from pyfc.project.properties import FileReader, located
@@ -65,6 +66,7 @@ def apply(path: Path, project: Project) -> None:
     document = read_document(path, project.boundary)
     project.warnings.extend(document.unknown(("services", "mounts", "buckets", "permissions")))
     if (buckets := document.get("buckets")) is not None:
+        _keep_code_out(buckets, project)
         _let_use([name for name, _ in buckets.items()], project)
     if (permissions := document.get("permissions")) is not None:
         _grant(read_granted(permissions, project), project)
@@ -72,6 +74,16 @@ def apply(path: Path, project: Project) -> None:
     for service, functions in services.items() if services is not None else []:
         for name, values in functions.items():
             _apply_one(service, name, values, project)
+
+
+def _keep_code_out(buckets: Field, project: Project) -> None:
+    """Refuse a bucket that code lies in: what clients put there would be executed."""
+    for field in (each for _, each in buckets.items()):
+        path = field.file.parent / field.text()
+        for each in project.functions:
+            if each.code is not None and is_within(each.code, path):
+                function = f"{each.function.service}/{each.function.name}"
+                raise field.error(f"'{field.text()}'", f"a folder without code: that of {function} lies in it")
 
 
 def _let_use(buckets: list[str], project: Project) -> None:
@@ -114,6 +126,7 @@ def read_folders(root: Path, *, allows_outside: bool = False) -> Folders:
             else:
                 path = path.resolve()
                 _check_bucket(key, field, path, root)
+                _check_apart(field, path, folders)
             folders[key] = path
     return Folders(**found)
 
@@ -128,6 +141,13 @@ def _check_bucket(name: str, field: Field, path: Path, root: Path) -> None:
         raise field.error(f"of '{name}'", "of a bucket: 3 to 63 small letters, digits and -, and no path of the server")
     if root.resolve().is_relative_to(path):
         raise field.error(f"'{field.text()}'", "a folder below the project's: all that is in a bucket can be replaced")
+
+
+def _check_apart(field: Field, path: Path, others: Mapping[str, Path]) -> None:
+    """Whatever is put into one bucket would be in the other one too."""
+    for name, other in others.items():
+        if is_within(path, other) or is_within(other, path):
+            raise field.error(f"'{field.text()}'", f"a folder of its own: that of the bucket '{name}' is {other}")
 
 
 def _folder(field: Field, boundary: Boundary) -> Path:

@@ -64,7 +64,8 @@ class Source(Protocol):
 
     def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
         """From now on these are there. `marks`: what was remembered of those that were there before the server was
-        started; nothing of new ones. What is to be remembered of some from now on.
+        started, and of others (of every type) that have not come back yet; nothing of new ones. What is to be
+        remembered of some from now on.
         """
 
     async def run(self) -> None:

@@ -4,6 +4,8 @@
    which it has fired in the step that promises the calls, so nothing is lost and nothing comes twice.
 2. One task reads what has come and fires all triggers. One that can not fire (its function's queue is full) falls
    behind by itself and catches up later, in order, while the others go on.
+3. A trigger that was there before the server's start and is not yet (its function is mistaken until it is repaired)
+   is remembered with what it is for: that is kept for it, for a day at most.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -27,6 +30,8 @@ from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option
 
 _BATCH = 100
 """Changes that are read at once."""
+_ABSENT = 24 * 3600.0
+"""Seconds for which a change is kept for triggers that are not there."""
 _PARTS = 5
 """Of the ARN of a bucket."""
 OVERLAP = "event source 'oss' returned error: Cannot specify overlapping prefix and suffix with same event type."
@@ -101,6 +106,31 @@ def _readable(trigger: Trigger) -> Rule | None:
         return None
 
 
+class _Mark(NamedTuple):
+    """What is remembered of a trigger."""
+
+    cursor: int
+    """The number up to which it has fired."""
+    rule: Rule | None
+    """What it is for; None if an older server has written it."""
+
+
+def _written(cursor: int, rule: Rule) -> str:
+    said = (rule.bucket, sorted(rule.events), rule.prefix, rule.suffix)
+    return f"{cursor} {msgspec.json.encode(said).decode()}"
+
+
+def _read(text: str) -> _Mark | None:
+    """A mark; None for that of a source of another type."""
+    cursor, _, rule = text.partition(" ")
+    if not cursor.isdecimal():
+        return None
+    try:
+        return _Mark(int(cursor), msgspec.json.decode(rule, type=Rule) if rule else None)
+    except msgspec.MsgspecError:
+        return None
+
+
 class _Watched:
     """A trigger that fires."""
 
@@ -114,6 +144,11 @@ class _Watched:
         """The number up to which it has fired."""
         self.is_behind = False
         self.error = ""
+
+    @property
+    def mark(self) -> str:
+        """What is to be remembered of it."""
+        return _written(self.cursor, self.rule)
 
 
 class Oss:
@@ -129,6 +164,8 @@ class Oss:
         self._account = account
         self._region = region
         self._watched: dict[Key, _Watched] = {}
+        self._absent: dict[Key, _Mark] = {}
+        """What is remembered of triggers that may come back."""
         self._errors: dict[Key, str] = {}
         self._read: int | None = None
         """The number up to which has been read; None before the first triggers are there."""
@@ -138,6 +175,7 @@ class Oss:
     def use(self, triggers: Mapping[Key, Trigger], marks: Mapping[Key, str]) -> Mapping[Key, str]:
         """See Source. What a new trigger remembers first is up to where others have been told."""
         before, self._watched, self._errors = self._watched, {}, {}
+        known = self._remembered(before, marks)
         rules: dict[str, list[Rule]] = defaultdict(list)
         for key, trigger in sorted(triggers.items()):
             try:
@@ -147,9 +185,30 @@ class Oss:
                 continue
             if is_enabled(trigger.config):
                 rules[rule.bucket].append(rule)
-                self._watched[key] = self._kept(key, trigger, rule, before.get(key), marks.get(key, ""))
+                self._watched[key] = self._kept(key, trigger, rule, before.get(key), known.get(key))
+        may_return = self._errors.keys() | (marks.keys() - triggers.keys())
+        self._absent = {key: known[key] for key in may_return & known.keys() if known[key].rule is not None}
+        self._want()
+        return {
+            key: each.mark for key, each in self._watched.items() if key not in known or known[key].rule != each.rule
+        }
+
+    def _remembered(self, before: Mapping[Key, _Watched], marks: Mapping[Key, str]) -> dict[Key, _Mark]:
+        """Up to where triggers have fired that are there, or may come back."""
+        read = {key: mark for key, text in marks.items() if (mark := _read(text)) is not None}
+        return {**read, **self._absent, **{key: _Mark(each.cursor, each.rule) for key, each in before.items()}}
+
+    def _all(self) -> list[_Watched | _Mark]:
+        """Those that fire, and those that may come back."""
+        return [*self._watched.values(), *self._absent.values()]
+
+    def _want(self) -> None:
+        """Have all kept that somebody is to be told of."""
+        rules: dict[str, list[Rule]] = defaultdict(list)
+        for rule in (each.rule for each in self._all()):
+            if rule is not None:
+                rules[rule.bucket].append(rule)
         self._changes.want(rules)
-        return {key: str(each.cursor) for key, each in self._watched.items() if key not in before and key not in marks}
 
     def _rule(self, trigger: Trigger, others: Mapping[str, Sequence[Rule]]) -> Rule:
         rule = rule_of(trigger)
@@ -159,13 +218,21 @@ class Oss:
         self._have(rule.bucket)
         return rule
 
-    def _kept(self, key: Key, trigger: Trigger, rule: Rule, before: _Watched | None, mark: str) -> _Watched:
+    def _kept(self, key: Key, trigger: Trigger, rule: Rule, before: _Watched | None, mark: _Mark | None) -> _Watched:
         """A trigger as it goes on, or as it begins: with what comes after it."""
         if before is not None:
             before.trigger, before.rule = trigger, rule
             return before
-        begun = self._changes.last if self._read is not None else 0
-        return _Watched(key, trigger, rule, int(mark) if mark.isdecimal() else begun)
+        if mark is None:
+            return _Watched(key, trigger, rule, self._changes.last if self._read is not None else 0)
+        watched = _Watched(key, trigger, rule, mark.cursor)
+        if self._read is not None and watched.cursor < self._read:  # it comes back, and others have gone on meanwhile
+            self._fall_behind(watched, failures=0)
+        return watched
+
+    def _fall_behind(self, watched: _Watched, failures: int) -> None:
+        watched.is_behind = True
+        self._tasks.begin(f"the trigger {'/'.join(watched.key)}", self._catch_up(watched, failures))
 
     async def run(self) -> None:
         """See Source."""
@@ -194,14 +261,13 @@ class Oss:
         try:
             await self._tell(watched, rows)
         except PyfcError as error:
-            watched.is_behind, watched.error = True, str(error)
-            self._tasks.begin(f"the trigger {'/'.join(watched.key)}", self._catch_up(watched))
+            watched.error = str(error)
+            self._fall_behind(watched, failures=1)
 
-    async def _catch_up(self, watched: _Watched) -> None:
+    async def _catch_up(self, watched: _Watched, failures: int) -> None:
         """Fire a trigger for what it has not fired for, until it is where the others are."""
-        failures = 1
         while self._watched.get(watched.key) is watched:
-            await asyncio.sleep(back_off(failures))
+            await asyncio.sleep(back_off(failures) if failures else 0)
             seen = self._read or 0
             try:
                 while rows := await self._changes.rows(watched.cursor, _BATCH):
@@ -238,7 +304,7 @@ class Oss:
     def _firing(self, watched: _Watched, number: int, happened: Happened) -> Firing:
         identity = f"oss/{number}/{happened.request_id}/{'/'.join(watched.key)}"
         payload = msgspec.json.encode({"events": [self._event(watched, happened)]})
-        return Firing(watched.trigger, payload, identity, str(number), happened.depth)
+        return Firing(watched.trigger, payload, identity, _written(number, watched.rule), happened.depth)
 
     def _event(self, watched: _Watched, happened: Happened) -> dict[str, Any]:
         """What OSS tells a function."""
@@ -268,19 +334,31 @@ class Oss:
         return hashlib.sha1("/".join((self._account, *key)).encode(), usedforsecurity=False).hexdigest()
 
     def _tidy(self) -> None:
-        """Forget what every trigger has fired for."""
+        """Forget what every trigger has fired for, also those that may come back."""
         if self._tidying is None or self._tidying.done():
             self._tidying = self._tasks.begin("forgetting what triggers of buckets have fired for", self._forget())
 
     async def _forget(self) -> None:
         forgotten = 0
-        while (last := min([each.cursor for each in self._watched.values()], default=self._read or 0)) > forgotten:
-            try:
+        try:
+            await self._give_up()
+            while (last := self._told()) > forgotten:
                 await self._changes.forget(last)
-            except PyfcError as error:
-                _log.warning("what has happened to buckets is not forgotten: %s", error)
-                return
-            forgotten = last
+                forgotten = last
+        except PyfcError as error:
+            _log.warning("what has happened to buckets is not forgotten: %s", error)
+
+    def _told(self) -> int:
+        """The number up to which everybody was told."""
+        return min((each.cursor for each in self._all()), default=self._read or 0)
+
+    async def _give_up(self) -> None:
+        """Keep nothing more for triggers that have not come back for long. Raises PyfcError."""
+        for key, mark in list(self._absent.items()):
+            rows = await self._changes.rows(mark.cursor, 1)
+            if rows and rows[0][1].time < time.time() - _ABSENT and self._absent.pop(key, None) is not None:
+                _log.warning("trigger %s is not there: what has happened to its bucket is kept no more", "/".join(key))
+                self._want()
 
     def state(self, key: Key) -> State:
         """See Source."""

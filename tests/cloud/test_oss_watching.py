@@ -139,6 +139,20 @@ def test_what_the_store_writes_itself_makes_exactly_its_own_event(tmp_path: Path
     run(tmp_path, work)
 
 
+def test_small_files_wait_neither_for_one_of_100_gb_nor_does_the_servers_end(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        with (bench.root / "huge").open("wb") as file:
+            file.truncate(100 * 1024**3)
+        (bench.root / "small").write_bytes(b"x")
+        await bench.until((PUT, "small"))
+        (bench.root / "later").write_bytes(b"x")
+        await bench.until((PUT, "small"), (PUT, "later"))
+
+    began = time.monotonic()
+    run(tmp_path, work)
+    assert time.monotonic() - began < DEADLINE
+
+
 def test_changes_removals_and_renames_by_hand_are_told(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.put("a", b"hello")

@@ -12,6 +12,7 @@ import pyfc
 from pyfc.errors import ProjectError
 from pyfc.model.function import Function, Service
 from pyfc.model.mounts import TOPS, Mount, can_mount, mounts_of
+from pyfc.project.load import load
 from pyfc.project.overrides import read_folders
 from support import Server, impossible, server_in_mode
 
@@ -40,9 +41,9 @@ BUCKETS = {
 FOLDER = "nas-1%2Eexample%3A%2Fshare"
 
 
-def resource(name: str, runtime: str = "python3") -> str:
+def resource(name: str, runtime: str = "python3", code: str = "./") -> str:
     props = {
-        "functionName": name, "runtime": runtime, "handler": "index.handler", "code": "./", "nasConfig": NAS,
+        "functionName": name, "runtime": runtime, "handler": "index.handler", "code": code, "nasConfig": NAS,
         "ossMountConfig": BUCKETS,
     }  # fmt: skip
     return f"  {name}: {json.dumps({'component': 'fc3', 'props': props})}\n"
@@ -146,6 +147,11 @@ def test_a_folder_of_the_project_stands_for_what_would_be_mounted(tmp_path: Path
         ("buckets: {photos: ./gone}", "is './gone'; it must be a folder that is there"),
         ("buckets: {photos: link}", "leads out of the project"),
         ("buckets: {photos: ./}", "a folder below the project's"),
+        ("buckets: {one: ./inside, two: ./inside}", "is './inside'; it must be a folder of its own"),
+        ("buckets: {one: ./inside/deep, two: ./inside}", "that of the bucket 'one' is"),
+        ("buckets: {one: ./inside, two: ./inside/deep}", "is './inside/deep'; it must be a folder of its own"),
+        ("buckets: {one: ./inside, two: ./same}", "is './same'; it must be a folder of its own"),
+        ("buckets: {one: ./same, two: ./inside/deep}", "is './inside/deep'; it must be a folder of its own"),
         ("buckets: {Photos: ./inside}", "is of 'Photos'; it must be of a bucket"),
         ("buckets: {pyfc: ./inside}", "no path of the server"),
         ("buckets: {fc-temp: ./inside}", "no path of the server"),
@@ -155,7 +161,8 @@ def test_what_cannot_stand_for_a_mount_or_a_bucket_is_shown_with_its_line(
     tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "secret").mkdir()
-    (tmp_path / "project" / "inside").mkdir(parents=True)
+    (tmp_path / "project" / "inside" / "deep").mkdir(parents=True)
+    (tmp_path / "project" / "same").symlink_to("inside")
     (tmp_path / "project" / "link").symlink_to("../secret")
     (tmp_path / "project" / "pyfc.yml").write_text(text)
 
@@ -164,3 +171,14 @@ def test_what_cannot_stand_for_a_mount_or_a_bucket_is_shown_with_its_line(
 
     assert str(caught.value).startswith(f"{tmp_path}/project/pyfc.yml:1: ")
     assert message in str(caught.value)
+
+
+def test_a_bucket_that_code_lies_in_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "functions" / "one").mkdir(parents=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "functions" / "one" / "index.py").write_text(CODE)
+    (tmp_path / "s.yaml").write_text(f"resources:\n{resource('one', code='functions/one')}")
+    (tmp_path / "pyfc.yml").write_text("buckets:\n  photos: ./photos\n  all: ./functions\n")
+
+    with pytest.raises(ProjectError, match=r"pyfc.yml:3: .*'./functions'; it must be a folder without code: that of"):
+        load(tmp_path)

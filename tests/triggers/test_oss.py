@@ -95,7 +95,7 @@ def test_what_happens_is_told_in_the_order_of_the_commits_and_then_forgotten(tmp
         await until(lambda: len(bench.told) == 100)
         for each in range(5):
             assert [key for key in bench.fired() if key.startswith(f"{each}/")] == [f"{each}/{n}" for n in range(20)]
-        marks = [int(each.mark) for each in bench.told]
+        marks = [int(each.mark.split()[0]) for each in bench.told]
         assert marks == sorted(set(marks))
         assert len({each.identity for each in bench.told}) == 100
         while await bench.rows():
@@ -196,6 +196,79 @@ def test_a_trigger_that_is_made_later_fires_for_what_comes_after_it(tmp_path: Pa
         assert (bench.fired("t"), bench.fired("u")) == (["before"], ["before"])
 
     run(tmp_path, work)
+
+
+def test_a_trigger_whose_function_is_repaired_fires_for_what_came_before_and_meanwhile_though_others_went_on(
+    tmp_path: Path,
+) -> None:
+    async def first(bench: Bench) -> None:
+        bench.use(_trigger(prefix="a"), _trigger("u", prefix="b"))
+        bench.failing |= {"t", "u"}
+        await bench.put("a1", "b1")
+
+    before = run(tmp_path, first)
+
+    async def after() -> None:
+        bench = Bench(tmp_path, before.marks)
+        bench.use(_trigger("u", prefix="b"))  # the function of the other one is mistaken at the start
+        running = asyncio.create_task(bench.source.run())
+        try:
+            await bench.put("a2", "b2")
+            await until(lambda: bench.fired("u") == ["b1", "b2"])
+            await until(lambda: bench.source._tidying is not None and bench.source._tidying.done())
+            bench.use(_trigger(prefix="a"), _trigger("u", prefix="b"))
+            await bench.put("a3", "b3")
+            await until(lambda: len(bench.told) == 6)
+            assert (bench.fired("t"), bench.fired("u")) == (["a1", "a2", "a3"], ["b1", "b2", "b3"])
+            while await bench.rows():
+                await asyncio.sleep(0.01)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await bench.store.close()
+
+    asyncio.run(asyncio.wait_for(after(), DEADLINE))
+
+
+def test_a_trigger_that_cannot_be_for_a_while_goes_on_where_it_was(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        bench.use(_trigger(prefix="a"), _trigger("u", prefix="b"))
+        bench.use(_trigger(prefix="a", events=("oss:Nothing:*",)), _trigger("u", prefix="b"))
+        await bench.put("a1", "b1")
+        await until(lambda: bench.fired("u") == ["b1"])
+        bench.use(_trigger(prefix="a"), _trigger("u", prefix="b"))
+        await until(lambda: bench.fired("t") == ["a1"])
+
+    run(tmp_path, work)
+
+
+def test_for_a_trigger_that_does_not_come_back_nothing_is_kept_for_more_than_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def first(bench: Bench) -> None:
+        bench.use(_trigger(prefix="a"))
+        bench.failing.add("t")
+        await bench.put("a1")
+
+    before = run(tmp_path, first)
+    monkeypatch.setattr(oss, "_ABSENT", 0.0)
+
+    async def after() -> None:
+        bench = Bench(tmp_path, before.marks)
+        bench.use(_trigger("u", prefix="b"))
+        running = asyncio.create_task(bench.source.run())
+        try:
+            await bench.put("a2", "b2")
+            while await bench.rows():
+                await asyncio.sleep(0.01)
+            await bench.put("a3")
+            assert await bench.rows() == []
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await bench.store.close()
+
+    asyncio.run(asyncio.wait_for(after(), DEADLINE))
 
 
 def test_a_failure_of_the_store_is_over_when_the_source_runs_again(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ has happened is told. What the store wrote itself has its row already.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import mimetypes
 import os
@@ -13,6 +12,7 @@ import secrets
 import signal
 import sqlite3
 import stat
+import threading
 import time
 
 from pyfc.cloud.oss import index
@@ -24,7 +24,7 @@ from pyfc.errors import InvalidArgument
 from pyfc.model.bucket import DELETE, PUT
 
 SMALL = 8 * 1024 * 1024
-"""Bytes of a file that is measured beside others."""
+"""Bytes of a file that is measured at once; larger ones wait for each other alone."""
 _SETTLED = 1.0
 """Seconds without a change after which a file counts as written where the kernel cannot say."""
 _TICK = 0.02
@@ -37,11 +37,11 @@ class Dropped:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._large = asyncio.Semaphore(1)
 
-    async def look(self, place: Place, *, is_closed: bool) -> bool:
+    async def look(self, place: Place, *, is_closed: bool, most: int | None = None) -> bool:
         """Make the row of a key be that of its file. `is_closed`: its writer has closed it, else that is found out.
-        False if it is to be looked at again later. Raises PyfcError, Fault, OSError.
+        False if it is to be looked at again later, also if it has more than `most` bytes. Raises PyfcError, Fault,
+        OSError.
         """
         known = await self._store.index.object(*place)
         if known is not None and known.is_aside:
@@ -54,6 +54,8 @@ class Dropped:
                 await self._lose(files, known)
             return True
         try:
+            if most is not None and os.fstat(descriptor).st_size > most:
+                return False
             return await self._compare(files, place, descriptor, is_closed=is_closed)
         finally:
             os.close(descriptor)
@@ -69,8 +71,11 @@ class Dropped:
 
     async def _take(self, files: Files, place: Place, known: Object | None, descriptor: int) -> None:
         now = seen(descriptor)
-        async with self._large if now.size >= SMALL else contextlib.nullcontext():
-            content = await asyncio.to_thread(measure, descriptor)
+        over = threading.Event()
+        try:
+            content = await asyncio.to_thread(measure, descriptor, over.is_set)
+        finally:
+            over.set()  # the server ends, and does not wait until the thread has read it all
         if seen(descriptor) != now or content.size != now.size:
             return  # it is being written again, and is noticed when that ends
         described = known.description if known is not None else _described(place.key)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyfc import nofollow
-from pyfc.cloud.oss.dropped import Dropped
+from pyfc.cloud.oss.dropped import SMALL, Dropped
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.files import OWN, key_of
 from pyfc.cloud.oss.index import key_bytes
@@ -66,6 +66,10 @@ class Watcher:
         """Those that are watched, and when they were made."""
         self._waiting: dict[Place, bool] = {}
         """What is to be looked at, and whether its writer has closed it."""
+        self._large: dict[Place, bool] = {}
+        """The same, of large files: they are measured one at a time, and nothing waits for that."""
+        self._measures = asyncio.Event()
+        """Set when there are such."""
         self._noticed = asyncio.Event()
         self._room = asyncio.Event()
         """Set while not too much waits for those who compare."""
@@ -75,6 +79,7 @@ class Watcher:
         """Watch from now on; what has changed before is found."""
         self._follow()
         self._tasks.begin("looking at files that people put into buckets", self._work())
+        self._tasks.begin("measuring large files that people put into buckets", self._measure())
         self._tasks.begin("watching the folders of buckets", self._keep_up())
 
     def _open(self) -> None:
@@ -202,7 +207,7 @@ class Watcher:
             left += folders
             keys = [key for key in map(key_of, files) if key is not None]
             for number in range(0, len(keys), _ROWS):
-                for key in await self._changed(bucket, keys[number : number + _ROWS]):
+                for key, _ in await self._changed(bucket, keys[number : number + _ROWS]):
                     self._wait(Place(bucket, key), is_closed=False)
                 await self._room.wait()
 
@@ -231,11 +236,12 @@ class Watcher:
             await self._room.wait()
             begin = key_bytes(rows[-1].key) + b"\0"
 
-    async def _changed(self, bucket: str, keys: Sequence[str]) -> list[str]:
-        """Those of the keys whose files are not as their rows say."""
+    async def _changed(self, bucket: str, keys: Sequence[str]) -> list[tuple[str, int]]:
+        """Those of the keys whose files are not as their rows say, with the bytes of the files."""
         there = await asyncio.to_thread(_there, self._store.files_in(bucket).root, keys)
         known = await self._store.index.seen(bucket, keys)
-        return [key for key in keys if there.get(key) != known.get(key)]
+        gone = Seen(0, 0, 0)
+        return [(key, there.get(key, gone).size) for key in keys if there.get(key) != known.get(key)]
 
     # looking
 
@@ -257,12 +263,26 @@ class Watcher:
         """Look at keys, which are told with whether their writers have closed them."""
         if bucket not in self._store.index.buckets:
             return
-        changed = [Place(bucket, key) for key in await self._changed(bucket, list(keys))]
-        await asyncio.gather(*(self._look(place, is_closed=keys[place.key]) for place in changed))
+        small = []
+        for key, size in await self._changed(bucket, list(keys)):
+            if size <= SMALL:
+                small.append(key)
+            else:
+                self._large[Place(bucket, key)] = keys[key]
+                self._measures.set()
+        await asyncio.gather(*(self._look(Place(bucket, key), is_closed=keys[key], most=SMALL) for key in small))
 
-    async def _look(self, place: Place, *, is_closed: bool) -> None:
+    async def _measure(self) -> None:
+        while True:
+            await self._measures.wait()
+            while self._large:
+                place = next(iter(self._large))
+                await self._look(place, is_closed=self._large.pop(place))
+            self._measures.clear()
+
+    async def _look(self, place: Place, *, is_closed: bool, most: int | None = None) -> None:
         try:
-            if not await self._dropped.look(place, is_closed=is_closed):
+            if not await self._dropped.look(place, is_closed=is_closed, most=most):
                 again = partial(self._wait, place, is_closed=False)
                 asyncio.get_running_loop().call_later(_AGAIN, again)
         except (OSError, PyfcError, Fault) as error:

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Self
 
@@ -198,10 +198,10 @@ def append(target: int, source: int) -> None:
         place += len(piece)
 
 
-def measure(descriptor: int) -> Content:
-    """What is in an open file. Raises OSError."""
+def measure(descriptor: int, is_over: Callable[[], bool] = lambda: False) -> Content:
+    """What is in an open file, as far as it was read until `is_over`. Raises OSError."""
     md5, crc, place = hashlib.md5(usedforsecurity=False), 0, 0
-    while piece := os.pread(descriptor, _PIECE, place):
+    while not is_over() and (piece := os.pread(descriptor, _PIECE, place)):
         md5.update(piece)
         crc = crc64.xz(piece, crc)
         place += len(piece)

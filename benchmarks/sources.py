@@ -1,16 +1,19 @@
-"""Sources of events: what idle timers cost, and how long it takes from a put object to its function.
+"""Sources of events: what idle timers cost, and how long it takes from a put object or an event to its function.
 
-    python benchmarks/sources.py [--timers N] [--seconds N]
+    python benchmarks/sources.py [--timers N] [--seconds N] [--only timers|start|event]
 
 1. timers: resident MB and processor share of an idle server with so many timers that do not fire meanwhile, less those
    of one whose same timers are switched off; both servers run at the same time.
 2. start: milliseconds from the begin of a put of 4 KB (durable) to the first line of the function that its trigger
    calls, one object at a time.
+3. event: the same from the begin of a POST of a CloudEvent to /pyfc/events, on one connection.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
+import json
 import os
 import statistics
 import sys
@@ -95,16 +98,61 @@ def timers(scratch: Path, count: int, seconds: float) -> None:
     )
 
 
+def event(scratch: Path) -> None:
+    """See module."""
+    folder, times = scratch / "events", scratch / "event-times"
+    folder.mkdir()
+    key = 'json.loads(event)["id"]'
+    code = _TIMED.replace("FILE", str(times)).replace('json.loads(event)["events"][0]["oss"]["object"]["key"]', key)
+    (folder / "index.py").write_text(code)
+    config = {"eventRuleFilterPattern": '{"source": ["benchmark"]}', "asyncInvocationType": True}
+    resources = {
+        name: {
+            "component": "fc",
+            "props": {
+                "region": "cn-hangzhou", "service": {"name": "s"},
+                "function": {"name": name, "runtime": "python3", "handler": "index.handler", "codeUri": "./"},
+                "triggers": [{"name": "bus", "type": "eventbridge", "config": config}] if name == "f1" else [],
+            },
+        }
+        for name in ("f0", "f1")
+    }  # fmt: skip
+    (folder / "s.yaml").write_text(json.dumps({"edition": "1.0.0", "name": "benchmark", "resources": resources}))
+    server = start(folder, "--sandbox", "off")
+    headers = {"Content-Type": "application/cloudevents+json"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    try:
+        began, answered, pause = {}, [], threading.Event()
+        for number in range(_SAMPLES + 1):
+            body = {"specversion": "1.0", "id": str(number), "source": "benchmark", "type": "tick", "data": {"n": 1}}
+            began[str(number)] = time.time_ns()
+            connection.request("POST", "/pyfc/events", json.dumps(body), headers)
+            if connection.getresponse().read().count(b"requestId") != 2:
+                raise SystemExit("the event has fired nothing")
+            answered.append((time.time_ns() - began[str(number)]) / 1e6)
+            while not times.exists() or len(times.read_bytes().splitlines()) <= number:
+                pause.wait(0.001)
+    finally:
+        connection.close()
+        server.stop()
+    rows = [line.split() for line in times.read_text().splitlines()[1:]]  # the first is a cold start
+    waits = [(int(end) - began[name]) / 1e6 for name, end in rows]
+    print(
+        f"event   p50 {statistics.median(waits):.2f} ms, p99 {statistics.quantiles(waits, n=100)[98]:.2f} ms to the "
+        f"function; p50 {statistics.median(answered):.2f} ms to the durable answer"
+    )
+
+
 def started(scratch: Path) -> None:
     """See module."""
     folder, times = scratch / "objects", scratch / "times"
     folder.mkdir()
     (folder / "index.py").write_text(_TIMED.replace("FILE", str(times)))
-    event = (
+    trigger = (
         "        put: {Type: OSS, Properties: {BucketName: benchmark, Events: ['oss:ObjectCreated:*'],\n"
         "              Filter: {Key: {Prefix: in/, Suffix: .bin}}}}\n"
     )
-    (folder / "template.yml").write_text(_HEAD + _SERVICE + function("f0") + function("f1", event))
+    (folder / "template.yml").write_text(_HEAD + _SERVICE + function("f0") + function("f1", trigger))
     server = start(folder, "--sandbox", "off")
     try:
         store = Store(server.port, Keys(Path(f"{folder}-data")).all()[0])
@@ -127,11 +175,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--timers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--only", choices=("timers", "start", "event"), default="")
     options = parser.parse_args()
     print(report.machine())
     with tempfile.TemporaryDirectory(prefix="pyfc-bench-") as name:
-        timers(Path(name), options.timers, options.seconds)
-        started(Path(name))
+        if options.only in {"", "timers"}:
+            timers(Path(name), options.timers, options.seconds)
+        if options.only in {"", "start"}:
+            started(Path(name))
+        if options.only in {"", "event"}:
+            event(Path(name))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import hashlib
 import resource
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -85,6 +86,7 @@ from pyfc.tasks import end_of
 from pyfc.triggers.eventbridge import EventBridge
 from pyfc.triggers.log import LogSource
 from pyfc.triggers.oss import Oss
+from pyfc.triggers.pushed import TYPES, Pushed
 from pyfc.triggers.timer import Timer
 from pyfc.workers.launchers.by_runtime import Launchers
 
@@ -156,6 +158,8 @@ class App:
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         mns = mns_parts.build(self.data_folder, settings, self._stack, oss.outgoing, self._led_by)
         bus = self.sources.add(lambda emit: EventBridge(emit, account, region))
+        for kind in TYPES:
+            self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from pyfc.dev import cbor
 from pyfc.dev.samples import ACCOUNT, REGION, SAMPLES
 from pyfc.errors import InvalidArgument
+from pyfc.triggers import tablestore
+from pyfc.triggers.eventbridge import DEFAULT, Rule, delivered
 from pyfc.triggers.interface import option
 
 HTTP = "http"
@@ -142,7 +143,25 @@ def _cdn(event: Any, trigger: Declared, now: datetime) -> Any:
         "userIdentity": {"aliUid": trigger.account},
         "resource": {"domain": domain},
     }
-    element["eventParameter"]["domain"] = domain
+    parameters = next((made for begin, made in _OF_CDN.items() if element["eventName"].startswith(begin)), None)
+    element["eventParameter"] = {**(parameters or element["eventParameter"]), "domain": domain}
+    return event
+
+
+_OF_CDN: dict[str, dict[str, Any]] = {
+    "CachedObjects": {
+        "objectPath": ["/a.txt"], "createTime": 1529575560, "domain": "", "completeTime": 1529575568,
+        "objectType": "File", "taskId": "2089687230",
+    },
+    "CdnDomain": {"domain": "", "status": "online"},
+}  # fmt: skip
+"""Parameters of the events whose names begin so; of the other ones they are those of the sample."""
+
+
+def _datahub(event: Any, trigger: Declared, now: datetime) -> Any:
+    path = trigger.arn.split(":", 4)[-1].lstrip("/")
+    event |= {"region": trigger.region, **({"eventSourceARN": f"/{path}"} if path else {})}
+    event["records"][0]["systemTime"] = int(now.timestamp() * 1000)
     return event
 
 
@@ -160,17 +179,28 @@ def _rds(event: Any, trigger: Declared, __: datetime) -> Any:
     return event
 
 
+_OF_SOURCE = {"Kafka": "kafka", "RocketMQ": "rocketmq", "RabbitMQ": "rabbitmq"}
+"""Samples by the type of EventBridge's source, where they are others than that of a queue of MNS."""
+
+
 def _eventbridge(event: Any, trigger: Declared, now: datetime) -> Any:
-    moment = now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    event |= {
-        "time": moment, "aliyunpublishtime": moment, "aliyunaccountid": trigger.account,
-        "aliyunoriginalaccountid": trigger.account, "aliyunregionid": trigger.region,
-    }  # fmt: skip
-    if trigger.arn:
+    rule = Rule.read(trigger.config)
+    event = copy.deepcopy(SAMPLES[_OF_SOURCE[rule.source]]) if rule.source in _OF_SOURCE else event
+    event = _published(event, trigger, now)
+    if trigger.arn and rule.source == DEFAULT:
         event["aliyuneventbusname"] = trigger.arn.partition("eventbus/")[2].partition("/")[0]
     for name in ("source", "type", "subject"):
         event[name] = _first_of_pattern(trigger, name) or event[name]
-    return [event] if _said(trigger, "runOptions", "mode") == "event-streaming" else event
+    return delivered(rule, [event])[0]
+
+
+def _published(event: Any, trigger: Declared, now: datetime) -> Any:
+    moment = now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    said = {
+        "time": moment, "aliyunpublishtime": moment, "aliyunaccountid": trigger.account,
+        "aliyunoriginalaccountid": trigger.account, "aliyunregionid": trigger.region,
+    }  # fmt: skip
+    return event | {name: value for name, value in said.items() if name in event}
 
 
 def _first_of_pattern(trigger: Declared, name: str) -> str:
@@ -196,7 +226,8 @@ def _http(event: Any, trigger: Declared, now: datetime) -> Any:
 
 _FILL: dict[str, Callable[[Any, Declared, datetime], Any]] = {
     "oss": _oss, "timer": _timer, "log": _log, "mns": _mns, "cdn": _cdn, "tablestore": _tablestore, "rds": _rds,
-    "eventbridge": _eventbridge, "http": _http,
+    "eventbridge": _eventbridge, "http": _http, "datahub": _datahub, "kafka": _published, "rocketmq": _published,
+    "rabbitmq": _published, "cloudmonitor": _published,
 }  # fmt: skip
 
 
@@ -250,6 +281,6 @@ def encoded(sample: str, event: Any) -> bytes:
     if sample != "tablestore":
         return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
     try:
-        return cbor.encode(event)
+        return tablestore.encode(event)
     except ValueError as error:
         raise InvalidArgument(message=f"the event is no CBOR: {error}") from None

@@ -58,10 +58,77 @@ _EVENTBRIDGE = {
         "messageBody": "TEST",
     },
 }
+_KAFKA = {
+    "specversion": "1.0",
+    "id": "8e215af8-ca18-4249-8645-f96c1026****",
+    "source": "acs:alikafka",
+    "type": "alikafka:Topic:Message",
+    "subject": "acs:alikafka:alikafka_pre-cn-i7m2t7t1****:topic:orders",
+    "datacontenttype": "application/json; charset=utf-8",
+    "time": "2022-06-23T02:49:51.589Z",
+    "aliyunaccountid": ACCOUNT,
+    "data": {
+        "topic": "orders",
+        "partition": 7,
+        "offset": 25,
+        "timestamp": 1655952591589,
+        "headers": {"headers": [], "isReadOnly": False},
+        "key": "1",
+        "value": "TEST",
+    },
+}
+_ROCKETMQ = {
+    **_EVENTBRIDGE,
+    "id": "94ebc15f-f0db-4bbe-acce-56fb72fb****",
+    "source": "RocketMQ-Function-rocketmq-trigger",
+    "type": "mq:Topic:SendMessage",
+    "subject": f"acs:mq:{REGION}:{ACCOUNT}:MQ_INST_{ACCOUNT}_BXhFHryi%orders",
+    "aliyuneventbusname": "RocketMQ-Function-rocketmq-trigger",
+    "data": {
+        "topic": "orders",
+        "systemProperties": {
+            "MIN_OFFSET": "0",
+            "TRACE_ON": "true",
+            "MAX_OFFSET": "8",
+            "MSG_REGION": REGION,
+            "KEYS": "systemProperties.KEYS",
+            "CONSUME_START_TIME": 1628577790396,
+            "UNIQ_KEY": "AC14C305069E1B28CDFA3181CDA2****",
+            "TAGS": "systemProperties.TAGS",
+            "INSTANCE_ID": f"MQ_INST_{ACCOUNT}_BXhFHryi",
+        },
+        "userProperties": {},
+        "body": "TEST",
+    },
+}
+_RABBITMQ = {
+    **_EVENTBRIDGE,
+    "id": "bj694332-4cj1-389e-9d8c-b137h30b****",
+    "source": "RabbitMQ-Function-rabbitmq-trigger",
+    "type": "amqp:Queue:SendMessage",
+    "datacontenttype": "application/json;charset=utf-8",
+    "subject": f"acs:amqp:{REGION}:{ACCOUNT}:/instances/amqp-cn-tl32e756****/vhosts/shop/queues/orders",
+    "aliyuneventbusname": "RabbitMQ-Function-rabbitmq-trigger",
+    "data": {
+        "envelope": {"deliveryTag": 98, "exchange": "", "redeliver": False, "routingKey": "orders"},
+        "body": {"Hello": "RabbitMQ"},
+        "props": {"contentEncoding": "UTF-8", "messageId": "f7622d51-e198-41de-a072-77c1ead7****"},
+    },
+}
+_DATAHUB = {
+    "eventSource": "acs:datahub",
+    "eventName": "acs:datahub:putRecord",
+    "eventSourceARN": "/projects/test_project_name/topics/test_topic_name",
+    "region": REGION,
+    "records": [
+        {"eventId": "0:12345", "systemTime": 1463000123000, "data": '["c1","c2"]'},
+    ],
+}
+_IOT = {"deviceName": "sensor", "items": {"temperature": {"value": 21.5, "time": 1510799670074}}}
 _CLOUDMONITOR = {
     **_EVENTBRIDGE,
-    "source": "acs.cloudmonitor",
-    "type": "cloudmonitor:Alert",
+    "source": "acs.cms",
+    "type": "cms:CloudMonitor:AlertWebHook",
     "subject": f"acs:cms:{REGION}:{ACCOUNT}:alert/cpu",
     "aliyuneventbusname": "default",
     "data": {
@@ -188,12 +255,17 @@ SAMPLES: dict[str, Any] = {
     "api_gateway": _API_GATEWAY,
     "cdn": _CDN,
     "cloudmonitor": _CLOUDMONITOR,
+    "datahub": _DATAHUB,
     "eventbridge": _EVENTBRIDGE,
     "http": _HTTP,
+    "iot": _IOT,
+    "kafka": _KAFKA,
     "log": _LOG,
     "mns": _MNS,
     "oss": _OSS,
+    "rabbitmq": _RABBITMQ,
     "rds": _RDS,
+    "rocketmq": _ROCKETMQ,
     "tablestore": _TABLESTORE,
     "timer": _TIMER,
 }

@@ -17,11 +17,13 @@ from pyfc.auth.keys import Key as AccessKey
 from pyfc.auth.signature import check_body
 from pyfc.cloud.cloudevents import MOST_BYTES, CloudEvent, events_of
 from pyfc.dispatch.sources import number_of
-from pyfc.errors import AccessDenied
+from pyfc.errors import AccessDenied, FunctionNotFound, InvalidArgument, TriggerNotFound
 from pyfc.gateway.management import Api, authenticate, read_body, signed
-from pyfc.model.names import request_id
+from pyfc.model.names import Target, request_id
+from pyfc.model.trigger import Trigger
 from pyfc.triggers.eventbridge import EventBridge, Fired
 from pyfc.triggers.interface import Key
+from pyfc.triggers.pushed import ONE_WAY, TYPES, firing_of
 
 _ACTION, _BUS = "eventbridge:PutEvents", "acs:eventbridge:*:*:eventbus/default"
 _CLOUD = ("acs.", "acs:")
@@ -41,19 +43,45 @@ class EventDoor:
     async def publish(self, request: Request) -> Response:
         """Events for whoever has a rule for them."""
         key, is_trusted = self._publisher(request)
-        events = await self._events(request, key)
+        events = events_of(request.headers, await self._body(request, key))
         if not is_trusted:
             _check_sources(events)
         depth = self._led_by(key) if key is not None else 0
         return _accepted(await self._bus.publish(events, depth, is_trusted=is_trusted))
 
     async def publish_to(self, request: Request) -> Response:
-        """Events for one trigger, whatever its rule says."""
+        """What one trigger is to be fired with: events of EventBridge, whatever its rule says, or what its source would
+        have sent. Raises FunctionNotFound, TriggerNotFound.
+        """
         key = authenticate(self._api, request)
-        names = request.path_params
-        events = await self._events(request, key)
-        named = Key(names["service"], names["function"], names["trigger"])
-        return _accepted(await self._bus.publish_to(named, events))
+        trigger = self._trigger(**request.path_params)
+        body = await self._body(request, key)
+        depth = self._led_by(key) if key is not None else 0
+        if trigger.type == self._bus.type:
+            fired = await self._bus.publish_to(Key.of(trigger), events_of(request.headers, body), depth)
+            return _accepted(fired)
+        firing = firing_of(trigger, request.headers.get("content-type", ""), body, depth)
+        await self._api.sources.emit(firing)
+        return _accepted([Fired(Key.of(trigger), firing.identity)])
+
+    def _trigger(self, service: str, function: str, trigger: str) -> Trigger:
+        """The one that is named, or one for a source that needs none. Raises InvalidArgument for one that fires by
+        itself.
+        """
+        entry = self._api.table().entries.get(Target(service, function))
+        if entry is None:
+            raise FunctionNotFound(service=service, function=function)
+        found = next((each for each in entry.triggers if each.name == trigger), None)
+        if found is None and trigger in ONE_WAY:
+            return Trigger(service=service, function=function, name=trigger, type=trigger, config={})
+        if found is None:
+            raise TriggerNotFound(service=service, function=function, trigger=trigger)
+        if found.type not in {self._bus.type, *TYPES}:
+            raise InvalidArgument(
+                message=f"trigger '{trigger}' is of type {found.type}, whose source is in this server: `pyfc trigger "
+                "fire` does what it would do"
+            )
+        return found
 
     def _publisher(self, request: Request) -> tuple[AccessKey | None, bool]:
         """Whose key it is, if it has one, and whether what it says of sources is believed. Raises AccessDenied."""
@@ -65,12 +93,12 @@ class EventDoor:
         self._api.permissions.check(key, _ACTION, _BUS)
         return key, True
 
-    async def _events(self, request: Request, key: AccessKey | None) -> list[CloudEvent]:
-        """Raises InvalidArgument, EntityTooLarge."""
+    async def _body(self, request: Request, key: AccessKey | None) -> bytes:
+        """Raises EntityTooLarge, InvalidArgument for another one than was signed."""
         body = await read_body(request, MOST_BYTES)
         if key is not None:
             check_body(signed(request, body))
-        return events_of(request.headers, body)
+        return body
 
 
 def _check_sources(events: Sequence[CloudEvent]) -> None:

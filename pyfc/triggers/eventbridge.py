@@ -162,15 +162,8 @@ class EventBridge:
         data = {name: whole.pop(name) for name in _OF_DATA if name in whole}
         return {**whole, **data}
 
-    def _firings(
-        self, trigger: Trigger, rule: Rule, events: Sequence[CloudEvent], depth: int
-    ) -> list[Firing]:  # fmt: skip
-        if rule.is_streaming and events:
-            payload = msgspec.json.encode([_raw(each) if rule.is_raw else each for each in events])
-            return [_firing(trigger, payload, depth)]
-        return [
-            _firing(trigger, _raw_bytes(each) if rule.is_raw else msgspec.json.encode(each), depth) for each in events
-        ]
+    def _firings(self, trigger: Trigger, rule: Rule, events: Sequence[CloudEvent], depth: int) -> list[Firing]:
+        return [_firing(trigger, _encoded(each), depth) for each in delivered(rule, events)]
 
     def state(self, key: Key) -> State:
         """See Source."""
@@ -187,13 +180,23 @@ def _firing(trigger: Trigger, payload: bytes, depth: int) -> Firing:
     return Firing(trigger, payload, f"eventbridge/{uuid.uuid4()}", "", depth)
 
 
+def delivered(rule: Rule, events: Sequence[CloudEvent]) -> list[Any]:
+    """What the function of a trigger gets for these events, a value a call; bytes are sent as they are."""
+    if rule.is_streaming:
+        return [[_raw(each) if rule.is_raw else each for each in events]] if events else []
+    return [_raw_alone(each) if rule.is_raw else each for each in events]
+
+
 def _raw(event: CloudEvent) -> Any:
-    return event["data"] if "data" in event else event.get("data_base64")
+    return event["data"] if "data" in event else event.get("data_base64", "")
 
 
-def _raw_bytes(event: CloudEvent) -> bytes:
-    """The data alone; text is not quoted."""
-    if "data_base64" in event:
-        return base64.b64decode(event["data_base64"])
-    data = event.get("data")
-    return data.encode() if isinstance(data, str) else b"" if data is None else msgspec.json.encode(data)
+def _raw_alone(event: CloudEvent) -> Any:
+    return base64.b64decode(event["data_base64"]) if "data_base64" in event else _raw(event)
+
+
+def _encoded(value: Any) -> bytes:
+    """As it is sent; text that is not part of something is not quoted."""
+    if isinstance(value, bytes | str):
+        return value.encode() if isinstance(value, str) else value
+    return msgspec.json.encode(value)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pyfc.dev import cbor
 from pyfc.dev.firing import Declared, changed, encoded, event_of
 from pyfc.dev.samples import SAMPLES
 from pyfc.errors import InvalidArgument
+from pyfc.triggers import tablestore
 
 NOW = datetime(2026, 11, 28, 8, 0, 5, tzinfo=UTC)
 
@@ -97,8 +97,50 @@ def test_sources_wait_as_fcs_do(kind: str, *, is_awaited: bool) -> None:
 
 
 def test_a_type_whose_events_are_not_known_says_so() -> None:
-    with pytest.raises(InvalidArgument, match="type datahub sends is not known"):
-        _event("datahub")
+    with pytest.raises(InvalidArgument, match="type else sends is not known"):
+        _event("else")
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "names"),
+    [
+        ("MNS", "mns:Queue:SendMessage", {"requestId", "messageId", "messageBody"}),
+        ("Kafka", "alikafka:Topic:Message", {"topic", "partition", "offset", "timestamp", "headers", "key", "value"}),
+        ("RocketMQ", "mq:Topic:SendMessage", {"topic", "systemProperties", "userProperties", "body"}),
+        ("RabbitMQ", "amqp:Queue:SendMessage", {"envelope", "body", "props"}),
+    ],
+)
+def test_a_queue_of_eventbridge_sends_a_list_of_its_own_envelopes(source: str, kind: str, names: set[str]) -> None:
+    config = {"eventSourceConfig": {"eventSourceType": source}}
+    [event] = _event("eventbridge", **config)
+
+    assert (event["type"], set(event["data"]), event["aliyunaccountid"]) == (kind, names, "42")
+    assert isinstance(_event("eventbridge", **config, runOptions={"mode": "event-driven"}), dict)
+    raw = {"eventSinkConfig": {"deliveryOption": {"eventSchema": "RawData"}}}
+    assert _event("eventbridge", **config, **raw) == [event["data"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("CachedObjectsPushed", {"objectPath", "createTime", "domain", "completeTime", "objectType", "taskId"}),
+        ("CachedObjectsBlocked", {"objectPath", "createTime", "domain", "completeTime", "objectType", "taskId"}),
+        ("CdnDomainStopped", {"domain", "status"}),
+        ("LogFileCreated", {"domain", "endTime", "fileSize", "filePath", "startTime"}),
+    ],
+)
+def test_the_parameters_of_a_cdn_event_are_those_of_its_name(name: str, told: set[str]) -> None:
+    [element] = _event("cdn_events", eventName=name)["events"]
+
+    assert set(element["eventParameter"]) == told
+
+
+def test_datahub_tells_its_topic_and_rows_as_text() -> None:
+    event = _event("datahub", "acs:dhs:cn-shanghai:42:projects/shop/topics/orders")
+
+    assert (event["eventSource"], event["region"]) == ("acs:datahub", "cn-shanghai")
+    assert event["eventSourceARN"] == "/projects/shop/topics/orders"
+    assert json.loads(event["records"][0]["data"]) == ["c1", "c2"]
 
 
 def test_paths_begin_in_the_element_and_values_are_json_or_text() -> None:
@@ -144,4 +186,4 @@ def test_text_and_cbor_are_sent_as_their_sources_send_them() -> None:
      ({"a": 1, "b": [2, 3]}, "a26161016162820203")],
 )  # fmt: skip
 def test_values_are_those_of_rfc_8949(value: Any, expected: str) -> None:
-    assert cbor.encode(value).hex() == expected
+    assert tablestore.encode(value).hex() == expected

@@ -131,3 +131,38 @@ def test_on_a_server_that_others_reach_events_take_a_key(serve: Callable[..., Se
 
     assert _send(server, EVENT).status in {400, 403}
     assert _signed(server, "/pyfc/events", EVENT).status == 202
+
+
+def test_what_pushes_its_events_sends_them_by_the_door_in_their_exact_form(serve: Callable[..., Server]) -> None:
+    project = _project()
+    document = json.loads(project["s.yaml"])
+    document["resources"]["hello"]["props"]["triggers"] = [
+        {"triggerName": kind, "triggerType": kind, "triggerConfig": {}} for kind in ("cdn_events", "tablestore", "rds")
+    ]
+    document["resources"]["hello"]["props"]["triggers"] += [
+        {"triggerName": "tick", "triggerType": "timer", "triggerConfig": {"cronExpression": "@every 1h"}}
+    ]
+    code = CODE.replace("event.decode()", "__import__('json').dumps(event.hex())")
+    server = serve({**project, "index.py": code, "s.yaml": json.dumps(document)})
+    path = f"/pyfc/events/{server.functions()[0]['service']}/hello"
+
+    def sent(name: str, body: bytes, kind: str = "application/json") -> bytes:
+        headers = server.signed_headers("POST", f"{path}/{name}", {"Content-Type": kind})
+        answer = server.request("POST", f"{path}/{name}", body, headers)
+        assert answer.status == 202, answer.body
+        return bytes.fromhex(_got(server, answer.json["calls"][0]["requestId"]))
+
+    assert sent("cdn_events", b'{"events": []}') == b'{"events": []}'
+    assert sent("tablestore", b'{"Version":"Sync-v1"}') == b"\xa1\x67Version\x67Sync-v1"
+    assert sent("tablestore", b"\xa0", "application/cbor") == b"\xa0"
+    assert sent("rds", b"\x08\x01") == b"\x08\x01"
+    for name in ("datahub", "iot", "cloudmonitor"):
+        assert sent(name, b'{"a":1}') == b'{"a":1}'
+    rows = {row["trigger"]: row["state"] for row in server.manage("GET", "/pyfc/triggers").json["triggers"]}
+    assert rows == {"cdn_events": "ready", "tablestore": "ready", "rds": "ready", "tick": "ready"}
+
+    for name, body, status in (("tick", {}, 400), ("none", {}, 404), ("cdn_events", "x", 202)):
+        assert server.manage("POST", f"{path}/{name}", body).status == status
+    headers = server.signed_headers("POST", f"{path}/cdn_events", {})
+    assert server.request("POST", f"{path}/cdn_events", b"{", headers).status == 400
+    assert server.request("POST", f"{path}/cdn_events", b"{}", {}).status in {400, 403}

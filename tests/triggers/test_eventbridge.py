@@ -82,8 +82,8 @@ def test_each_event_of_a_batch_is_a_call_and_of_a_stream_they_are_one() -> None:
         ({"data": {"n": 1}}, b'{"n":1}', [{"n": 1}]),
         ({"data": "text"}, b"text", ["text"]),
         ({"data_base64": "YWI="}, b"ab", ["YWI="]),
-        ({"data": None}, b"", [None]),
-        ({}, b"", [None]),
+        ({"data": None}, b"null", [None]),
+        ({}, b"", [""]),
     ],
 )
 def test_raw_data_is_the_data_alone(data: dict[str, Any], alone: bytes, streamed: list[Any]) -> None:

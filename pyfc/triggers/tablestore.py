@@ -1,4 +1,4 @@
-"""JSON values as CBOR (RFC 8949), the form of Tablestore's events."""
+"""Events of Tablestore: JSON values as CBOR (RFC 8949)."""
 
 from __future__ import annotations
 

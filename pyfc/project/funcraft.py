@@ -39,10 +39,10 @@ def is_foreign(path: Path, boundary: Boundary) -> bool:
         return False  # whoever reads it says what is wrong with it
 
 
-def read(path: Path, boundary: Boundary, _: Given) -> Project:
+def read(path: Path, boundary: Boundary, given: Given) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
     document = read_document(path, boundary)
-    project = Project(root=path.parent, boundary=boundary, source=path)
+    project = Project(root=path.parent, boundary=boundary, source=path, given=given)
     project.warnings.extend(document.unknown(_ROOT))
     document.need("Transform").choice([_TRANSFORM])
     if document.get("Globals") is not None:

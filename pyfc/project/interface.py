@@ -83,6 +83,7 @@ class Project:
     """What its files must lie in; by default nothing does."""
     source: Path | None = None
     """The template that was read; None for a bare folder."""
+    given: Given = field(default_factory=Given)
     files: list[Path] = field(default_factory=list)
     """What was read to know all this: the template, pyfc.yml, .env."""
     services: list[Service] = field(default_factory=list)

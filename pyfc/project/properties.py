@@ -28,6 +28,7 @@ from pyfc.model.mounts import can_mount
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, is_name
 from pyfc.model.permissions import Policies
 from pyfc.model.resources import ASYNC, Config, Domain, Route
+from pyfc.project import automatic
 from pyfc.project.document import Field
 from pyfc.project.files import is_there
 from pyfc.project.interface import Declaration, Project
@@ -215,6 +216,13 @@ def _settled(document: Document, what: str, project: Project, *, capital: bool) 
     return {name: value for name, value in document.items() if name not in made}
 
 
+def _with_logs(document: Document, made: Document) -> Document:
+    """With `made`, the logConfig that a tool makes, where `auto` asks for it."""
+    text = document.get("logConfig")
+    found = automatic.declared(text, made) if isinstance(text, str) else None
+    return document if found is None else {**document, "logConfig": found}
+
+
 def read_service(field: Field | None, name: str, project: Project, *, capital: bool) -> Service:
     """A service from its properties."""
     what = f"service {name}"
@@ -223,8 +231,11 @@ def read_service(field: Field | None, name: str, project: Project, *, capital: b
     document = _with_mounts(FileReader(project).declared(field, FileService), field, name)
     note_later(field, _NOTED_OF_SERVICE, what, project, capital=capital)
     policies = _policies(field, what, project, capital=capital)
+    logs = automatic.of_funcraft(project.given) if capital else automatic.of_service(project.given, name)
     with located(field):
-        service = service_of({**_settled(document, what, project, capital=capital), "serviceName": name})
+        service = service_of(
+            {**_settled(_with_logs(document, logs), what, project, capital=capital), "serviceName": name}
+        )
     return replace(service, policies=policies)
 
 
@@ -249,8 +260,10 @@ def read_function(
     what = f"function {service}/{name}"
     document = _with_mounts(FileReader(project).declared(field, shape), field, name)
     note_later(field, _NOTED_OF_FUNCTION, what, project, capital=capital)
+    logs = automatic.of_function(project.given)
     with located(field):
-        function = function_of(service, {**_settled(document, what, project, capital=capital), "functionName": name})
+        document = _settled(_with_logs(document, logs), what, project, capital=capital)
+        function = function_of(service, {**document, "functionName": name})
     function = replace(function, policies=_policies(field, what, project, capital=capital))
     if (asynchronous := _asynchronous(field, service, name, project)) is not None:
         project.configs.append(asynchronous)

@@ -44,7 +44,7 @@ class _Fc3Function(FileFunction):
 
 def read(path: Path, boundary: Boundary, given: Given) -> Project:
     """The project that the template declares. Raises ProjectError with file and line."""
-    project = Project(root=path.parent, boundary=boundary, source=path)
+    project = Project(root=path.parent, boundary=boundary, source=path, given=given)
     plain = inheritance.filled(
         inheritance.extended(read_document(path, boundary), boundary, given, project.files), project
     )

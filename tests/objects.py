@@ -5,23 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 from email.utils import formatdate
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 from xml.etree import ElementTree
 
 from pyfc.auth.keys import Key, Keys
-from support import Server
+from support import Response, Server
 
 BUCKET = "photos"
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
+class Answer(Response):
     @property
     def code(self) -> str:
         return self.text("Code")
@@ -50,12 +44,7 @@ class Client:
         if self.key is not None:
             fields["date"] = fields.get("date", formatdate(usegmt=True))
             fields["authorization"] = self._authorization(self.key, method, key, query, bucket, fields)
-        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=20)
-        connection.request(method, f"{path}?{query}" if query else path, body, fields)
-        response = connection.getresponse()
-        found = Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
-        connection.close()
-        return found
+        return Answer.lowered(self.server.request(method, f"{path}?{query}" if query else path, body, fields))
 
     def _authorization(self, key: Key, method: str, name: str, query: str, bucket: str, fields: dict[str, str]) -> str:
         own = "".join(f"{each}:{fields[each]}\n" for each in sorted(fields) if each.startswith("x-oss-"))

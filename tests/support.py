@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import psutil
 
@@ -130,6 +130,11 @@ class Response(NamedTuple):
     def json(self) -> Any:
         return json.loads(self.body)
 
+    @classmethod
+    def lowered(cls, found: Response) -> Self:
+        """The same answer, with a dict of headers whose names are in lower case."""
+        return cls(found.status, {name.lower(): value for name, value in found.headers.items()}, found.body)
+
 
 class Server:
     """`python -m pyfc serve` in a process of its own, with --json and a free port."""
@@ -181,9 +186,7 @@ class Server:
         for line in self.process.stdout:
             self.records.append(json.loads(line))
 
-    def request(
-        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> Response:
+    def request(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Response:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE * 2)
         try:
             connection.request(method, path, body, headers or {})

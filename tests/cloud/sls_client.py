@@ -5,30 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import json
 from email.utils import formatdate
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 from pyfc.auth.keys import Key, Keys
 from pyfc.cloud.sls.groups import Labels, Log, write_group
-from support import Server
+from support import Response, Server
 
 PROJECT = "web-logs"
 LOGSTORE = "access"
 LABELS = Labels("topic", "10.0.0.1")
 
 
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
+class Answer(Response):
     @property
     def code(self) -> str:
         return str(self.json["errorCode"])
@@ -50,12 +41,9 @@ class Client:
         fields |= {name.replace("_", "-").lower(): value for name, value in headers.items()}
         if self.key is not None:
             self._sign(self.key, method, path, query, data, fields)
-        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=20)
-        connection.request(method, f"{path}?{urlencode(query)}" if query else path, data, fields)
-        response = connection.getresponse()
-        found = Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
-        connection.close()
-        return found
+        return Answer.lowered(
+            self.server.request(method, f"{path}?{urlencode(query)}" if query else path, data, fields)
+        )
 
     def _sign(
         self, key: Key, method: str, path: str, query: dict[str, str], data: bytes, fields: dict[str, str]

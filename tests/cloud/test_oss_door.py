@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import re
 import socket
-from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote
@@ -20,12 +19,9 @@ from support import Server
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("project")
-    found = Server(folder, tmp_path_factory.mktemp("data") / "data")
-    Client(found)("PUT")
-    yield found
-    found.stop()
+def server(shared: Server) -> Server:
+    Client(shared)("PUT")
+    return shared
 
 
 @pytest.fixture

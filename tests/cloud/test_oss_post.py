@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -27,11 +26,9 @@ MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
-    Client(found)("PUT")
-    yield found
-    found.stop()
+def server(shared: Server) -> Server:
+    Client(shared)("PUT")
+    return shared
 
 
 @pytest.fixture
@@ -77,13 +74,8 @@ def form(fields: Mapping[str, str], file: bytes | None = b"hello", name: str = "
 
 
 def post(server: Server, body: Any, bucket: str = BUCKET, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
     given = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", **headers}
-    connection.request("POST", f"/{bucket}", body, given)
-    response = connection.getresponse()
-    found = Answer(response.status, {n.lower(): v for n, v in response.getheaders()}, response.read())
-    connection.close()
-    return found
+    return Answer.lowered(server.request("POST", f"/{bucket}", body, given))
 
 
 @pytest.mark.parametrize("sign", [v1, v4])

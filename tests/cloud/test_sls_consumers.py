@@ -17,12 +17,10 @@ GROUP = f"{GROUPS}/readers"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
-    ask = Client(found)
+def server(shared: Server) -> Server:
+    ask = Client(shared)
     ask("POST", "/", body={"projectName": ask.project})
-    yield found
-    found.stop()
+    return shared
 
 
 @pytest.fixture

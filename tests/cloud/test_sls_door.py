@@ -22,13 +22,11 @@ GROUP = write_group(Labels("topic", "10.0.0.1"), [LOG])
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
-    ask = Client(found)
+def server(shared: Server) -> Server:
+    ask = Client(shared)
     assert ask("POST", "/", body={"projectName": ask.project, "description": "d"}).status == 200
     assert ask("POST", "/logstores", body={"logstoreName": LOGSTORE, "ttl": 3}).status == 200
-    yield found
-    found.stop()
+    return shared
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,15 +25,13 @@ LOGS = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
-    ask = Client(found)
+def server(shared: Server) -> Server:
+    ask = Client(shared)
     ask("POST", "/", body={"projectName": ask.project})
     ask("POST", "/logstores", body={"logstoreName": LOGSTORE})
     ask.put(*LOGS[25:], labels=Labels("second", "10.0.0.2", [("host", "b")]))
     ask.put(*LOGS[:25], labels=Labels("first", "10.0.0.1", [("host", "a")]))
-    yield found
-    found.stop()
+    return shared
 
 
 @pytest.fixture

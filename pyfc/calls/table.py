@@ -39,6 +39,11 @@ class Table(NamedTuple):
     domains: Mapping[str, Domain]
 
 
+def newest(table: Table) -> list[Entry]:
+    """Each function once, whatever of it was published."""
+    return [entry for target, entry in table.entries.items() if target.qualifier == LATEST]
+
+
 def subject_of(table: Table, target: Target) -> Subject | None:
     """What decides what the credentials of a function may do; None when it is gone."""
     entry = table.entries.get(target)

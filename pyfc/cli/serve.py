@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import uvloop
 from pyfc.app import App, data_folder_of
 from pyfc.auth.keys import Key
 from pyfc.build.consent import refuse
+from pyfc.calls.table import newest
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
 from pyfc.dev.output import one_line, say, say_json
@@ -38,7 +39,7 @@ from pyfc.registry.deploy import Report
 from pyfc.sandbox.protections import layers, summary
 from pyfc.settings import Settings, fields
 from pyfc.settings import load as load_settings
-from pyfc.supervisor.builds import Outcome
+from pyfc.supervisor.builds import Builds, Outcome
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -180,7 +181,7 @@ def _announce(app: App, project: Project, report: Report) -> None:
     settings = app.settings
     endpoint = app.endpoint
     milliseconds = round((time.time() - psutil.Process().create_time()) * 1000)  # the interpreter's own start counts
-    functions = [describe(entry) for entry in app.supervisor.table.entries.values()]
+    functions = [describe(entry) for entry in newest(app.supervisor.table)]
     notes = _notes(app, project, report)
     if settings.json:
         ready = {"ready": endpoint, "milliseconds": milliseconds, "functions": functions, "notes": notes}
@@ -211,12 +212,15 @@ def _exports(app: App, key: Key) -> str:
     return f"{what}\n  export {lines}"
 
 
-def _built_beside(names: list[str]) -> list[str]:
+def _built_beside(builds: Builds) -> Iterator[str]:
     """The functions whose packages are still being installed."""
-    if not names:
-        return []
-    whose, how = ("it needs", "its calls wait") if len(names) == 1 else ("they need", "their calls wait")
-    return [f"{', '.join(names)}: what {whose} is being installed, and {how}"]
+    held = builds.held
+    again = [name for name in builds.names if name not in held]
+    if held:
+        whose, how = ("it needs", "its calls wait") if len(held) == 1 else ("they need", "their calls wait")
+        yield f"{', '.join(held)}: what {whose} is being installed, and {how}"
+    if again:
+        yield f"{', '.join(again)}: what was left out is tried again, and what could be had serves meanwhile"
 
 
 def _notes(app: App, project: Project, report: Report) -> list[str]:
@@ -229,7 +233,7 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
     later = list(dict.fromkeys([*report.refused, *project.unsupported]))
     if later:
         notes.append("not supported yet: " + "; ".join(later))
-    notes += _built_beside(app.deployment.builds.names)
+    notes += _built_beside(app.deployment.builds)
     names = sorted({function.runtime for function in report.functions if function.code is not None})
     if text := app.runtimes.note(names):
         notes.append(text)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, trigger_path
-from pyfc.calls.table import Entry, version_of
+from pyfc.calls.table import Entry, newest, version_of
 from pyfc.cloud.interface import Door
 from pyfc.cloud.oss.writing import measure
 from pyfc.dispatch.sources import Described
@@ -38,7 +38,7 @@ from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
 from pyfc.gateway.shell import Shells
 from pyfc.model.asynchronous import Ran
-from pyfc.model.names import LATEST, Target, request_id, whole
+from pyfc.model.names import Target, request_id, whole
 from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent
 from pyfc.queues.interface import Filter
@@ -154,7 +154,7 @@ class _Own:
 
     async def functions(self, _: Request) -> Response:
         """Everything that is served."""
-        entries = [entry for target, entry in self._api.table().entries.items() if target[2] == LATEST]
+        entries = newest(self._api.table())
         return _json({"functions": [{**describe(entry), **self._built(entry)} for entry in entries]})
 
     def _built(self, entry: Entry) -> dict[str, Any]:

@@ -236,6 +236,11 @@ class Builds:
         """SERVICE/FUNCTION of those that wait for a build."""
         return [name for pending in self._pending.values() for name in pending.names]
 
+    @property
+    def held(self) -> list[str]:
+        """SERVICE/FUNCTION of those whose calls wait for a build."""
+        return [name for pending in self._pending.values() if pending.holds for name in pending.names]
+
     def start(self, ended: Callable[[Outcome], Awaitable[None]], tell: Callable[[Progress], None]) -> None:
         """Begin to work through what waits; `ended` is awaited after each build, `tell` hears how they come along."""
         self._tell = tell

@@ -58,7 +58,8 @@ function explained(error) {
   if (!isMissing(error)) return error;
   const [first] = String(error.message).split('\n');
   const asks = fs.existsSync(path.join(process.cwd(), 'package.json'));
-  const hint = leftOut() || (asks ? '; its folder has a package.json: `pyfc build` installs what it names' : '');
+  const build = '; its folder has a package.json: `pyfc build` installs what it names, or says why not';
+  const hint = leftOut() || (asks ? build : '');
   return new HandlerError(`${first}${hint}`, 'ImportModuleError', error);
 }
 

@@ -406,6 +406,7 @@ def test_what_was_deployed_is_there_after_a_restart_and_after_a_kill(tmp_path: P
     server.stop(signal.SIGKILL)
 
     again = Server(folder, tmp_path / "data")
+    assert sorted(each["function"] for each in again.ready["functions"]) == ["f", "own"]
     assert again.invoke("lasting/f", b"x").body == again.invoke("lasting.1/f", b"x").body == b"x"
     assert again.invoke("default/own", b"x").body == b"x"
     assert again.stop()[0] == 0

@@ -73,6 +73,8 @@ def test_what_could_be_had_serves_while_the_rest_is_tried_again(
     server = Server(folder, folder.parent / "data")
     try:
         wait_until(lambda: index.asked, "pip to ask")
+        note = "default/f: what was left out is tried again, and what could be had serves meanwhile"
+        assert note in server.ready["notes"]
         assert "could not be had: later" in server.invoke("default/f").json["errorMessage"]
         assert server.functions()[0]["buildingSeconds"] >= 0
         assert list(server.functions()[0]["leftOut"]) == ["later"]

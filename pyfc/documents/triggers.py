@@ -100,7 +100,7 @@ class CdnTrigger(Shape):
     filter: dict[str, Any] = field(default_factory=dict)
 
 
-class EventSource(Shape):
+class EventSourceConfig(Shape):
     """Where the events of a trigger of EventBridge come from."""
 
     is_open = True
@@ -168,7 +168,7 @@ class EventBridgeTrigger(Shape):
     trigger_enable: bool = True
     async_invocation_type: bool = False
     event_rule_filter_pattern: str | dict[str, Any] = ""
-    event_source_config: EventSource | None = None
+    event_source_config: EventSourceConfig | None = None
     event_sink_config: EventSink | None = None
     run_options: RunOptions | None = None
 

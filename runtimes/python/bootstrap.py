@@ -28,6 +28,7 @@ import calls
 import context
 import debugging
 import faults
+import forks
 import imports
 import output
 import births
@@ -102,6 +103,7 @@ class _Worker:
         _enter_environment(init.environment)
         _enter_path(init.code, init.packages, init.cache)
         signal.signal(signal.SIGTERM, self._on_timeout)
+        forks.leave_behind(self._on_timeout)
 
     def _take(self, init: wire.Init) -> None:
         """What may be another in a copy than in its template."""

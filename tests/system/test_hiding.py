@@ -4,6 +4,7 @@ standard library that start it once more work.
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from support import MODES, Server, impossible, server_in_mode, template, wait_un
 
 ROOT = str(Path(__file__).resolve().parents[2])
 CODE = """
-import concurrent.futures, inspect, json, multiprocessing, os, sys, threading, traceback
+import concurrent.futures, inspect, json, multiprocessing, os, signal, sys, threading, time, traceback
 
 def double(number):
     return number * 2
@@ -39,6 +40,14 @@ def pools(event, context):
     with concurrent.futures.ProcessPoolExecutor(2, mp_context=own) as pool:
         third = list(pool.map(double, range(4)))
     return [second, third]
+
+def ended(event, context):
+    child = os.fork()
+    if child == 0:
+        time.sleep(60)
+        os._exit(0)
+    os.kill(child, signal.SIGTERM)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 def look(event, context):
     def modules():
@@ -69,7 +78,7 @@ def thread(event, context):
     own.start()
     own.join()
 """
-NAMES = ("process", "pools", "look", "hooked", "unhooked", "thread", "several")
+NAMES = ("process", "pools", "look", "hooked", "unhooked", "thread", "several", "ended")
 
 
 @pytest.fixture(scope="module", params=[*MODES, "copies"])
@@ -107,6 +116,10 @@ def test_pools_of_processes_work(served: Server, kind: str, request: pytest.Fixt
         assert answer.json["errorType"] == "PermissionError", answer.body
     else:
         assert answer.json == [[0, 2, 4, 6], [0, 2, 4, 6]], answer.body
+
+
+def test_a_process_that_the_function_forks_is_ended_by_a_signal_as_any_other(served: Server) -> None:
+    assert served.invoke("demo/ended").json == -signal.SIGTERM
 
 
 def test_nothing_of_pyfcs_stands_in_the_process(served: Server) -> None:

@@ -60,7 +60,7 @@ def open_folder(path: str | Path, parent: int | None = None) -> int:
 
 def walk(folder: Path, skipped: Container[str] = ()) -> Iterator[Entry]:
     """Everything in `folder`, a folder before what lies in it, but for what has a name in `skipped`. Raises
-    InvalidArgument if folders are nested too deep, OSError if one can not be read.
+    InvalidArgument if folders are nested too deep, OSError if one cannot be read.
     """
     with opened_folder(folder) as root:
         yield from _walk(root, "", 0, skipped)
@@ -168,7 +168,7 @@ def _expect_plain(entry: Entry) -> None:
 
 def copy_plain(source: Path, target: Path, most: int) -> None:
     """Make `target`, a new folder, a copy of `source` that everybody may read. Whoever still holds a file of `source`
-    open can not change it. Raises InvalidArgument if there is anything but folders and plain files of a single name, or
+    open cannot change it. Raises InvalidArgument if there is anything but folders and plain files of a single name, or
     more than `most` bytes; OSError. What has been copied by then stays.
     """
     target.mkdir()
@@ -391,7 +391,7 @@ def _make_ours(name: str, parent: int | Path) -> None:
         if sys.platform == "linux":
             descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
             try:
-                os.chmod(f"/proc/self/fd/{descriptor}", 0o700)  # fchmod refuses a descriptor that can not read
+                os.chmod(f"/proc/self/fd/{descriptor}", 0o700)  # fchmod refuses a descriptor that cannot read
             finally:
                 os.close(descriptor)
         else:

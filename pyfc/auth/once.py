@@ -1,4 +1,4 @@
-"""A signature is good once: who has overheard a request can not send it again.
+"""A signature is good once: who has overheard a request cannot send it again.
 
 1. ACS3 has a nonce in what is signed, so the same signature never comes twice from an honest client.
 2. FC's own signature has a time in whole seconds and no nonce: two equal calls in one second have the same one, and so

@@ -2,7 +2,7 @@
 
 1. A token is good if one of the trigger's keys signed it by an algorithm of that key. The token chooses among these
    keys by its `kid`, never the algorithm alone, and `none` is no algorithm.
-2. What is named for a claim can not be sent by the client: it is taken away before anything else.
+2. What is named for a claim cannot be sent by the client: it is taken away before anything else.
 3. With a whitelist all paths but these need a token, with a blacklist only these do. A path that may be read in two
    ways (`/a/../b`, `//a`) needs one always.
 """
@@ -252,7 +252,7 @@ def _kept(parts: Parts, kind: str, name: str) -> Parts:
 
 
 def _check_form(parts: Parts) -> None:
-    """Raises InvalidArgument for a form that can not be looked at."""
+    """Raises InvalidArgument for a form that cannot be looked at."""
     if parts.is_form and (parts.body is None or len(parts.body) > _LONGEST_FORM):
         raise InvalidArgument(message=f"a form that claims are written to has at most {_LONGEST_FORM} bytes")
 

@@ -26,7 +26,7 @@ class Job:
     readable: Sequence[Path] = ()
     layered: Mapping[Path, Path] = field(default_factory=dict)
     """Writable folders in which it finds what lies in another folder, without changing that: folder -> the other one.
-    Where this machine can not do it, they are empty.
+    Where this machine cannot do it, they are empty.
     """
     private: Mapping[str, Path] = field(default_factory=dict)
     """Settings with registries' secrets: the name below HOME, or the path itself, where each is found."""

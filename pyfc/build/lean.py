@@ -75,7 +75,7 @@ def parts(target: Path) -> list[Part]:
 
 async def import_time(manifest: Manifest, target: Path, interpreter: str, shop: Workshop) -> float | None:
     """Seconds that importing everything the manifest names takes, the interpreter's own start taken off; None if
-    something can not be imported. Importing is code of packages: it happens in `shop`.
+    something cannot be imported. Importing is code of packages: it happens in `shop`.
     """
     command, program = _importing(manifest, target, interpreter)
     commands = ([*command, program], [*command, ""])

@@ -1,6 +1,6 @@
 """Code as its author has it (a file, a folder, a zip) becomes a digest; a digest becomes a read-only folder.
 
-1. What is hashed is the copy, not the original, so a file that changes meanwhile can not belong to a wrong digest.
+1. What is hashed is the copy, not the original, so a file that changes meanwhile cannot belong to a wrong digest.
 2. Functions with the same code share one folder (shelf.py). Those that no function uses are removed at the next start.
 3. Where workers have a root of their own, /code has links to the packages that are kept apart (apart.py).
 """

@@ -150,11 +150,11 @@ def _parts(folder: Path) -> set[str]:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """What can not be read inside is its author's to mend. Raises InvalidArgument."""
+    """What cannot be read inside is its author's to mend. Raises InvalidArgument."""
     try:
         yield
     except OSError as error:
-        if error.errno in NO_ROOM:  # it is the copy that can not be written
+        if error.errno in NO_ROOM:  # it is the copy that cannot be written
             raise
         raise InvalidArgument(message=f"{error.filename or path} can not be read: {error.strerror}") from error
 

@@ -307,7 +307,7 @@ class Client:
         connection = self._connect(self._address[0], self._address[1], timeout=self._timeout)
         try:
             yield connection
-        except ValueError as error:  # a header's value that is none; a host whose name can not be one
+        except ValueError as error:  # a header's value that is none; a host whose name cannot be one
             raise InvalidArgument(message=f"this can not be sent to {self.endpoint}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -144,7 +144,7 @@ _ENQUEUED, _BORN, _TRACE = 4, 20, 21
 
 Change = Callable[[sqlite3.Connection, str], None]
 """Changes one file inside of the transaction of all; the name is the schema by which the connection knows it. What it
-can not read it leaves as it is. `executescript` would end the transaction.
+cannot read it leaves as it is. `executescript` would end the transaction.
 """
 
 

@@ -1,6 +1,6 @@
 """What the developer sees while functions are served: one line per call, and what the functions wrote.
 
-Function output is text of strangers: it can not move the cursor, change colours or forge lines (output.py). A line with
+Function output is text of strangers: it cannot move the cursor, change colours or forge lines (output.py). A line with
 `SERVICE/FUNCTION |` before it was written by that function; no other line can be.
 """
 
@@ -64,7 +64,7 @@ class Console:
             self._write([f"{_now()}  reloaded {one_line(', '.join(names))} in {seconds * 1000:.0f} ms"])
 
     def not_reloaded(self, what: str, where: str, message: str, line: str = "") -> None:
-        """A change can not be served, so that what was there before goes on. `line`: the text of the source line."""
+        """A change cannot be served, so that what was there before goes on. `line`: the text of the source line."""
         if self._as_json:
             self._write([json.dumps({"notReloaded": what, "where": where, "message": message, "line": line})])
             return
@@ -82,7 +82,7 @@ class Console:
             self._write([f"{_now()}  {one_line(path)} is not there now: what was served goes on until it is back"])
 
     def warned(self, text: str) -> None:
-        """What a change has brought and can not be honoured."""
+        """What a change has brought and cannot be honoured."""
         first, *others = text.splitlines() or [""]
         lines = [f"{_now()}  warning: {one_line(first)}", *(f"    {one_line(other)}" for other in others)]
         self._write([json.dumps({"warning": text})] if self._as_json else lines)

@@ -89,7 +89,7 @@ def _cut(text: str) -> str:
 
 
 def prepare() -> None:
-    """To be called before anything is printed: a terminal that can not show a character gets its code."""
+    """To be called before anything is printed: a terminal that cannot show a character gets its code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -179,7 +179,7 @@ def flush() -> None:
 
 
 def give_up_broken() -> None:
-    """What can not be written to a stream that takes nothing any more goes nowhere."""
+    """What cannot be written to a stream that takes nothing any more goes nowhere."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

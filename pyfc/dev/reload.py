@@ -2,7 +2,7 @@
 
 1. Changes are gathered for a moment, so that an editor's several steps and a checkout of many files are one change.
 2. The whole folder is read again, but only what is different is deployed (registry/deploy.py), and a new version takes
-   over when an instance of it has started (supervisor.py). What can not be read or does not start changes nothing; what
+   over when an instance of it has started (supervisor.py). What cannot be read or does not start changes nothing; what
    has not started when the next change comes is given up for that.
 3. What was read and is away, if only for a moment, is not taken for a change: what was served goes on until it is back.
 4. When folders or links come or go, other folders are watched (watched.py), and all is read once more, since nobody

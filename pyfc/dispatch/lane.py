@@ -45,7 +45,7 @@ class News(Enum):
     NOTHING = "nothing"
     """Nothing was there."""
     NO_ROOM = "no room"
-    """It was to be read, and can not be now."""
+    """It was to be read, and cannot be now."""
     ROOM = "room"
     """There is room in memory again."""
 

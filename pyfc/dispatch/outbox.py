@@ -1,6 +1,6 @@
 """What has become of events, until it is written.
 
-One that can not be written must hold up no other: a batch that the queue refuses is written one by one, each as often
+One that cannot be written must hold up no other: a batch that the queue refuses is written one by one, each as often
 as it takes.
 """
 

@@ -1,4 +1,4 @@
-"""FC's JSON objects become what is kept (pyfc/model) and the other way round; also what shapes can not say, since it
+"""FC's JSON objects become what is kept (pyfc/model) and the other way round; also what shapes cannot say, since it
 takes several properties together. Everything here raises WrongProperty with the place of what is wrong.
 
 What pyfc keeps without honouring it (`extras`) is returned as it was given.

@@ -312,7 +312,7 @@ class EventReply(_Reply):
     wants_log = False
 
     def begin(self) -> None:
-        """Call the function. Raises why it can not be called."""
+        """Call the function. Raises why it cannot be called."""
         exchange, context = self.exchange, self.context
         context.senders.check(exchange)
         if exchange.method != b"POST":
@@ -372,7 +372,7 @@ class HttpReply(_Reply):
         return self.place is not None and self.place.trigger is not None and not self.place.trigger.is_event
 
     def begin(self) -> None:
-        """Call the function. Raises why it can not be called."""
+        """Call the function. Raises why it cannot be called."""
         exchange, fields = self.exchange, self.exchange.fields
         if exchange.problem is not None:
             raise exchange.problem
@@ -434,7 +434,7 @@ class HttpReply(_Reply):
 
     def _answer_of(self, result: Result, fault: Fault | None, place: Place) -> tuple[Response, str, Result]:
         """What the client is answered, with the function's own headers as lines; and the result, which has a fault if
-        the answer can not be sent.
+        the answer cannot be sent.
         """
         if fault is None:
             assert place.trigger is not None
@@ -504,7 +504,7 @@ class HttpReply(_Reply):
 
 
 def _in_utf8(name: str, value: str) -> str:
-    """A value beyond Latin-1 as FC sends it: its bytes of UTF-8. Raises ValueError for what can not be sent."""
+    """A value beyond Latin-1 as FC sends it: its bytes of UTF-8. Raises ValueError for what cannot be sent."""
     if max(value, default="") > "\xff" and TOKEN.fullmatch(name):
         with contextlib.suppress(UnicodeEncodeError):  # half a character
             sent = value.encode().decode("latin-1")
@@ -515,7 +515,7 @@ def _in_utf8(name: str, value: str) -> str:
 
 
 def _header_lines(answer: Response, cors: str) -> str:
-    """The function's own headers, as lines. Raises ValueError for an answer that can not be sent."""
+    """The function's own headers, as lines. Raises ValueError for an answer that cannot be sent."""
     switches = answer.status == SWITCHING
     if not 200 <= answer.status <= 599 and not switches:
         raise ValueError(f"invalid response status {answer.status}; it must be from 200 to 599")

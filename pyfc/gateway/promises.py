@@ -36,7 +36,7 @@ class Promises:
     def accept(
         self, exchange: Exchange, request_id: str, place: Place, body: bytes, http: HttpRequest | None, refuse: Refuse
     ) -> None:
-        """Promise a call with this body, and answer it when the promise is durable; `refuse` hears why it can not be
+        """Promise a call with this body, and answer it when the promise is durable; `refuse` hears why it cannot be
         made so. Raises InvalidArgument, EntityTooLarge, QueueFull.
         """
         if len(body) > MAXIMUM_PAYLOAD or exchange.incoming is not None:

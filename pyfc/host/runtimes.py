@@ -42,7 +42,7 @@ class Runtime:
     """With start = exec: the command, with {interpreter}, {root} (the folder) and {memory} (MB of the function)."""
     early: tuple[str, ...]
     """With start = exec: environment variables that count when a program starts, so that a function which declares one
-    can not have a worker that was started before.
+    cannot have a worker that was started before.
     """
     exhausted: str
     """What a worker writes before it aborts for want of memory."""

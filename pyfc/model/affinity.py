@@ -32,7 +32,7 @@ class Affinity:
     idle_timeout: int = 1800
     """Since its last call; 0 for no such end."""
     forbids_reuse: bool = False
-    """Whether a session that has ended can not be begun again."""
+    """Whether a session that has ended cannot be begun again."""
 
     def session_of(self, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """The session of a call, and the line of a response that tells the caller a new one; '' if it has told it.

@@ -133,7 +133,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """One function of one service. `code` is None where it can not be run (its runtime is not supported)."""
+    """One function of one service. `code` is None where it cannot be run (its runtime is not supported)."""
 
     service: str
     name: str

@@ -91,7 +91,7 @@ _LATE = (Event.LOADED, Event.INITIALIZED, Event.FREEZE, Event.RETIRE)
 
 
 def _following(state: State, event: Event) -> State | None:
-    """The state after `event`; None if that can not happen."""
+    """The state after `event`; None if that cannot happen."""
     own = _NEXT[state].get(event)
     if own is not None:
         return own

@@ -26,7 +26,7 @@ _KINDS = ("equalRules", "wildcardRules", "regexRules")
 
 
 def check(rules: Mapping[str, Any]) -> None:
-    """Raises InvalidArgument for rules that can not be followed, with what is wrong."""
+    """Raises InvalidArgument for rules that cannot be followed, with what is wrong."""
     for kind in _KINDS:
         listed = rules.get(kind) or []
         if not isinstance(listed, list) or not all(isinstance(rule, Mapping) for rule in listed):

@@ -305,7 +305,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def read(path: Path, boundary: Boundary, where: str = "") -> Field:
-    """The whole document. Raises ProjectError for what is no YAML, at `where` for what can not be read."""
+    """The whole document. Raises ProjectError for what is no YAML, at `where` for what cannot be read."""
     data = read_bytes(path, boundary, where)
     try:
         loader = yaml.SafeLoader(data)

@@ -21,12 +21,12 @@ def read_bytes(path: Path, boundary: Boundary, where: str = "", most: int = MOST
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path leads to a folder; what can not be looked at is none."""
+    """Whether a path leads to a folder; what cannot be looked at is none."""
     return stat.S_ISDIR(_mode(path, follows=True))
 
 
 def is_file(path: Path) -> bool:
-    """Whether a path leads to a plain file; what can not be looked at is none."""
+    """Whether a path leads to a plain file; what cannot be looked at is none."""
     return stat.S_ISREG(_mode(path, follows=True))
 
 

@@ -97,7 +97,7 @@ class Project:
     actions: list[Action] = field(default_factory=list)
     """What `pyfc build` runs first."""
     unsupported: list[str] = field(default_factory=list)
-    """What is declared and can not be honoured yet."""
+    """What is declared and cannot be honoured yet."""
     warnings: list[str] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
     """What is wrong with single functions, triggers and domains, which are left out for it."""

@@ -1,4 +1,4 @@
-"""`pyfc.yml` beside a template: what the template formats can not say, and nothing else.
+"""`pyfc.yml` beside a template: what the template formats cannot say, and nothing else.
 
 mounts:
   /mnt/auto: ./shared                  # a folder of the project, where a NAS or a bucket would be mounted

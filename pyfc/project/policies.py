@@ -18,7 +18,7 @@ _COMPUTED = "a policy of {} that is computed in the cloud"
 
 
 def read_policies(field: Field, what: str, project: Project) -> Policies:
-    """The policies of a service or function: its `policies`, and those of its `role`; () for none. What can not be
+    """The policies of a service or function: its `policies`, and those of its `role`; () for none. What cannot be
     judged is noted. Raises ProjectError with file and line.
     """
     role = field.get("role")

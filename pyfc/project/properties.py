@@ -1,7 +1,7 @@
 """What template files declare, read by the shapes of FC's own objects (pyfc/documents): Funcraft's and Serverless Devs'
 files differ in the case of letters, and in what is declared here.
 
-What is wrong is told with file, line and property; what pyfc can not honour yet is noted, never dropped.
+What is wrong is told with file, line and property; what pyfc cannot honour yet is noted, never dropped.
 """
 
 from __future__ import annotations

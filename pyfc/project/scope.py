@@ -59,7 +59,7 @@ class _Shared:
     boundary: Boundary
     given: Given
     known: dict[tuple[int, str], tuple[yaml.Node, Value | _UnknownError]] = field(default_factory=dict)
-    """Values that refer to others, by node and resource: each is found once, so they can not multiply. The node stays
+    """Values that refer to others, by node and resource: each is found once, so they cannot multiply. The node stays
     with it, since its number is good for its life only."""
     active: list[tuple[int, str]] = field(default_factory=list)
     files: dict[Path, Field | str] = field(default_factory=dict)
@@ -111,7 +111,7 @@ class Scope:
 
     def __call__(self, at: Field, text: str) -> Field | str:
         """The text with what its expressions stand for, or that itself if it is one expression. What is unknown is left
-        as it is. Raises ProjectError for what leads out of the project, can not be read, or is too long.
+        as it is. Raises ProjectError for what leads out of the project, cannot be read, or is too long.
         """
         try:
             value = self._resolved(at, text)

@@ -9,7 +9,7 @@ Promises of every engine:
 3. An outcome is one step: what has become of the event, and new ones that follow from it, are written together or not
    at all. To settle again what has ended changes nothing: it was written although that seemed to fail, or by somebody
    who was given the event when the lease of this one was lost.
-4. `take` gives the events of a lane in order of arrival, those that are due. What can not be read is passed over.
+4. `take` gives the events of a lane in order of arrival, those that are due. What cannot be read is passed over.
 5. Marks that come with events are written with them or not at all: a source of events remembers by them what it has
    seen.
 6. When records take more room than they may, the oldest of who has most of them are forgotten.
@@ -103,7 +103,7 @@ class Queue(Protocol):
 
     def claim(self, event: Event) -> bool:
         """Take an event that was just put, without asking for it. False if it must be asked for: somebody has taken it
-        already, or the engine can not know.
+        already, or the engine cannot know.
         """
 
     async def lanes(self) -> list[Target]:

@@ -210,7 +210,7 @@ def _packed(event: Event) -> bytes:
 
 
 def read(rows: Sequence[tuple[Any, ...]]) -> list[Event]:
-    """What can be read of rows; what can not is named."""
+    """What can be read of rows; what cannot is named."""
     found = []
     for number, size, data, payload in rows:
         try:

@@ -250,7 +250,7 @@ class SqliteQueue:
 
 
 def _commit(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> Sequence[object | PyfcError]:
-    """All jobs together, and each by itself if one of them can not be."""
+    """All jobs together, and each by itself if one of them cannot be."""
     try:
         return _at_once(connection, jobs)
     except sqlite3.OperationalError:

@@ -54,7 +54,7 @@ class BuiltIn:
         self._turn = asyncio.Lock()
 
     async def of(self, function: Function, code: Code | None) -> Added:
-        """What a function with this code needs. What can not be had is logged, and the function does without."""
+        """What a function with this code needs. What cannot be had is logged, and the function does without."""
         is_there = self._runtimes.get(function.runtime) is not None
         interpreter = self._runtimes.interpreter(function.runtime) if is_there else None
         layers = self._layers(function, is_possible=interpreter is not None and self._installs)

@@ -36,7 +36,7 @@ class Report(NamedTuple):
     """The registry's revision that contains it."""
     functions: list[Function]
     refused: list[str]
-    """Functions that are declared and can not be run, each with the reason."""
+    """Functions that are declared and cannot be run, each with the reason."""
     changed: list[str]
     """SERVICE/FUNCTION of those that are new, different or gone."""
     warnings: list[str] = []  # noqa: RUF012  never changed

@@ -233,7 +233,7 @@ class Functions:
             return await self._operations.create(trigger, exists)
 
     async def _check_trigger(self, trigger: Trigger) -> None:
-        """Raises InvalidArgument for a second HTTP trigger of the same qualifier and for one that can not be beside
+        """Raises InvalidArgument for a second HTTP trigger of the same qualifier and for one that cannot be beside
         others of its bucket, VersionNotFound, AliasNotFound.
         """
         await self._versions.resolve(trigger.service, trigger.function, trigger.qualifier)

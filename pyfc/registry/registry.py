@@ -4,7 +4,7 @@ Keys are the kind and the names that make a thing unique, with `/` between them:
 `versions/shop/-/0000000001`. Values are JSON: the declared object and when it was made and changed. One `write` is one
 step: it happens as a whole or not at all, and nobody sees a part of it.
 
-What is written is read again before that, so nothing is kept that could not be. A record that can not be read all the
+What is written is read again before that, so nothing is kept that could not be. A record that cannot be read all the
 same (another version's, a damaged disk's) is set aside when the server starts, under `aside/` and its own key: what
 else there is stays in service.
 """
@@ -43,7 +43,7 @@ _PAGE = 1000
 _DIGITS = 10
 _ASIDE = "aside/"
 _PROBLEMS = (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)
-"""Of what can not be written as JSON or read from it."""
+"""Of what cannot be written as JSON or read from it."""
 _log = logging.getLogger(__name__)
 
 
@@ -68,7 +68,7 @@ class Change(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A record that can not be read, by its key."""
+    """A record that cannot be read, by its key."""
 
     key: str
     reason: str
@@ -138,7 +138,7 @@ class Registry:
         return [_read(kind, entry) for entry in entries]
 
     async def set_aside(self) -> list[Unreadable]:
-        """Take what can not be read out of the desired state, and put back what could not be read and can be now, as
+        """Take what cannot be read out of the desired state, and put back what could not be read and can be now, as
         after an update of pyfc. Returns what is aside, for whoever starts a server to tell.
         """
         entries = {entry.key: entry.value for entry in await self._entries("")}
@@ -210,7 +210,7 @@ class Registry:
 
 
 def unreadable(entries: Mapping[str, bytes]) -> list[Unreadable]:
-    """The records of a whole store that can not be read, those that were set aside for it among them."""
+    """The records of a whole store that cannot be read, those that were set aside for it among them."""
     found = ((key.removeprefix(_ASIDE), data) for key, data in entries.items())
     return [Unreadable(name, problem) for name, data in found if (problem := _problem(name, data))]
 
@@ -222,7 +222,7 @@ def readable(entries: Mapping[str, bytes]) -> list[Declared]:
 
 
 def _problem(name: str, data: bytes) -> str:
-    """Why a record can not be read; '' if it can."""
+    """Why a record cannot be read; '' if it can."""
     kind = _KINDS.get(name.partition("/")[0])
     if kind is None:
         return "this version of pyfc knows no such kind of record"
@@ -244,7 +244,7 @@ def _encoded(name: str, record: dict[str, Any]) -> bytes:
 
 
 def _change(name: str, data: bytes | None, revision: int) -> Change:
-    """What can not be read is served as little as what was deleted."""
+    """What cannot be read is served as little as what was deleted."""
     kind = _KINDS.get(name.partition("/")[0])
     if data is None or kind is None:
         return Change(revision, name, None)
@@ -270,7 +270,7 @@ _DECODERS: dict[type[Any], msgspec.json.Decoder[Any]] = {
 
 
 def _read(kind: type[T], entry: Entry) -> Record[T]:
-    """A record of the store. Raises Internal if it can not be read, which is mended by the next start."""
+    """A record of the store. Raises Internal if it cannot be read, which is mended by the next start."""
     try:
         return _record(kind, entry.value, entry.revision)
     except _PROBLEMS as error:

@@ -150,7 +150,7 @@ class Group:
         return is_crowd
 
     def freeze(self, *, frozen: bool) -> bool:
-        """Stop all its processes, or let them go on. False where that can not be done so that they can still be killed:
+        """Stop all its processes, or let them go on. False where that cannot be done so that they can still be killed:
         in version 1 a frozen process does not even end with the server.
         """
         if self._version == 1:

@@ -39,7 +39,7 @@ _OURS = "pyfc-*"
 
 
 class Groups:
-    """The groups of one server. `missing`: why a controller can not be used. `on_fence` is told of a fence that had to
+    """The groups of one server. `missing`: why a controller cannot be used. `on_fence` is told of a fence that had to
     be made again.
     """
 
@@ -248,7 +248,7 @@ def _make_room(own: Path, name: str) -> None:
 
 
 def sweep(folder: Path, *, itself: bool) -> None:
-    """Kill what runs in the groups below a folder, and remove them. What can not be removed stays for the next time."""
+    """Kill what runs in the groups below a folder, and remove them. What cannot be removed stays for the next time."""
     end = time.monotonic() + _SWEEP_TIME
     while True:
         busy = False

@@ -130,7 +130,7 @@ class Sandbox:
         """Layers that this host refuses, with its words."""
         self.groups = Groups(group_name(data_folder), self._guard)
         self.metadata = ""
-        """Why functions can reach the addresses of cloud metadata; '' if they can not."""
+        """Why functions can reach the addresses of cloud metadata; '' if they cannot."""
         self._data_folder = data_folder.resolve()
         self._folders = self._data_folder / "tmp"
         self._packages = [os.path.realpath(path) for path in packages if os.path.isdir(path)]

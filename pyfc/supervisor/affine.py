@@ -83,7 +83,7 @@ class AffinePool(Pool):
         return sum(len(pool.roster.instances) for pool in pools_of(self))
 
     def reserve_one(self) -> bool:
-        """See Tended: it is the home of sessions to come, which tries again by itself if it can not be started."""
+        """See Tended: it is the home of sessions to come, which tries again by itself if it cannot be started."""
         self._tidy()
         if any(not home.roster.instances for home in self._spare_homes()):
             return False

@@ -3,7 +3,7 @@
 1. What was built before is at hand at once. What was not is built while the server answers already; calls of the
    functions that need it are held (held.py).
 2. At most one installer a processor runs. A folder that a call waits for comes next.
-3. What can not be had is told, and the last good result stands in for it. It is tried again when the server starts
+3. What cannot be had is told, and the last good result stands in for it. It is tried again when the server starts
    anew, or what is asked for changes; what could be had is served meanwhile.
 """
 

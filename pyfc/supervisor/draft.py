@@ -59,7 +59,7 @@ class Draft:
         self.domains = dict(table.domains)
         self.retired: list[Entry] = []
         self.failed: set[str] = set()
-        """Keys of what can not be served as it was declared; the log says why."""
+        """Keys of what cannot be served as it was declared; the log says why."""
         self._configs = configs
         self._make = make
 
@@ -68,7 +68,7 @@ class Draft:
         return Table(self.services, self.entries, self.aliases, self.domains)
 
     def apply(self, change: Change) -> None:
-        """Take one change. One that can not be taken keeps no other from being so."""
+        """Take one change. One that cannot be taken keeps no other from being so."""
         with self._apart(change.key):
             self._apply(change)
 
@@ -121,7 +121,7 @@ class Draft:
 
     def _replace(self, function: Function, old: Entry | None) -> None:
         service = self.services.get(function.service)
-        if service is None:  # its record can not be read: whether it has a network is not known
+        if service is None:  # its record cannot be read: whether it has a network is not known
             raise ServiceNotFound(service=function.service)
         made = self._make(service, function, eager=True)
         if old is not None:

@@ -145,7 +145,7 @@ def tell(asked: Waiter | Flight, answer: Callable[[], None]) -> None:
 
 @functools.lru_cache(maxsize=256)
 def why(count: int, limit: int) -> str:
-    """Why a call can not begin at once, where there are `count` instances and may be `limit`."""
+    """Why a call cannot begin at once, where there are `count` instances and may be `limit`."""
     if count < limit:
         return f"all {count} instances were busy" if count else "there was no instance"
     return f"all {count} instances were busy, and there may be no more"

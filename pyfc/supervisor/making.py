@@ -23,7 +23,7 @@ from pyfc.supervisor.pool import Pool
 
 
 class Refusal:
-    """The route of a function that can not be run: it says why."""
+    """The route of a function that cannot be run: it says why."""
 
     def __init__(self, what: str, advice: str) -> None:
         self._what = what

@@ -125,7 +125,7 @@ class Pool:
         try:
             is_sent = link.invoke(Flight(call, reply, timeout, now, now + timeout))
         except BaseException:
-            self.serve_waiting(instance)  # what can not be sent costs no instance
+            self.serve_waiting(instance)  # what cannot be sent costs no instance
             raise
         if self._pace.slots > 1:
             self._sort_in(instance, len(link.in_flight))
@@ -186,7 +186,7 @@ class Pool:
         self.serve_waiting(instance)
 
     def _hand_over(self, link: Link, waiter: Waiter, flight: Flight) -> bool:
-        """Give a worker one of those who waited; False if it can not be sent behind those in flight."""
+        """Give a worker one of those who waited; False if it cannot be sent behind those in flight."""
         try:
             return link.invoke(flight)
         except Exception:

@@ -1,5 +1,5 @@
 """How many instances a pool has: they are started when calls wait too long, and for the reserve; who waits for one that
-can not be started is told.
+cannot be started is told.
 """
 
 from __future__ import annotations

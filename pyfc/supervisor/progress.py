@@ -40,7 +40,7 @@ class Progress:
             await self._moved.wait_for(lambda: self._revision >= revision or self._refusal is not None)
 
     def check(self, revision: int) -> None:
-        """Raises HostRefused if nothing can be served, Internal if what this very revision has changed can not be."""
+        """Raises HostRefused if nothing can be served, Internal if what this very revision has changed cannot be."""
         if self._refusal is not None:
             raise self._refusal
         failed = [name for name, when in self._failed.items() if when == revision > 0]

@@ -91,7 +91,7 @@ class Sessions:
 
     def begin(self, name: str, qualifier: str, *, is_new: bool = False, **wishes: Any) -> Session:
         """A session of this name. `wishes`: its fields that are not the function's, None for those that are. Raises
-        SessionExpired for one that can not be begun again, ResourceExhausted where there is no instance for it; with
+        SessionExpired for one that cannot be begun again, ResourceExhausted where there is no instance for it; with
         `is_new` SessionAlreadyExists.
         """
         if is_new and name in self._lasting:

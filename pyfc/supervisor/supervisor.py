@@ -75,7 +75,7 @@ class Supervisor:
     async def caught_up(self, revision: int) -> None:
         """Return when everything up to `revision` of the registry is served, and what there was at the start. Raises
         HostRefused if nothing can be, Unavailable if the registry is followed no more, Internal if this very revision
-        can not be served.
+        cannot be served.
         """
         assert self.following is not None
         await while_alive(self.following, self._progress.reached(revision))
@@ -130,7 +130,7 @@ class Supervisor:
         await self._progress.move(changes, failed)
 
     async def _apply(self, changes: Iterable[Change]) -> set[str]:
-        """Serve what has changed; returns the keys of what can not be. While files are watched, a new version replaces
+        """Serve what has changed; returns the keys of what cannot be. While files are watched, a new version replaces
         one that has been called only when an instance of it has started; else the old one goes on.
         """
         draft = Draft(self.table, self._configs, self._entry)

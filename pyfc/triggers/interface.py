@@ -93,5 +93,5 @@ def is_enabled(config: Mapping[str, Any]) -> bool:
 
 
 def wrong(name: str, found: object, reason: str) -> InvalidArgument:
-    """A property of a configuration that can not be used."""
+    """A property of a configuration that cannot be used."""
     return InvalidArgument(message=f"triggerConfig.{name} is {found!r}: {reason}")

@@ -2,7 +2,7 @@
 
 1. What is to be told has a number in the store, in the order of the commits. Each trigger remembers the number up to
    which it has fired in the step that promises the calls, so nothing is lost and nothing comes twice.
-2. One task reads what has come and fires all triggers. One that can not fire (its function's queue is full) falls
+2. One task reads what has come and fires all triggers. One that cannot fire (its function's queue is full) falls
    behind by itself and catches up later, in order, while the others go on.
 3. A trigger that was there before the server's start and is not yet (its function is mistaken until it is repaired)
    is remembered with what it is for: that is kept for it, for a day at most.
@@ -83,7 +83,7 @@ def _bucket_of(arn: str) -> str:
 
 
 def check(trigger: Trigger, others: Sequence[Trigger]) -> None:
-    """Raises InvalidArgument for a trigger that can not be beside these."""
+    """Raises InvalidArgument for a trigger that cannot be beside these."""
     rule = rule_of(trigger)
     _check_beside(
         rule, [each for each in map(_readable, others) if each is not None and each.bucket == rule.bucket != ""]

@@ -156,7 +156,7 @@ class Flight(msgspec.Struct, eq=False):
         self.late = True
 
     def wrote(self, data: bytes | memoryview) -> bytes:
-        """It has written this; what of its log has to be passed on as the answer can not carry it all."""
+        """It has written this; what of its log has to be passed on as the answer cannot carry it all."""
         log = self.log + data
         self.log = b"" if len(log) > LOG_KEPT else log
         return b"" if self.log else log

@@ -113,7 +113,7 @@ class LinkOwner(Protocol):
         """Calls that the worker has not begun and will not: they are for somebody else."""
 
     def refused(self, link: Calls, flight: Flight, error: PyfcError, /) -> None:
-        """The worker has ended by nothing that it did; the call can not be answered."""
+        """The worker has ended by nothing that it did; the call cannot be answered."""
 
     def retired(self, link: Calls, /) -> None:
         """It gets no further call and is to be ended after those in flight."""

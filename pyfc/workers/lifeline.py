@@ -206,7 +206,7 @@ class Lifeline:
         link.owner.closed(link, how)
 
     def fail_flights(self) -> None:
-        """Answer the calls in flight: the worker is gone, or can not be killed for now."""
+        """Answer the calls in flight: the worker is gone, or cannot be killed for now."""
         link = self._link
         now = time.monotonic()
         begun = link.discipline.begun()
@@ -235,7 +235,7 @@ class Lifeline:
         link.owner.refused(link, flight, Internal(detail="the instance was lost while it ran the call"))
 
     def _answer(self, flight: Flight, fault: Fault, log: bytes = b"") -> None:
-        """For the worker, which can not."""
+        """For the worker, which cannot."""
         link, duration = self._link, time.monotonic() - flight.started
         usage = Usage(duration, self.peak.megabytes, flight.cold, link.instance_id, flight.start)
         link.owner.answered(link, flight, Result(fault, fault.document(), usage, log=log, startup=flight.startup))

@@ -38,7 +38,7 @@ from pyfc.workers.pipes import Outgoing
 
 _SHORT_CALL = 0.001
 _MEMORY_INTERVAL = 0.1
-"""Seconds. The kernel's figure is read after a call unless the call was short (it can not have touched many pages) and
+"""Seconds. The kernel's figure is read after a call unless the call was short (it cannot have touched many pages) and
 the figure is fresh."""
 _STALL = 0.01
 """The same for a call that shared its worker's time with others: its answer may have waited for theirs."""
@@ -95,7 +95,7 @@ class Link:
     # the warm path
 
     def invoke(self, flight: Flight) -> bool:
-        """Send one call; its answer goes to the owner. False if it can not be sent behind those in flight."""
+        """Send one call; its answer goes to the owner. False if it cannot be sent behind those in flight."""
         in_flight, discipline = self.in_flight, self.discipline
         number, header, more = self._invokes.next(flight)
         body = flight.call.body

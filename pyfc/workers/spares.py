@@ -89,7 +89,7 @@ class Spares:
 
 @contextlib.contextmanager
 def undone(worker: Worker) -> Iterator[None]:
-    """Discard a worker if what is made of it can not be made."""
+    """Discard a worker if what is made of it cannot be made."""
     try:
         yield
     except BaseException:

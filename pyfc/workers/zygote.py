@@ -171,7 +171,7 @@ class Control:
                 if kind in self._actions:
                     self._actions[kind](token, msgpack.unpackb(header))
         except (ValueError, TypeError, LookupError):
-            self._end()  # what it says can not be trusted any more: without its socket it ends, and its workers with it
+            self._end()  # what it says cannot be trusted any more: without its socket it ends, and its workers with it
 
     def _told(self, _token: int, header: list[Any]) -> None:
         """Nested; only a zygote sends it."""

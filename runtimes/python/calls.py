@@ -5,7 +5,7 @@ makes of it is none of its business: bootstrap.py and wsgi.py run that.
    reads. An answer in more than one frame is ended by End.
 2. A worker that runs one call at a time lets the call read the channel itself; one that runs several reads it in one
    place and puts each call's frames into its inbox.
-3. A call waits for a frame only while it can not go on without one: what has arrived already may be another call's.
+3. A call waits for a frame only while it cannot go on without one: what has arrived already may be another call's.
 4. When the caller has left, reading on or writing on raises `Gone`.
 """
 

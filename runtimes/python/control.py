@@ -2,7 +2,7 @@
 What it is asked for is in zygote.py and keeper.py, how a child is locked in, in enter.py.
 
 1. Whoever forks reaps: a child that has ended is waited for here and reported as Exited. Before it is waited for,
-   while its number can not belong to anyone else, everything left in its process group is killed.
+   while its number cannot belong to anyone else, everything left in its process group is killed.
 2. When the supervisor goes away (end of file), every child is killed and the process ends.
 """
 
@@ -153,7 +153,7 @@ class Control:
 
     def _end(self) -> NoReturn:
         signal.signal(signal.SIGALRM, lambda *_: os._exit(0))  # the first process of a namespace needs a handler
-        signal.alarm(_END_GRACE)  # a worker that can not be killed must not keep the zygote
+        signal.alarm(_END_GRACE)  # a worker that cannot be killed must not keep the zygote
         for pid in self._children:
             _kill_group(pid)
             os.kill(pid, signal.SIGKILL)  # it may not lead its group yet
@@ -173,7 +173,7 @@ def become_worker(descriptors: list[int], kept: int = -1) -> None:
 def become_program(
     descriptors: list[int], cage: enter.Cage, limits: dict[str, int], wish: Any, argv: list[str], environment: Any
 ) -> NoReturn:
-    """In a child: be another program, settled. What it can not be is told in its output."""
+    """In a child: be another program, settled. What it cannot be is told in its output."""
     become_worker(descriptors)
     try:
         cage.begin(limits)
@@ -235,7 +235,7 @@ def _ended_child() -> tuple[int, int, resource.struct_rusage] | None:
             return None
         if ended is None:
             return None
-        _kill_group(ended.si_pid)  # its number can not be anybody else's before it is waited for
+        _kill_group(ended.si_pid)  # its number cannot be anybody else's before it is waited for
         return os.wait4(ended.si_pid, 0)
     try:
         pid, status, usage = os.wait4(-1, os.WNOHANG)  # macOS before Python 3.13

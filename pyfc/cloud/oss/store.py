@@ -120,7 +120,7 @@ class Store:
         return made
 
     def have(self, name: str) -> None:
-        """Have a bucket from now on, a new one if there is none. Raises InvalidArgument if it can not be."""
+        """Have a bucket from now on, a new one if there is none. Raises InvalidArgument if it cannot be."""
         if name in self._index.buckets:
             return
         try:
@@ -156,7 +156,7 @@ class Store:
         return self.files(self.bucket(name))
 
     def files(self, bucket: Bucket) -> Files:
-        """The bucket's folder. Raises Fault if it can not be used."""
+        """The bucket's folder. Raises Fault if it cannot be used."""
         found = self._files.get(bucket.name)
         if found is None:
             try:

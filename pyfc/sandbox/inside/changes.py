@@ -24,7 +24,7 @@ _SYSTEM = {"cache": "/var/cache", "lib": "/var/lib", "log": "/var/log", "run": _
 
 def allow(at: str, options: str, user: int) -> bool:
     """In a worker, before it gives up its rights: let `user` (0: this process's) change what is mounted at `at`, and
-    write where the system's programs do. `options`: of a file system in memory. False where this kernel can not: all
+    write where the system's programs do. `options`: of a file system in memory. False where this kernel cannot: all
     stays read-only.
     """
     kernel.mount("tmpfs", _PLACE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)

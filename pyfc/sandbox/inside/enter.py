@@ -2,7 +2,7 @@
 
 What is wished for is sandbox.py's to say, the root is built by root.py, and the calls themselves are in kernel.py.
 
-The zygote loads this file by its path. What is taken away here can not be had back by the code that runs afterwards.
+The zygote loads this file by its path. What is taken away here cannot be had back by the code that runs afterwards.
 
 1. `nest`, once, in the zygote: the best of the modes that this host allows. `root`: namespaces made by root; `user`:
    the same inside a user namespace; `plain`: no namespaces, Landlock instead; `off`: by the operator's choice.
@@ -200,7 +200,7 @@ class Cage:
 
     def furnish_started(self, pidfd: int, wish: dict[str, Any]) -> None:
         """In the zygote or a keeper: show a worker its function's code. It was started before that was known, and has
-        settled; what it has run since can not move `/code`, which takes rights.
+        settled; what it has run since cannot move `/code`, which takes rights.
         """
         trees = {"/code": "/code/" + wish["digest"], "/cache": "/cache/" + wish["cache"]}
         if wish["packages"]:

@@ -136,7 +136,7 @@ def _lend(place: str, source: str, path: str) -> None:
 
 
 def overlay(target: str, below: str, layer: str) -> bool:
-    """Show `below` at `target`, where changes go to the folder `layer` instead; where this kernel can not, what is at
+    """Show `below` at `target`, where changes go to the folder `layer` instead; where this kernel cannot, what is at
     `target` stays, and this is False.
     """
     parts = [below, layer + "/upper", layer + "/work"]
@@ -178,7 +178,7 @@ def _proc(target: str) -> None:
     try:
         kernel.mount("proc", target, "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     except OSError:
-        return  # the trial finds that a worker can not either
+        return  # the trial finds that a worker cannot either
 
 
 def _accounts(place: str, names: list[tuple[str, int]]) -> None:

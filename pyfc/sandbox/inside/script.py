@@ -1,4 +1,4 @@
-"""Why the file that a custom runtime starts from can not be started, as far as its first bytes tell. Standard library
+"""Why the file that a custom runtime starts from cannot be started, as far as its first bytes tell. Standard library
 only, Python 3.9 syntax, imports no pyfc: the server looks before there is a call, the bridge when its program has
 ended.
 """
@@ -57,7 +57,7 @@ def flaw(name: str, first: bytes) -> str:
 
 
 def why_not(command: str, folder: str, path: str) -> str:
-    """Why the program `command`, started in `folder` with PATH `path`, can not be; "" if nothing is known."""
+    """Why the program `command`, started in `folder` with PATH `path`, cannot be; "" if nothing is known."""
     place = os.path.normpath(os.path.join(folder, command)) if "/" in command else _found(command, path)
     name = os.path.relpath(place, folder) if place.startswith(folder + "/") else place
     if not place:

@@ -90,8 +90,8 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def manifests(folder: Path, bound: Path | None = None) -> list[Manifest]:
-    """What is to be installed for the code in `folder` of the project `bound`. Raises ProjectError for a file that cannot
-    be read, and for one outside of the project.
+    """What is to be installed for the code in `folder` of the project `bound`. Raises ProjectError for a file that
+    cannot be read, and for one outside of the project.
     """
     if not folder.is_dir():
         return []

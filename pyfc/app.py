@@ -43,6 +43,7 @@ from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import JsonReader
 from pyfc.errors import InvalidArgument
+from pyfc.gateway.apis import ApiDoor
 from pyfc.gateway.application import application
 from pyfc.gateway.checks import Callers
 from pyfc.gateway.context import ServerContext
@@ -247,9 +248,10 @@ class App:
         logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
         messages = mns_door.Door(mns, keys.find, permissions, is_open=is_open)
         api = self._build_api(operations, callers, oss, built_in)
+        apis = ApiDoor(api.table, self.journal, guard, settings.maximum_body, is_local=is_local or is_open)
         events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
-            application(api, guard, recent, self.sandbox, (logs, messages, door), events),
+            application(api, guard, recent, self.sandbox, (apis, logs, messages, door), events),
             context,
             BUDGET,
             release=mns.messages.arrivals.close,

@@ -34,7 +34,7 @@ from pyfc.triggers.interface import Emit, Firing, Key, Source, State
 S = TypeVar("S", bound=Source)
 _SPACE = uuid.UUID("5f1d7b1e-7f0c-4f5e-9a51-3c1f7e1f7a10")
 """Ids of calls are made in it of what happened."""
-_CALLED = {"http", "https"}
+_CALLED = {"http", "https", "apigateway"}
 """Types that clients call; of any other without a source nothing fires a trigger here."""
 _MARK = "trigger/"
 _PAST = "fired/"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from msgspec import Meta, field
 
 from pyfc.documents.shapes import CorsConfig, LogConfig, Shape
-from pyfc.documents.values import Method, Name, Size
+from pyfc.documents.values import Method, Name, Scalar, Size
 
 
 class HttpTrigger(Shape):
@@ -173,6 +173,58 @@ class EventBridgeTrigger(Shape):
     run_options: RunOptions | None = None
 
 
+class ApiParameter(Shape):
+    """A parameter of a request."""
+
+    is_open = True
+    api_parameter_name: str
+    location: str = "QUERY"
+    parameter_type: str = "String"
+    required: Literal["REQUIRED", "OPTIONAL"] = "OPTIONAL"
+    default_value: Scalar = ""
+
+
+class ServiceParameter(Shape):
+    """A parameter that the function gets."""
+
+    is_open = True
+    service_parameter_name: str
+    location: str = "QUERY"
+    parameter_catalog: Literal["REQUEST", "CONSTANT", "SYSTEM"] = "REQUEST"
+
+
+class ParameterMap(Shape):
+    """Which parameter of a request the function gets under which name."""
+
+    is_open = True
+    request_parameter_name: str
+    service_parameter_name: str
+
+
+class ApiRequestConfig(Shape):
+    """How a request is handed on."""
+
+    is_open = True
+    request_mode: str = "PASSTHROUGH"
+
+
+class ApiTrigger(Shape):
+    """An API of the API gateway."""
+
+    is_open = True
+    group: str
+    path: str
+    method: str
+    stage: str = "RELEASE"
+    api_name: str = ""
+    request_config: ApiRequestConfig | None = None
+    request_parameters: list[ApiParameter] = field(default_factory=list)
+    service_parameters: list[ServiceParameter] = field(default_factory=list)
+    service_parameters_map: list[ParameterMap] = field(default_factory=list)
+    auth_type: str = "ANONYMOUS"
+    timeout: Annotated[int, Meta(ge=1, le=600000)] = 3000
+
+
 class OtherTrigger(Shape):
     """A configuration that is kept as it is."""
 
@@ -180,12 +232,23 @@ class OtherTrigger(Shape):
 
 
 TriggerType = Literal[
-    "http", "https", "oss", "log", "timer", "mns_topic", "cdn_events", "tablestore", "rds", "datahub", "eventbridge"
+    "http",
+    "https",
+    "oss",
+    "log",
+    "timer",
+    "mns_topic",
+    "cdn_events",
+    "tablestore",
+    "rds",
+    "datahub",
+    "eventbridge",
+    "apigateway",
 ]
 TYPES: frozenset[str] = frozenset(get_args(TriggerType))
 TRIGGERS: dict[str, type[Shape]] = {
     "http": HttpTrigger, "timer": TimerTrigger, "oss": OssTrigger, "log": LogTrigger, "mns_topic": MnsTrigger,
-    "cdn_events": CdnTrigger, "eventbridge": EventBridgeTrigger,
+    "cdn_events": CdnTrigger, "eventbridge": EventBridgeTrigger, "apigateway": ApiTrigger,
 }  # fmt: skip
 """What `triggerConfig` may be, by `triggerType`; OtherTrigger for the rest."""
 

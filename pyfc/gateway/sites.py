@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from pyfc.calls.paths import PROXY, is_own, trigger_path
+from pyfc.calls.paths import APIGATEWAY, PROXY, is_own, trigger_path
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.guard import host_name
@@ -118,7 +118,7 @@ def _check_protocol(domain: Domain, fields: Mapping[bytes, bytes]) -> None:
 
 def _is_local(name: str) -> bool:
     """Whether it is FUNCTION.SERVICE.localhost."""
-    return name.endswith(_LOCAL) and name.count(".") == 2
+    return name.endswith(_LOCAL) and name.count(".") == 2 and not name.endswith(APIGATEWAY)
 
 
 def _route(domain: Domain, path: str, method: str) -> Route:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.errors import ProjectError
+from pyfc.project import apis
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
@@ -48,6 +49,8 @@ def read(path: Path, boundary: Boundary, given: Given) -> Project:
     if document.get("Globals") is not None:
         project.unsupported.append("Globals")
     resources = document.get("Resources")
+    groups: list[tuple[str, Field]] = []
+    """Of APIs, which call functions that may stand below them."""
     for name, resource in resources.items() if resources is not None else []:
         with project.tolerating():
             kind = resource.need("Type").text()
@@ -55,8 +58,13 @@ def read(path: Path, boundary: Boundary, given: Given) -> Project:
                 _service(name, resource, project)
             elif kind == _DOMAIN_TYPE and name != "Auto":
                 _domain(name, resource, project)
+            elif kind == apis.TYPE:
+                groups.append((name, resource))
             else:
                 project.unsupported.append(f"{kind.removeprefix('Aliyun::Serverless::')} {name}")
+    for name, resource in groups:
+        with project.tolerating():
+            apis.read_apis(name, resource, project)
     return project
 
 

@@ -23,7 +23,7 @@ from pyfc.triggers.cors import Cors
 if TYPE_CHECKING:
     from pyfc.auth.tokens import Authorizer
 
-_NOT_PASSED_ON = frozenset({
+NOT_PASSED_ON = frozenset({
     "connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect",
 })  # fmt: skip
 NOT_SETTABLE = frozenset({
@@ -93,7 +93,7 @@ def translate(
     for name, value in fields:
         size += len(name) + len(value)
         text = name.decode("latin-1")
-        if (text not in _NOT_PASSED_ON or (upgrades and text in _OF_UPGRADES)) and not text.startswith("x-fc-"):
+        if (text not in NOT_PASSED_ON or (upgrades and text in _OF_UPGRADES)) and not text.startswith("x-fc-"):
             headers.append((text, value.decode("latin-1")))
     if size > _MAXIMUM_HEADERS:
         raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")
@@ -147,12 +147,13 @@ def from_event(result: bytes) -> Response:
         answer = json.loads(result)
         if not isinstance(answer, dict) or "statusCode" not in answer:
             return Response(200, [("Content-Type", "application/octet-stream")], result)
-        return _structured(answer)
+        return structured(answer)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError, binascii.Error):
         return Response(200, [("Content-Type", "application/octet-stream")], result)
 
 
-def _structured(answer: dict[str, Any]) -> Response:
+def structured(answer: dict[str, Any]) -> Response:
+    """The response that a JSON object with a statusCode tells. Raises ValueError, TypeError and their like."""
     body = answer.get("body", "")
     data = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8", "surrogatepass")
     if str(answer.get("isBase64Encoded", "")).lower() == "true":

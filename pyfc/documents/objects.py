@@ -14,10 +14,20 @@ import msgspec
 
 from pyfc.documents import shapes, triggers, values
 from pyfc.documents.affinity import affinity_of
-from pyfc.documents.reader import Document, Place, Reader, WrongProperty, absent, names, parsed, typed, wrong
+from pyfc.documents.reader import (
+    Document,
+    JsonReader,
+    Place,
+    WrongProperty,
+    absent,
+    names,
+    parsed,
+    typed,
+    wrong,
+)
 from pyfc.errors import InvalidArgument
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD
-from pyfc.model.bucket import events_of
+from pyfc.model.bucket import events_of, nearest
 from pyfc.model.function import (
     FOREVER,
     Function,
@@ -37,6 +47,8 @@ from pyfc.model.rewriting import check as check_rewriting
 from pyfc.model.schedule import NeverComes, moment_of, parse, zone_of
 from pyfc.model.trigger import Trigger
 
+_CONFIGS = JsonReader()
+"""Reads configurations of triggers, which are text in a request or in it."""
 _TIMER_ENVELOPE = 512
 """Bytes of a timer's event beside its payload, at most."""
 _VARIABLES_SIZE = 4096
@@ -254,7 +266,7 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
     kind = old.type if old is not None else said.trigger_type
     config = parsed(said.trigger_config, ("triggerConfig",))
     shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
-    read = Reader().read(config, shape, ("triggerConfig",))
+    read = _CONFIGS.read(config, shape, ("triggerConfig",))
     if kind != "http":
         merged = {**old.config, **read} if old is not None else read
         if kind == "timer":
@@ -273,7 +285,9 @@ def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger |
 
 
 def _check_timer(config: Document) -> None:
-    found = config.get("cronExpression", "")
+    found = config.get("cronExpression")
+    if not found:
+        raise absent(("triggerConfig",), "cronExpression")
     try:
         parse(str(found))
     except ValueError as error:
@@ -290,7 +304,9 @@ def _check_events(config: Document) -> None:
     try:
         events_of(config.get("events", []))
     except ValueError as error:
-        raise wrong(("triggerConfig", "events"), f"'{error}'", "one of OSS's, like oss:ObjectCreated:*") from None
+        near = nearest(str(error))
+        allowed = f"one of OSS's, perhaps {' or '.join(near)}" if near else "one of OSS's, like oss:ObjectCreated:*"
+        raise wrong(("triggerConfig", "events"), f"'{error}'", allowed) from None
 
 
 def _check_pattern(config: Document) -> None:

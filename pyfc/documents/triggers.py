@@ -24,7 +24,6 @@ class HttpTrigger(Shape):
 class TimerTrigger(Shape):
     """The configuration of a timer."""
 
-    is_open = True
     cron_expression: str = ""
     payload: str = ""
     enable: bool = True
@@ -46,7 +45,6 @@ class ObjectFilter(Shape):
 class OssTrigger(Shape):
     """The configuration of a trigger of a bucket."""
 
-    is_open = True
     bucket_name: str = ""
     events: list[str] = field(default_factory=list)
     filter: ObjectFilter | None = None
@@ -56,14 +54,13 @@ class OssTrigger(Shape):
 class LogSource(Shape):
     """The store that a log trigger reads."""
 
-    is_open = True
     logstore: str = ""
+    start_time: Size = 0
 
 
 class LogJob(Shape):
     """When a log trigger reads."""
 
-    is_open = True
     max_retry_time: Size = 0
     trigger_interval: Size = 0
 
@@ -71,7 +68,6 @@ class LogJob(Shape):
 class LogTrigger(Shape):
     """The configuration of a log trigger."""
 
-    is_open = True
     source_config: LogSource | None = None
     job_config: LogJob | None = None
     log_config: LogConfig | None = None
@@ -82,7 +78,6 @@ class LogTrigger(Shape):
 class MnsTrigger(Shape):
     """The configuration of a trigger of a topic."""
 
-    is_open = True
     topic_name: str = ""
     region: str = ""
     filter_tag: str = ""
@@ -93,7 +88,6 @@ class MnsTrigger(Shape):
 class CdnTrigger(Shape):
     """The configuration of a trigger of the CDN's events."""
 
-    is_open = True
     event_name: str = ""
     event_version: str = ""
     notes: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ EVENTS = frozenset(
 MOST_TRIGGERS = 10
 """Triggers of one bucket."""
 _SERVICE = "oss:"
+_LONGEST = 100
+"""Characters of a name that others are compared with."""
 
 
 class Happened(msgspec.Struct, array_like=True, frozen=True):
@@ -83,6 +86,13 @@ def events_of(names: Iterable[str]) -> frozenset[str]:
             raise ValueError(name)
         found |= meant
     return frozenset(found)
+
+
+def nearest(name: str) -> list[str]:
+    """Names of events, as triggers write them, that somebody may have meant; the likeliest first."""
+    kinds = (f"{kind}:*" for kind in (CREATED, REMOVED, MODIFIED, REPLICATED))
+    by_folded = {f"{_SERVICE}{each}".lower(): f"{_SERVICE}{each}" for each in sorted((*EVENTS, *kinds))}
+    return [by_folded[each] for each in difflib.get_close_matches(name[:_LONGEST].lower(), by_folded, 3)]
 
 
 def fitting(rules: Mapping[str, Iterable[Rule]], bucket: str, event: str, key: str) -> bool:

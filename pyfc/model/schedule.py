@@ -90,6 +90,8 @@ def parse(text: str) -> Cron | Every:
     every = _EVERY.fullmatch(text)
     if every is not None:
         return _every(every[1])
+    if text.split(maxsplit=1)[:1] == ["@every"]:
+        raise ValueError("after @every there are numbers with the units h, m or s, like @every 5m or @every 1h30m")
     if text.startswith("@"):
         raise ValueError("of the words with @ FC has only @every, like @every 5m")
     zoned = _ZONE.fullmatch(text)

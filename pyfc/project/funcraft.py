@@ -100,6 +100,7 @@ def _function(service: str, name: str, field: Field, project: Project) -> None:
 
 def _event(name: str, field: Field, function: tuple[str, str], project: Project) -> None:
     kind = field.need("Type").choice(_EVENTS)
+    project.warnings.extend(field.unknown(("Type", "Properties")))
     if kind == "HTTP":
         trigger = http_trigger(field, function, name, field.need("Properties"), project, convention="handler")
         project.triggers.append(trigger)

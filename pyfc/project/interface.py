@@ -92,6 +92,8 @@ class Project:
     """HTTP triggers, by which clients call."""
     event_triggers: list[Trigger] = field(default_factory=list)
     """Those that a source of events fires."""
+    places: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Where these stand, as `file:line`, by service, function and name."""
     domains: list[Domain] = field(default_factory=list)
     configs: list[Config] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)

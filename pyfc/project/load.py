@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.build import fun_yml, funfile
+from pyfc.cloud.oss.store import check_name
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.project import bare, funcraft, ignoring, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there, read_bytes
@@ -117,14 +118,18 @@ def _undone(folder: Path, boundary: Boundary) -> Iterator[str]:
 
 
 def _silent(project: Project) -> Iterator[str]:
-    """A warning for each trigger of a bucket that does not fire, since another one of the bucket overlaps it."""
+    """A warning for each trigger of a bucket that does not fire: it can have no such bucket, or another one of the
+    bucket overlaps it.
+    """
     triggers = [each for each in project.event_triggers if each.type == "oss"]
     triggers.sort(key=lambda each: (each.service, each.function, each.name))
     for number, trigger in enumerate(triggers):
         try:
+            check_name(oss.complete(trigger).bucket)
             oss.check(trigger, triggers[:number])
         except InvalidArgument as error:
-            yield f"trigger {trigger.service}/{trigger.function}:{trigger.name} does not fire: {error}"
+            where = project.places[(trigger.service, trigger.function, trigger.name)]
+            yield f"{where}: trigger {trigger.service}/{trigger.function}:{trigger.name} does not fire: {error}"
 
 
 def _unstartable(project: Project) -> list[str]:

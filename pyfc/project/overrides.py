@@ -30,9 +30,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from pyfc.boundary import Boundary
-from pyfc.calls.paths import RESERVED
-from pyfc.cloud.oss.store import is_bucket
-from pyfc.cloud.oss.temporary import TEMPORARY
+from pyfc.cloud.oss.store import check_name
 from pyfc.documents.objects import provision_of
 from pyfc.documents.shapes import Provision, Shape
 from pyfc.documents.triggers import TYPES
@@ -44,7 +42,7 @@ from pyfc.project.document import read as read_document
 from pyfc.project.files import is_folder, is_there, is_within
 from pyfc.project.interface import NO_FOLDERS, Folders, Project
 from pyfc.project.policies import read_granted
-from pyfc.project.properties import FileReader, located
+from pyfc.project.properties import BESIDE_TRIGGERS, FileReader, located
 from pyfc.project.shapes import Elsewhere
 from pyfc.project.triggers import other_trigger
 
@@ -137,8 +135,10 @@ def _check_mount(at: str, field: Field) -> None:
 
 
 def _check_bucket(name: str, field: Field, path: Path, root: Path) -> None:
-    if not is_bucket(name) or name in {*RESERVED, TEMPORARY}:
-        raise field.error(f"of '{name}'", "of a bucket: 3 to 63 small letters, digits and -, and no path of the server")
+    try:
+        check_name(name)
+    except InvalidArgument as error:
+        raise ProjectError(where=field.where, message=f"{field.problem_place}: {error}") from None
     if root.resolve().is_relative_to(path):
         raise field.error(f"'{field.text()}'", "a folder below the project's: all that is in a bucket can be replaced")
 
@@ -179,6 +179,7 @@ def _add_triggers(values: Field, function: tuple[str, str], project: Project) ->
     known = {each.name for each in project.all_triggers if (each.service, each.function) == function}
     for field in triggers.elements() if triggers is not None else []:
         name, kind = field.need("name").text(), field.need("type").choice(_TYPES)
+        project.warnings.extend(field.unknown(("name", "type", "config", *BESIDE_TRIGGERS)))
         if name in known:
             raise field.error(f"'{name}'", "a name that no other trigger of the function has")
         known.add(name)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from pyfc.documents import shapes, values
+from pyfc.documents import shapes, triggers, values
 from pyfc.documents.objects import (
     config_of,
     domain_of,
@@ -63,8 +63,13 @@ _AUTO = "auto"
 """What has the tool make something in the cloud."""
 _KEPT = names(shapes.Kept)
 """What may be text in files, such as Auto: a tool makes it in the cloud then."""
-_NAMES_OF_TOOLS: dict[type[shapes.Shape], tuple[str, ...]] = {shapes.NasMount: ("nasDir", "fcDir")}
-"""What tools make of themselves."""
+BESIDE_TRIGGERS = ("invocationRole", "role", "qualifier", "sourceArn", "description")
+"""What triggers of every type have, which files also write among what one type has."""
+_NAMES_OF_TOOLS: dict[type[shapes.Shape], tuple[str, ...]] = {
+    shapes.NasMount: ("nasDir", "fcDir"),
+    **dict.fromkeys(triggers.TRIGGERS.values(), BESIDE_TRIGGERS),
+}
+"""Names of tools for what FC's objects have elsewhere, or do not have."""
 
 
 _TRUTH = {"yes": True, "on": True, "no": False, "off": False}

@@ -18,7 +18,7 @@ from pyfc.project import components, inheritance, overlays
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Given, Project
-from pyfc.project.properties import check_name, read_domain, read_function, read_route, read_service
+from pyfc.project.properties import BESIDE_TRIGGERS, check_name, read_domain, read_function, read_route, read_service
 from pyfc.project.scope import Scope
 from pyfc.project.shapes import Elsewhere, FileFunction
 from pyfc.project.triggers import http_trigger, other_trigger
@@ -218,6 +218,7 @@ def _triggers(props: Field, function: tuple[str, str], project: Project, *, styl
 def _trigger(field: Field, function: tuple[str, str], project: Project, style: str) -> None:
     keys = ("name", "type", "config") if style == "fc" else ("triggerName", "triggerType", "triggerConfig")
     name, kind = field.need(keys[0]).text(), field.need(keys[1]).text()
+    project.warnings.extend(field.unknown((*keys, *BESIDE_TRIGGERS)))
     if kind == "http":
         convention = "handler" if style == "fc" else "event"
         config = field.need(keys[2])

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pyfc.documents.objects import check_authorization, trigger_of
-from pyfc.documents.reader import Document, WrongProperty
+from pyfc.documents.reader import Document, WrongProperty, absent, wrong
 from pyfc.documents.triggers import TRIGGERS, OtherTrigger
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.interface import Project
-from pyfc.project.properties import FileReader, check_name, error_of, located
+from pyfc.project.properties import BESIDE_TRIGGERS, FileReader, check_name, error_of, located
 from pyfc.project.shapes import FileHttpTrigger
 
-_BESIDE = {"invocationRole": "invocationRole", "role": "invocationRole", "qualifier": "qualifier",
-           "sourceArn": "sourceArn", "description": "description"}  # fmt: skip
+_BESIDE = {name: "invocationRole" if name == "role" else name for name in BESIDE_TRIGGERS}
 """What triggers of every type have, by the names that files give it."""
+_BESIDE_LOWER = {name.lower() for name in _BESIDE}
 
 
 def http_trigger(
@@ -45,21 +45,26 @@ def other_trigger(
     if config is not None:
         with located(config):
             document = FileReader(project).read(config, TRIGGERS.get(kind, OtherTrigger), partial=True)
-    said = {**_beside(field), **_taken_out(document)}
+    said = {**_beside(field), **(_beside(config) if config is not None else {})}
+    document = {key: value for key, value in document.items() if key.lower() not in _BESIDE_LOWER}
     try:
-        return trigger_of(
+        if kind == "oss" and not document.get("events"):
+            raise _no_events(document)
+        made = trigger_of(
             *function, {**said, "triggerName": name, "triggerType": kind, "triggerConfig": document}, "event"
         )
     except WrongProperty as mistake:
         raise error_of(config or field, mistake, "triggerConfig") from None
+    project.places[(*function, name)] = field.where
+    return made
+
+
+def _no_events(config: Document) -> WrongProperty:
+    if "events" not in config:
+        return absent(("triggerConfig",), "events")
+    return wrong(("triggerConfig", "events"), "empty", "a list of events, like oss:ObjectCreated:*")
 
 
 def _beside(field: Field) -> dict[str, str]:
     found = ((said, field.get(name)) for name, said in _BESIDE.items())
     return {said: value.text() for said, value in found if value is not None and not value.is_mapping()}
-
-
-def _taken_out(document: Document) -> dict[str, str]:
-    """What belongs to every type, taken out of a configuration."""
-    names = {name.lower(): said for name, said in _BESIDE.items()}
-    return {names[key.lower()]: str(document.pop(key)) for key in list(document) if key.lower() in names}

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 from typing import BinaryIO
 
+from pyfc.cloud.oss.store import check_name
 from pyfc.documents.objects import function_of, service_of, trigger_of
 from pyfc.documents.reader import Document
 from pyfc.errors import (
@@ -248,6 +249,8 @@ class Functions:
                 raise InvalidArgument(message=f"{what} has an HTTP trigger already: '{other.name}'")
 
     async def _check_bucket(self, trigger: Trigger) -> None:
+        if (bucket := oss.rule_of(trigger).bucket) != "":
+            check_name(bucket)
         found = [record.value for record in await self._operations.registry.all(Trigger)]
         oss.check(trigger, [each for each in found if each.type == "oss" and key_of(each) != key_of(trigger)])
 

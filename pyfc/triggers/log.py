@@ -44,6 +44,9 @@ class Shards(Protocol):
     def next(self) -> int:
         """What comes from now on has this number or a higher one."""
 
+    async def have(self, project: str, logstore: str) -> None:
+        """Have a logstore, which is made if it is missing. Raises PyfcError."""
+
     async def window(self, project: str, logstore: str, begin: int) -> Window | None:
         """What a logstore has from a number on; None for nothing. Raises PyfcError, also for one that is not there."""
 
@@ -51,7 +54,7 @@ class Shards(Protocol):
 class _Watched:
     """A trigger that fires."""
 
-    __slots__ = ("begin", "due", "error", "interval", "key", "logstore", "project", "trigger")
+    __slots__ = ("begin", "due", "error", "interval", "is_there", "key", "logstore", "project", "trigger")
 
     def __init__(self, key: Key, trigger: Trigger, begin: int) -> None:
         """Raises InvalidArgument that names the property."""
@@ -61,12 +64,15 @@ class _Watched:
         self.due = 0.0
         """When it is looked after again, by the clock that is never set."""
         self.error = ""
+        self.is_there = False
+        """Whether its logstore was looked for, and made if it was missing."""
         self.take(trigger)
 
     def take(self, trigger: Trigger) -> None:
         """It is declared so from now on. Raises InvalidArgument that names the property."""
         config = trigger.config
         self.trigger = trigger
+        self.is_there = False
         self.project = _project_of(trigger.source_arn) or str(
             option(option(config, "logConfig") or {}, "project") or ""
         )
@@ -111,15 +117,15 @@ class LogSource:
         if before is not None:
             before.take(trigger)
             return before
-        made = _Watched(key, trigger, int(mark) if mark.isdecimal() else self._shards.next)
-        made.due = time.monotonic() + made.interval
-        return made
+        return _Watched(key, trigger, int(mark) if mark.isdecimal() else self._shards.next)
 
     async def run(self) -> None:
         """See Source."""
         while True:
             self._changed.clear()
             now = time.monotonic()
+            missing = [each for each in self._watched.values() if not each.is_there]
+            await asyncio.gather(*map(self._have, missing))
             due = [each for each in self._watched.values() if each.due <= now]
             await asyncio.gather(*map(self._look, due))
             await self._wait()
@@ -132,6 +138,15 @@ class LogSource:
                 await self._changed.wait()
         except TimeoutError:
             pass
+
+    async def _have(self, watched: _Watched) -> None:
+        """Have a trigger's logstore; one that cannot be is told when it is looked for logs there."""
+        watched.is_there = True
+        try:
+            await self._shards.have(watched.project, watched.logstore)
+        except PyfcError as error:
+            watched.error = str(error)
+        watched.due = watched.due or time.monotonic() + watched.interval
 
     async def _look(self, watched: _Watched) -> None:
         """Tell of what is new in a logstore."""

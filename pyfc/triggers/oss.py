@@ -34,7 +34,7 @@ _ABSENT = 24 * 3600.0
 """Seconds for which a change is kept for triggers that are not there."""
 _PARTS = 5
 """Of the ARN of a bucket."""
-OVERLAP = "event source 'oss' returned error: Cannot specify overlapping prefix and suffix with same event type."
+_OVERLAP = "event source 'oss' returned error: Cannot specify overlapping prefix and suffix with same event type."
 """What FC answers to a trigger that another one of the bucket overlaps."""
 Rows = Sequence[tuple[int, Happened]]
 _log = logging.getLogger(__name__)
@@ -85,17 +85,28 @@ def _bucket_of(arn: str) -> str:
 def check(trigger: Trigger, others: Sequence[Trigger]) -> None:
     """Raises InvalidArgument for a trigger that cannot be beside these."""
     rule = rule_of(trigger)
-    _check_beside(
-        rule, [each for each in map(_readable, others) if each is not None and each.bucket == rule.bucket != ""]
-    )
+    readable = [(Key.of(each), found) for each in others if (found := _readable(each)) is not None]
+    _check_beside(rule, [each for each in readable if each[1].bucket == rule.bucket != ""])
 
 
-def _check_beside(rule: Rule, others: Sequence[Rule]) -> None:
+def _check_beside(rule: Rule, others: Sequence[tuple[Key, Rule]]) -> None:
     """`others`: of the same bucket."""
-    if any(rule.overlaps(each) for each in others):
-        raise InvalidArgument(message=OVERLAP)
+    for key, each in others:
+        if rule.overlaps(each):
+            other = f"{key.service}/{key.function}:{key.name}"
+            raise InvalidArgument(message=f"{_OVERLAP} The other trigger of bucket {rule.bucket} is {other}")
     if len(others) >= MOST_TRIGGERS:
         raise InvalidArgument(message=f"bucket {rule.bucket} has {MOST_TRIGGERS} triggers, which is the most")
+
+
+def complete(trigger: Trigger) -> Rule:
+    """What a trigger is for that can fire. Raises InvalidArgument that says what it is without."""
+    rule = rule_of(trigger)
+    if not rule.bucket:
+        raise InvalidArgument(message="neither sourceArn nor triggerConfig.bucketName names a bucket")
+    if not rule.events:
+        raise InvalidArgument(message="triggerConfig.events names none: list what it is for, like oss:ObjectCreated:*")
+    return rule
 
 
 def _readable(trigger: Trigger) -> Rule | None:
@@ -176,7 +187,7 @@ class Oss:
         """See Source. What a new trigger remembers first is up to where others have been told."""
         before, self._watched, self._errors = self._watched, {}, {}
         known = self._remembered(before, marks)
-        rules: dict[str, list[Rule]] = defaultdict(list)
+        rules: dict[str, list[tuple[Key, Rule]]] = defaultdict(list)
         for key, trigger in sorted(triggers.items()):
             try:
                 rule = self._rule(trigger, rules)
@@ -184,7 +195,7 @@ class Oss:
                 self._errors[key] = str(error)
                 continue
             if is_enabled(trigger.config):
-                rules[rule.bucket].append(rule)
+                rules[rule.bucket].append((key, rule))
                 self._watched[key] = self._kept(key, trigger, rule, before.get(key), known.get(key))
         may_return = self._errors.keys() | (marks.keys() - triggers.keys())
         self._absent = {key: known[key] for key in may_return & known.keys() if known[key].rule is not None}
@@ -210,10 +221,8 @@ class Oss:
                 rules[rule.bucket].append(rule)
         self._changes.want(rules)
 
-    def _rule(self, trigger: Trigger, others: Mapping[str, Sequence[Rule]]) -> Rule:
-        rule = rule_of(trigger)
-        if not rule.bucket:
-            raise InvalidArgument(message="neither bucketName nor sourceArn names a bucket")
+    def _rule(self, trigger: Trigger, others: Mapping[str, Sequence[tuple[Key, Rule]]]) -> Rule:
+        rule = complete(trigger)
         _check_beside(rule, others.get(rule.bucket, ()))
         self._have(rule.bucket)
         return rule

@@ -22,9 +22,9 @@ from pyfc.cloud.oss.appends import Appends
 from pyfc.cloud.oss.declared import declare
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.listing import page
-from pyfc.cloud.oss.model import NORMAL, Cause, Content, Description, Object, Place, Seen
+from pyfc.cloud.oss.model import NORMAL, TEMPORARY, Cause, Content, Description, Object, Place, Seen
 from pyfc.cloud.oss.store import Store
-from pyfc.cloud.oss.temporary import TEMPORARY, Temporary
+from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.cloud.oss.writing import combined
 from pyfc.errors import InvalidArgument, PyfcError

@@ -101,7 +101,9 @@ def test_a_trigger_keeps_what_a_change_does_not_name_and_its_configuration_may_b
         "http", {"authType": "function", "methods": ["GET"], "convention": "event"},
     )  # fmt: skip
     timer = {"triggerName": "t", "triggerType": "timer", "triggerConfig": {"CronExpression": "@every 1m", "Own": 1}}
-    assert trigger_of("s", "f", timer, "event").config == {"cronExpression": "@every 1m", "Own": 1}
+    assert trigger_of("s", "f", timer, "event").config == {"cronExpression": "@every 1m"}
+    tablestore = {"triggerName": "t", "triggerType": "tablestore", "triggerConfig": {"Own": 1}}
+    assert trigger_of("s", "f", tablestore, "event").config == {"Own": 1}
     with pytest.raises(WrongProperty, match="triggerConfig is no JSON"):
         trigger_of("s", "f", {"triggerConfig": "{"}, "event", old)
     with pytest.raises(WrongProperty, match=r"triggerConfig\.authType is 'no'; it must be one of anonymous, function"):

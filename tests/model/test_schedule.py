@@ -62,7 +62,7 @@ def test_a_time_comes_when_it_is_said_to(text: str, moment: str, time: str) -> N
     ("0 8 * * *", "five fields"), ("", "0 fields"), ("0 0 8 * * * *", "7 fields"),
     ("0 0 0 L * *", "the last day"), ("0 0 0 15W * *", "nearest weekday"), ("0 0 0 ? * 6#3", "n-th weekday"),
     ("H H 0 * * *", "a chosen value"), ("R 0 0 * * *", "random"), ("@daily", "only @every"),
-    ("@every 5", "only @every"),
+    ("@every 5", "units h, m or s, like @every 5m"),
     ("@every 30s", "one minute"), ("@every 0m", "one minute"), ("0 59-5 0 * * *", "smaller first"),
     ("0 60 0 * * *", "0-59"), ("0 0 24 * * *", "0-23"), ("0 0 0 0 * *", "1-31"), ("0 0 0 * 13 *", "1-12"),
     ("0 0 0 * * 8", "0-7"), ("0 */0 * * * *", "step of 0"), ("0 ? * * * *", "no value"), ("0 0 0 * FOO *", "no value"),

@@ -307,8 +307,8 @@ def test_of_triggers_of_a_bucket_that_overlap_the_later_one_is_told_not_to_fire(
     )  # fmt: skip
 
     assert found.warnings == [
-        "trigger default/b:t does not fire: event source 'oss' returned error: Cannot specify overlapping prefix and "
-        "suffix with same event type."
+        f"{tmp_path}/pyfc.yml:1: trigger default/b:t does not fire: event source 'oss' returned error: Cannot specify "
+        "overlapping prefix and suffix with same event type. The other trigger of bucket photos is default/a:t"
     ]
 
 
@@ -320,7 +320,7 @@ def test_of_triggers_of_a_bucket_that_overlap_the_later_one_is_told_not_to_fire(
             "pyfc.yml:5: services.shop.pay.triggers[0].type is 'ftp'; it must be",
         ),
         (
-            "services:\n  shop:\n    pay:\n      triggers: [{name: n, type: oss}, {name: n, type: timer}]",
+            "services:\n  shop:\n    pay:\n      triggers: [{name: n, type: cdn_events}, {name: n, type: timer}]",
             "pyfc.yml:4: services.shop.pay.triggers[1] is 'n'; it must be a name that no other trigger",
         ),
     ],

@@ -147,7 +147,7 @@ def test_a_trigger_of_the_api_fires_until_it_is_switched_off_or_deleted(serve: C
     assert answer.json == {
         "ErrorCode": "InvalidArgument",
         "ErrorMessage": "event source 'oss' returned error: Cannot specify overlapping prefix and suffix with same "
-        "event type.",
+        f"event type. The other trigger of bucket {BUCKET} is demo/tick:t",
     }
     beside = {**clash, "triggerConfig": {"events": [CREATED], "filter": {"key": {"prefix": "b/"}}}}
     assert server.manage("POST", API, beside).status == 200

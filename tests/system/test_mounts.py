@@ -152,9 +152,9 @@ def test_a_folder_of_the_project_stands_for_what_would_be_mounted(tmp_path: Path
         ("buckets: {one: ./inside, two: ./inside/deep}", "is './inside/deep'; it must be a folder of its own"),
         ("buckets: {one: ./inside, two: ./same}", "is './same'; it must be a folder of its own"),
         ("buckets: {one: ./same, two: ./inside/deep}", "is './inside/deep'; it must be a folder of its own"),
-        ("buckets: {Photos: ./inside}", "is of 'Photos'; it must be of a bucket"),
-        ("buckets: {pyfc: ./inside}", "no path of the server"),
-        ("buckets: {fc-temp: ./inside}", "no path of the server"),
+        ("buckets: {Photos: ./inside}", "buckets.Photos: 'Photos' cannot be the name of a bucket"),
+        ("buckets: {pyfc: ./inside}", "buckets.pyfc: the server itself uses the name 'pyfc'"),
+        ("buckets: {fc-temp: ./inside}", "the server itself uses the name 'fc-temp'"),
     ],
 )
 def test_what_cannot_stand_for_a_mount_or_a_bucket_is_shown_with_its_line(

@@ -174,16 +174,31 @@ def test_a_trigger_goes_on_where_it_was_before_the_server_ended(
         _run(tmp_path, monkeypatch, scenario)
 
 
-def test_no_logs_make_no_call_and_a_logstore_that_is_missing_is_told(
+def test_a_project_and_a_logstore_that_are_missing_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
+) -> None:
+    async def scenario(running: Running) -> None:
+        arn = "acs:log:cn-hangzhou:1:project/new"
+        running.source.use({KEY: fast, **{KEY._replace(name=f"t{n}"): _trigger(sourceArn=arn) for n in range(3)}}, {})
+        await running.until(lambda: ("new", "access") in running.store.logstores)
+
+        assert running.store.projects.keys() == {"web", "new"}
+        await running.store.put(running.store.logstore("new", "access"), Labels(), 1, GROUP)
+        await running.until(lambda: len(running.told) == 3)
+
+    _run(tmp_path, monkeypatch, scenario)
+
+
+def test_no_logs_make_no_call_and_a_logstore_that_can_be_none_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
 ) -> None:
     async def scenario(running: Running) -> None:
         other = KEY._replace(name="other")
-        missing = _trigger(sourceConfig={"logstore": "nope"})
+        missing = _trigger(sourceConfig={"logstore": "NOPE"})
         running.source.use({KEY: fast, other: missing}, {})
         await running.until(lambda: running.source.state(other).error)
 
-        assert "nope" in running.source.state(other).error
+        assert "NOPE" in running.source.state(other).error
         assert (running.source.state(KEY).error, running.told) == ("", [])
 
     _run(tmp_path, monkeypatch, scenario)

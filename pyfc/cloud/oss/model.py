@@ -13,6 +13,8 @@ BUCKET_ACLS = frozenset({PRIVATE, PUBLIC_READ, PUBLIC_READ_WRITE})
 OBJECT_ACLS = BUCKET_ACLS | {"default"}
 NORMAL, APPENDABLE, MULTIPART = "Normal", "Appendable", "Multipart"
 _NONE: Mapping[str, str] = MappingProxyType({})
+TEMPORARY = "fc-temp"
+"""The bucket of packages, see temporary.py."""
 
 
 class Place(NamedTuple):

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from pyfc.calls.paths import RESERVED
 from pyfc.cloud.oss import index
 from pyfc.cloud.oss.faults import Fault, bucket_exists, invalid_bucket, no_such_bucket, no_such_key, no_such_upload
 from pyfc.cloud.oss.files import Files, path_of, seen
@@ -28,6 +29,7 @@ from pyfc.cloud.oss.model import (
     BUCKET_ACLS,
     NORMAL,
     PRIVATE,
+    TEMPORARY,
     Bucket,
     Cause,
     Content,
@@ -121,6 +123,7 @@ class Store:
 
     def have(self, name: str) -> None:
         """Have a bucket from now on, a new one if there is none. Raises InvalidArgument if it cannot be."""
+        check_name(name)
         if name in self._index.buckets:
             return
         try:
@@ -146,8 +149,7 @@ class Store:
         await self._index.write(lambda connection: change(connection, bucket.name))
         self._index.buckets.pop(bucket.name, None)
         self.changed.set()
-        files = self._files.pop(bucket.name, None)
-        if files is not None:
+        if (files := self._files.pop(bucket.name, None)) is not None:
             files.close()
             await asyncio.to_thread(files.remove_if_empty)
 
@@ -329,6 +331,19 @@ def home_of(folder: Path, name: str) -> Path:
 def is_bucket(name: str) -> bool:
     """Whether a text can be the name of a bucket."""
     return _BUCKET.fullmatch(name) is not None
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidArgument for what can be no bucket of a trigger or a project: its path is one of the server's, or
+    it is the one of packages, or there is none with such a name.
+    """
+    if name in {*RESERVED, TEMPORARY}:
+        raise InvalidArgument(message=f"the server itself uses the name {name!r}: give the bucket another one")
+    if not is_bucket(name):
+        raise InvalidArgument(
+            message=f"{name[:100]!r} cannot be the name of a bucket: it has 3 to 63 small letters, digits and -, and"
+            " neither begins nor ends with -"
+        )
 
 
 def check_acl(acl: str, known: AbstractSet[str]) -> None:

@@ -9,12 +9,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from pyfc.cloud.oss.faults import Fault
-from pyfc.cloud.oss.model import Cause, Place
+from pyfc.cloud.oss.model import TEMPORARY, Cause, Place
 from pyfc.cloud.oss.store import Store
 from pyfc.model.bucket import DELETE
 
-TEMPORARY = "fc-temp"
-"""The bucket."""
 GOOD_FOR = 3600.0
 """Seconds from the time when a name is given out until it may not be written any more."""
 _DAY = 86400.0

@@ -6,6 +6,7 @@ The file has a size and an age: with every group that comes the oldest that are 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -17,7 +18,7 @@ from typing import Any, TypeVar, cast
 from pyfc.cloud.database import LazyDatabase
 from pyfc.cloud.sls.faults import Fault, internal, no_logstore, no_project
 from pyfc.cloud.sls.groups import Labels
-from pyfc.cloud.sls.model import Kept, Logstore, Project
+from pyfc.cloud.sls.model import DEFAULT_DAYS, Kept, Logstore, Project, check_logstore, check_project
 from pyfc.data.version import SLS_TABLES
 from pyfc.errors import PyfcError, Unavailable
 
@@ -52,6 +53,7 @@ class Store:
         self._size = self._received = self.newest = 0
         """`newest`: the number of the group that came last."""
         self._looked = 0.0
+        self._making = asyncio.Lock()
         self._database = LazyDatabase(path, "log service", SLS_TABLES, self._opened, _fault)
 
     def _opened(self, connection: sqlite3.Connection) -> None:
@@ -76,6 +78,19 @@ class Store:
         if found is None:
             raise no_logstore(name)
         return found
+
+    async def have(self, project: str, name: str, reason: str) -> Logstore:
+        """A logstore, which is made if it is missing, as its project is. `reason`: what describes that. Raises Fault
+        for what can be none.
+        """
+        check_project(project)
+        check_logstore(name)
+        async with self._making:
+            if project not in self.projects:
+                now = int(time.time())
+                await self.put_project(Project(project, reason, now, now), is_new=True)
+            found = self.logstores.get((project, name))
+            return found or await self.create_logstore(project, name, {"ttl": DEFAULT_DAYS})
 
     async def put_project(self, made: Project, *, is_new: bool) -> None:
         """Write a project. Raises Fault ProjectAlreadyExist."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.model import cursor_of
 from pyfc.cloud.sls.store import Store
-from pyfc.errors import NotFound, Unavailable
+from pyfc.errors import InvalidArgument, NotFound, Unavailable
 from pyfc.triggers.log import Window
 
 _NEW = "SELECT max(number), max(received) FROM groups WHERE logstore = ? AND number >= ?"
@@ -21,6 +21,14 @@ class Windows:
     def next(self) -> int:
         """What comes from now on has this number or a higher one."""
         return self._store.newest + 1
+
+    async def have(self, project: str, logstore: str) -> None:
+        """See Shards. Raises InvalidArgument for what can be none, Unavailable."""
+        try:
+            await self._store.have(project, logstore, "made for a trigger")
+        except Fault as fault:
+            kind = Unavailable if fault.code == "ServerBusy" else InvalidArgument
+            raise kind(message=f"logstore {logstore[:100]} of project {project[:100]}: {fault.message}") from None
 
     async def window(self, project: str, logstore: str, begin: int) -> Window | None:
         """What a logstore has from a number on; None for nothing. Raises NotFound, Unavailable."""

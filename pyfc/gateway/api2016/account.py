@@ -7,7 +7,8 @@ from urllib.parse import quote, unquote
 
 from pyfc.auth.signature import sign_url
 from pyfc.calls.paths import NEWER
-from pyfc.cloud.oss.temporary import GOOD_FOR, TEMPORARY
+from pyfc.cloud.oss.model import TEMPORARY
+from pyfc.cloud.oss.temporary import GOOD_FOR
 from pyfc.documents import shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, LIST, Answer, Call, Endpoint, page

@@ -1,0 +1,150 @@
+"""What is wrong with triggers in files is told with file, line and property, and with what would be right."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from pyfc.documents.objects import trigger_of
+from pyfc.errors import ProjectError
+from pyfc.project.load import load
+
+FUNCRAFT = """\
+Transform: 'Aliyun::Serverless-2018-04-03'
+Resources:
+  shop:
+    Type: 'Aliyun::Serverless::Service'
+    pay:
+      Type: 'Aliyun::Serverless::Function'
+      Properties: {{Handler: index.handler, Runtime: python3, CodeUri: ./}}
+      Events:
+        t:
+          Type: {type}
+          Properties:
+            {properties}
+"""
+SERVERLESS = """\
+resources:
+  pay:
+    component: fc3
+    props:
+      functionName: pay
+      handler: index.handler
+      runtime: python3
+      code: ./
+      triggers:
+        - triggerName: t
+          triggerType: {type}
+          sourceArn: acs:oss:*:*:photos
+          triggerConfig: {properties}
+"""
+OWN = """\
+services:
+  default:
+    a:
+      triggers:
+        - name: t
+          type: {type}
+          config: {properties}
+"""
+NAMES = {FUNCRAFT: "template.yml", SERVERLESS: "s.yaml", OWN: "pyfc.yml"}
+CREATED = "'oss:ObjectCreated:*'"
+
+
+def _written(folder: Path, text: str, kind: str, properties: str) -> Path:
+    (folder / ("a.py" if text is OWN else "index.py")).write_text("def handler(event, context): ...")
+    (folder / NAMES[text]).write_text(text.format(type=kind, properties=properties))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "properties", "warning"),
+    [
+        (FUNCRAFT, "Timer", "{CronExpression: '@every 1m', Payloud: x}",
+         "template.yml:12: Resources.shop.pay.Events.t.Properties.Payloud is not a property that pyfc knows, it is "
+         "ignored; did you mean Payload?"),
+        (FUNCRAFT, "OSS", f"{{BucketName: photos, Events: [{CREATED}], Filter: {{Key: {{Prefx: a/}}}}, Role: r}}",
+         "template.yml:12: Resources.shop.pay.Events.t.Properties.Filter.Key.Prefx is not a property that pyfc knows, "
+         "it is ignored; did you mean Prefix?"),
+        (SERVERLESS, "timer", "{cronExpression: '@every 1m', enabled: false}",
+         "s.yaml:13: resources.pay.props.triggers[0].triggerConfig.enabled is not a property that pyfc knows, it is "
+         "ignored; did you mean enable?"),
+        (OWN, "log", "{sourceConfig: {logstor: a}}",
+         "pyfc.yml:7: services.default.a.triggers[0].config.sourceConfig.logstor is not a property that pyfc knows, it "
+         "is ignored; did you mean logstore?"),
+    ],
+)  # fmt: skip
+def test_a_property_that_no_trigger_of_its_type_has_is_a_warning_and_strictly_a_mistake(
+    tmp_path: Path, text: str, kind: str, properties: str, warning: str
+) -> None:
+    project = load(_written(tmp_path, text, kind, properties))
+
+    assert project.warnings == [f"{tmp_path}/{warning}"]
+    assert len(project.event_triggers) == 1
+    with pytest.raises(ProjectError) as caught:
+        load(tmp_path, strict=True)
+    assert str(caught.value) == f"{tmp_path}/{warning}"
+
+
+def test_a_misspelt_name_beside_the_configuration_is_a_warning_too(tmp_path: Path) -> None:
+    text = SERVERLESS.replace("sourceArn", "sourceArm")
+    (tmp_path / "index.py").write_text("def handler(event, context): ...")
+    (tmp_path / "s.yaml").write_text(text.format(type="timer", properties="{cronExpression: '@every 1m'}"))
+
+    [warning] = load(tmp_path).warnings
+
+    assert warning.startswith(f"{tmp_path}/s.yaml:12: resources.pay.props.triggers[0].sourceArm is not a property")
+    assert warning.endswith("did you mean sourceArn?")
+
+
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        (f"{{bucketName: pyfc, events: [{CREATED}]}}", "the server itself uses the name 'pyfc'"),
+        (f"{{bucketName: Photos, events: [{CREATED}]}}", "'Photos' cannot be the name of a bucket: it has 3 to 63"),
+        (f"{{events: [{CREATED}]}}", "neither sourceArn nor triggerConfig.bucketName names a bucket"),
+    ],
+)
+def test_a_bucket_that_can_be_none_is_told_where_the_trigger_stands(
+    tmp_path: Path, properties: str, reason: str
+) -> None:
+    [warning] = load(_written(tmp_path, OWN, "oss", properties)).warnings
+
+    assert warning.startswith(f"{tmp_path}/pyfc.yml:5: trigger default/a:t does not fire: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "properties", "reason"),
+    [
+        (OWN, "oss", "{bucketName: photos}", "pyfc.yml:7: services.default.a.triggers[0].config has no events; it is"),
+        (FUNCRAFT, "OSS", "{BucketName: photos, Events: []}",
+         "template.yml:12: Resources.shop.pay.Events.t.Properties.Events is empty; it must be a list of events"),
+        (OWN, "oss", "{bucketName: photos, events: ['oss:objectcreated:Putobjct']}",
+         "'oss:objectcreated:Putobjct'; it must be one of OSS's, perhaps oss:ObjectCreated:PutObject or "),
+        (OWN, "timer", "{payload: x}", "pyfc.yml:7: services.default.a.triggers[0].config has no cronExpression; it"),
+        (OWN, "timer", "{cronExpression: '@every 5'}", "numbers with the units h, m or s, like @every 5m"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_or_missing_is_told_with_what_would_be_right(
+    tmp_path: Path, text: str, kind: str, properties: str, reason: str
+) -> None:
+    with pytest.raises(ProjectError) as caught:
+        load(_written(tmp_path, text, kind, properties))
+
+    assert reason in str(caught.value)
+
+
+def test_what_a_client_sends_and_no_trigger_of_its_type_has_is_ignored_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sent = {"triggerName": "t", "triggerType": "timer",
+            "triggerConfig": {"cronExpression": "@every 1m", "unheardOf": 1}}  # fmt: skip
+    with caplog.at_level(logging.WARNING):
+        made = [trigger_of("s", "f", sent, "event") for _ in range(3)]
+
+    assert [each.config for each in made] == [{"cronExpression": "@every 1m"}] * 3
+    assert [record.getMessage() for record in caplog.records if "unheardOf" in record.getMessage()] == [
+        'requests have properties of TimerTrigger that are not known and ignored: ["unheardOf"]'
+    ]

@@ -119,12 +119,15 @@ def function_of(service: str, document: Document, old: Function | None = None) -
     document, said = typed(_completed(document, old) if old is not None else document, shapes.NewerFunction)
     hooks = said.instance_lifecycle_config or shapes.Lifecycle()
     first = hooks.initializer
+    _check_commands(hooks, said)
+    handler, command = _first(first, said.initializer)
     read = Function(
         service=service,
         name=old.name if old is not None else said.function_name,
         runtime=said.runtime,
         handler=_handler(said),
-        initializer=first.handler if first is not None else said.initializer,
+        initializer=handler,
+        initializer_command=command,
         pre_freeze=_hook(hooks.pre_freeze),
         pre_stop=_hook(hooks.pre_stop),
         description=said.description,
@@ -170,7 +173,31 @@ def _limits(said: shapes.AnyFunction, first: shapes.Initializer | None) -> Limit
 
 
 def _hook(said: shapes.Hook | None) -> Hook:
-    return Hook(handler=said.handler, timeout=said.timeout) if said is not None else Hook()
+    if said is None:
+        return Hook()
+    return Hook(handler=said.handler, timeout=said.timeout, command=tuple(said.command))
+
+
+def _first(said: shapes.Initializer | None, usual: str) -> tuple[str, tuple[str, ...]]:
+    """Handler and command of the initializer. `usual`: the property of the older APIs."""
+    return (usual, ()) if said is None else (said.handler, tuple(said.command))
+
+
+def _check_commands(hooks: shapes.Lifecycle, said: shapes.AnyFunction) -> None:
+    every = {"initializer": hooks.initializer, "preFreeze": hooks.pre_freeze, "preStop": hooks.pre_stop}
+    for name, hook in every.items():
+        if hook is not None and hook.command:
+            _check_command(hook, ("instanceLifecycleConfig", name, "command"), said)
+
+
+def _check_command(hook: shapes.Hook, place: Place, said: shapes.AnyFunction) -> None:
+    """A hook is a handler or a command (FC: both are an error), and there is somebody to run that."""
+    if hook.handler:
+        raise wrong(
+            place, f"'{hook.command[0]}'", f"left out, for there is a handler, '{hook.handler}': one of them runs"
+        )
+    if not said.runtime.startswith("custom"):
+        raise wrong(place, f"'{hook.command[0]}'", f"left out: hooks of {said.runtime} are handlers")
 
 
 def _program(said: shapes.AnyFunction) -> Program:
@@ -207,6 +234,11 @@ def function_fields(function: Function) -> Document:
     hooks: Document = {}
     for name, hook in (("preFreeze", function.pre_freeze), ("preStop", function.pre_stop)):
         hooks[name] = {"handler": hook.handler, "timeout": hook.timeout}
+        if hook.command:
+            hooks[name]["command"] = list(hook.command)
+    if function.initializer_command:
+        command = list(function.initializer_command)
+        hooks["initializer"] = {"command": command, "timeout": limits.initialization_timeout}
     document: Document = {
         "functionName": function.name,
         "description": function.description,

@@ -137,16 +137,16 @@ class Code(Shape):
 
 
 class Hook(Shape):
-    """A lifecycle hook."""
+    """A lifecycle hook: a handler or, of custom runtimes, a command."""
 
     handler: str = ""
+    command: list[str] = []
     timeout: Annotated[int, Meta(ge=1, le=90)] = 3
 
 
-class Initializer(Shape):
+class Initializer(Hook):
     """The hook that runs first; 0 seconds stand for no limit of its own."""
 
-    handler: str = ""
     timeout: Annotated[int, Meta(ge=0, le=300)] = 0
 
 

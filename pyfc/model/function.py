@@ -115,6 +115,13 @@ class Hook:
 
     handler: str = ""
     timeout: int = 3
+    command: tuple[str, ...] = ()
+    """What is run instead of a handler, by custom runtimes only."""
+
+    @property
+    def entry(self) -> str:
+        """What runs: the handler, or the command's program; '' for nothing."""
+        return self.handler or " ".join(self.command[:1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +147,8 @@ class Function:
     runtime: str
     handler: str
     initializer: str = ""
+    initializer_command: tuple[str, ...] = ()
+    """What is run instead of it, by custom runtimes only."""
     pre_freeze: Hook = Hook()
     """Runs before an idle instance is frozen."""
     pre_stop: Hook = Hook()

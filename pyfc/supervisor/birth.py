@@ -150,7 +150,7 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
     concurrency = function.limits.instance_concurrency
     return frames.Init(
         handler=function.handler,
-        initializer=function.initializer,
+        initializer=function.initializer or " ".join(function.initializer_command[:1]),
         code=code,
         environment=environment,
         context=_context(service, function, settings, credentials),
@@ -178,12 +178,21 @@ def _program(function: Function, runtime: Runtime) -> dict[str, Any]:
         "port": function.program.port,
         "pulls": pulls,
         "health": dict(function.program.health),
+        "hooks": {name: list(words) for name, words in _hook_commands(function).items() if words},
+    }
+
+
+def _hook_commands(function: Function) -> dict[str, tuple[str, ...]]:
+    return {
+        "initializer": function.initializer_command,
+        "preFreeze": function.pre_freeze.command,
+        "preStop": function.pre_stop.command,
     }
 
 
 def _hooks(function: Function) -> dict[str, str]:
-    hooks = {"preFreeze": function.pre_freeze.handler, "preStop": function.pre_stop.handler}
-    return {name: handler for name, handler in hooks.items() if handler}
+    hooks = {"preFreeze": function.pre_freeze.entry, "preStop": function.pre_stop.entry}
+    return {name: entry for name, entry in hooks.items() if entry}
 
 
 def _template(

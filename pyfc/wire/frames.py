@@ -63,14 +63,14 @@ class Init(NamedTuple):
     handler's; `snapshot`: whether it runs the initializer. {} for an instance.
     """
     hooks: dict[str, str]
-    """Handlers of `preFreeze` and `preStop`, where there are any."""
+    """Handlers (or the programs of commands) of `preFreeze` and `preStop`, where there are any."""
     debug_port: int = 0
     """Port at which it waits for a debugger before it loads the handler's module; 0 for none."""
     traces: bool = False
     """Ready's payload is a tree of what was imported and how long it took: JSON, [[name, seconds, [...]], ...]."""
     program: dict[str, Any] = {}  # noqa: RUF012  never changed
     """Of a custom runtime: `command`; `port` where it listens; `pulls`, if it asks for its calls instead; `health`,
-    FC's customHealthCheckConfig.
+    FC's customHealthCheckConfig; `hooks`, those that are commands.
     """
     debugger: str = "attach"
     """How it is debugged: `attach`: something attaches at the port; `pycharm`: PyCharm listens there."""

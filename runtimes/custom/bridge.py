@@ -16,6 +16,7 @@ from typing import Any
 
 import calls
 import client
+import commands
 import enter
 import framing
 import loopback
@@ -51,6 +52,8 @@ class Bridge:
             self._loopback = loopback.Loopback(child.listener, ports, own=child.own)
         self.upstream = client.Upstream(self._place)
         self.fixed = _fixed_headers(init)
+        self._environment: dict[str, str] = {}
+        """The program's."""
         self._pull: pull.Pull | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -74,6 +77,7 @@ class Bridge:
             environment["FC_RUNTIME_API"] = "127.0.0.1:%d" % port
             if self._loopback is not None:
                 self._loopback.take_in(port)
+        self._environment = environment
         self._child.run(self._wanted["command"], environment, self._init.code)
         if not self._wanted["pulls"]:
             self._spawn(self._wait_for_server())
@@ -214,7 +218,9 @@ class Bridge:
         method, path = _HOOKS[name]
         own = [("x-fc-request-id", request_id), ("x-fc-control-path", path)]
         try:
-            if self._pull is not None:
+            if name in self._wanted["hooks"]:
+                fault, body = await self._command(self._wanted["hooks"][name]), b""
+            elif self._pull is not None:
                 fault, body = await self._pull.hook(name, request_id)
             else:
                 answer = await client.ask(self.upstream, method, path, [*self.fixed, *own])
@@ -225,6 +231,14 @@ class Bridge:
             fault, body = ("UNHANDLED", "%s: %s" % (path, error), ""), b""
         self.send(wire.HOOK_DONE, number, (fault,), body if fault is not None else b"")
 
+    async def _command(self, command: list[str]) -> tuple[str, str, str] | None:
+        """Run the command of a hook beside the program; its fault."""
+        assert self._child.hooks is not None
+        words = commands.words_of(command, self._environment, self._init.code)
+        status = await commands.run(self._child.hooks, words)
+        how = "was killed by signal %d" % -status if status < 0 else "exited with status %d" % status
+        return ("UNHANDLED", "the command %s %s" % (command[0], how), "") if status else None
+
     async def _stop(self) -> None:
         """Let the program end by itself; then so does this process."""
         self._is_stopping = True
@@ -234,7 +248,8 @@ class Bridge:
 
 
 def _fixed_headers(init: wire.Init) -> list[tuple[str, str]]:
-    told, hooks = init.context, init.hooks
+    told = init.context
+    hooks = {name: handler for name, handler in init.hooks.items() if name not in init.program["hooks"]}
     function, service, credentials = told["function"], told["service"], told["credentials"]
     fixed = {
         "access-key-id": credentials["access_key_id"],
@@ -269,5 +284,5 @@ def main(incoming: int, outgoing: int, cage: enter.Cage) -> None:
     if frame is None or frame[0] != wire.INIT:
         return
     init = wire.Init.of(frame[2])
-    child = program.prepare(cage, init.sandbox)
+    child = program.prepare(cage, init.sandbox, has_commands=bool(init.program["hooks"]))
     asyncio.run(Bridge(channel, init, child).serve())

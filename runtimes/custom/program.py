@@ -10,26 +10,29 @@ import socket
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import commands
 import enter
 import kernel
 import loopback
 
 
 class Program:
-    """The user's program. `listener`: where its calls for sockets are told, -1 if they are not."""
+    """The user's program. `listener`: where its calls for sockets are told, -1 if they are not; `hooks`: who runs
+    commands beside it, None for nobody.
+    """
 
-    def __init__(self, pid: int, door: socket.socket, listener: int, *, own: bool) -> None:
+    def __init__(self, pid: int, door: socket.socket, listener: int, hooks: socket.socket | None, *, own: bool) -> None:
         self.pid = pid
         self.listener = listener
+        self.hooks = hooks
         self.own = own
         """Whether the bridge has a loopback of its own."""
         self._door = door
 
     def run(self, command: list[str], environment: dict[str, str], folder: str) -> None:
         """Let it go."""
-        texts = [folder, str(len(command)), *command, *("%s=%s" % each for each in environment.items())]
         with self._door:
-            self._door.sendall("\0".join(texts).encode("utf-8", "surrogateescape"))
+            self._door.sendall(commands.words_of(command, environment, folder))
 
     def reap(self, on_exit: Callable[[int], None]) -> None:
         """Some child of this process has ended: the program itself, of whose end `on_exit` is told, or what it has
@@ -53,33 +56,47 @@ class Program:
             return
 
 
-def prepare(cage: enter.Cage, wish: dict[str, Any]) -> Program:
-    """Fork the process that is to be the program, and settle: both have given everything up when this returns."""
+def prepare(cage: enter.Cage, wish: dict[str, Any], *, has_commands: bool) -> Program:
+    """Fork the process that is to be the program, and settle: both have given everything up when this returns.
+    `has_commands`: whether hooks of it are commands.
+    """
     cage.prepare(wish)
     ours, theirs = socket.socketpair()
+    hooks, waits = socket.socketpair() if has_commands else (None, None)
     pid = os.fork()
     if pid == 0:
-        ours.close()
-        _become(cage, wish, theirs)
+        _become(cage, wish, theirs, waits)
     theirs.close()
-    own = False
-    if cage.has_namespaces and wish["network"] and loopback.can_notify():
-        kernel.unshare(kernel.NEWNET)
-        kernel.raise_loopback()
-        own = True
+    if hooks is not None and waits is not None:
+        hooks.setblocking(False)
+        waits.close()
+    own = _separate(cage, wish)
     cage.give_up(wish, "bridge")
     if kernel.LINUX:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # the program has the same user
-    return Program(pid, ours, _receive(ours), own=own or bool(wish and cage.has_namespaces))
+    return Program(pid, ours, _receive(ours), hooks, own=own or bool(wish and cage.has_namespaces))
 
 
-def _become(cage: enter.Cage, wish: dict[str, Any], door: socket.socket) -> NoReturn:
+def _separate(cage: enter.Cage, wish: dict[str, Any]) -> bool:
+    """Give this process a loopback of its own, where that can be."""
+    if not (cage.has_namespaces and wish["network"] and loopback.can_notify()):
+        return False
+    kernel.unshare(kernel.NEWNET)
+    kernel.raise_loopback()
+    return True
+
+
+def _become(cage: enter.Cage, wish: dict[str, Any], door: socket.socket, hooks: socket.socket | None) -> NoReturn:
     """In the child: settle, wait for the word, and be the program."""
     try:
-        os.closerange(3, door.fileno())
-        os.closerange(door.fileno() + 1, 64)
+        kept = {door.fileno(), hooks.fileno() if hooks is not None else -1}
+        for number in set(range(3, 64)) - kept:
+            os.closerange(number, number + 1)
         rights = _watched(wish)
         cage.give_up(wish)
+        if hooks is not None:
+            commands.leave_behind(hooks, [door.fileno(), *rights])
+            hooks.close()
         door.sendmsg([b"w"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", rights))] if rights else [])
         for descriptor in rights:
             os.close(descriptor)
@@ -104,14 +121,7 @@ def _execute(door: socket.socket) -> NoReturn:
     while piece := door.recv(65536):
         data += piece
     door.close()
-    folder, count, *texts = data.decode("utf-8", "surrogateescape").split("\0")
-    command, variables = texts[: int(count)], texts[int(count) :]
-    environment = dict(each.split("=", 1) for each in variables)
-    os.chdir(folder)
-    for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    os.environ["PATH"] = environment.get("PATH", os.defpath)  # by which the program is looked for
-    os.execvpe(command[0], command, environment)  # noqa: S606  that is what it is for
+    commands.execute(data)
 
 
 def _receive(door: socket.socket) -> int:

@@ -95,9 +95,13 @@ def _undeclared(function: Function) -> Iterator[str]:
 
 def _hooks(function: Function, document: Document) -> Document:
     """`instanceLifecycleConfig`: the hooks that there are."""
-    hooks = {"preStop": document["instanceLifecycleConfig"]["preStop"]}
-    hooks["initializer"] = {"handler": function.initializer, "timeout": function.limits.initialization_timeout}
-    return {name: hook for name, hook in hooks.items() if hook["handler"]}
+    first = {"handler": function.initializer, "timeout": function.limits.initialization_timeout}
+    hooks: Document = {"initializer": first, **document["instanceLifecycleConfig"]}
+    return {
+        name: hooks[name]
+        for name in ("initializer", "preStop")
+        if hooks[name].get("handler") or "command" in hooks[name]
+    }
 
 
 def _runtime(function: Function, document: Document) -> Document:

@@ -102,16 +102,26 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts a server of the files given by name; all are stopped at the end of the test."""
+    yield from _serving(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def serve_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """The same for all tests of a file, which do not disturb each other there."""
+    yield from _serving(tmp_path_factory.mktemp("served"))
+
+
+def _serving(place: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
     def start(files: dict[str, str], *options: str, **environment: str) -> Server:
-        folder = tmp_path / f"project{len(servers)}"
+        folder = place / f"project{len(servers)}"
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         folder.mkdir(exist_ok=True)
-        server = Server(folder, tmp_path / f"data{len(servers)}", *options, **environment)
+        server = Server(folder, place / f"data{len(servers)}", *options, **environment)
         servers.append(server)
         return server
 

@@ -19,7 +19,7 @@ import logging, os, signal, sys, threading, time
 started, folders = [], []
 
 def occupied(number, frame):  # the thread that reads what the worker is told
-    while not os.path.exists(os.path.join(folders[0], 'go')):
+    while not os.path.exists(os.path.join(folders[-1], 'go')):
         time.sleep(0.001)
     time.sleep(0.05)
 
@@ -75,16 +75,20 @@ def web(environ, start_response):
 """
 
 
+SEVERAL = {"InstanceConcurrency": 4, "Initializer": "index.initializer", "Timeout": 2}
+WEB = {"InstanceConcurrency": 4, "Handler": "index.web", "Timeout": 20, "http": ["GET", "POST"]}
+FILES = {"template.yml": template({"several": SEVERAL, "web": WEB}), "index.py": CODE}
+
+
+@pytest.fixture(scope="module")
+def server(serve_all: Callable[..., Server]) -> Server:
+    return serve_all(FILES, *SHARES_FILES)
+
+
 @pytest.fixture
-def server(serve: Callable[..., Server]) -> Server:
-    several = {"InstanceConcurrency": 4, "Initializer": "index.initializer", "Timeout": 2}
-    return serve({
-        "template.yml": template({
-            "several": several,
-            "web": {"InstanceConcurrency": 4, "Handler": "index.web", "Timeout": 20, "http": ["GET", "POST"]},
-        }),
-        "index.py": CODE,
-    }, *SHARES_FILES)  # fmt: skip
+def fresh(serve: Callable[..., Server]) -> Server:
+    """For a test that counts what there is."""
+    return serve(FILES, *SHARES_FILES)
 
 
 class Held:
@@ -136,33 +140,33 @@ def test_calls_that_arrive_together_share_an_instance_and_its_initializer_runs_o
     assert len({answer.body.split()[1] for answer in answers}) == 4
 
 
-def test_prints_and_log_lines_belong_to_their_call_and_raw_output_to_the_instance(server: Server) -> None:
+def test_prints_and_log_lines_belong_to_their_call_and_raw_output_to_the_instance(fresh: Server) -> None:
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: server.invoke("demo/several", b"print", X_Fc_Log_Type="Tail"), range(4)))
+        answers = list(pool.map(lambda _: fresh.invoke("demo/several", b"print", X_Fc_Log_Type="Tail"), range(4)))
 
     instances = {answer.headers["X-Fc-Instance-Id"] for answer in answers}
     for answer in answers:
         own = answer.body.decode()
-        log = server.record(own)["log"]
+        log = fresh.record(own)["log"]
         lines = [line for line in log.splitlines() if line.startswith("print ") or "[INFO]" in line]
         assert len(lines) == 100
         assert all(own in line for line in lines)
         assert f"print {own}" in base64.b64decode(answer.headers["X-Fc-Log-Result"]).decode()
         assert "raw" not in log
-    wait_until(lambda: server.logged("").count("raw\n") == 4, "the instance's own output")
-    wait_until(lambda: server.logged("").count("from a thread of its own") == 4, "what threads of its own print")
+    wait_until(lambda: fresh.logged("").count("raw\n") == 4, "the instance's own output")
+    wait_until(lambda: fresh.logged("").count("from a thread of its own") == 4, "what threads of its own print")
     assert len(instances) == 1
 
 
-def test_a_late_call_is_answered_at_once_and_its_instance_ends_after_the_others(server: Server, tmp_path: Path) -> None:
-    held = Held(server, tmp_path / "flags")
+def test_a_late_call_is_answered_at_once_and_its_instance_ends_after_the_others(fresh: Server, tmp_path: Path) -> None:
+    held = Held(fresh, tmp_path / "flags")
     with ThreadPoolExecutor(2) as pool:
-        late = pool.submit(server.invoke, "demo/several", f"late {tmp_path}".encode())
+        late = pool.submit(fresh.invoke, "demo/several", f"late {tmp_path}".encode())
         wait_until((tmp_path / "half").exists, "half of the timeout")
         held.start(1)
         answer = late.result(10)
         assert not held.futures[0].done()
-        other = server.invoke("demo/several", b"echo")
+        other = fresh.invoke("demo/several", b"echo")
         [neighbour] = held.finish()
 
     instance = answer.headers["X-Fc-Instance-Id"]
@@ -171,8 +175,8 @@ def test_a_late_call_is_answered_at_once_and_its_instance_ends_after_the_others(
     assert "X-Fc-Error-Type" not in neighbour.headers
     assert other.headers["X-Fc-Instance-Id"] != instance
     number = answer.headers["X-Fc-Request-Id"]
-    wait_until(lambda: "wait_for_ever" in server.logged(number), "where the late call was")
-    wait_until(lambda: len(server.workers()) <= 2, "the end of its instance (one more, and a spare)")
+    wait_until(lambda: "wait_for_ever" in fresh.logged(number), "where the late call was")
+    wait_until(lambda: len(fresh.workers()) <= 2, "the end of its instance (one more, and a spare)")
 
 
 def test_a_late_call_tells_where_it_was_though_its_last_neighbour_ends_before_the_worker_comes_to_that(

@@ -17,7 +17,7 @@ from support import FUNCTIONS, Server, wait_until
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fuzz", type=int, metavar="N", help="examples of each property test, not 50 (--all: 100)")
+    parser.addoption("--fuzz", type=int, metavar="N", help="examples of each property test, not 20 (--all: 100)")
     parser.addoption("--all", action="store_true", help="the tests marked as long too")
     parser.addoption("--torture", action="store_true", help="kills and soaks in full length, which takes an hour")
 
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     examples = config.getoption("--fuzz")
     settings.register_profile(
         "chosen",
-        max_examples=examples or (100 if config.getoption("--all") or config.getoption("--torture") else 50),
+        max_examples=examples or (100 if config.getoption("--all") or config.getoption("--torture") else 20),
         derandomize=examples is None,  # what fails without --fuzz is the change's fault, not luck's
         deadline=None,
         print_blob=True,

@@ -94,7 +94,7 @@ def test_malformed_msgpack_is_an_error_and_nothing_else(data: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from(VECTORS), min_size=1, max_size=6), st.lists(st.integers(1, 40), min_size=1))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=settings().max_examples // 2)
 def test_frames_survive_any_chunking(chosen: list[dict[str, Any]], sizes: list[int]) -> None:
     data = b"".join(bytes.fromhex(vector["frame"]) for vector in chosen)
     read, write = os.pipe()

@@ -39,7 +39,7 @@ def from_file(document: Any, shape: type[Shape]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-@settings(max_examples=25)
+@settings(max_examples=max(8, settings().max_examples // 4))
 @given(data=st.data())
 def test_what_fits_is_read_and_read_again_in_any_case(shape: type[Shape], data: st.DataObject) -> None:
     document = data.draw(documents(shape))

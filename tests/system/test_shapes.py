@@ -133,8 +133,9 @@ NEUTRAL = {
 """What else would take long, or not be there; operations that do not know these leave them out."""
 SAMPLES: list[Any] = ["x", 5, 1.5, 10**30, True, [], [[]], [5], {}, {"x": {}}]
 
-_PART = 3
-"""Without --all each property gets every third of them, the next property the next third."""
+_PART = 6
+"""Without --all each property gets every sixth of them, the next property the next ones."""
+EXAMPLES = settings().max_examples
 
 
 @pytest.mark.parametrize(("prefix", "endpoint"), BODIES, ids=lambda value: getattr(value, "operation", value))
@@ -154,7 +155,9 @@ def test_a_mistyped_value_of_any_property_is_refused_by_its_name(
             assert last(where).encode() in answer.body, (where, value, answer.body)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(3, EXAMPLES // 20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 @pytest.mark.parametrize(("prefix", "endpoint"), BODIES, ids=lambda value: getattr(value, "operation", value))
 def test_what_the_description_allows_is_understood_and_one_mistake_in_it_is_named(
@@ -171,7 +174,9 @@ def test_what_the_description_allows_is_understood_and_one_mistake_in_it_is_name
     assert (answer.status, field.encode_name in str(answer.json)) == (400, True), (document, answer.body)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(4, EXAMPLES // 6), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 @pytest.mark.parametrize(("prefix", "endpoint"), BODIES, ids=lambda value: getattr(value, "operation", value))
 def test_no_body_is_too_much_for_an_operation(
@@ -190,7 +195,9 @@ TEXTS = st.text(max_size=9) | st.sampled_from(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=max(3, EXAMPLES // 10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 @pytest.mark.parametrize(("prefix", "endpoint"), QUERIES, ids=lambda value: getattr(value, "operation", value))
 def test_no_parameter_is_too_much_for_an_operation(

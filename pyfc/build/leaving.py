@@ -63,3 +63,8 @@ def reduced(file: str, text: str, without: Iterable[str]) -> str:
     document = json.loads(text)
     needed = {name: each for name, each in document["dependencies"].items() if canonical(name) not in left_out}
     return json.dumps({**document, "dependencies": needed}, indent=2)
+
+
+def gist(reason: str) -> str:
+    """What a reason says before the installer's own lines."""
+    return reason.splitlines()[0].rstrip(":")

@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 from pyfc.cli.shared import add_endpoint, add_project, client_of, settings_of
+from pyfc.client import Client
 from pyfc.dev.output import say, tell
 from pyfc.dev.plan import Step, plan
+from pyfc.project.interface import Project
 from pyfc.project.load import load
 
 
@@ -43,7 +45,17 @@ def run(options: argparse.Namespace) -> int:
         for number, step in enumerate(changes, 1):
             _apply(step, f"[{number}/{len(changes)}]")
         say(f"deployed to {client.endpoint}")
+        _tell_left_out(client, project)
     return 0
+
+
+def _tell_left_out(client: Client, project: Project) -> None:
+    """What the server could not install for functions of the project."""
+    ours = {(each.function.service, each.function.name) for each in project.functions}
+    for function in client.functions():
+        place = (function["service"], function["function"])
+        for name, why in function.get("leftOut", {}).items() if place in ours else ():
+            tell(f"warning: function {'/'.join(place)} has to do without {name}: {why}")
 
 
 def _apply(step: Step, place: str) -> None:

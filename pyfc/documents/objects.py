@@ -143,7 +143,7 @@ def function_of(service: str, document: Document, old: Function | None = None) -
         return read
     kept = (
         "code", "opt", "tags", "snapshot", "provision", "maximum_instance_count", "is_disabled", "why_disabled",
-        "is_declared", "policies",
+        "is_declared", "policies", "left_out",
     )  # fmt: skip
     return replace(read, **{name: getattr(old, name) for name in kept})
 

@@ -361,6 +361,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "triggers": [trigger.type for trigger in entry.triggers],
         "served": function.code is not None,
         "url": path,
+        **({"leftOut": dict(function.left_out)} if function.left_out else {}),
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
         **(entry.route.describe() if isinstance(entry.route, Pool) else {}),
     }

@@ -171,6 +171,8 @@ class Function:
     extras: Mapping[str, Any] = field(default_factory=dict)
     """What else was declared, in FC's names: it is kept and told, and changes nothing here."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """What of its official layers and FC's built-in modules could not be installed, each with the reason."""
     policies: Policies = ()
     """What its credentials may do; () for what its service says."""
     version_id: str = ""

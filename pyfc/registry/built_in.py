@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder
 from pyfc.build.builtins import SOURCE, builtins_of
+from pyfc.build.leaving import gist
 from pyfc.build.manifest import name_of as package_of
 from pyfc.build.official import Packages, name_of, packages_of, programs_of, stand_in
 from pyfc.bundles.bundle import Bundles
@@ -38,6 +39,8 @@ class Added(NamedTuple):
     """Its official layers, by ARN."""
     built_in: Code | None = None
     """The built-in modules that its code uses."""
+    left_out: Mapping[str, str] = MappingProxyType({})
+    """What could not be had, by name, each with the reason."""
     pending: asyncio.Task[Added] | None = None
     """What goes on after the client's patience: it brings all of this."""
 
@@ -57,33 +60,36 @@ class BuiltIn:
         """What a function with this code needs. What cannot be had is logged, and the function does without."""
         is_there = self._runtimes.get(function.runtime) is not None
         interpreter = self._runtimes.interpreter(function.runtime) if is_there else None
-        layers = self._layers(function, is_possible=interpreter is not None and self._installs)
+        layers, left_out = self._layers(function, is_possible=interpreter is not None and self._installs)
         if code is None or interpreter is None or not self._installs:
-            return Added()
+            return Added(left_out=left_out)
         words = await asyncio.to_thread(self._used, code, function.runtime)
         programs = _programs(function)
         if not any((layers, programs, words.words)):
-            return Added()
-        work = self._all(f"{function.service}/{function.name}", layers, programs, words, interpreter)
+            return Added(left_out=left_out)
+        work = self._all(f"{function.service}/{function.name}", layers, programs, words, interpreter, left_out)
         task = self._tasks.begin(f"installing what {function.service}/{function.name} needs", work)
         done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
-        return task.result() if done else Added(pending=task)
+        return task.result() if done else Added(left_out=left_out, pending=task)
 
     def later(self, added: Added, lay: Callable[[asyncio.Task[Added]], Coroutine[Any, Any, None]], name: str) -> None:
         """Have `lay` wait for what is pending, and lay it under the function."""
         if added.pending is not None:
             self._tasks.begin(f"laying what was installed under {name}", lay(added.pending))
 
-    def _layers(self, function: Function, *, is_possible: bool) -> dict[str, Packages]:
-        """The official layers that are packages, by ARN."""
-        found = {}
+    def _layers(self, function: Function, *, is_possible: bool) -> tuple[dict[str, Packages], dict[str, str]]:
+        """The official layers that are packages, by ARN; and those that are missing, by name."""
+        found, missing = {}, {}
         for arn in filter(name_of, function.layers):
             packages = packages_of(arn)
             if packages is not None and is_possible:
                 found[arn] = packages
             else:
-                _log.warning("function %s/%s: %s", function.service, function.name, stand_in(arn))
-        return found
+                reason = stand_in(arn)
+                _log.warning("function %s/%s: %s", function.service, function.name, reason)
+                if not programs_of(arn):
+                    missing[_layer(arn)] = reason
+        return found, missing
 
     def _used(self, code: Code, runtime: str) -> Packages:
         """The built-in modules that the code uses."""
@@ -105,32 +111,46 @@ class BuiltIn:
         programs: Mapping[str, Mapping[str, bytes]],
         used: Packages,
         interpreter: Interpreter,
+        missing: Mapping[str, str],
     ) -> Added:
-        official = {}
+        official: dict[str, Code] = {}
+        left_out = dict(missing)
         for arn, files in programs.items():
             official[arn] = await self._bundles.put(self._builder.layer_of(name_of(arn), files), (), Boundary(None))
         for arn, packages in layers.items():
-            code = await self._install(function, name_of(arn), packages, interpreter)
-            if code is not None:
-                official[arn] = code
+            try:
+                official[arn] = await self._install(name_of(arn), packages, interpreter)
+            except PyfcError as error:
+                left_out[_layer(arn)] = _without(function, name_of(arn), error)
         if not used.words:
-            return Added(official)
+            return Added(official, left_out=left_out)
         names = dict.fromkeys(package_of(each).replace("/", "_") for each in used.words)
         name = "-".join(names)[:_LONGEST]
-        return Added(official, await self._install(function, name, used, interpreter))
-
-    async def _install(self, function: str, name: str, wanted: Packages, interpreter: Interpreter) -> Code | None:
         try:
-            async with self._turn:
-                folder = await self._builder.layer(name, wanted, interpreter.path, interpreter.version)
-            return await self._bundles.put(folder, (), Boundary(None))
+            return Added(official, await self._install(name, used, interpreter), left_out)
         except PyfcError as error:
-            _log.warning("%s: %s; function %s has to do without", name, error, function)
-            return None
+            left_out[", ".join(names)[:_LONGEST]] = _without(function, name, error)
+            return Added(official, left_out=left_out)
+
+    async def _install(self, name: str, wanted: Packages, interpreter: Interpreter) -> Code:
+        """Raises PyfcError."""
+        async with self._turn:
+            folder = await self._builder.layer(name, wanted, interpreter.path, interpreter.version)
+        return await self._bundles.put(folder, (), Boundary(None))
 
     async def close(self) -> None:
         """The server stops: installers end."""
         await self._tasks.close()
+
+
+def _layer(arn: str) -> str:
+    return f"official layer {name_of(arn)}"
+
+
+def _without(function: str, name: str, error: PyfcError) -> str:
+    """What people are told of it."""
+    _log.warning("%s: %s; function %s has to do without", name, error, function)
+    return gist(str(error))
 
 
 def _programs(function: Function) -> dict[str, dict[str, bytes]]:

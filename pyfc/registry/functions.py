@@ -108,7 +108,8 @@ class Functions:
             is_needed = function.runtime != "custom-container"
             code = await (self._packages.need(document) if is_needed else self._packages.keep(document))
             added = await self._built_in.of(function, code)
-            function = dataclasses.replace(function, code=code, opt=await self._opt(function, added))
+            opt = await self._opt(function, added)
+            function = dataclasses.replace(function, code=code, opt=opt, left_out=dict(added.left_out))
             async with operations.turn:
                 also = await self._home(service, convention)
                 made = await operations.create(function, exists, also)
@@ -129,7 +130,8 @@ class Functions:
                 async with operations.turn:
                     with contextlib.suppress(NotFound):  # it was deleted meanwhile
                         old = await self.function(function.service, function.name)
-                        new = dataclasses.replace(old.value, opt=await self._opt(function, made))
+                        opt = await self._opt(function, made)
+                        new = dataclasses.replace(old.value, opt=opt, left_out=dict(made.left_out))
                         if _needs(old.value) == _needs(function):
                             await operations.replace(old, new)
 
@@ -182,8 +184,10 @@ class Functions:
             async with operations.turn:
                 old = await self.function(service, name)
                 new = function_of(service, document, old.value)
-                opt = await self._opt(new, added) if has_other else old.value.opt
-                new = dataclasses.replace(new, code=code or old.value.code, opt=opt)
+                new = dataclasses.replace(new, code=code or old.value.code)
+                if has_other:
+                    opt = await self._opt(new, added)
+                    new = dataclasses.replace(new, opt=opt, left_out=dict(added.left_out))
                 changed = await operations.replace(old, new, etag)
             self._lay_later(new, added)
         operations.collect()

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from pyfc.build.builder import Builder, Wanted
 from pyfc.build.consent import Ask
+from pyfc.build.leaving import gist
 from pyfc.build.official import name_of, packages_of, programs_of, stand_in, unfound
 from pyfc.build.programs import started
 from pyfc.errors import PyfcError
@@ -100,9 +101,9 @@ class Builds:
         if folder in self._took:
             found["builtSeconds"] = round(self._took[folder], 1)
         if left_out := self._partial.get(Path(folder)):
-            found["leftOut"] = {name: _gist(why) for name, why in left_out.items()}
+            found["leftOut"] = {name: gist(why) for name, why in left_out.items()}
         if (failed := self._failed.get(Path(folder), "")) and folder not in self._pending:
-            found["failed"] = _gist(failed)
+            found["failed"] = gist(failed)
         return found
 
     def has_failed(self, folder: str) -> bool:
@@ -212,7 +213,7 @@ class Builds:
         """What was left out of what was built last for a folder, in words; '' if nothing was."""
         found = self._builder.left_out(folder)
         self._partial[folder] = found
-        return "\n".join(f"{_gist(why)}; {name} is left out" for name, why in found.items())
+        return "\n".join(f"{gist(why)}; {name} is left out" for name, why in found.items())
 
     def _add(self, wanted: Wanted, name: str, *, holds: bool) -> None:
         folder = wanted.folder
@@ -313,11 +314,6 @@ def _name_of(declaration: Declaration) -> str:
     return f"{declaration.function.service}/{declaration.function.name}"
 
 
-def _gist(reason: str) -> str:
-    """What a reason says before the installer's own lines."""
-    return reason.splitlines()[0].rstrip(":")
-
-
 def _warning(error: PyfcError, *, stands_in: bool) -> str:
     what = "; what was built before is served" if stands_in else "; the function has to do without"
-    return "\n".join([_gist(str(error)) + what, *str(error).splitlines()[1:]])
+    return "\n".join([gist(str(error)) + what, *str(error).splitlines()[1:]])

@@ -468,6 +468,21 @@ def test_the_same_paths_are_served_as_2021_04_06_with_the_qualifier_in_the_query
     assert shared.request("POST", "/2021-04-06/services/middle/functions/f/invocations", b"x").body == b"x"
 
 
+def test_an_image_that_is_to_be_accelerated_is_told_to_be_ready_by_the_older_apis(shared: Server) -> None:
+    shared.manage("POST", f"{API}/services", {"serviceName": "images"})
+    functions = f"{API}/services/images/functions"
+    base = {"functionName": "f", "runtime": "custom-container", "handler": "h"}
+
+    def told(method: str, path: str, **config: str) -> Any:
+        config = {"image": "registry.example/a:1", **config}
+        document = None if method == "GET" else {**base, "customContainerConfig": config}
+        return shared.manage(method, path, document).json["customContainerConfig"]
+
+    assert told("POST", functions)["accelerationInfo"] == {"status": "Ready"}
+    assert told("GET", f"{functions}/f")["accelerationInfo"] == {"status": "Ready"}
+    assert "accelerationInfo" not in told("PUT", f"{functions}/f", accelerationType="None")
+
+
 def test_the_description_has_every_operation_and_no_other(shared: Server) -> None:
     document = shared.request("GET", "/pyfc/openapi.json").json
 

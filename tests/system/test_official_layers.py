@@ -16,7 +16,7 @@ from test_build import offline, wheel
 from pyfc.app import App
 from pyfc.build.official import name_of, packages_of, programs_of, stand_in
 from pyfc.settings import Settings
-from support import Server, zipped
+from support import Server, pyfc, zipped
 
 __all__ = ["offline"]
 ARN = "acs:fc:cn-hangzhou:official:layers/{}/versions/2"
@@ -156,6 +156,34 @@ def test_functions_of_clients_have_official_layers_too(offline: Path, serve: Cal
     unknown = server.manage("PUT", f"{NEWER}/f", {"layers": ["acs:fc:cn-hangzhou:1:layers/Python3-Flask2x/versions/1"]})
     assert (unknown.status, unknown.json["Code"]) == (404, "LayerVersionNotFound")
     assert "official layer Nodejs-Puppeteer17x is missing: pyfc does not know what it holds" in server.stop()[1]
+
+
+@pytest.mark.long
+def test_what_could_not_be_had_for_a_function_of_a_client_is_told_and_stays_so(offline: Path, tmp_path: Path) -> None:
+    """`offline` has no wheels of these."""
+    (tmp_path / "project").mkdir()
+    server = Server(tmp_path / "project", tmp_path / "data")
+    layers = [ARN.format("Python3-Flask2x"), ARN.format("Nodejs-Puppeteer17x")]
+    code = {"zipFile": zipped({"index.py": "import oss2\ndef handler(event, context):\n    return 'x'\n"})}
+    assert server.manage("POST", NEWER, {**BASE, "code": code, "layers": layers}).status == 200
+
+    missing = ["official layer Nodejs-Puppeteer17x", "official layer Python3-Flask2x", "oss2"]
+    [found] = server.functions()
+    assert sorted(found["leftOut"]) == missing
+    assert "pyfc does not know what it holds" in found["leftOut"][missing[0]]
+    assert "pip" in found["leftOut"]["oss2"]
+    assert server.manage("PUT", f"{NEWER}/f", {"description": "changed"}).status == 200
+    told = pyfc("list", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))[1]
+    assert "default/f: it has to do without oss2: " in told
+    assert server.stop()[0] == 0
+
+    server = Server(tmp_path / "project", tmp_path / "data")
+    [found] = server.functions()
+    assert sorted(found["leftOut"]) == missing, "it is kept with the function"
+    assert server.manage("PUT", f"{NEWER}/f", {"layers": layers[1:], "code": PLAIN}).status == 200
+    [found] = server.functions()
+    assert sorted(found["leftOut"]) == missing[:1]
+    server.stop()
 
 
 def test_what_is_installed_after_the_client_was_answered_is_laid_under_its_function(

@@ -26,22 +26,31 @@ _MOST_INSTANCES = 1000
 """Of one answer."""
 
 
+def _document(record: Record[Function]) -> Document:
+    """Its object, which says of an accelerated image how far it is: nothing has to be done for it here."""
+    document = function_document(record)
+    image = document.get("customContainerConfig") or {}
+    if image.get("image") and image.get("accelerationType", "Default") == "Default":
+        document["customContainerConfig"] = {"accelerationInfo": {"status": "Ready"}, **image}
+    return document
+
+
 async def create(call: Call) -> Answer:
     """Make a function of what is sent, its code among it."""
     record = await call.api.functions.create(call.service, call.document)
-    return Answer(function_document(record), record=record)
+    return Answer(_document(record), record=record)
 
 
 async def get(call: Call) -> Answer:
     """Tell a function."""
     record = await call.api.functions.function(call.service, call.function, call.qualifier)
-    return Answer(function_document(record), record=record)
+    return Answer(_document(record), record=record)
 
 
 async def update(call: Call) -> Answer:
     """Change what is sent."""
     record = await call.api.functions.update(call.service, call.function, call.document, call.etag)
-    return Answer(function_document(record), record=record)
+    return Answer(_document(record), record=record)
 
 
 async def delete(call: Call) -> Answer:
@@ -61,10 +70,10 @@ async def list_(call: Call) -> Answer:
             if function.name.startswith(wanted.prefix) and function.name > wanted.after
         ]
         more = records[wanted.limit - 1].value.name if len(records) > wanted.limit else ""
-        return page("functions", [function_document(record) for record in records[: wanted.limit]], more)
+        return page("functions", [_document(record) for record in records[: wanted.limit]], more)
     await call.api.functions.need_service(call.service)
     found = await call.api.operations.page(Function, call.service, wanted=call.wanted)
-    return page("functions", [function_document(record) for record in found.records], found.next_token)
+    return page("functions", [_document(record) for record in found.records], found.next_token)
 
 
 async def code(call: Call) -> Answer:

@@ -158,7 +158,7 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         mns = mns_parts.build(self.data_folder, settings, self._stack, oss.outgoing, self._led_by)
-        bus = self.sources.add(lambda emit: EventBridge(emit, account, region))
+        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, account, region))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)

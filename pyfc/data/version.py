@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-VERSION = 6
+VERSION = 7
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
 SLS_INDEX = "sls-index.sqlite"
@@ -139,7 +139,7 @@ still to be told of, `firings` what triggers are; `notice`: a Notice of model/to
 number of a firing of one file comes again in a later one.
 """
 _BATCH = 1000
-_ENQUEUED, _BORN, _TRACE = 4, 20, 21
+_ENQUEUED, _BORN, _TRACE, _TRIGGER = 4, 20, 21, 22
 """Places in the array."""
 
 Change = Callable[[sqlite3.Connection, str], None]
@@ -198,6 +198,16 @@ def _add_traces(connection: sqlite3.Connection, schema: str) -> None:
     change_values(connection, f"{schema}.events", "number", "event", traced)
 
 
+def _add_triggers(connection: sqlite3.Connection, schema: str) -> None:
+    """By which events were fired: of those of before none is known."""
+
+    def fired(data: bytes) -> bytes | None:
+        values: list[Any] = msgspec.msgpack.decode(data, type=list[Any])
+        return msgspec.msgpack.encode([*values, ""]) if len(values) == _TRIGGER else None
+
+    change_values(connection, f"{schema}.events", "number", "event", fired)
+
+
 def _add_outbox_and_contents(connection: sqlite3.Connection, schema: str) -> None:
     for statement in (
         "CREATE TABLE {}.outbox (number INTEGER PRIMARY KEY AUTOINCREMENT, happened BLOB NOT NULL)",
@@ -240,5 +250,6 @@ STEPS: dict[int, Step] = {
     4: Step(queue=_add_marks),
     5: Step(oss=_add_outbox_and_contents),
     6: Step(queue=_add_traces),
+    7: Step(queue=_add_triggers),
 }
 """By the version that each leads to."""

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from pyfc.calls.paths import serving
 from pyfc.calls.table import Entry, Table, version_of
@@ -27,6 +27,7 @@ from pyfc.observe.journal import CallRecord, Journal
 from pyfc.settings import Settings
 from pyfc.supervisor.pool import Pool
 from pyfc.tasks import Tasks
+from pyfc.triggers import eventbridge
 
 _LOG = 64 * 1024
 """Bytes of a log that a record keeps."""
@@ -35,6 +36,8 @@ _RESULT = 1024 * 1024
 _HISTORY = 50
 """States of an event that are remembered."""
 _ACCEPTED = 202
+_PUSHING: dict[str, Callable[[Mapping[str, Any]], Policy | None]] = {"eventbridge": eventbridge.policy_of}
+"""What says of a type of triggers how its source goes on pushing; None: it leaves that to the function."""
 _POLICIES = 4096
 """Configurations that are kept as they were read."""
 
@@ -105,7 +108,7 @@ class Attempts:
 
     def begin(self, lane: Lane, event: Event) -> None:
         """Make an attempt, or an end of the event."""
-        policy = self.policy(event.target)
+        policy = self._policy_of(event)
         if event.status is Status.STOPPING:
             self._endings.finish(event, Status.STOPPED, policy)
         elif self._endings.is_too_old(event, policy):
@@ -149,7 +152,7 @@ class Attempts:
 
     def answered(self, event: Event, call: Invocation, entry: Entry, result: Result) -> None:
         """The function ran, or failed by itself."""
-        function, policy = entry.function, self.policy(event.target)
+        function, policy = entry.function, self._policy_of(event)
         self._journal.add(CallRecord(time.time(), function, call, _ACCEPTED, result, ""))
         self._lanes[event.lane].worked()
         event.attempts += 1
@@ -164,7 +167,7 @@ class Attempts:
             self._endings.finish(event, Status.SUCCEEDED, policy)
         elif event.attempts <= policy.retries:
             event.error = result.fault.kind.error_type
-            self._endings.retry(event)
+            self._endings.retry(event, policy)
         else:
             event.error = event.condition = result.fault.kind.error_type
             self._endings.finish(event, Status.FAILED, policy)
@@ -240,6 +243,14 @@ class Attempts:
                 self._policies.clear()
             found = self._policies[target] = self._read_policy(target)
         return found
+
+    def _policy_of(self, event: Event) -> Policy:
+        """That of the trigger which has fired an event, if its source goes on pushing; else the function's."""
+        entry = self._served.table.entries.get(event.target._replace(qualifier=LATEST)) if event.trigger else None
+        for trigger in entry.triggers if entry is not None else ():
+            if trigger.name == event.trigger and trigger.type in _PUSHING:
+                return _PUSHING[trigger.type](trigger.config) or self.policy(event.target)
+        return self.policy(event.target)
 
     def _read_policy(self, target: Target) -> Policy:
         for qualifier in (target.qualifier, LATEST):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from pyfc.dispatch.outcomes import message, next_event
 from pyfc.dispatch.persistence import report
-from pyfc.model.asynchronous import Event, Policy, Ran, Status, retry_delay
+from pyfc.model.asynchronous import Event, Policy, Ran, Status
 from pyfc.queues.interface import Outcome
 from pyfc.settings import Settings
 
@@ -40,9 +40,9 @@ class Endings:
         """Whether it is older than its function allows."""
         return 0 < policy.maximum_age < self._now() - event.born
 
-    def retry(self, event: Event) -> None:
+    def retry(self, event: Event, policy: Policy = Policy()) -> None:  # noqa: B008  it is immutable
         """Later, since it failed by itself."""
-        event.due = self._now() + retry_delay(event.attempts, self._settings.async_retry_delay)
+        event.due = self._now() + policy.delay(event.attempts, self._settings.async_retry_delay)
         event.note(Status.RETRYING, time.time(), event.error)
         self._write(Outcome(event))
 
@@ -52,13 +52,18 @@ class Endings:
         event.note(status, event.ended, event.error)
         if status is not Status.SUCCEEDED:
             self.keep_code(event)
-        address = policy.on_success if status is Status.SUCCEEDED else policy.on_failure
-        also: list[Event] = []
-        if address and not event.address and status is not Status.STOPPED:
-            text = message(event, self._settings, status)
-            follower = next_event(address, text, event, self._settings.account_id)
-            if follower is None:
-                _log.warning("%s: destinations have led to it %s times, it ends there", event.target, event.depth)
-            else:
-                also.append(follower)
+        also = self._followers(event, status, policy) if not event.address and status is not Status.STOPPED else []
         self._write(Outcome(event, also, forget=status is Status.SUCCEEDED and not event.is_stateful))
+
+    def _followers(self, event: Event, status: Status, policy: Policy) -> list[Event]:
+        """What its end leads to: a message about it, and the event itself where it is given up."""
+        is_done = status is Status.SUCCEEDED
+        texts: list[tuple[str, bytes]] = []
+        if address := policy.on_success if is_done else policy.on_failure:
+            texts.append((address, message(event, self._settings, status)))
+        if policy.dead_letters and not is_done:
+            texts.append((policy.dead_letters, event.payload))
+        made = [next_event(address, text, event, self._settings.account_id) for address, text in texts]
+        if None in made:
+            _log.warning("%s: destinations have led to it %s times, it ends there", event.target, event.depth)
+        return [each for each in made if each is not None]

@@ -14,7 +14,7 @@ from functools import partial
 from pyfc.dispatch.lane import Gate, Lane, News, Supply, Turn
 from pyfc.dispatch.memory import Memory
 from pyfc.dispatch.persistence import report, until_done
-from pyfc.model.asynchronous import Event, refusal_delay
+from pyfc.model.asynchronous import HELD, Event, refusal_delay
 from pyfc.model.names import Target
 from pyfc.queues.interface import Queue
 from pyfc.tasks import Tasks
@@ -77,8 +77,10 @@ class Lanes:
         return is_ours
 
     def look(self, names: Iterable[Target]) -> None:
-        """The queue has something of these."""
+        """The queue has something of these. What is held back for a source is taken by that."""
         for name in names:
+            if name.function.startswith(HELD):
+                continue
             lane = self[name]
             lane.heard(News.CAME)
             self.pump(lane)

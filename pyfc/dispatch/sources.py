@@ -24,10 +24,11 @@ from pyfc.calls.table import Table
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.persistence import until_done
 from pyfc.errors import AlreadyExists
-from pyfc.model.asynchronous import Event
+from pyfc.model.asynchronous import HELD, Event, Status
 from pyfc.model.names import LATEST, Target
 from pyfc.model.policy import back_off
 from pyfc.model.trigger import Trigger
+from pyfc.queues.interface import Outcome
 from pyfc.tasks import Tasks
 from pyfc.triggers.interface import Emit, Firing, Key, Source, State
 
@@ -173,8 +174,9 @@ class Sources:
             await self._emit_new(firings, marks)
             return
         for event, firing in zip(events, firings, strict=True):
-            _warn_of_loop(event, firing)
-            self._dispatcher.arrived(event)
+            if not firing.is_held:
+                _warn_of_loop(event, firing)
+                self._dispatcher.arrived(event)
 
     @contextlib.contextmanager
     def _counted(self, firings: Sequence[Firing], now: float) -> Iterator[dict[str, str]]:
@@ -201,6 +203,24 @@ class Sources:
             return
         for firing in firings:
             await self.emit(firing)
+
+    async def take(self, key: Key, limit: int) -> Sequence[Event]:
+        """See Holding."""
+        return await self._queue.take(_held(key), limit)
+
+    async def release(self, events: Sequence[Event], firing: Firing | None) -> None:
+        """See Holding."""
+        call = [_event(firing)] if firing is not None else []
+        now = time.time()
+        for event in call:
+            event.enqueued = now
+            event.note(Status.ENQUEUED, now)
+        for event in events:
+            event.note(Status.SUCCEEDED, now)
+        first, *others = events
+        await self._queue.settle([Outcome(first, call, forget=True), *(Outcome(each, forget=True) for each in others)])
+        for event in call:
+            self._dispatcher.arrived(event)
 
     def describe(self) -> list[Described]:
         """Every trigger there is."""
@@ -238,8 +258,17 @@ def number_of(identity: str) -> str:
 def _event(firing: Firing) -> Event:
     """The call of a trigger that fires."""
     trigger, name = firing.trigger, number_of(firing.identity)
-    target = Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
-    return Event(id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth)
+    held = _held(Key.of(trigger))
+    target = held if firing.is_held else Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
+    return Event(
+        id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth, trigger=trigger.name,
+        address=held.function if firing.is_held else "",
+    )  # fmt: skip
+
+
+def _held(key: Key) -> Target:
+    """The lane of what is held for a trigger."""
+    return Target("", f"{HELD}{'/'.join(key)}")
 
 
 def _name(key: Key, prefix: str = _MARK) -> str:

@@ -25,6 +25,10 @@ LOOP = "LoopDetected"
 """Why it is not."""
 LOOP_STATUS = 508
 _FIRST_DELAY = 0.5
+_DAY = 86400.0
+_LONGEST_PUSH = 512.0
+HELD = "held:"
+"""How the addresses of events begin that wait for the source of their trigger to take them back."""
 
 
 class Status(StrEnum):
@@ -87,6 +91,8 @@ class Event(msgspec.Struct, kw_only=True):
     """When it was put into the queue, in the queue's own time: its age counts from there."""
     trace: Trace | None = None
     """What of an OpenTracing trace came with the request that put it there."""
+    trigger: str = ""
+    """The name of the trigger that has fired it, '' for none."""
     payload: bytes
     number: int = 0
     """The queue's own, in order of arrival."""
@@ -117,8 +123,28 @@ and is kept apart; the others belong to the engine, or to nobody.
 """
 
 
+class Pushes(StrEnum):
+    """How EventBridge tries again what a function has failed with."""
+
+    BACKOFF = "BACKOFF_RETRY"
+    """Three times, every 10 to 20 seconds."""
+    DECAY = "EXPONENTIAL_DECAY_RETRY"
+    """176 times in a day at the most, with pauses that double, up to 512 seconds."""
+
+    @property
+    def usual(self) -> tuple[int, float]:
+        """Attempts after the first, and the age in seconds after which there are no more; 0 for any."""
+        return (3, 0.0) if self is Pushes.BACKOFF else (176, _DAY)
+
+    def delay(self, attempts: int) -> float:
+        """Seconds until what has failed so often is tried again."""
+        if self is Pushes.BACKOFF:
+            return random.uniform(10.0, 20.0)  # noqa: S311  no secret
+        return min(2.0 ** min(attempts - 1, 10), _LONGEST_PUSH)
+
+
 class Policy(NamedTuple):
-    """A function's asynchronous configuration."""
+    """A function's asynchronous configuration, or how the source of a trigger goes on pushing."""
 
     retries: int = DEFAULT_RETRIES
     maximum_age: float = 0.0
@@ -126,6 +152,14 @@ class Policy(NamedTuple):
     on_success: str = ""
     on_failure: str = ""
     is_stateful: bool = False
+    pushes: Pushes | None = None
+    """None for FC's own pauses."""
+    dead_letters: str = ""
+    """Where the event itself goes when it is given up; '' for nowhere."""
+
+    def delay(self, attempts: int, first: float) -> float:
+        """Seconds until an event is tried again that has failed so often. `first`: see retry_delay."""
+        return self.pushes.delay(attempts) if self.pushes is not None else retry_delay(attempts, first)
 
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> Policy:

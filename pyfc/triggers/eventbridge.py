@@ -7,10 +7,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pyfc.errors import InvalidArgument, TriggerNotFound
+from pyfc.model.asynchronous import Policy, Pushes
 from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
-from pyfc.triggers.interface import Emit, Firing, Key, State, option, wrong
+from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, wrong
+from pyfc.triggers.windows import Window, Windows, window_of
 
 DEFAULT = "Default"
 """The type of the source of events that services and users publish to the account's own bus."""
@@ -42,6 +44,8 @@ class Rule(NamedTuple):
     is_streaming: bool
     is_raw: bool
     is_enabled: bool
+    window: Window | None
+    """How long events wait for others, in a stream that does that."""
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Rule:
@@ -59,11 +63,30 @@ class Rule(NamedTuple):
             raise wrong("runOptions.mode", mode, "it must be event-driven or event-streaming")
         delivery = _within(config, "eventSinkConfig", "deliveryOption") or {}
         schema = option(delivery, "eventSchema") or "CloudEvents"
-        return cls(source, pattern, mode == "event-streaming", schema == "RawData", _is_on(config))
+        is_streaming = mode == "event-streaming"
+        window = window_of(config) if is_streaming else None
+        return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window)
 
     def fits(self, event: CloudEvent) -> bool:
         """Whether an event that was published without naming a trigger is for this one."""
         return str(event["type"]).startswith(TYPES[self.source]) and self.pattern.fits(event)
+
+
+def policy_of(config: Mapping[str, Any]) -> Policy | None:
+    """How EventBridge goes on pushing what a function fails with; None where it calls asynchronously, so that the
+    function's own configuration counts.
+    """
+    if option(config, "asyncInvocationType", default=False) is True:
+        return None
+    strategy = _within(config, "runOptions", "retryStrategy") or {}
+    pushes = Pushes(str(option(strategy, "PushRetryStrategy") or Pushes.BACKOFF))
+    retries, age = pushes.usual
+    return Policy(
+        retries=int(option(strategy, "MaximumRetryAttempts") or retries),
+        maximum_age=float(option(strategy, "MaximumEventAgeInSeconds") or age),
+        pushes=pushes,
+        dead_letters=str(option(_within(config, "runOptions", "deadLetterQueue") or {}, "Arn") or ""),
+    )
 
 
 def _cut(value: Any) -> str:
@@ -98,8 +121,11 @@ class EventBridge:
 
     type = "eventbridge"
 
-    def __init__(self, emit: Emit, account: str, region: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, emit: Emit, holding: Holding, account: str, region: str, now: Callable[[], float] = time.time
+    ) -> None:
         self._emit = emit
+        self._windows = Windows(holding)
         self._account = account
         self._region = region
         self._now = now
@@ -120,11 +146,12 @@ class EventBridge:
             except InvalidArgument as error:
                 self._errors[key] = str(error)
         self._declared = declared
+        self._windows.use({key: (each.trigger, each.rule.window) for key, each in declared.items()}, triggers.keys())
         return {}
 
     async def run(self) -> None:
-        """See Source. What is published fires by itself."""
-        await asyncio.Event().wait()
+        """See Source. What is published fires by itself, or gathers in windows."""
+        await self._windows.run()
 
     async def publish(self, events: Sequence[CloudEvent], depth: int = 0, *, is_trusted: bool) -> list[Fired]:
         """Fire every trigger that the events are for, and return when all those calls are promised. `is_trusted`: the
@@ -149,6 +176,8 @@ class EventBridge:
     async def _fire(self, firings: Sequence[Firing]) -> list[Fired]:
         if firings:
             await self._emit(*firings)
+        for key, count in Counter(Key.of(each.trigger) for each in firings if each.is_held).items():
+            self._windows.add(key, count)
         return [Fired(Key.of(each.trigger), each.identity) for each in firings]
 
     def _told(self, event: CloudEvent, *, is_trusted: bool) -> CloudEvent:
@@ -163,12 +192,16 @@ class EventBridge:
         return {**whole, **data}
 
     def _firings(self, trigger: Trigger, rule: Rule, events: Sequence[CloudEvent], depth: int) -> list[Firing]:
+        if rule.window is not None:
+            [told] = delivered(rule, events) or [[]]
+            return [_firing(trigger, msgspec.json.encode(each), depth)._replace(is_held=True) for each in told]
         return [_firing(trigger, _encoded(each), depth) for each in delivered(rule, events)]
 
     def state(self, key: Key) -> State:
         """See Source."""
         found = self._declared.get(key)
-        return State(found is None or found.rule.is_enabled, None, self._errors.get(key, ""))
+        error = self._errors.get(key, "") or self._windows.errors.get(key, "")
+        return State(found is None or found.rule.is_enabled, None, error)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""

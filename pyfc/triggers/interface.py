@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from pyfc.errors import InvalidArgument
+from pyfc.model.asynchronous import Event
 from pyfc.model.trigger import Trigger
 
 
@@ -34,6 +35,8 @@ class Firing(NamedTuple):
     """What is remembered of the trigger in the same step, instead of what was; '' for that."""
     depth: int = 0
     """How many calls led to it."""
+    is_held: bool = False
+    """Whether it is no call yet: its source takes it back (see Holding) and fires once for several."""
 
 
 class Emit(Protocol):
@@ -42,6 +45,18 @@ class Emit(Protocol):
     async def __call__(self, *firings: Firing) -> None:
         """Returns when the calls are promised, in this order, and what was to be remembered is; of all or of none,
         unless one of them was told before. Raises PyfcError.
+        """
+
+
+class Holding(Protocol):
+    """What was fired and is held for its source."""
+
+    async def take(self, key: Key, limit: int) -> Sequence[Event]:
+        """The first of what is held for a trigger, in order; nobody else gets it then. Raises PyfcError."""
+
+    async def release(self, events: Sequence[Event], firing: Firing | None) -> None:
+        """Forget what was taken, and in the same step promise the call that it has led to. Raises PyfcError: then it is
+        to be tried again.
         """
 
 

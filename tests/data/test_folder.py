@@ -209,6 +209,7 @@ def test_a_folder_of_before_the_first_release_is_taken_over_with_all_it_holds_an
         assert (found.id, found.number, found.born, found.payload) == ("a7", 7, 100.0, b"x" * 50)
         assert found.size > 1024 + 50
         assert found.trace is None
+        assert found.trigger == ""
 
     run_with(lambda: SqliteQueue(data / QUEUE, Bounds(events=1)), scenario)
 

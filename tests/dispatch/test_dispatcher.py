@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from pyfc.calls.table import Entry, Table
-from pyfc.dispatch import endings, lane, lanes, memory, persistence
+from pyfc.dispatch import lane, lanes, memory, persistence
 from pyfc.dispatch.attempts import DispatchContext
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.lane import Gate, Supply
@@ -28,6 +28,7 @@ from pyfc.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from pyfc.model import asynchronous
 from pyfc.model.asynchronous import DEEPEST, LOOP, Event, Status
 from pyfc.model.function import Function
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Reply, Result, Route, Ticket, Usage
@@ -140,7 +141,7 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(persistence, "back_off", lambda _: 0.005)
     for module in (lane, lanes):
         monkeypatch.setattr(module, "refusal_delay", lambda _: 0.005)
-    monkeypatch.setattr(endings, "retry_delay", lambda _attempts, _first: 0.01)
+    monkeypatch.setattr(asynchronous, "retry_delay", lambda _attempts, _first: 0.01)
 
 
 @pytest.fixture
@@ -410,7 +411,7 @@ def test_what_is_delayed_or_tried_again_is_due_when_it_was_whatever_is_done_to_t
     seconds: float,
     restarts: bool,
 ) -> None:
-    monkeypatch.setattr(endings, "retry_delay", lambda _attempts, _first: 0.15)
+    monkeypatch.setattr(asynchronous, "retry_delay", lambda _attempts, _first: 0.15)
     due: list[float] = []
 
     async def before(world: World) -> None:

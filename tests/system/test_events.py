@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,3 +168,59 @@ def test_what_pushes_its_events_sends_them_by_the_door_in_their_exact_form(serve
     headers = server.signed_headers("POST", f"{path}/cdn_events", {})
     assert server.request("POST", f"{path}/cdn_events", b"{", headers).status == 400
     assert server.request("POST", f"{path}/cdn_events", b"{}", {}).status in {400, 403}
+
+
+def _log(server: Server, function: str = "hello") -> str:
+    service = server.functions()[0]["service"]
+    return "".join(json.loads(line).get("log", "") for line in server.log(service, function).splitlines())
+
+
+def _batches(server: Server) -> list[list[str]]:
+    """Ids of the events of each call."""
+    return [[each["id"] for each in json.loads(text)] for text in re.findall(r"fired \S+ (\[.*\])", _log(server))]
+
+
+def test_events_of_a_window_come_together_once_also_if_the_server_is_killed(tmp_path: Path) -> None:
+    window = {"CountBasedWindow": 3, "TimeBasedWindow": 1}
+    config = {**MINE, "runOptions": {"mode": "event-streaming", "batchWindow": window}}
+    for name, text in _project(mine=config).items():
+        (tmp_path / name).write_text(text)
+    server = Server(tmp_path, tmp_path / "data")
+    for number in range(4):
+        assert len(_send(server, {**EVENT, "id": str(number)}).json["calls"]) == 1
+    wait_until(lambda: len(_batches(server)) == 2, "two calls")
+    assert _batches(server) == [["0", "1", "2"], ["3"]]
+
+    assert _send(server, {**EVENT, "id": "4"}).status == 202
+    server.stop(signal.SIGKILL)
+    server = Server(tmp_path, tmp_path / "data")
+    wait_until(lambda: ["4"] in _batches(server), "the call of what was held")
+    assert server.manage("GET", "/pyfc/events?all=true").json["depth"]["waiting"] == 0
+    server.stop()
+    assert sorted(each for batch in _batches_of(tmp_path) for each in batch) == ["0", "1", "2", "3", "4"]
+
+
+def _batches_of(folder: Path) -> list[list[str]]:
+    [file] = (folder / "data" / "logs").rglob("hello.jsonl")
+    log = "".join(json.loads(line).get("log", "") for line in file.read_text().splitlines())
+    return [[each["id"] for each in json.loads(text)] for text in re.findall(r"fired \S+ (\[.*\])", log)]
+
+
+def test_what_a_function_fails_with_is_pushed_again_and_then_goes_to_the_dead_letters(
+    serve: Callable[..., Server],
+) -> None:
+    strategy = {"PushRetryStrategy": "EXPONENTIAL_DECAY_RETRY", "MaximumRetryAttempts": 1}
+    dead = {"Arn": "acs:fc:cn-hangzhou:1234567890123456:functions/letters"}
+    project = _project(mine={**MINE, "runOptions": {"retryStrategy": strategy, "deadLetterQueue": dead}})
+    document = json.loads(project["s.yaml"])
+    props = {**document["resources"]["hello"]["props"], "functionName": "letters", "triggers": []}
+    document["resources"]["letters"] = {"component": "fc3", "props": props}
+    document["resources"]["hello"]["props"]["handler"] = "index.fails"
+    code = f"{CODE}\ndef fails(event, context):\n    handler(event, context)\n    raise ValueError('wanted')\n"
+    server = serve({**project, "index.py": code, "s.yaml": json.dumps(document)})
+
+    assert len(_send(server, EVENT).json["calls"]) == 1
+    wait_until(lambda: "fired" in _log(server, "letters"), "the dead letter")
+    assert len(re.findall("fired", _log(server))) == 2
+    letter = json.loads(re.search(r"fired \S+ (.*)", _log(server, "letters"))[1])  # type: ignore[index]
+    assert {name: letter[name] for name in EVENT} == EVENT

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from pyfc.errors import TriggerNotFound, Unavailable
+from pyfc.model.asynchronous import Event, Policy, Pushes
 from pyfc.model.trigger import Trigger
-from pyfc.triggers.eventbridge import EventBridge
+from pyfc.triggers.eventbridge import EventBridge, policy_of
 from pyfc.triggers.interface import Firing, Key
 
 NOW = 1_790_000_000.0
@@ -21,13 +23,23 @@ ADDED = {
 }  # fmt: skip
 
 
+class Held:
+    """Holds nothing."""
+
+    async def take(self, key: Key, limit: int) -> list[Event]:
+        return []
+
+    async def release(self, events: Sequence[Event], firing: Firing | None) -> None:
+        raise AssertionError("nothing is held")
+
+
 class Bus:
     """The triggers that a test declares, and what they were fired with."""
 
     def __init__(self, **configs: dict[str, Any]) -> None:
         self.told: list[Firing] = []
         self.full = False
-        self.source = EventBridge(self.emit, "42", "cn-shanghai", now=lambda: NOW)
+        self.source = EventBridge(self.emit, Held(), "42", "cn-shanghai", now=lambda: NOW)
         self.declare(**configs)
 
     def declare(self, **configs: dict[str, Any]) -> None:
@@ -150,3 +162,44 @@ def test_who_publishes_hears_that_nothing_was_promised() -> None:
 
     with pytest.raises(Unavailable):
         bus.publish(EVENT)
+
+
+def test_events_of_a_window_are_held_one_by_one_and_others_are_not() -> None:
+    window = {"runOptions": {"mode": "event-streaming", "batchWindow": {"CountBasedWindow": 3, "TimeBasedWindow": 5}}}
+    bus = Bus(windowed=window, stream=_streaming())
+    fired = bus.publish(EVENT, {**EVENT, "id": "2"})
+
+    assert [name for name, _ in fired] == ["windowed", "windowed", "stream"]
+    assert [each.is_held for each in bus.told] == [True, True, False]
+    assert json.loads(fired[1][1])["id"] == "2"
+
+
+@pytest.mark.parametrize(
+    "window",
+    [{"CountBasedWindow": 10_001}, {"TimeBasedWindow": 16}, {"CountBasedWindow": "3"}, {"TimeBasedWindow": -1}],
+)
+def test_a_window_out_of_range_is_named(window: dict[str, Any]) -> None:
+    bus = Bus(wrong={"runOptions": {"mode": "event-streaming", "batchWindow": window}})
+
+    assert f"runOptions.batchWindow.{next(iter(window))}" in bus.source.state(Key("demo", "hello", "wrong")).error
+
+
+def test_a_source_that_waits_for_the_function_goes_on_pushing_as_it_is_told() -> None:
+    assert policy_of({"asyncInvocationType": True}) is None
+    assert policy_of({}) == Policy(retries=3, maximum_age=0.0, pushes=Pushes.BACKOFF)
+    options = {
+        "retryStrategy": {"PushRetryStrategy": "EXPONENTIAL_DECAY_RETRY"}, "deadLetterQueue": {"Arn": "acs:mns:1"},
+    }  # fmt: skip
+    assert policy_of({"runOptions": options}) == Policy(
+        retries=176, maximum_age=86400.0, pushes=Pushes.DECAY, dead_letters="acs:mns:1"
+    )
+    strategy = {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 60}
+    assert policy_of({"runOptions": {"retryStrategy": strategy}}) == Policy(2, 60.0, pushes=Pushes.BACKOFF)
+
+
+def test_pushes_are_tried_again_with_eventbridges_pauses() -> None:
+    backoff, decay = Policy(pushes=Pushes.BACKOFF), Policy(pushes=Pushes.DECAY)
+
+    assert all(10 <= backoff.delay(number, 1.0) <= 20 for number in range(1, 50))
+    assert [decay.delay(number, 1.0) for number in (1, 2, 3, 9, 10, 11, 176)] == [1, 2, 4, 256, 512, 512, 512]
+    assert Policy().delay(1, 8.0) <= 10

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
+from bucket_events import Collector
 from pyfc import nofollow
 from support import FUNCTIONS, Server, wait_until
 
@@ -128,3 +129,11 @@ def _serving(place: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for server in servers:
         _end(server)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """Hears what the function of bucket_events tells."""
+    found = Collector()
+    yield found
+    found.close()

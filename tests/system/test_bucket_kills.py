@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import json
 import random
 import signal
-import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from objects import BUCKET, Client
+from bucket_events import Collector, line_of, project
+from objects import Client
 from support import Server, wait_until
-
-CODE = """
-import json, os, socket
-
-def handler(event, context):
-    (told,) = json.loads(event)["events"]
-    found = told["oss"]["object"]
-    with socket.create_connection(("127.0.0.1", int(os.environ["COLLECTOR"])), 10) as connection:
-        connection.sendall(f"{found['key']} {found['size']} {found['eTag']}\\n".encode())
-"""
 
 
 def content_of(key: str) -> bytes:
@@ -38,39 +23,7 @@ def content_of(key: str) -> bytes:
 
 def told_of(key: str) -> str:
     content = content_of(key)
-    return f"{key} {len(content)} {hashlib.md5(content).hexdigest().upper()}"
-
-
-class Collector:
-    """Hears what functions say."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port = self._socket.getsockname()[1]
-        self.heard: set[str] = set()
-        threading.Thread(target=self._hear, daemon=True).start()
-
-    def _hear(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            connection.settimeout(10)
-            with connection, connection.makefile() as file, contextlib.suppress(OSError):
-                line = file.readline()
-                if line.endswith("\n"):  # else it was killed in the middle
-                    self.heard.add(line.strip())
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def collector() -> Iterator[Collector]:
-    found = Collector()
-    yield found
-    found.close()
+    return line_of(key, len(content), hashlib.md5(content).hexdigest().upper())
 
 
 class Killed:
@@ -94,23 +47,6 @@ class Killed:
                         self.acknowledged.add(key)
                 except (OSError, http.client.HTTPException):
                     time.sleep(0.02)
-
-
-def project(folder: Path, port: int) -> Path:
-    function = {
-        "Type": "Aliyun::Serverless::Function",
-        "Properties": {
-            "Handler": "index.handler", "Runtime": "python3", "CodeUri": "./",
-            "EnvironmentVariables": {"COLLECTOR": str(port)},
-        },
-        "Events": {"new": {"Type": "OSS", "Properties": {"BucketName": BUCKET, "Events": ["oss:ObjectCreated:*"]}}},
-    }  # fmt: skip
-    service = {"Type": "Aliyun::Serverless::Service", "tick": function}
-    template = {"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": service}}
-    folder.mkdir()
-    (folder / "template.yml").write_text(json.dumps(template))
-    (folder / "index.py").write_text(CODE)
-    return folder
 
 
 def test_what_was_acknowledged_before_a_kill_is_whole_and_has_had_its_event(

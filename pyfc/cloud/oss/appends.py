@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -99,14 +100,11 @@ class Appends:
         def job(connection: sqlite3.Connection) -> Object:
             if index.find(connection, bucket, key) != before:
                 raise Fault("PositionNotEqualToLength", "The object was changed by somebody else.")
+            self._store.index.effects.add(partial(files.cut, key, before))
             with files.writing(key, is_aside=before.is_aside) as descriptor:
                 os.lseek(descriptor, before.content.size, os.SEEK_SET)
-                try:
-                    append(descriptor, new.descriptor)
-                    os.fsync(descriptor)
-                except OSError:
-                    os.ftruncate(descriptor, before.content.size)
-                    raise
+                append(descriptor, new.descriptor)
+                os.fsync(descriptor)
                 etag = _etag_of(before.content.etag, content.etag)
                 made = before._replace(
                     content=Content(before.content.size + content.size, etag, crc), seen=seen(descriptor)
@@ -119,7 +117,8 @@ class Appends:
         try:
             return await self._store.whole(job)
         except Fault:
-            await self._store.index.write(lambda connection: index.end_append(connection, bucket, key))
+            with contextlib.suppress(Fault):  # else it is cut at the next start, if there is anything to cut
+                await self._store.index.write(lambda connection: index.end_append(connection, bucket, key))
             raise
 
 

@@ -15,11 +15,14 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from pyfc import nofollow
-from pyfc.cloud.oss.model import Seen
+from pyfc.cloud.database import SideEffects
+from pyfc.cloud.oss.model import Object, Seen
 from pyfc.errors import InvalidArgument
 
 OWN = ".pyfc"
@@ -27,10 +30,14 @@ OWN = ".pyfc"
 _ASIDE, _NEW, _PARTS = "aside", "new", "parts"
 _TAKEN = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY}
 """The place of a key is taken: a part of the path is a file or a link, or the place is a folder."""
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
+"""There can be no second name of a file: it is on another disk, or on one that has none, or is somebody else's."""
 _PIECE = 1024 * 1024
 _LONGEST_NAME, _LONGEST_KEY = 255, 1023
 _UNFINISHED = ("~", ".part", ".crdownload")
 _DEEPEST = 64
+Where = Callable[[], AbstractContextManager[tuple[int, str]]]
+"""Opens the folder of a file: that, and the file's name in it."""
 
 
 def path_of(key: str) -> str | None:
@@ -103,15 +110,19 @@ class Files:
         """One of the folder's, open as long as this is."""
         return self._new
 
-    def keep(self, new: str, descriptor: int, key: str, *, is_durable: bool = True) -> tuple[bool, Seen]:
-        """Make what was written, and is open, the file of a key, durably if told so. Whether it lies aside, and by what
-        it is known.
+    def keep(
+        self, new: str, descriptor: int, key: str, effects: SideEffects, *, is_durable: bool = True
+    ) -> tuple[bool, Seen]:
+        """In a write: make what was written, and is open, the file of a key, durably if told so. Whether it lies aside,
+        and by what it is known.
         """
         path = path_of(key)
         if path is not None:
             try:
+                effects.add(partial(self._prune, path))
                 with self._above(path, makes=True) as (folder, name):
                     _expect_file(name, folder)
+                    self._save(folder, name, partial(self._above, path, makes=False), effects)
                     now = self._place(new, descriptor, folder, name)
                     if is_durable:
                         os.fsync(folder)
@@ -120,10 +131,34 @@ class Files:
                     raise
             else:
                 return False, now
-        os.replace(new, _digest(key), src_dir_fd=self._new, dst_dir_fd=self._aside)
+        self._replace(new, self._aside, _digest(key), effects)
         if is_durable:
             os.fsync(self._aside)
         return True, seen(descriptor)
+
+    def _replace(self, new: str, folder: int, name: str, effects: SideEffects) -> None:
+        """Make what was written a file in a folder that stays open."""
+        self._save(folder, name, lambda: contextlib.nullcontext((folder, name)), effects)
+        os.replace(new, name, src_dir_fd=self._new, dst_dir_fd=folder)
+
+    def _save(self, folder: int, name: str, where: Where, effects: SideEffects) -> None:
+        """Before a file comes, is replaced or removed: if the write fails, what is there now is there again."""
+        old = secrets.token_hex(16)
+        try:
+            os.link(name, old, src_dir_fd=folder, dst_dir_fd=self._new, follow_symlinks=False)
+        except FileNotFoundError:
+            effects.add(partial(_unlink, where))
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # its row does not fit it then, and it is measured anew
+        else:
+            effects.add(partial(self._restore, old, where), partial(self.discard, old))
+
+    def _restore(self, old: str, where: Where) -> None:
+        with where() as (folder, name):
+            os.replace(old, name, src_dir_fd=self._new, dst_dir_fd=folder)
+        self.discard(old)  # there yet if it was not replaced
 
     def _place(self, new: str, descriptor: int, folder: int, name: str) -> Seen:
         try:
@@ -157,9 +192,9 @@ class Files:
         os.unlink(new, dir_fd=self._new)
         return now
 
-    def keep_part(self, new: str, upload: str, number: int) -> None:
-        """Make what was written a part of an upload."""
-        os.replace(new, f"{upload}-{number}", src_dir_fd=self._new, dst_dir_fd=self._parts)
+    def keep_part(self, new: str, upload: str, number: int, effects: SideEffects) -> None:
+        """In a write: make what was written a part of an upload."""
+        self._replace(new, self._parts, f"{upload}-{number}", effects)
 
     def open_part(self, upload: str, number: int) -> int:
         """A descriptor of a part."""
@@ -207,14 +242,22 @@ class Files:
             (self._home / OWN).rmdir()
             self._home.rmdir()
 
-    def remove(self, key: str, *, is_aside: bool) -> None:
-        """Remove a key's file, and the folders above it that are empty then."""
-        if is_aside:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(_digest(key), dir_fd=self._aside)
-            return
+    def cut(self, key: str, known: Object) -> None:
+        """Make a file that has grown as its row says again."""
+        with self.writing(key, is_aside=known.is_aside) as descriptor:
+            os.ftruncate(descriptor, known.content.size)
+            os.utime(descriptor, ns=(known.seen.modified, known.seen.modified))
+
+    def remove(self, key: str, effects: SideEffects, *, is_aside: bool) -> None:
+        """In a write: remove a key's file, and the folders above it that are empty then."""
+        name = _digest(key)
         try:
+            if is_aside:
+                self._save(self._aside, name, lambda: contextlib.nullcontext((self._aside, name)), effects)
+                os.unlink(name, dir_fd=self._aside)
+                return
             with self._above(key, makes=False) as (folder, name):
+                self._save(folder, name, partial(self._above, key, makes=True), effects)
                 os.unlink(name, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):
             return
@@ -251,6 +294,11 @@ class Files:
                     _make(each, above, 0o755)
                 above = stack.enter_context(nofollow.opened_folder(each, above))
             yield above, name
+
+
+def _unlink(where: Where) -> None:
+    with contextlib.suppress(FileNotFoundError), where() as (folder, name):
+        os.unlink(name, dir_fd=folder)
 
 
 def _make(name: str, parent: int, mode: int) -> None:

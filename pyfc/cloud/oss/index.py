@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyfc.cloud.database import LazyDatabase
+from pyfc.cloud.database import LazyDatabase, SideEffects
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.model import Bucket, Content, Description, Object, Part, Seen, Upload, encode, headers_of
 from pyfc.cloud.oss.outbox import Outbox
 from pyfc.data.version import OSS_TABLES
-from pyfc.errors import InvalidArgument
+from pyfc.errors import InvalidArgument, Unavailable
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -27,11 +27,13 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         """Raises InvalidArgument for a file that is none of ours."""
-        self.outbox = Outbox(self.read, self.write)
+        self.effects = SideEffects()
+        """For writes that change files."""
+        self.outbox = Outbox(self.read, self._write, self.effects)
         """What is still to be told of objects."""
         self._buckets: dict[str, Bucket] = {}
         self._database = LazyDatabase(
-            path, "object store", OSS_TABLES, self._opened, _fault, lambda _: self.outbox.committed()
+            path, "object store", OSS_TABLES, self._opened, _fault, lambda _: self.outbox.committed(), self.effects
         )
 
     def _opened(self, connection: sqlite3.Connection) -> None:
@@ -46,12 +48,15 @@ class Index:
 
     async def write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Do it in the next commit. Raises the Fault that it raises; nothing is written then. Raises Fault
-        ServiceUnavailable if there can be no file.
+        ServiceUnavailable if the file cannot be made or written: the disk is full.
         """
         try:
-            return await self._database.write(job)
-        except InvalidArgument as error:
+            return await self._write(job)
+        except (InvalidArgument, Unavailable) as error:
             raise Fault("ServiceUnavailable", f"Nothing can be kept: {error}.") from error
+
+    async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._database.write(job)
 
     async def read(self, query: str, arguments: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""
@@ -231,9 +236,11 @@ def _upload(row: tuple[Any, ...]) -> Upload:
 
 
 def _fault(error: Exception) -> Fault:
-    """What is told of a write that has failed."""
+    """What is told of a write that has failed. What SQLite says is of the whole commit."""
     if isinstance(error, Fault):
         return error
+    if isinstance(error, sqlite3.Error):
+        raise error
     if isinstance(error, OSError):
         return Fault("ServiceUnavailable", f"The object cannot be kept: {error.strerror}.")
     _log.error("a write of the object store has failed", exc_info=error)

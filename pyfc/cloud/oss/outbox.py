@@ -7,14 +7,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from pyfc.cloud.database import SideEffects
 from pyfc.cloud.oss.model import Cause, Object
 from pyfc.model.bucket import Happened, Rule, fitting
 
@@ -30,9 +33,10 @@ _decode = msgspec.msgpack.Decoder(Happened).decode
 class Outbox:
     """The outbox of one store."""
 
-    def __init__(self, read: Read, write: Write) -> None:
+    def __init__(self, read: Read, write: Write, effects: SideEffects) -> None:
         self._query = read
         self._write = write
+        self._effects = effects
         self._rules: Mapping[str, Sequence[Rule]] = {}
         self._last = 0
         """The number that was given last, perhaps in a commit that is not done."""
@@ -73,10 +77,16 @@ class Outbox:
             told.description.headers.get("content-type", ""), cause.request_id, cause.address, cause.depth,
         )  # fmt: skip
         self._recent.append(happened)
+        self._effects.add(partial(self._forget_recent, happened))
         if not self.is_wanted(told.bucket, cause.event, told.key):
             return
         done = connection.execute("INSERT INTO outbox (happened) VALUES (?)", (_encode(happened),))
         self._last = done.lastrowid or 0
+
+    def _forget_recent(self, happened: Happened) -> None:
+        """It has not happened: it could not be written."""
+        with contextlib.suppress(ValueError):
+            self._recent.remove(happened)
 
     def recent(self, bucket: str) -> list[Happened]:
         """The last that has happened in a bucket since the server's start, for people; the newest last."""

@@ -4,12 +4,14 @@
    row; a file that is not the one its row tells of was changed by somebody else and is measured anew.
 2. Content is written to a file of its own and is durable before it takes its place, so an object is whole or as before;
    a small content is durable in the index first (see write_ahead.py).
-3. Files that people put into a bucket's folder are objects too, by their content alone.
+3. Where the row cannot be written, since the disk is full, the file is as before again (see SideEffects).
+4. Files that people put into a bucket's folder are objects too, by their content alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sqlite3
@@ -42,6 +44,7 @@ from pyfc.cloud.oss.write_ahead import LARGEST as SMALL
 from pyfc.cloud.oss.write_ahead import WriteAhead
 from pyfc.cloud.oss.writing import Held, Incoming, begin, check_digest, measure, resumed
 from pyfc.errors import InvalidArgument
+from pyfc.model.policy import back_off
 from pyfc.tasks import Tasks
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
@@ -50,6 +53,7 @@ DECLARED = ".declared"
 _TRIES = 5
 """Looks at an object that is replaced meanwhile."""
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -60,6 +64,8 @@ class Store:
         self.folder = folder
         self._index = Index(path)
         self._files: dict[str, Files] = {}
+        self._unwritten: dict[str, Bucket] = {}
+        """Those that have no row yet."""
         self._tasks = Tasks()
         self._ahead = WriteAhead(self._index, self.files_in)
         self.changed = asyncio.Event()
@@ -76,6 +82,7 @@ class Store:
 
     async def close(self) -> None:
         """Write what waits, and close everything."""
+        await self._tasks.close()
         await self._ahead.close()
         await self._index.close()
         for files in self._files.values():
@@ -132,7 +139,29 @@ class Store:
             raise InvalidArgument(message=f"bucket {name[:100]!r}: {fault.message}") from fault
         self._index.buckets[name] = made
         self.changed.set()
-        self._tasks.begin(f"writing bucket {name}", self._index.write(partial(index.put_bucket, made=made)))
+        self._unwritten[name] = made
+        self._tasks.begin(f"writing bucket {name}", self._write_down(made))
+
+    async def _write_down(self, made: Bucket) -> None:
+        """Write a bucket's row as soon as there is room for it."""
+        failures = 0
+        while self._unwritten.get(made.name) is made:
+            try:
+                await self._index.write(partial(self._bucket_written, made.name))
+            except Fault as fault:
+                failures += 1
+                _log.warning("bucket %s is not written down yet: %s", made.name, fault.message)
+                await asyncio.sleep(back_off(failures))
+
+    def _bucket_written(self, name: str, connection: sqlite3.Connection) -> None:
+        """In a write: there is a row for a bucket. Raises Fault NoSuchBucket."""
+        if index.has_bucket(connection, name):  # it may have gone in this very commit
+            return
+        made = self._unwritten.pop(name, None)
+        if made is None:
+            raise no_such_bucket(name)
+        self._index.effects.add(partial(self._unwritten.setdefault, name, made))
+        index.put_bucket(connection, made)
 
     async def set_acl(self, bucket: Bucket, acl: str) -> None:
         """Who may read and write it without a key."""
@@ -148,6 +177,7 @@ class Store:
         change = index.forget_bucket if forgets else index.remove_bucket
         await self._index.write(lambda connection: change(connection, bucket.name))
         self._index.buckets.pop(bucket.name, None)
+        self._unwritten.pop(bucket.name, None)
         self.changed.set()
         if (files := self._files.pop(bucket.name, None)) is not None:
             files.close()
@@ -229,21 +259,20 @@ class Store:
         self, new: Incoming | Held, made: Object, cause: Cause, *, may_replace: bool = True, upload: str = ""
     ) -> Object:
         """Make new content the object. `upload`: of whose parts it is made; that ends in the same step."""
-        files, is_small = self.files_in(made.bucket), isinstance(new, Held)
+        files, is_small, effects = self.files_in(made.bucket), isinstance(new, Held), self._index.effects
 
         def job(connection: sqlite3.Connection) -> Object:
-            if not index.has_bucket(connection, made.bucket):  # it may have gone in this very commit
-                raise no_such_bucket(made.bucket)
+            self._bucket_written(made.bucket, connection)
             if upload and not index.has_upload(connection, upload):
                 raise no_such_upload(upload)
             before = index.find(connection, made.bucket, made.key)
             if before is not None and not may_replace:
                 raise Fault("FileAlreadyExists", "The object you specified already exists and can not be overwritten.")
             with new.file() as (name, descriptor):
-                is_aside, now = files.keep(name, descriptor, made.key, is_durable=not is_small)
+                is_aside, now = files.keep(name, descriptor, made.key, effects, is_durable=not is_small)
                 kept = made._replace(is_aside=is_aside, seen=now)
             if before is not None and before.is_aside != is_aside:
-                files.remove(made.key, is_aside=before.is_aside)
+                files.remove(made.key, effects, is_aside=before.is_aside)
             index.put(connection, kept)
             if isinstance(new, Held):
                 self._ahead.add(connection, kept, new.data)
@@ -287,7 +316,7 @@ class Store:
             found = files.seen(key, is_aside=is_aside)
             if before is None and found is None:
                 return
-            files.remove(key, is_aside=is_aside)
+            files.remove(key, self._index.effects, is_aside=is_aside)
             index.remove(connection, bucket, key)
             self._index.outbox.remove(connection, cause, before or _unmeasured(bucket, key, found))
 

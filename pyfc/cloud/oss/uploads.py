@@ -68,7 +68,7 @@ class Uploads:
         def job(connection: sqlite3.Connection) -> Part:
             if not index.has_upload(connection, name):
                 raise no_such_upload(name)
-            files.keep_part(new.name, name, part.number)
+            files.keep_part(new.name, name, part.number, self._store.index.effects)
             index.put_part(connection, name, part)
             self._store.index.outbox.add(connection, cause, new_object(place, part.content, Description()), None)
             return part

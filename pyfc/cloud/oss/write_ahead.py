@@ -125,7 +125,7 @@ class WriteAhead:
             "object %r of %s was not on the disk yet when the machine stopped: it is written again", key, bucket
         )
         with Held(files, content).file() as (name, descriptor):
-            is_aside, now = files.keep(name, descriptor, key)
+            is_aside, now = files.keep(name, descriptor, key, self._index.effects)
             index.put(connection, known._replace(is_aside=is_aside, seen=now))
 
     async def close(self) -> None:

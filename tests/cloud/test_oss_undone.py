@@ -1,0 +1,146 @@
+"""What an operation has changed in a bucket's folder is undone where the index cannot be written: the disk is full."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyfc.cloud.oss.appends import Appends
+from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.model import APPENDABLE, Cause, Description, Object, Place
+from pyfc.cloud.oss.store import Store
+from pyfc.cloud.oss.uploads import Uploads
+from pyfc.model.bucket import APPEND, DELETE, PART, PUT
+
+LARGE = b"large" * 20_000
+"""More than is held until its file is written."""
+Operation = Callable[[Store], Awaitable[object]]
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _put(key: str, content: bytes) -> Operation:
+    return lambda store: store.put(Place("bkt", key), _pieces(content), Description(), cause=Cause(PUT))
+
+
+def _append(content: bytes, position: int) -> Operation:
+    return lambda store: Appends(store).put(
+        Place("bkt", "in/log"), position, _pieces(content), Description(), cause=Cause(APPEND)
+    )
+
+
+def _delete(key: str) -> Operation:
+    return lambda store: store.delete("bkt", key, Cause(DELETE))
+
+
+async def _part(store: Store) -> object:
+    (upload,) = await store.index.uploads("bkt")
+    return await Uploads(store).put(Place("bkt", "u"), upload.id, 1, _pieces(b"other"), cause=Cause(PART))
+
+
+@contextlib.contextmanager
+def _full(index: Path) -> Iterator[None]:
+    """The index refuses what is written to it, and its whole transaction, as it does without room."""
+    refuses = "BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END"
+    changes = {"objects": ("INSERT", "DELETE"), "parts": ("INSERT",)}
+    names = [(f"{table}_{change}", change, table) for table, each in changes.items() for change in each]
+    with contextlib.closing(sqlite3.connect(index)) as connection:
+        for name, change, table in names:
+            connection.execute(f"CREATE TRIGGER {name} BEFORE {change} ON {table} {refuses}")
+        yield
+        for name, _, _ in names:
+            connection.execute(f"DROP TRIGGER {name}")
+
+
+def _seen(folder: Path) -> dict[str, tuple[bytes | None, int]]:
+    """Everything below a folder, and when the files were changed."""
+    return {
+        str(each.relative_to(folder)): (each.read_bytes(), each.stat().st_mtime_ns) if each.is_file() else (None, 0)
+        for each in folder.rglob("*")
+    }
+
+
+async def _head(store: Store, key: str) -> Object | None:
+    with contextlib.suppress(Fault):
+        return await store.head("bkt", key)
+    return None
+
+
+CASES = {
+    "a new object": _put("new/below/k", b"new"),
+    "a new large object": _put("new/k", LARGE),
+    "a new object aside": _put("a//b", b"new"),
+    "another content": _put("in/k", b"other"),
+    "another large content": _put("in/k", LARGE),
+    "another content aside": _put("x//y", b"other"),
+    "what lies beside a folder of its name": _put("in", b"other"),
+    "an append": _append(b" more", 5),
+    "a delete": _delete("in/k"),
+    "the delete of what is alone in its folder": _delete("alone/below/k"),
+    "a delete aside": _delete("x//y"),
+    "a part": _part,
+}
+
+
+@pytest.mark.parametrize("operation", CASES.values(), ids=CASES)
+def test_what_cannot_be_written_down_has_changed_nothing_and_works_later(tmp_path: Path, operation: Operation) -> None:
+    folder = tmp_path / "buckets" / "bkt"
+
+    async def work() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await store.create("bkt")
+        for each in (_put("in/k", b"k"), _put("alone/below/k", b"k"), _put("x//y", b"y"), _put("in", b"aside")):
+            await each(store)
+        await _append(b"whole", 0)(store)
+        upload = await Uploads(store).begin(Place("bkt", "u"), Description(), Cause(PART))
+        await Uploads(store).put(Place("bkt", "u"), upload.id, 1, _pieces(b"first"), cause=Cause(PART))
+        keys = ("new/below/k", "new/k", "a//b", "in/k", "x//y", "in", "in/log", "alone/below/k")
+        files, objects = _seen(folder), [await _head(store, key) for key in keys]
+        told = store.index.outbox.recent("bkt")
+
+        with _full(tmp_path / "oss.sqlite"):
+            for _ in range(2):
+                with pytest.raises(Fault) as caught:
+                    await operation(store)
+                assert (caught.value.code, "disk is full" in caught.value.message) == ("ServiceUnavailable", True)
+                assert _seen(folder) == files
+                assert [await _head(store, key) for key in keys] == objects
+                assert store.index.outbox.recent("bkt") == told
+
+        await operation(store)
+        assert len(store.index.outbox.recent("bkt")) == len(told) + 1
+        log = await _head(store, "in/log")
+        assert log is not None
+        assert log.type == APPENDABLE
+        assert list((folder / ".pyfc" / "new").iterdir()) == []
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_a_disk_without_second_names_of_files_takes_objects_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    async def work() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await store.create("bkt")
+        for content in (b"first", b"second"):
+            await _put("k", content)(store)
+        found, descriptor = await store.open("bkt", "k")
+        os.close(descriptor)
+        assert found.content.size == len(b"second")
+        await store.close()
+
+    monkeypatch.setattr(os, "link", link)
+    asyncio.run(work())

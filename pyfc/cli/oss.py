@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,9 +79,8 @@ def _add_two(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """See module."""
-    _ACTIONS[options.oss](Buckets(client_of(options)), options)
-    return 0
+    """See module. 1 if something was left out."""
+    return int(_ACTIONS[options.oss](Buckets(client_of(options)), options) or 0)
 
 
 def _ls(buckets: Buckets, options: argparse.Namespace) -> None:
@@ -114,11 +114,12 @@ def _rm(buckets: Buckets, options: argparse.Namespace) -> None:
         say(f"{_SCHEME}{remote.bucket} is removed")
 
 
-def _cp(buckets: Buckets, options: argparse.Namespace) -> None:
+def _cp(buckets: Buckets, options: argparse.Namespace) -> bool:
+    """Whether something was left out."""
     source, target = options.source, options.target
     if options.recursive:
-        _copy_all(buckets, source, target)
-    elif isinstance(source, Path):
+        return _copy_all(buckets, source, target)
+    if isinstance(source, Path):
         remote = _remote(target)
         _put(buckets, source, Remote(remote.bucket, _named(remote.key, source.name)))
     elif isinstance(target, Path):
@@ -128,6 +129,7 @@ def _cp(buckets: Buckets, options: argparse.Namespace) -> None:
         key = _named(target.key, source.key.rpartition("/")[2])
         buckets.copy(source, target.bucket, key)
         say(one_line(f"{source} -> {Remote(target.bucket, key)}"))
+    return False
 
 
 def _named(key: str, name: str) -> str:
@@ -135,30 +137,33 @@ def _named(key: str, name: str) -> str:
     return f"{key}{name}" if not key or key.endswith("/") else key
 
 
-def _copy_all(buckets: Buckets, source: Remote | Path, target: Remote | Path) -> None:
+def _copy_all(buckets: Buckets, source: Remote | Path, target: Remote | Path) -> bool:
+    left_out = False
     if isinstance(source, Path):
         remote = _folder(_remote(target))
         for path, name in _files(source):
             _put(buckets, path, Remote(remote.bucket, remote.key + name))
-        return
+        return left_out
     for each in buckets.list(source.bucket, source.key):
         name = each.key.removeprefix(source.key).lstrip("/")
         if isinstance(target, Remote):
             key = _folder(target).key + name
             buckets.copy((source.bucket, each.key), target.bucket, key)
             say(one_line(f"{Remote(source.bucket, each.key)} -> {Remote(target.bucket, key)}"))
-        elif (file := _below(target, name)) is not None:
-            _get(buckets, Remote(source.bucket, each.key), file)
+        else:
+            left_out |= not _get_below(buckets, Remote(source.bucket, each.key), target, name)
+    return left_out
 
 
-def _sync(buckets: Buckets, options: argparse.Namespace) -> None:
+def _sync(buckets: Buckets, options: argparse.Namespace) -> bool:
+    """Whether something was left out."""
     source, target = options.source, options.target
     if isinstance(source, Path) and isinstance(target, Remote):
         _sync_up(buckets, source, _folder(target), deletes=options.delete)
-    elif isinstance(source, Remote) and isinstance(target, Path):
-        _sync_down(buckets, _folder(source), target, deletes=options.delete)
-    else:
-        raise InvalidArgument(message="sync makes a folder and a bucket alike: one of the two places is oss://BUCKET")
+        return False
+    if isinstance(source, Remote) and isinstance(target, Path):
+        return _sync_down(buckets, _folder(source), target, deletes=options.delete)
+    raise InvalidArgument(message="sync makes a folder and a bucket alike: one of the two places is oss://BUCKET")
 
 
 def _sync_up(buckets: Buckets, folder: Path, remote: Remote, *, deletes: bool) -> None:
@@ -172,16 +177,18 @@ def _sync_up(buckets: Buckets, folder: Path, remote: Remote, *, deletes: bool) -
         say(one_line(f"{Remote(remote.bucket, key)} is removed"))
 
 
-def _sync_down(buckets: Buckets, remote: Remote, folder: Path, *, deletes: bool) -> None:
+def _sync_down(buckets: Buckets, remote: Remote, folder: Path, *, deletes: bool) -> bool:
+    left_out = False
     here = {name: file for file, name in _files(folder)} if folder.is_dir() else {}
     for each in buckets.list(*remote):
         name = each.key.removeprefix(remote.key)
-        path, known = _below(folder, name), here.pop(name, None)
-        if path is not None and (known is None or not _is_same(known, each)):
-            _get(buckets, Remote(remote.bucket, each.key), path)
+        known = here.pop(name, None)
+        if known is None or not _is_same(known, each):
+            left_out |= not _get_below(buckets, Remote(remote.bucket, each.key), folder, name)
     for left in here.values() if deletes else ():
         left.unlink()
         say(one_line(f"{left} is removed"))
+    return left_out
 
 
 def _events(_: Buckets, options: argparse.Namespace) -> None:
@@ -205,6 +212,24 @@ def _put(buckets: Buckets, path: Path, remote: Remote) -> None:
     with path.open("rb") as file:
         buckets.put(*remote, file, os.fstat(file.fileno()).st_size)
     say(one_line(f"{path} -> {remote}"))
+
+
+_NO_FILE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG}
+
+
+def _get_below(buckets: Buckets, remote: Remote, folder: Path, name: str) -> bool:
+    """Write an object to its file below a folder. False if it can have none there, which is told."""
+    path = _below(folder, name)
+    if path is None:
+        return False
+    try:
+        _get(buckets, remote, path)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+        tell(one_line(f"{name}: left out, since {path} can be no file: {error.strerror}"))
+        return False
+    return True
 
 
 def _get(buckets: Buckets, remote: Remote, path: Path) -> None:
@@ -256,4 +281,11 @@ def _remote(found: Remote | Path) -> Remote:
     return found
 
 
-_ACTIONS = {"ls": _ls, "cp": _cp, "rm": _rm, "mb": _mb, "sync": _sync, "events": _events}
+_ACTIONS: Mapping[str, Callable[[Buckets, argparse.Namespace], bool | None]] = {
+    "ls": _ls,
+    "cp": _cp,
+    "rm": _rm,
+    "mb": _mb,
+    "sync": _sync,
+    "events": _events,
+}

@@ -113,11 +113,30 @@ def test_a_key_that_leads_out_of_the_folder_is_left_out(oss: Command, tmp_path: 
 
     status, said, told = oss.run("cp", "-r", "oss://photos", there)
 
-    assert (status, said) == (0, f"oss://photos/fine -> {there}/fine\n")
+    assert (status, said) == (1, f"oss://photos/fine -> {there}/fine\n")
     assert told.count("left out") == 3
     assert sorted(path.name for path in there.iterdir()) == ["fine", "link"]
     assert not list((tmp_path / "outside").iterdir())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("words", [("sync",), ("cp", "-r")], ids="-".join)
+def test_an_object_that_can_be_no_file_beside_others_is_named_and_the_others_come(
+    oss: Command, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    there = tmp_path / "there"
+    (there / "z").mkdir(parents=True)
+    for key in ("a", "a/b", "a/c/d", "k", "z"):
+        oss("cp", tmp_path / "file", f"oss://photos/{key}")
+
+    status, said, told = oss.run(*words, "oss://photos", there)
+
+    assert status == 1
+    assert [line.partition(":")[0] for line in told.splitlines() if "left out" in line] == ["a/b", "a/c/d", "z"]
+    assert sorted(line.partition(" ")[0] for line in said.splitlines()) == ["oss://photos/a", "oss://photos/k"]
+    assert sorted(path.name for path in there.iterdir()) == ["a", "k", "z"]
+    assert (there / "a").read_bytes() == b"content"
 
 
 def test_a_file_stays_as_it_was_when_the_server_dies_within_an_answer(tmp_path: Path) -> None:

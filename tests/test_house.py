@@ -348,7 +348,7 @@ AWAITED = {
     "pyfc/gateway/server.py": "what serves, and a start that may be ended, which are awaited",
     "pyfc/cloud/mns/messages.py": "whether a client that waits has gone, which ends with the wait",
     "pyfc/cloud/oss/asked.py": "the next piece of a file, which its reader awaits",
-    "pyfc/cloud/oss/store.py": "a write, which is awaited also by who is cancelled",
+    "pyfc/cloud/oss/index.py": "a write, which is awaited also by who is cancelled",
     "pyfc/cloud/oss/writing.py": "the block before, which is awaited before the next",
     "pyfc/build/door.py": "in a group that ends with the first that fails",
     "pyfc/dev/reload.py": "the change before is awaited by the next",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -19,6 +20,8 @@ from pyfc.cloud.oss.store import Store, new_object
 from pyfc.cloud.oss.writing import LARGEST, Incoming, append, check_digest, combined
 from pyfc.errors import InvalidArgument
 
+_log = logging.getLogger(__name__)
+
 
 class Appends:
     """The appends to one store's objects, one after the other where they are for one."""
@@ -28,10 +31,13 @@ class Appends:
         self._locks: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self) -> None:
-        """Cut what a server that died was appending."""
+        """Cut what a server that died was appending. That needs no room on the disk; to forget it does."""
         for bucket, key in await self._store.index.appends():
             if bucket in self._store.index.buckets:
-                await self._store.index.write(partial(self._cut, bucket, key))
+                try:
+                    await self._store.index.write(partial(self._cut, bucket, key))
+                except Fault as fault:
+                    _log.warning("what was being appended to %r of %s is cut at each start: %s", key, bucket, fault)
 
     def _cut(self, bucket: str, key: str, connection: sqlite3.Connection) -> None:
         known, files = index.find(connection, bucket, key), self._store.files_in(bucket)
@@ -39,11 +45,9 @@ class Appends:
         if known is None:
             return
         try:
-            with files.writing(key, is_aside=known.is_aside) as descriptor:
-                now = seen(descriptor)
-                if now.inode == known.seen.inode and now.size > known.content.size:
-                    os.ftruncate(descriptor, known.content.size)
-                    index.put(connection, known._replace(seen=seen(descriptor)))
+            now = files.seen(key, is_aside=known.is_aside)
+            if now is not None and now.inode == known.seen.inode and now.size > known.content.size:
+                files.cut(key, known)
         except (OSError, InvalidArgument):
             return  # somebody has removed it meanwhile, or put something else there
 
@@ -115,7 +119,7 @@ class Appends:
             return made
 
         try:
-            return await self._store.whole(job)
+            return await self._store.index.whole(job)
         except Fault:
             with contextlib.suppress(Fault):  # else it is cut at the next start, if there is anything to cut
                 await self._store.index.write(lambda connection: index.end_append(connection, bucket, key))

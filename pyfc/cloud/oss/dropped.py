@@ -61,7 +61,7 @@ class Dropped:
             os.close(descriptor)
 
     async def _compare(self, files: Files, place: Place, descriptor: int, *, is_closed: bool) -> bool:
-        known = await self._store.whole(lambda connection: index.find(connection, *place))
+        known = await self._store.index.whole(lambda connection: index.find(connection, *place))
         if known is not None and known.seen == seen(descriptor):
             return True  # the store's own write
         if not is_closed and not _is_written(descriptor):
@@ -88,7 +88,7 @@ class Dropped:
                 index.put(connection, made)
                 self._store.index.outbox.add(connection, cause, made, known)
 
-        await self._store.whole(job)
+        await self._store.index.whole(job)
 
     async def _lose(self, files: Files, known: Object) -> None:
         def job(connection: sqlite3.Connection) -> None:
@@ -96,7 +96,7 @@ class Dropped:
                 index.remove(connection, known.bucket, known.key)
                 self._store.index.outbox.remove(connection, _cause(DELETE), known)
 
-        await self._store.whole(job)
+        await self._store.index.whole(job)
 
 
 def _seen(files: Files, key: str) -> Seen | None:

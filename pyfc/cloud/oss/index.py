@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -54,6 +55,15 @@ class Index:
             return await self._write(job)
         except (InvalidArgument, Unavailable) as error:
             raise Fault("ServiceUnavailable", f"Nothing can be kept: {error}.") from error
+
+    async def whole(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """The same; who is cancelled meanwhile ends when it is written, since the job uses what he has open."""
+        writing = asyncio.ensure_future(self.write(job))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            raise
 
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         return await self._database.write(job)

@@ -11,14 +11,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from collections.abc import Set as AbstractSet
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,12 +38,11 @@ from pyfc.cloud.oss.model import (
     Place,
     Seen,
 )
+from pyfc.cloud.oss.unwritten import Unwritten
 from pyfc.cloud.oss.write_ahead import LARGEST as SMALL
 from pyfc.cloud.oss.write_ahead import WriteAhead
 from pyfc.cloud.oss.writing import Held, Incoming, begin, check_digest, measure, resumed
 from pyfc.errors import InvalidArgument
-from pyfc.model.policy import back_off
-from pyfc.tasks import Tasks
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 DECLARED = ".declared"
@@ -53,7 +50,6 @@ DECLARED = ".declared"
 _TRIES = 5
 """Looks at an object that is replaced meanwhile."""
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -64,9 +60,7 @@ class Store:
         self.folder = folder
         self._index = Index(path)
         self._files: dict[str, Files] = {}
-        self._unwritten: dict[str, Bucket] = {}
-        """Those that have no row yet."""
-        self._tasks = Tasks()
+        self._unwritten = Unwritten(self._index)
         self._ahead = WriteAhead(self._index, self.files_in)
         self.changed = asyncio.Event()
         """Set when a bucket has come or gone."""
@@ -82,20 +76,11 @@ class Store:
 
     async def close(self) -> None:
         """Write what waits, and close everything."""
-        await self._tasks.close()
+        await self._unwritten.close()
         await self._ahead.close()
         await self._index.close()
         for files in self._files.values():
             files.close()
-
-    async def whole(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """Write; who is cancelled meanwhile ends when it is written, since the job uses what he has open."""
-        writing = asyncio.ensure_future(self._index.write(job))
-        try:
-            return await asyncio.shield(writing)
-        except asyncio.CancelledError:
-            await asyncio.wait([writing])
-            raise
 
     # buckets
 
@@ -139,29 +124,7 @@ class Store:
             raise InvalidArgument(message=f"bucket {name[:100]!r}: {fault.message}") from fault
         self._index.buckets[name] = made
         self.changed.set()
-        self._unwritten[name] = made
-        self._tasks.begin(f"writing bucket {name}", self._write_down(made))
-
-    async def _write_down(self, made: Bucket) -> None:
-        """Write a bucket's row as soon as there is room for it."""
-        failures = 0
-        while self._unwritten.get(made.name) is made:
-            try:
-                await self._index.write(partial(self._bucket_written, made.name))
-            except Fault as fault:
-                failures += 1
-                _log.warning("bucket %s is not written down yet: %s", made.name, fault.message)
-                await asyncio.sleep(back_off(failures))
-
-    def _bucket_written(self, name: str, connection: sqlite3.Connection) -> None:
-        """In a write: there is a row for a bucket. Raises Fault NoSuchBucket."""
-        if index.has_bucket(connection, name):  # it may have gone in this very commit
-            return
-        made = self._unwritten.pop(name, None)
-        if made is None:
-            raise no_such_bucket(name)
-        self._index.effects.add(partial(self._unwritten.setdefault, name, made))
-        index.put_bucket(connection, made)
+        self._unwritten.add(made)
 
     async def set_acl(self, bucket: Bucket, acl: str) -> None:
         """Who may read and write it without a key."""
@@ -177,7 +140,7 @@ class Store:
         change = index.forget_bucket if forgets else index.remove_bucket
         await self._index.write(lambda connection: change(connection, bucket.name))
         self._index.buckets.pop(bucket.name, None)
-        self._unwritten.pop(bucket.name, None)
+        self._unwritten.forget(bucket.name)
         self.changed.set()
         if (files := self._files.pop(bucket.name, None)) is not None:
             files.close()
@@ -262,7 +225,7 @@ class Store:
         files, is_small, effects = self.files_in(made.bucket), isinstance(new, Held), self._index.effects
 
         def job(connection: sqlite3.Connection) -> Object:
-            self._bucket_written(made.bucket, connection)
+            self._unwritten.have_row(made.bucket, connection)
             if upload and not index.has_upload(connection, upload):
                 raise no_such_upload(upload)
             before = index.find(connection, made.bucket, made.key)
@@ -281,7 +244,7 @@ class Store:
                 index.remove_upload(connection, upload)
             return kept
 
-        kept = await self.whole(job)
+        kept = await self._index.whole(job)
         if is_small:
             self._ahead.added(kept.content.size)
         return kept

@@ -73,7 +73,7 @@ class Uploads:
             self._store.index.outbox.add(connection, cause, new_object(place, part.content, Description()), None)
             return part
 
-        return await self._store.whole(job)
+        return await self._store.index.whole(job)
 
     async def parts(self, place: Place, name: str) -> list[Part]:
         """What has come. Raises Fault NoSuchUpload."""

@@ -86,6 +86,7 @@ from pyfc.supervisor.supervisor import Supervisor
 from pyfc.tasks import end_of
 from pyfc.triggers.eventbridge import EventBridge
 from pyfc.triggers.log import LogSource
+from pyfc.triggers.mns_topic import MnsTopic
 from pyfc.triggers.oss import Oss
 from pyfc.triggers.pushed import TYPES, Pushed
 from pyfc.triggers.timer import Timer
@@ -142,10 +143,28 @@ class App:
         builder = Builder(cache_folder(), cage, consents)
         builds = Builds(builder, self.runtimes)
         self._build_supervisor(registry, bundles, builds, keys)
+        mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by)
         webhook = Webhook(settings.destination_endpoint)
         self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.journal, webhook))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
+        services = await self._build_services(mns)
+        operations = Operations(
+            registry, bundles, settings, self.supervisor.caught_up, self._codes,
+            sweeps=not stored.is_marked(self.data_folder),
+        )  # fmt: skip
+        self._stack.callback(operations.close)
+        self.deployment = Deployment(operations, self.runtimes, builds, self.supervisor, self.sandbox)
+        self._stack.push_async_callback(builds.close)
+        built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
+        self._stack.push_async_callback(built_in.close)
+        await self._build_gateway(operations, keys, built_in, services)
+        self._watch = FolderWatch(self.data_folder)
+        self._stack.push_async_callback(self._watch.close)
+
+    async def _build_services(self, mns: mns_asked.Environment) -> _Services:
+        """The stand-ins of the cloud's services, and the sources of events, most of which are in them."""
+        settings = self.settings
         self.sources = Sources(self.dispatcher)
         self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))
         oss = await oss_parts.build(self.data_folder, settings, self._stack, self._folders.buckets, self._led_by)
@@ -157,23 +176,12 @@ class App:
             self.data_folder, settings, self._stack, self.journal, lambda: self.supervisor.table.services
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
-        mns = mns_parts.build(self.data_folder, settings, self._stack, oss.outgoing, self._led_by)
+        self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
         bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, account, region))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)
-        operations = Operations(
-            registry, bundles, settings, self.supervisor.caught_up, self._codes,
-            sweeps=not stored.is_marked(self.data_folder),
-        )  # fmt: skip
-        self._stack.callback(operations.close)
-        self.deployment = Deployment(operations, self.runtimes, builds, self.supervisor, self.sandbox)
-        self._stack.push_async_callback(builds.close)
-        built_in = BuiltIn(builder, bundles, self.runtimes, installs=settings.build)
-        self._stack.push_async_callback(built_in.close)
-        await self._build_gateway(operations, keys, built_in, _Services(oss, sls, mns, bus))
-        self._watch = FolderWatch(self.data_folder)
-        self._stack.push_async_callback(self._watch.close)
+        return _Services(oss, sls, mns, bus)
 
     def _open_folder(self) -> None:
         """The data folder becomes this process's, and of this version; what happens is written to it."""

@@ -140,12 +140,13 @@ def _resources(subject: Subject) -> Iterator[tuple[str, str]]:
         for name in _names(value):
             yield from _buckets(name)
             yield from _projects(name)
-            yield from (("mns", f"acs:mns:*:*:/{kind}/{name}") for kind in ("queues", "topics"))
+            yield from _messages(name, "queues", "topics")
 
 
 def _of_trigger(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _buckets(config.get("bucketName"))
     yield from _projects(_mapping(config.get("logConfig")).get("project"))
+    yield from _messages(config.get("topicName"), "topics")
 
 
 def _buckets(name: Any) -> Iterator[tuple[str, str]]:
@@ -156,6 +157,11 @@ def _buckets(name: Any) -> Iterator[tuple[str, str]]:
 def _projects(name: Any) -> Iterator[tuple[str, str]]:
     if isinstance(name, str) and _NAME.fullmatch(name):
         yield "log", f"acs:log:*:*:project/{name}"
+
+
+def _messages(name: Any, *kinds: str) -> Iterator[tuple[str, str]]:
+    if isinstance(name, str) and _NAME.fullmatch(name):
+        yield from (("mns", f"acs:mns:*:*:/{kind}/{name}") for kind in kinds)
 
 
 def _names(value: str) -> Iterator[str]:

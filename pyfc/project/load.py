@@ -16,7 +16,7 @@ from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
 from pyfc.settings import Settings
 from pyfc.settings import load as load_settings
-from pyfc.triggers import oss
+from pyfc.triggers import mns_topic, oss
 
 Read = Callable[[Path, Boundary, Given], Project]
 _FORMATS: tuple[tuple[tuple[str, ...], Read], ...] = (
@@ -118,15 +118,18 @@ def _undone(folder: Path, boundary: Boundary) -> Iterator[str]:
 
 
 def _silent(project: Project) -> Iterator[str]:
-    """A warning for each trigger of a bucket that does not fire: it can have no such bucket, or another one of the
-    bucket overlaps it.
+    """A warning for each trigger that does not fire: it can have no such bucket, another one of its bucket overlaps it,
+    or it names no topic.
     """
-    triggers = [each for each in project.event_triggers if each.type == "oss"]
-    triggers.sort(key=lambda each: (each.service, each.function, each.name))
-    for number, trigger in enumerate(triggers):
+    triggers = sorted(project.event_triggers, key=lambda each: (each.service, each.function, each.name))
+    buckets = [each for each in triggers if each.type == "oss"]
+    for trigger in triggers:
         try:
-            check_name(oss.complete(trigger).bucket)
-            oss.check(trigger, triggers[:number])
+            if trigger.type == "oss":
+                check_name(oss.complete(trigger).bucket)
+                oss.check(trigger, buckets[: buckets.index(trigger)])
+            elif trigger.type == "mns_topic":
+                mns_topic.check(trigger)
         except InvalidArgument as error:
             where = project.places[(trigger.service, trigger.function, trigger.name)]
             yield f"{where}: trigger {trigger.service}/{trigger.function}:{trigger.name} does not fire: {error}"

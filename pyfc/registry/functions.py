@@ -33,7 +33,7 @@ from pyfc.registry.operations import Operations
 from pyfc.registry.packages import Packages
 from pyfc.registry.registry import Record, key, key_of
 from pyfc.registry.versions import COUNTER, Versions
-from pyfc.triggers import oss
+from pyfc.triggers import mns_topic, oss
 
 
 class Functions:
@@ -239,11 +239,13 @@ class Functions:
 
     async def _check_trigger(self, trigger: Trigger) -> None:
         """Raises InvalidArgument for a second HTTP trigger of the same qualifier and for one that cannot be beside
-        others of its bucket, VersionNotFound, AliasNotFound.
+        others of its bucket or names no topic, VersionNotFound, AliasNotFound.
         """
         await self._versions.resolve(trigger.service, trigger.function, trigger.qualifier)
         if trigger.type == "oss":
             await self._check_bucket(trigger)
+        if trigger.type == "mns_topic":
+            mns_topic.check(trigger)
         if trigger.type != "http":
             return
         for record in await self._operations.registry.all(Trigger, trigger.service, trigger.function):

@@ -116,6 +116,7 @@ class Door:
             raise Fault("InvalidArgument", f"The body has more than {_MOST} bytes.")
         whole = head._replace(body=body)
         check_body(whole)
+        await self._environment.topics.ready()
         depth = 0 if key is None else self._environment.led_by(key)
         reaches_out = self.is_open if key is None else self._permissions.reaches_out(key)
         return await operation.run(Asked(self._environment, whole, names, receive, depth, reaches_out))

@@ -17,12 +17,12 @@ from pyfc.outgoing.client import Outgoing
 from pyfc.settings import Settings
 
 
-def build(
-    folder: Path, settings: Settings, stack: AsyncExitStack, outgoing: Outgoing, led_by: Callable[[Key], int]
-) -> Environment:
-    """Open it in a data folder; `stack` closes it. `outgoing`: asks HTTP endpoints. `led_by`: how many calls have led
-    to what the holder of a key does.
+def build(folder: Path, settings: Settings, stack: AsyncExitStack, led_by: Callable[[Key], int]) -> Environment:
+    """Open it in a data folder; `stack` closes it. `led_by`: how many calls have led to what the holder of a key
+    does.
     """
+    outgoing = Outgoing(settings.allow_outgoing)
+    stack.push_async_callback(outgoing.close)
     account, store = settings.account_id, Store(folder / MNS)
     stack.push_async_callback(store.close)
     messages = Messages(store)

@@ -61,6 +61,7 @@ class Topics:
 
     async def publish(self, topic: str, draft: Draft, tag: str, attributes: dict[str, str], depth: int) -> str:
         """The id of the message, when it is in queues or kept. Raises Fault TopicNotExist."""
+        await self.ready()
         name = secrets.token_hex(16).upper()
         notice = Notice(name, topic, draft.body, self._store.now, tag, draft.properties, attributes, depth)
         found = await self._store.write(lambda connection: self._publish(connection, notice))
@@ -125,6 +126,11 @@ class Topics:
     async def _make(self, missing: Sequence[str]) -> None:
         for name in missing:
             await self._store.have("topics", name)
+
+    async def ready(self) -> None:
+        """Wait until the topics of triggers are there."""
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
 
     async def notices(self, trigger: str, after: int, limit: int) -> list[tuple[int, Notice]]:
         """The first `limit` messages that a trigger was not told of, from numbers higher than `after` on. Raises

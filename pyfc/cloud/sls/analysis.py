@@ -11,6 +11,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 from pyfc.cloud.sls import functions
@@ -28,6 +29,12 @@ _MOST = 100_000
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
 _ALLOWED = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
 _MOST_COLUMNS = 500
+_NOW = (("word", "now"), ("other", "("), ("other", ")"))
+_TIMES = MappingProxyType({
+    "current_timestamp": _NOW, "localtimestamp": _NOW,
+    "current_date": (("word", "date"), ("other", "("), *_NOW, ("other", ")")),
+})  # fmt: skip
+"""Words that are functions without brackets; SQLite's own tell another zone's time."""
 
 
 def run(
@@ -69,9 +76,8 @@ def _executed(connection: sqlite3.Connection, sql: str, columns: set[str]) -> sq
 def _authorize(action: int, first: str | None, second: str | None, *_: Any) -> int:
     if action not in _ALLOWED:
         return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_FUNCTION and second not in functions.NATIVE:
-        known = second in functions.SCALARS or second in functions.AGGREGATES
-        return sqlite3.SQLITE_OK if known else sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_FUNCTION and second not in functions.ALLOWED:
+        return sqlite3.SQLITE_DENY
     return sqlite3.SQLITE_OK
 
 
@@ -79,12 +85,45 @@ def _with_from(sql: str) -> tuple[str, set[str]]:
     """SQL in which each SELECT is of something, and all names in it, in lower case, with * for all fields. Raises
     Fault.
     """
-    tokens = [(str(found.lastgroup), found[0]) for found in _TOKEN.finditer(sql)]
+    tokens = _spelt([(str(found.lastgroup), found[0]) for found in _TOKEN.finditer(sql)])
     words = [_word(*token) for token in tokens]
     shown = [word for word in words if word]
     if not shown or shown[0] not in ("select", "with"):
         raise _wrong("it must begin with SELECT or WITH")
     return _inserted(words, [text for _, text in tokens]), _names(tokens, shown)
+
+
+def _spelt(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What SQLite would take for something else as functions: the values of arrays and maps, a[1], and what time it
+    is.
+    """
+    found: list[tuple[str, str]] = []
+    depth = 0
+    for kind, text in tokens:
+        if text == "[" and found and (found[-1][1] == ")" or found[-1][0] in ("word", "name")):
+            begin = _term(found)
+            found[begin:begin] = [("word", "element_at"), ("other", "(")]
+            depth += 1
+            found.append(("other", ","))
+        elif text == "]" and depth:
+            depth -= 1
+            found.append(("other", ")"))
+        elif kind == "word" and text.lower() in _TIMES:
+            found += _TIMES[text.lower()]
+        else:
+            found.append((kind, text))
+    return found
+
+
+def _term(tokens: Sequence[tuple[str, str]]) -> int:
+    """Where the last term begins: a name, or a function with what is in its brackets."""
+    depth = 0
+    for place in range(len(tokens) - 1, -1, -1):
+        text = tokens[place][1]
+        depth += (text == ")") - (text == "(")
+        if not depth:
+            return place - 1 if text == "(" and place and tokens[place - 1][0] == "word" else place
+    return 0
 
 
 def _names(tokens: Sequence[tuple[str, str]], shown: Sequence[str]) -> set[str]:
@@ -167,8 +206,11 @@ def _quoted(name: str) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "null"
-    return str(value)
+    return value.hex().upper() if isinstance(value, bytes) else str(value)
 
 
 def _wrong(why: str) -> Fault:
+    unknown = re.fullmatch(r"no such function: (\w+)", why)
+    if unknown is not None and unknown[1].lower() in functions.NEED_PLACES:
+        why = f"{unknown[1]} needs a database of where addresses are, which is not here"
     return Fault("ParameterInvalid", f"The SQL is not understood: {why[:500]}.")

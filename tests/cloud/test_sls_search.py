@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +16,9 @@ import psutil
 import pytest
 
 from cloud.sls_client import LOGSTORE, Answer, Client
+from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.groups import Labels, Log
+from pyfc.cloud.sls.searchers import Searcher
 from support import Server, wait_until
 
 NOW = int(time.time())
@@ -160,32 +165,71 @@ def test_what_cannot_be_searched_is_told(ask: Client, query: str, more: dict[str
     assert (answer.status, answer.code) == (400, code)
 
 
-def _searcher(server: Server) -> psutil.Process:
-    return next(
-        each for each in psutil.Process(server.process.pid).children() if "pyfc.cloud.sls.searcher" in each.cmdline()
-    )
+def _process(server: Server, kind: str = "searcher") -> psutil.Process:
+    children = psutil.Process(server.process.pid).children()
+    return next(each for each in children if f"pyfc.cloud.sls.{kind}" in each.cmdline())
 
 
-def test_a_process_that_dies_is_replaced(server: Server, ask: Client) -> None:
+def _is_gone(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _kill(process: psutil.Process) -> None:
+    process.kill()
+    wait_until(lambda: _is_gone(process), "its end")
+
+
+@pytest.mark.parametrize("kind", ["searcher", "indexer"])
+def test_a_process_that_dies_is_replaced(server: Server, ask: Client, kind: str) -> None:
     _post(ask, "*")
-    os.kill(_searcher(server).pid, signal.SIGKILL)
+    died = wait_until(lambda: _process_or_none(server, kind), "the process")
+    _kill(died)
     wait_until(lambda: _post(ask, "status:500").status == 200, "a search after the death")
 
     assert _post(ask, "status:500").json["meta"]["count"] == 5
+    wait_until(lambda: _post(ask, "*") and _process_or_none(server, kind) not in (None, died), "another process")
+
+
+def test_what_indexes_has_the_lowest_priority(server: Server, ask: Client) -> None:
+    _post(ask, "*")
+    process = wait_until(lambda: _process_or_none(server, "indexer"), "the process")
+
+    wait_until(lambda: process.nice() == 19, "its priority")
+    wait_until(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE, "its policy")
 
 
 def test_an_index_that_is_damaged_inside_is_made_again(server: Server, ask: Client) -> None:
     assert _post(ask, "status:500").json["meta"]["count"] == 5
-    process = _searcher(server)
-    os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "its end")
     path = server.data_dir / "sls-index.sqlite"
+    wait_until(lambda: _has_all(path), "the index")
+    for kind in ("searcher", "indexer"):
+        _kill(_process(server, kind))
     path.with_name(path.name + "-wal").unlink(missing_ok=True)
-    size = max(path.stat().st_size, 65536)
-    path.write_bytes(path.read_bytes()[:4096] + b"nonsense" * (size // 8))
-    answer = wait_until(lambda: (found := _post(ask, "status:500")).status == 200 and found, "an index")
+    path.write_bytes(path.read_bytes()[:4096] + b"nonsense" * 8192)
+    answer = wait_until(lambda: (found := _post(ask, "status:500")).status == 200 and found, "a search")
 
     assert answer.json["meta"]["count"] == 5
+    wait_until(lambda: _post(ask, "*") and _has_all(path), "an index")
+    assert _post(ask, "status:500").json["meta"]["count"] == 5
+
+
+def _process_or_none(server: Server, kind: str) -> psutil.Process | None:
+    try:
+        return _process(server, kind)
+    except (StopIteration, psutil.Error):
+        return None
+
+
+def _has_all(path: Path) -> bool:
+    """Whether an index has logs."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM lines").fetchone()[0]) >= len(LOGS)
+    except sqlite3.Error:
+        return False
 
 
 def test_no_process_is_left_behind(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -194,6 +238,59 @@ def test_no_process_is_left_behind(tmp_path: Path, tmp_path_factory: pytest.Temp
     ask("POST", "/", body={"projectName": ask.project})
     ask("POST", "/logstores", body={"logstoreName": LOGSTORE})
     _post(ask, "*")
-    found = _searcher(server)
+    found = [_process(server), wait_until(lambda: _process_or_none(server, "indexer"), "the process")]
     server.stop(signal.SIGKILL)
-    wait_until(lambda: not found.is_running() or found.status() == psutil.STATUS_ZOMBIE, "its end")
+    for each in found:
+        wait_until(lambda: _is_gone(each), "its end")  # noqa: B023
+
+
+def test_a_long_search_keeps_no_other_logstore_waiting() -> None:
+    async def ask_all() -> tuple[list[str], int]:
+        searcher = Searcher(Path("none"), Path("none"))
+        free, ended = asyncio.Event(), list[str]()
+
+        async def search(name: str, logstore: int, event: asyncio.Event) -> None:
+            async with searcher._one_for(logstore):
+                await event.wait()
+                ended.append(name)
+
+        at_once = asyncio.Event()
+        at_once.set()
+        long = [asyncio.create_task(search("long", 1, free)) for _ in range(10)]
+        await asyncio.sleep(0)
+        short = asyncio.create_task(search("short", 2, at_once))
+        await short
+        long[-1].cancel()  # one that waits
+        long[0].cancel()  # one that runs
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*long, return_exceptions=True)
+        return ended, len(searcher._idle)
+
+    ended, idle = asyncio.run(ask_all())
+
+    assert ended == ["short"] + ["long"] * 8
+    assert idle == 3
+
+
+def test_too_many_searches_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyfc.cloud.sls.searchers._MOST_WAITING", 1)
+    monkeypatch.setattr("pyfc.cloud.sls.searchers._LONGEST", 0.05)
+
+    async def search(searcher: Searcher) -> None:
+        async with searcher._one_for(1):
+            await asyncio.Event().wait()
+
+    async def ask_all() -> list[asyncio.Task[None]]:
+        searcher = Searcher(Path("none"), Path("none"))
+        tasks = [asyncio.create_task(search(searcher)) for _ in range(4)]
+        await asyncio.wait(tasks[2:])  # one that waits for too long, one that may not even wait
+        for task in tasks[:2]:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return tasks
+
+    for task in asyncio.run(ask_all())[2:]:
+        error = task.exception()
+        assert isinstance(error, Fault)
+        assert (error.code, error.status) == ("ReadQuotaExceed", 403)

@@ -29,6 +29,7 @@ STATUS = MappingProxyType(
         "ProjectAlreadyExist": 400,
         "ProjectNotExist": 404,
         "ProjectNotSpecified": 400,
+        "ReadQuotaExceed": 403,
         "RequestTimeExpired": 400,
         "ServerBusy": 503,
         "ShardNotExist": 404,

@@ -1,24 +1,23 @@
 """The full-text index of the log service: a second SQLite file, which is made of the first and can be made again.
 
-It has the place of each log, so that one is read without its group, and the pieces of its words. Only the process that
-searches uses it. Logs that are gone from the first file go here too; their words stay until half of the index is such,
-then it is made anew.
+It has the place of each log, so that one is read without its group, and the pieces of its words. One process writes it
+(indexer.py), those that search read it (view.py). Logs that are gone from the first file go here too; their words stay
+until half of the index is such, then it is made anew.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from pyfc.cloud.sls.groups import Labels, Log, read_group, read_log
 from pyfc.cloud.sls.words import pieces
-from pyfc.sqlite import transaction
+from pyfc.sqlite import identity, transaction
 
-_VERSION = 1
-_TABLES = f"""
+VERSION = 1
+TABLES = f"""
 CREATE TABLE lines (
   id INTEGER PRIMARY KEY, logstore INTEGER NOT NULL, time INTEGER NOT NULL, grp INTEGER NOT NULL,
   first INTEGER NOT NULL, last INTEGER NOT NULL
@@ -27,10 +26,9 @@ CREATE INDEX times ON lines (logstore, time, id);
 CREATE VIRTUAL TABLE words USING fts5(text, content='', columnsize=0, detail=none, tokenize='ascii');
 CREATE TABLE progress (grp INTEGER NOT NULL, line INTEGER NOT NULL);
 INSERT INTO progress VALUES (0, 0);
-PRAGMA user_version={_VERSION};
+PRAGMA user_version={VERSION};
 """  # noqa: S608  a number of ours
-"""`progress`: the newest group that is in it, and the newest row; no row's number is ever used again.
-"""
+"""`progress`: the newest group that is in it, and the newest row."""
 _NEXT = "SELECT number, logstore, topic, source, tags, data FROM groups WHERE number > ? ORDER BY number"
 _STEP = 4 * 1024 * 1024
 """Bytes of groups that are taken in at once: between two such steps a search is answered."""
@@ -43,45 +41,50 @@ _LEAST = 100_000
 
 
 class Index:
-    """The index. `data` is the connection that reads the file of the log service."""
+    """The index, for the one who writes it. `data` is a connection that reads the file of the log service."""
 
     def __init__(self, data: sqlite3.Connection, path: Path) -> None:
+        """Raises sqlite3.Error."""
         self.data = data
         self._path = path
         self.connection = self._open()
+        self._file = identity(path)
         self._checked = 0
 
     def _open(self) -> sqlite3.Connection:
-        for _ in range(2):
-            connection = sqlite3.connect(self._path, isolation_level=None)
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=OFF")  # what is lost is made again
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if not version:
-                    connection.executescript(f"BEGIN; {_TABLES} COMMIT;")
-                if version in (0, _VERSION) and self._belongs(connection):
-                    return connection
-            except sqlite3.DatabaseError:
-                pass
+        """One of another version, or of another file, is removed before."""
+        connection = self._opened()
+        if not self._belongs(connection):
             connection.close()
-            self.remove()
+            remove(self._path)
+            connection = self._opened()
+        return connection
+
+    def _opened(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=OFF")  # what is lost is made again
+        if not connection.execute("PRAGMA user_version").fetchone()[0]:
+            connection.executescript(f"BEGIN; {TABLES} COMMIT;")
         return connection
 
     def _belongs(self, connection: sqlite3.Connection) -> bool:
-        """Whether it is an index of this file, and not of one that was here before."""
-        (seen,) = connection.execute("SELECT grp FROM progress").fetchone()
+        """Whether it is an index of this version and of this file, and not of one that was here before."""
+        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            return False
         (newest,) = self.data.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
-        return bool(seen <= newest)
+        return seen_of(connection) <= int(newest)
 
-    def remove(self) -> None:
-        """Remove the file: whoever opens it next makes it anew."""
-        for ending in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
 
     def step(self) -> bool:
-        """Take in some groups; whether there may be more."""
-        (seen,) = self.connection.execute("SELECT grp FROM progress").fetchone()
+        """Take in some groups; whether there may be more. Raises sqlite3.Error."""
+        if identity(self._path) != self._file:  # somebody has removed it
+            self.connection.close()
+            self.connection, self._file = self._open(), identity(self._path)
+        seen = seen_of(self.connection)
         last, size = seen, 0
         with transaction(self.connection), closing(self.data.execute(_NEXT, (seen,))) as rows:
             while size < _STEP and (row := rows.fetchone()) is not None:
@@ -89,10 +92,6 @@ class Index:
                 last, size = row[0], size + len(row[-1])
             self.connection.execute("UPDATE progress SET grp = ?", (last,))
         return last > seen or self._forget()
-
-    def seen(self) -> int:
-        """The newest group that is in it."""
-        return int(self.connection.execute("SELECT grp FROM progress").fetchone()[0])
 
     def _add(self, number: int, logstore: int, topic: str, source: str, tags: str, data: bytes) -> None:
         common = [topic, source, *(value for _, value in json.loads(tags))]
@@ -118,10 +117,22 @@ class Index:
         (newest,) = self.connection.execute("SELECT line FROM progress").fetchone()
         if newest - kept <= max(_LEAST, newest * _GONE):
             return False
-        self.connection.close()
-        self.remove()
-        self.connection = self._open()
+        with transaction(self.connection):
+            self.connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+            self.connection.execute("DELETE FROM lines")
+            self.connection.execute("UPDATE progress SET grp = 0, line = 0")
         return True
+
+
+def remove(path: Path) -> None:
+    """Remove an index: who writes it makes it anew."""
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def seen_of(connection: sqlite3.Connection) -> int:
+    """The newest group that an index has."""
+    return int(connection.execute("SELECT grp FROM progress").fetchone()[0])
 
 
 def fields_of(log: Log, labels: Labels) -> dict[str, str]:
@@ -132,29 +143,3 @@ def fields_of(log: Log, labels: Labels) -> dict[str, str]:
         found["__time_ns_part__"] = str(log.part)
     found |= {f"__tag__:{key}": value for key, value in labels.tags}
     return found
-
-
-class Reader:
-    """Reads logs by their places; what belongs to their groups is kept, as neighbours ask for the same."""
-
-    def __init__(self, data: sqlite3.Connection) -> None:
-        self._data = data
-        self._number = -1
-        self._labels = Labels()
-        self._bytes = b""
-
-    def read(self, places: Iterable[tuple[int, int, int]]) -> Iterator[Mapping[str, str]]:
-        """The logs at some places: group, and where in it they begin and end. Those that are gone are left out."""
-        for number, begin, end in places:
-            if number != self._number and not self._load(number):
-                continue
-            yield fields_of(read_log(self._bytes, begin, end), self._labels)
-
-    def _load(self, number: int) -> bool:
-        query = "SELECT topic, source, tags, data FROM groups WHERE number = ?"
-        row = self._data.execute(query, (number,)).fetchone()
-        if row is None:
-            return False
-        topic, source, tags, self._bytes = row
-        self._number, self._labels = number, Labels(topic, source, [(key, value) for key, value in json.loads(tags)])
-        return True

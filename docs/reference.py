@@ -110,6 +110,8 @@ _SHAPES: dict[str, list[type[shapes.Shape]]] = {
     "Function": [files.FileFunction, shapes.Function, shapes.NewerFunction],
     "HTTP trigger": [files.FileHttpTrigger],
     "Timer trigger": [triggers.TimerTrigger],
+    "Trigger of a bucket (OSS)": [triggers.OssTrigger],
+    "Trigger of a logstore (Log)": [triggers.LogTrigger],
     "Trigger of EventBridge": [triggers.EventBridgeTrigger],
     "API of the API gateway": [triggers.ApiTrigger],
     "Domain": [files.FileDomain],

@@ -35,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
     if isinstance(options.of, Named):
         show_event(event_with_changes(found(client_of(options), options.of, None), options.set))
     else:
-        show_event(changed(SAMPLES[options.of], options.set))
+        show_event(changed(SAMPLES[options.of], options.set, options.of))
     return 0

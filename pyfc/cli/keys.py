@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
-from pyfc.auth.keys import Keys
+from pyfc.auth.keys import Key, Keys
 from pyfc.cli.shared import add_endpoint, show
 from pyfc.client import Client
 from pyfc.client.credentials import data_folder
-from pyfc.dev.output import say
+from pyfc.dev.output import say, say_json
 from pyfc.errors import InvalidArgument
 from pyfc.registry.documents import time_text
 
@@ -31,15 +30,34 @@ def run(options: argparse.Namespace) -> int:
     if folder is None or not folder.is_dir():
         text = f"no server of yours at {endpoint} has left word of its data folder: name it by --data-dir"
         raise InvalidArgument(message=text)
-    keys = Keys(folder)
-    if options.action == "create":
-        key = keys.create(options.name)
-        say(f"export ACCESS_KEY_ID={key.id} ACCESS_KEY_SECRET={key.secret}")
-    elif options.action == "revoke":
-        keys.revoke(options.name)
-        say(f"{options.name} opens nothing any more")
-    else:
-        columns = ("id", "created", "note", *(("secret",) if options.secrets else ()))
-        rows = [{**dataclasses.asdict(key), "created": time_text(key.created)} for key in keys.all()]
-        show([{name: row[name] for name in columns} for row in rows], columns, as_json=options.json)
+    _ACTIONS[options.action](Keys(folder), options)
     return 0
+
+
+def _create(keys: Keys, options: argparse.Namespace) -> None:
+    key = keys.create(options.name)
+    if options.json:
+        say_json(_row(key))
+    else:
+        say(f"export ACCESS_KEY_ID={key.id} ACCESS_KEY_SECRET={key.secret}")
+
+
+def _revoke(keys: Keys, options: argparse.Namespace) -> None:
+    keys.revoke(options.name)
+    if options.json:
+        say_json({"id": options.name})
+    else:
+        say(f"{options.name} opens nothing any more")
+
+
+def _list(keys: Keys, options: argparse.Namespace) -> None:
+    columns = ("id", "created", "note", *(("secret",) if options.secrets else ()))
+    rows = [_row(key) for key in keys.all()]
+    show([{name: row[name] for name in columns} for row in rows], columns, as_json=options.json)
+
+
+def _row(key: Key) -> dict[str, str]:
+    return {"id": key.id, "created": time_text(key.created), "note": key.note, "secret": key.secret}
+
+
+_ACTIONS = {"create": _create, "revoke": _revoke, "list": _list}

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         chosen = dataclasses.replace(settings, data_dir=str(data_folder_of(root, settings)))
         call = Invocation(request_id(), target, Kind.EVENT, _event(options, settings.maximum_body))
-        folders = read_folders(root, allows_outside=settings.allow_outside)
+        folders = read_folders(root, allows_outside=settings.allow_outside, tolerates=True)
         return runner.run(run_project(project, call, chosen, folders))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import errno
 import hashlib
+import itertools
 import os
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any, NamedTuple
 
 from pyfc import nofollow
@@ -35,10 +36,14 @@ class Remote(NamedTuple):
         return f"{_SCHEME}{self.bucket}/{self.key}"
 
 
+class Folder(PosixPath):
+    """A path on this machine that was given with a slash at its end, whether it is there or not."""
+
+
 def place(text: str) -> Remote | Path:
     """Something in a bucket, or on this machine."""
     if not text.startswith(_SCHEME):
-        return Path(text)
+        return Folder(text) if text.endswith("/") else Path(text)
     bucket, _, key = text.removeprefix(_SCHEME).partition("/")
     if not bucket:
         raise argparse.ArgumentTypeError(f"'{text}' must be like oss://photos/a.png")
@@ -80,7 +85,10 @@ def _add_two(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """See module. 1 if something was left out."""
-    return int(_ACTIONS[options.oss](Buckets(client_of(options)), options) or 0)
+    try:
+        return int(_ACTIONS[options.oss](Buckets(client_of(options)), options) or 0)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:  # it is a path that was given
+        raise InvalidArgument(message=f"{error.filename}: {error.strerror}") from None
 
 
 def _ls(buckets: Buckets, options: argparse.Namespace) -> None:
@@ -105,13 +113,25 @@ def _mb(buckets: Buckets, options: argparse.Namespace) -> None:
 
 def _rm(buckets: Buckets, options: argparse.Namespace) -> None:
     remote = _remote(options.place)
-    keys = [each.key for each in buckets.list(*remote)] if options.recursive else [remote.key] if remote.key else []
-    for key in keys:
+    for key in _removed(buckets, remote, recursive=options.recursive):
         buckets.delete(remote.bucket, key)
         say(one_line(f"{Remote(remote.bucket, key)} is removed"))
     if not remote.key:
         buckets.remove(remote.bucket)
         say(f"{_SCHEME}{remote.bucket} is removed")
+
+
+def _removed(buckets: Buckets, remote: Remote, *, recursive: bool) -> list[str]:
+    """The keys that PLACE means. Raises InvalidArgument if there are none, and a bucket is not meant."""
+    if not remote.key and not recursive:
+        return []
+    if recursive:
+        keys = [each.key for each in buckets.list(*remote)]
+    else:
+        keys = [each.key for each in itertools.islice(buckets.list(*remote), 1) if each.key == remote.key]
+    if not keys and remote.key:
+        raise InvalidArgument(message=f"there is no object {'below ' if recursive else ''}{remote}")
+    return keys
 
 
 def _cp(buckets: Buckets, options: argparse.Namespace) -> bool:
@@ -123,7 +143,8 @@ def _cp(buckets: Buckets, options: argparse.Namespace) -> bool:
         remote = _remote(target)
         _put(buckets, source, Remote(remote.bucket, _named(remote.key, source.name)))
     elif isinstance(target, Path):
-        into = target / source.key.rpartition("/")[2] if target.is_dir() else target
+        is_folder = isinstance(target, Folder) or target.is_dir()
+        into = Path(target) / source.key.rpartition("/")[2] if is_folder else target
         _get(buckets, source, into)
     else:
         key = _named(target.key, source.key.rpartition("/")[2])

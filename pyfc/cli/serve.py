@@ -8,6 +8,7 @@ import contextlib
 import logging
 import math
 import os
+import shlex
 import signal
 import threading
 import time
@@ -25,7 +26,7 @@ from pyfc.build.consent import refuse
 from pyfc.calls.table import newest
 from pyfc.client.credentials import announced
 from pyfc.dev.console import Console
-from pyfc.dev.output import one_line, say, say_json
+from pyfc.dev.output import one_line, say, say_json, tell
 from pyfc.dev.question import asking
 from pyfc.dev.reload import Reloader
 from pyfc.dev.table import function_rows
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace, **forced: Any) -> int:
 
 
 async def _serve(root: Path, settings: Settings) -> None:
-    folders = read_folders(root, allows_outside=settings.allow_outside)
+    folders = read_folders(root, allows_outside=settings.allow_outside, tolerates=True)
     async with App(settings, data_folder_of(root, settings), folders) as app:
         _catch_signals(app)
         console = Console(as_json=settings.json)
@@ -86,6 +87,9 @@ async def _serve(root: Path, settings: Settings) -> None:
             project = await app.server.unless_stopped(_start(app, root, console))
         except Stopped:
             return
+        except BaseException:
+            _tell_of_key(app)
+            raise
         with announced(app.endpoint, app.data_folder):
             async with _reloading(app, project, console, began):
                 app.deployment.start_builds(partial(_built, app, console), console.building)
@@ -210,6 +214,13 @@ def _exports(app: App, key: Key) -> str:
     lines = " ".join(f"{name}={value}" for name, value in shown.items())
     what = "A key for managing this server, shown this once (`pyfc` finds it by itself, `pyfc keys` makes more):"
     return f"{what}\n  export {lines}"
+
+
+def _tell_of_key(app: App) -> None:
+    """The first start has made a key, and does not come to showing it."""
+    if app.new_key is not None and not app.settings.json:
+        command = f"pyfc keys list --secrets --data-dir {shlex.quote(str(app.data_folder))}"
+        tell(f"pyfc: a key for managing this server was made, which later starts do not show: `{command}` does")
 
 
 def _built_beside(builds: Builds) -> Iterator[str]:

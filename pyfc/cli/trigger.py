@@ -58,8 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("fire",))
     parser.add_argument("trigger", metavar="SERVICE/FUNCTION[:TRIGGER]", type=named)
     parser.add_argument(
-        "--type", choices=sorted(SAMPLES), help="send the sample of a type that the function has no trigger of"
-    )
+        "--type", choices=sorted(SAMPLES), metavar="TYPE",
+        help=f"send the sample of a type that the function has no trigger of: {', '.join(sorted(SAMPLES))}",
+    )  # fmt: skip
     add_event(parser)
     add_changes(parser)
     parser.add_argument("--print", action="store_true", help="print the event instead of sending it")
@@ -96,9 +97,9 @@ def event_with_changes(trigger: Declared, changes: Sequence[str], given: bytes |
     """The trigger's event, or the one that was given, changed; bytes where it is given and stays as it is."""
     if given is not None and trigger.sample == HTTP:
         event = event_of(trigger, datetime.now(UTC))
-        return changed({**event, "body": given.decode("utf-8", "surrogateescape")}, changes)
+        return changed({**event, "body": given.decode("utf-8", "surrogateescape")}, changes, trigger.sample)
     if given is None:
-        return changed(event_of(trigger, datetime.now(UTC)), changes)
+        return changed(event_of(trigger, datetime.now(UTC)), changes, trigger.sample)
     if not changes:
         return given
     try:

@@ -32,7 +32,7 @@ def _sentences(call: dict[str, Any]) -> list[str]:
     name = f"{call['service']}/{call['function']}"
     if call["error"] == LOOP:
         return [
-            f"{name} was not run: {DEEPEST} calls have led to each other before it, and pyfc makes no more of them.",
+            f"{name} was not run: {DEEPEST + 1} calls have led to each other before it, and pyfc makes no more.",
             "Look for a function that writes to the bucket that fires it, or for destinations in a circle.",
         ]
     if "instanceId" not in call:

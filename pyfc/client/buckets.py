@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import http.client
+import mimetypes
 from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from types import MappingProxyType
@@ -72,8 +73,9 @@ class Buckets:
             asked["continuation-token"] = token
 
     def put(self, bucket: str, key: str, content: BinaryIO, size: int) -> None:
-        """Make an object of what is in an open file."""
-        headers = {"content-length": str(size), "content-type": "application/octet-stream"}
+        """Make an object of what is in an open file; its type is what the ending of its key says."""
+        kind = mimetypes.guess_type(key, strict=False)[0] or "application/octet-stream"
+        headers = {"content-length": str(size), "content-type": kind}
         self._done("PUT", bucket, key, body=content, headers=headers)
 
     def get(self, bucket: str, key: str, target: BinaryIO) -> None:

@@ -5,6 +5,7 @@ a person wants it, and whether the source waits for the function.
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -231,16 +232,26 @@ _FILL: dict[str, Callable[[Any, Declared, datetime], Any]] = {
 }  # fmt: skip
 
 
-def changed(event: Any, assignments: Iterable[str]) -> Any:
+_OPEN = frozenset({
+    "headers", "queryParameters", "pathParameters", "parameter", "data", "body", "objectMeta", "items", "row",
+    "before_row", "userProperties", "systemProperties", "props",
+})  # fmt: skip
+"""Objects of samples in which names are the user's own."""
+_OPEN_AT_TOP = frozenset({"mns", "eventbridge", "kafka", "rocketmq", "rabbitmq", "cloudmonitor"})
+"""Samples of which that is true as a whole: attributes of a message stand there."""
+
+
+def changed(event: Any, assignments: Iterable[str], sample: str = "") -> Any:
     """The event with values of its (first) element set: each assignment is a path like oss.object.key, an equals sign
-    and a value, which is JSON or else text. Raises InvalidArgument for a path that leads nowhere.
+    and a value, which is JSON or else text. `sample`: which one the event is; it has no other names then but where they
+    are the user's own. Raises InvalidArgument for a path that leads nowhere.
     """
     found = copy.deepcopy(event)
     for text in assignments:
         path, sign, value = text.partition("=")
         if not sign or not path:
             raise InvalidArgument(message=f"'{text}' is no PATH=VALUE, like oss.object.key=a.png")
-        _set(_element(found), path, _value(value))
+        _set(_element(found), path, _value(value), is_open=sample in {"", *_OPEN_AT_TOP}, opens=sample == "")
     return found
 
 
@@ -257,14 +268,29 @@ def _value(text: str) -> Any:
         return text
 
 
-def _set(place: Any, path: str, value: Any) -> None:
+def _set(place: Any, path: str, value: Any, *, is_open: bool, opens: bool) -> None:
+    """`is_open`: names may be new in the object; `opens`: also in all that are in it."""
     *above, last = path.split(".")
     for name in above:
-        place = place.setdefault(name, {}) if isinstance(place, dict) else place[_index(place, name, path)]
+        if isinstance(place, dict):
+            _check_name(place, name, path, is_open=is_open)
+            place = place.setdefault(name, {})
+        else:
+            place = place[_index(place, name, path)]
+        is_open = opens or name in _OPEN
     if isinstance(place, dict):
+        _check_name(place, last, path, is_open=is_open)
         place[last] = value
     else:
         place[_index(place, last, path)] = value
+
+
+def _check_name(place: dict[str, Any], name: str, path: str, *, is_open: bool) -> None:
+    if name in place or is_open or not place:
+        return
+    near = difflib.get_close_matches(name[:100], place, 1)
+    known = f"did you mean {near[0]}?" if near else f"there is: {', '.join(place)}"
+    raise InvalidArgument(message=f"'{path}' leads nowhere: the event has no '{name}' there; {known}")
 
 
 def _index(place: Any, name: str, path: str) -> int:

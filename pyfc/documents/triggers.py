@@ -61,8 +61,8 @@ class LogSource(Shape):
 class LogJob(Shape):
     """When a log trigger reads."""
 
-    max_retry_time: Size = 0
-    trigger_interval: Size = 0
+    max_retry_time: Annotated[int, Meta(ge=0, le=100)] = 3
+    trigger_interval: Annotated[int, Meta(ge=3, le=600)] = 60
 
 
 class LogTrigger(Shape):

@@ -20,7 +20,7 @@ DEFAULT_RETRIES = 3
 MAXIMUM_PAYLOAD = 128 * 1024
 """Bytes of an event (FC: 128 KB)."""
 DEEPEST = 16
-"""Calls in a row that have led to each other, by destinations and triggers; one more is not made, so that loops end."""
+"""Calls that may have led to one that is made, by destinations and triggers: loops end with the call after that one."""
 LOOP = "LoopDetected"
 """Why it is not."""
 LOOP_STATUS = 508

@@ -40,7 +40,7 @@ from pyfc.model.permissions import OWN, Policies, Statement
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.files import is_folder, is_there, is_within
-from pyfc.project.interface import NO_FOLDERS, Folders, Project
+from pyfc.project.interface import NO_FOLDERS, Folders, Mistake, Project
 from pyfc.project.policies import read_granted
 from pyfc.project.properties import BESIDE_TRIGGERS, FileReader, located
 from pyfc.project.shapes import Elsewhere
@@ -60,28 +60,41 @@ class Overrides(Shape):
 
 
 def apply(path: Path, project: Project) -> None:
-    """Lay the overrides at `path` over the project. Raises ProjectError with file and line."""
-    document = read_document(path, project.boundary)
-    project.warnings.extend(document.unknown(("services", "mounts", "buckets", "permissions")))
-    if (buckets := document.get("buckets")) is not None:
-        _keep_code_out(buckets, project)
-        _let_use([name for name, _ in buckets.items()], project)
-    if (permissions := document.get("permissions")) is not None:
-        _grant(read_granted(permissions, project), project)
-    services = document.get("services")
-    for service, functions in services.items() if services is not None else []:
-        for name, values in functions.items():
-            _apply_one(service, name, values, project)
+    """Lay the overrides at `path` over the project, which keeps each mistake, with file and line."""
+    document = None
+    with project.tolerating():
+        document = read_document(path, project.boundary)
+        project.warnings.extend(document.unknown(("services", "mounts", "buckets", "permissions")))
+    if document is not None:
+        _apply(document, project)
 
 
-def _keep_code_out(buckets: Field, project: Project) -> None:
-    """Refuse a bucket that code lies in: what clients put there would be executed."""
-    for field in (each for _, each in buckets.items()):
-        path = field.file.parent / field.text()
+def _apply(document: Field, project: Project) -> None:
+    folders, wrong = _folders(document, document.file.parent, project.boundary)
+    project.mistakes.extend(Mistake(error, None) for error in wrong)
+    if folders.buckets:
+        _keep_code_out(document.need("buckets"), folders, project)
+        _let_use(list(folders.buckets), project)
+    with project.tolerating():
+        if (permissions := document.get("permissions")) is not None:
+            _grant(read_granted(permissions, project), project)
+    with project.tolerating():
+        services = document.get("services")
+        for service, functions in services.items() if services is not None else []:
+            for name, values in functions.items():
+                with project.tolerating():
+                    _apply_one(service, name, values, project)
+
+
+def _keep_code_out(buckets: Field, folders: Folders, project: Project) -> None:
+    """Leave out functions whose code lies in a bucket: what clients put there would be executed."""
+    for name, path in folders.buckets.items():
+        field = buckets.need(name)
         for each in project.functions:
             if each.code is not None and is_within(each.code, path):
-                function = f"{each.function.service}/{each.function.name}"
-                raise field.error(f"'{field.text()}'", f"a folder without code: that of {function} lies in it")
+                function = each.function.service, each.function.name
+                allowed = f"a folder without code: that of {'/'.join(function)} lies in it"
+                project.mistakes.append(Mistake(field.error(f"'{field.text()}'", allowed), function))
 
 
 def _let_use(buckets: list[str], project: Project) -> None:
@@ -105,28 +118,49 @@ def _grant(policies: Policies, project: Project) -> None:
             project.functions[number] = dataclasses.replace(declaration, function=more)
 
 
-def read_folders(root: Path, *, allows_outside: bool = False) -> Folders:
+def read_folders(root: Path, *, allows_outside: bool = False, tolerates: bool = False) -> Folders:
     """The folders of the project in `root` that stand for what is elsewhere in the cloud. Raises ProjectError with file
-    and line.
+    and line; with `tolerates` what is wrong is left out, and told by whoever loads the project.
     """
     path = root / NAME
     if not is_there(path):
         return NO_FOLDERS
     boundary = Boundary.of(root, allows_outside=allows_outside)
-    document = read_document(path, boundary)
+    try:
+        found, wrong = _folders(read_document(path, boundary), root, boundary)
+    except ProjectError:
+        if tolerates:
+            return NO_FOLDERS
+        raise
+    if wrong and not tolerates:
+        raise wrong[0]
+    return found
+
+
+def _folders(document: Field, root: Path, boundary: Boundary) -> tuple[Folders, list[ProjectError]]:
+    """What is declared, and what of it is wrong."""
     found: dict[str, dict[str, Path]] = {"mounts": {}, "buckets": {}}
+    wrong: list[ProjectError] = []
     for name, folders in found.items():
-        declared = document.get(name)
-        for key, field in declared.items() if declared is not None else []:
-            path = _folder(field, boundary)
-            if name == "mounts":
-                _check_mount(key, field)
-            else:
-                path = path.resolve()
-                _check_bucket(key, field, path, root)
-                _check_apart(field, path, folders)
-            folders[key] = path
-    return Folders(**found)
+        try:
+            declared = document.get(name)
+            fields = declared.items() if declared is not None else []
+        except ProjectError as error:
+            wrong.append(error)
+            continue
+        for key, field in fields:
+            try:
+                path = _folder(field, boundary)
+                if name == "mounts":
+                    _check_mount(key, field)
+                else:
+                    path = path.resolve()
+                    _check_bucket(key, field, path, root)
+                    _check_apart(field, path, folders)
+                folders[key] = path
+            except ProjectError as error:
+                wrong.append(error)
+    return Folders(**found), wrong
 
 
 def _check_mount(at: str, field: Field) -> None:

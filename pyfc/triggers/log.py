@@ -70,21 +70,26 @@ class _Watched:
 
     def take(self, trigger: Trigger) -> None:
         """It is declared so from now on. Raises InvalidArgument that names the property."""
-        config = trigger.config
         self.trigger = trigger
         self.is_there = False
-        self.project = _project_of(trigger.source_arn) or str(
-            option(option(config, "logConfig") or {}, "project") or ""
-        )
-        self.logstore = str(_within(config, "sourceConfig", "logstore") or "")
-        interval = _within(config, "jobConfig", "triggerInterval") or _USUAL
-        if not self.project:
-            raise InvalidArgument(message="neither sourceArn nor logConfig names a project")
-        if not self.logstore:
-            raise wrong("sourceConfig.logstore", self.logstore, "it must name a logstore")
-        if not isinstance(interval, int) or not _SHORTEST <= interval <= _LONGEST:
-            raise wrong("jobConfig.triggerInterval", interval, f"it must be {_SHORTEST} to {_LONGEST} seconds")
-        self.interval = interval
+        self.project, self.logstore, self.interval = complete(trigger)
+
+
+def complete(trigger: Trigger) -> tuple[str, str, int]:
+    """Project, logstore and seconds between two looks of a trigger that can fire. Raises InvalidArgument that says what
+    it is without.
+    """
+    config = trigger.config
+    project = _project_of(trigger.source_arn) or str(option(option(config, "logConfig") or {}, "project") or "")
+    logstore = str(_within(config, "sourceConfig", "logstore") or "")
+    interval = _within(config, "jobConfig", "triggerInterval") or _USUAL
+    if not project:
+        raise InvalidArgument(message="neither sourceArn nor logConfig names a project")
+    if not logstore:
+        raise wrong("sourceConfig.logstore", logstore, "it must name a logstore")
+    if not isinstance(interval, int) or not _SHORTEST <= interval <= _LONGEST:
+        raise wrong("jobConfig.triggerInterval", interval, f"it must be {_SHORTEST} to {_LONGEST} seconds")
+    return project, logstore, interval
 
 
 class LogSource:

@@ -168,6 +168,28 @@ def test_a_path_that_leads_nowhere_is_named(assignment: str, told: str) -> None:
     assert before == kept
 
 
+@pytest.mark.parametrize(
+    ("sample", "assignment", "told"),
+    [("oss", "oss.objct.key=a", "has no 'objct' there; did you mean object"),
+     ("oss", "oss.object.kee=a", "has no 'kee' there; did you mean key"),
+     ("timer", "zzz=1", "there is: triggerTime, triggerName, payload"),
+     ("http", "requestContext.http.metod=GET", "did you mean method")],
+)  # fmt: skip
+def test_a_name_that_no_such_event_has_is_refused_with_the_nearest(sample: str, assignment: str, told: str) -> None:
+    with pytest.raises(InvalidArgument, match=told):
+        changed(SAMPLES[sample], [assignment], sample)
+
+
+@pytest.mark.parametrize(
+    ("sample", "assignment"),
+    [("http", "headers.X-Own=1"), ("http", "queryParameters.a.b=1"), ("log", "parameter.x=1"), ("mns", "own=1"),
+     ("oss", "oss.object.objectMeta.x=1"), ("eventbridge", "data.own=1"),
+     ("rds", "entries.0.row.x=1"), ("", "oss.new.x=1")],
+)  # fmt: skip
+def test_names_are_free_where_they_are_the_users_own(sample: str, assignment: str) -> None:
+    changed(SAMPLES[sample or "oss"], [assignment], sample)
+
+
 def test_text_and_cbor_are_sent_as_their_sources_send_them() -> None:
     assert encoded("mns", "hällo") == "hällo".encode()
     assert encoded("timer", {"a": "ü"}) == '{"a":"ü"}'.encode()

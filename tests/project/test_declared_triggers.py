@@ -71,9 +71,9 @@ def _written(folder: Path, text: str, kind: str, properties: str) -> Path:
         (SERVERLESS, "timer", "{cronExpression: '@every 1m', enabled: false}",
          "s.yaml:13: resources.pay.props.triggers[0].triggerConfig.enabled is not a property that pyfc knows, it is "
          "ignored; did you mean enable?"),
-        (OWN, "log", "{sourceConfig: {logstor: a}}",
-         "pyfc.yml:7: services.default.a.triggers[0].config.sourceConfig.logstor is not a property that pyfc knows, it "
-         "is ignored; did you mean logstore?"),
+        (OWN, "log", "{logConfig: {project: web}, sourceConfig: {logstore: a}, jobConfig: {triggerInterv: 5}}",
+         "pyfc.yml:7: services.default.a.triggers[0].config.jobConfig.triggerInterv is not a property that pyfc knows, "
+         "it is ignored; did you mean triggerInterval?"),
     ],
 )  # fmt: skip
 def test_a_property_that_no_trigger_of_its_type_has_is_a_warning_and_strictly_a_mistake(
@@ -115,9 +115,16 @@ def test_a_bucket_that_can_be_none_is_told_where_the_trigger_stands(
     assert warning.startswith(f"{tmp_path}/pyfc.yml:5: trigger default/a:t does not fire: {reason}")
 
 
+def test_a_log_trigger_without_a_project_is_told_where_it_stands(tmp_path: Path) -> None:
+    [warning] = load(_written(tmp_path, OWN, "log", "{sourceConfig: {logstore: a}}")).warnings
+
+    assert warning.startswith(f"{tmp_path}/pyfc.yml:5: trigger default/a:t does not fire: neither sourceArn nor")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "properties", "reason"),
     [
+        (OWN, "log", "{jobConfig: {triggerInterval: 1}}", "is 1; it must be a whole number from 3 to 600"),
         (OWN, "oss", "{bucketName: photos}", "pyfc.yml:7: services.default.a.triggers[0].config has no events; it is"),
         (FUNCRAFT, "OSS", "{BucketName: photos, Events: []}",
          "template.yml:12: Resources.shop.pay.Events.t.Properties.Events is empty; it must be a list of events"),

@@ -12,8 +12,9 @@ from pyfc.errors import ProjectError
 from pyfc.model.bucket import Rule, events_of
 from pyfc.model.function import Limits
 from pyfc.model.resources import Route
-from pyfc.project.interface import Project
+from pyfc.project.interface import NO_FOLDERS, Project
 from pyfc.project.load import load
+from pyfc.project.overrides import read_folders
 from pyfc.triggers.oss import rule_of
 
 
@@ -654,3 +655,27 @@ def test_a_file_of_a_bare_folder_that_can_not_be_read_is_named_and_the_rest_is_s
 
     assert [each.function.name for each in found.functions] == ["good"]
     assert found.warnings == [f"{tmp_path}/large.js has more than 33554432 bytes: it is left out"]
+
+
+def test_a_mistake_in_pyfc_yml_leaves_the_rest_of_it_and_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "a.py").write_text("def handler(event, context): ...")
+    (tmp_path / "b.py").write_text("def handler(event, context): ...")
+    (tmp_path / "pyfc.yml").write_text(
+        "buckets:\n  photos: ./photos\n  gone: ./gone\n"
+        "permissions: [{Statement: [{Effect: Allow, NotAction: x, Resource: y}]}]\nservices:\n  default:\n"
+        "    a: {maximumInstanceCount: 0}\n    b: {maximumInstanceCount: 3}\n"
+    )
+
+    found = load(tmp_path, tolerates=True)
+
+    assert [str(each.error).split(": ", 1)[0] for each in found.mistakes] == [
+        f"{tmp_path}/pyfc.yml:{line}" for line in (3, 4, 7)
+    ]
+    assert [each.function.maximum_instance_count for each in found.functions] == [None, 3]
+    assert read_folders(tmp_path, tolerates=True).buckets == {"photos": tmp_path / "photos"}
+    with pytest.raises(ProjectError, match=r"pyfc\.yml:3: "):
+        load(tmp_path)
+    (tmp_path / "pyfc.yml").write_text("buckets: [")
+    assert len(load(tmp_path, tolerates=True).functions) == 2
+    assert read_folders(tmp_path, tolerates=True) == NO_FOLDERS

@@ -11,11 +11,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pyfc.cli import COMMANDS, main
-from support import DEADLINE, Server, wait_until
+from support import DEADLINE, Server, pyfc, wait_until
 
 LOCAL = {"serve", "dev", "build", "local", "event", "init", "config", "keys"}
 TALKING = {
@@ -259,3 +260,33 @@ def test_what_a_function_wrote_reaches_no_terminal_as_it_is(serve: Callable[...,
         "default/wrote |   default/other | forged",
         "default/wrote | 2026-01-01T00:00:00.000Z  number  200",
     ]
+
+
+def test_keys_are_made_and_revoked_as_json_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> Any:
+        assert main(["keys", *words, "--data-dir", str(tmp_path), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    made = run("create", "mine")
+    assert made.keys() == {"id", "created", "note", "secret"}
+    assert [(each["id"], each["note"]) for each in run("list")] == [(made["id"], "mine")]
+    assert run("revoke", made["id"]) == {"id": made["id"]}
+    assert run("list") == []
+
+
+def test_a_first_start_that_fails_tells_how_its_key_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "template.yml").write_text("Transform: 'Aliyun::Serverless-2018-04-03'\nResources: 7\n")
+
+    status, _, told = pyfc("serve", str(tmp_path), "--data-dir", str(tmp_path / "data"), "--port", "0")
+
+    assert status in {2, 3}
+    assert f"`pyfc keys list --secrets --data-dir {tmp_path}/data` does" in told
+
+
+def test_the_types_of_triggers_stand_in_the_help_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["trigger", "--help"]) == 0
+
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80

@@ -80,6 +80,26 @@ def test_a_bucket_is_made_filled_listed_and_removed(oss: Command, tmp_path: Path
     assert (status, "bucket does not exist" in told) == (2, True)
 
 
+def test_what_is_not_there_is_told_and_a_path_with_a_slash_is_a_folder(oss: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    oss("cp", tmp_path / "a.png", "oss://photos/in/")
+    for words, reason in (
+        (("rm", "oss://photos/in"), "there is no object oss://photos/in"),
+        (("rm", "-r", "oss://photos/no/"), "there is no object below oss://photos/no/"),
+        (("cp", tmp_path / "no.png", "oss://photos"), f"{tmp_path}/no.png: No such file"),
+    ):
+        status, said, told = oss.run(*words)
+        assert (status, said, reason in told) == (2, "", True), told
+
+    oss("cp", "oss://photos/in/a.png", f"{tmp_path}/new/")
+    assert (tmp_path / "new" / "a.png").read_bytes() == b"x"
+    found = io.BytesIO()
+    key = Keys(oss.server.data_dir).first()[0]
+    with Buckets(Client(oss.server.endpoint, key=key))._asked("GET", "photos", "in/a.png") as response:
+        found.write(response.read())
+    assert (response.headers["content-type"], found.getvalue()) == ("image/png", b"x")
+
+
 def test_a_folder_and_a_bucket_are_made_alike_in_both_directions(oss: Command, tmp_path: Path) -> None:
     here = tmp_path / "here"
     (here / "below").mkdir(parents=True)

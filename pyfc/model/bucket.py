@@ -16,10 +16,11 @@ PART, PART_COPY, COMPLETE = (
 )
 APPEND = f"{CREATED}:AppendObject"
 DELETE, DELETE_MANY, ABORT = (f"{REMOVED}:{name}" for name in ("DeleteObject", "DeleteObjects", "AbortMultipartUpload"))
+UPDATE_META = f"{MODIFIED}:UpdateObjectMeta"
 EVENTS = frozenset(
     {
         PUT, POST, COPY, SYMLINK, BEGIN_UPLOAD, PART, PART_COPY, COMPLETE, APPEND, DELETE, DELETE_MANY, ABORT,
-        f"{MODIFIED}:UpdateObjectMeta", *(f"{REPLICATED}:{name}" for name in (CREATED, REMOVED, MODIFIED)),
+        UPDATE_META, *(f"{REPLICATED}:{name}" for name in (CREATED, REMOVED, MODIFIED)),
     }
 )  # fmt: skip
 """What OSS tells, as its events name it. Nothing is replicated here."""

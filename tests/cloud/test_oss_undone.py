@@ -16,7 +16,7 @@ from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.model import APPENDABLE, Cause, Description, Object, Place
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.uploads import Uploads
-from pyfc.model.bucket import APPEND, DELETE, PART, PUT
+from pyfc.model.bucket import APPEND, DELETE, PART, PUT, UPDATE_META
 
 LARGE = b"large" * 20_000
 """More than is held until its file is written."""
@@ -39,6 +39,10 @@ def _append(content: bytes, position: int) -> Operation:
 
 def _delete(key: str) -> Operation:
     return lambda store: store.delete("bkt", key, Cause(DELETE))
+
+
+async def _tag(store: Store) -> object:
+    return await store.describe("bkt", "in/k", lambda before: before._replace(tags={"a": "b"}), Cause(UPDATE_META))
 
 
 async def _part(store: Store) -> object:
@@ -87,6 +91,7 @@ CASES = {
     "the delete of what is alone in its folder": _delete("alone/below/k"),
     "a delete aside": _delete("x//y"),
     "a part": _part,
+    "tags": _tag,
 }
 
 

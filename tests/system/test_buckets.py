@@ -127,6 +127,35 @@ def test_every_operation_has_its_own_event_and_those_of_a_key_come_in_order(serv
     assert sizes["ObjectRemoved:DeleteObject"]["deltaSize"] == -5
 
 
+def test_a_change_of_what_is_said_of_an_object_has_an_event_without_any_of_its_content(
+    serve: Callable[..., Server],
+) -> None:
+    server = serve(project(changed=bucket("oss:ObjectModified:UpdateObjectMeta", prefix="in/")))
+    ask = Client(server)
+
+    ask("PUT", "in/k", body=b"hello", content_type="image/png")
+    ask("PUT", "out/k", body=b"hello")
+    tags = b"<Tagging><TagSet><Tag><Key>color</Key><Value>red</Value></Tag></TagSet></Tagging>"
+    asked = [
+        ask("PUT", "in/k", "acl", x_oss_object_acl="public-read"),
+        ask("PUT", "in/k", "tagging", tags),
+        ask("DELETE", "in/k", "tagging"),
+    ]
+    assert ask("PUT", "in/k", "acl", x_oss_object_acl="none").code == "InvalidArgument"
+    assert ask("PUT", "in/none", "tagging", tags).code == "NoSuchKey"
+    ask("PUT", "out/k", "tagging", tags)
+
+    wait_until(lambda: len(fired(server)) >= len(asked), "three events")
+    told = fired(server)
+    assert [each["eventName"] for each in told] == ["ObjectModified:UpdateObjectMeta"] * 3
+    assert [each["oss"]["object"] for each in told] == [{
+        "key": "in/k", "size": 5, "deltaSize": 0, "eTag": "5D41402ABC4B2A76B9719D911017C592",
+        "objectMeta": {"mimeType": "image/png"},
+    }] * 3  # fmt: skip
+    numbers = {answer.headers["x-oss-request-id"] for answer in asked}
+    assert {each["responseElements"]["requestId"] for each in told} == numbers
+
+
 def test_a_trigger_of_the_api_fires_until_it_is_switched_off_or_deleted(serve: Callable[..., Server]) -> None:
     server = serve(project())
     ask = Client(server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from urllib.parse import unquote_plus
 
 from pyfc.cloud.markup import Node, children, texts
@@ -23,7 +24,7 @@ from pyfc.cloud.oss.asked import (
 from pyfc.cloud.oss.callback import callback_of, called_back
 from pyfc.cloud.oss.faults import Fault, not_implemented
 from pyfc.cloud.oss.markup import MOST, read
-from pyfc.cloud.oss.model import OBJECT_ACLS, Object, Place
+from pyfc.cloud.oss.model import OBJECT_ACLS, Description, Object, Place
 from pyfc.cloud.oss.request import check_key
 from pyfc.cloud.oss.store import check_acl
 from pyfc.cloud.oss.uploads import MOST_PARTS
@@ -196,8 +197,13 @@ async def put_object_acl(asked: Asked) -> Answer:
     """PUT /BUCKET/KEY?acl"""
     acl = asked.headers.get("x-oss-object-acl", "")
     check_acl(acl, OBJECT_ACLS)
-    await asked.store.describe(*asked.place, lambda before: before._replace(acl=acl))
+    await _describe(asked, lambda before: before._replace(acl=acl))
     return Answer()
+
+
+async def _describe(asked: Asked, change: Callable[[Description], Description]) -> None:
+    """OSS has one event for all that changes an object and not its content."""
+    await asked.store.describe(*asked.place, change, asked.cause(bucket.UPDATE_META))
 
 
 async def object_tagging(asked: Asked) -> Answer:
@@ -212,13 +218,13 @@ async def put_object_tagging(asked: Asked) -> Answer:
     root = read(await asked.body(MOST), "Tagging")
     found = [texts(tag, "Key", "Value") for each in children(root, "TagSet") for tag in children(each, "Tag")]
     tags = checked_tags({tag["Key"]: tag["Value"] for tag in found})
-    await asked.store.describe(*asked.place, lambda before: before._replace(tags=tags))
+    await _describe(asked, lambda before: before._replace(tags=tags))
     return Answer()
 
 
 async def delete_object_tagging(asked: Asked) -> Answer:
     """DELETE /BUCKET/KEY?tagging"""
-    await asked.store.describe(*asked.place, lambda before: before._replace(tags={}))
+    await _describe(asked, lambda before: before._replace(tags={}))
     return Answer(204)
 
 

@@ -285,13 +285,15 @@ class Store:
 
         await self._index.write(job)
 
-    async def describe(self, bucket: str, key: str, change: Callable[[Description], Description]) -> None:
+    async def describe(self, bucket: str, key: str, change: Callable[[Description], Description], cause: Cause) -> None:
         """Change what is said of an object. Raises Fault NoSuchKey."""
         found = await self.head(bucket, key)
 
         def job(connection: sqlite3.Connection) -> None:
-            now = index.find(connection, bucket, key) or found
-            index.put(connection, now._replace(description=change(now.description)))
+            before = index.find(connection, bucket, key) or found
+            now = before._replace(description=change(before.description))
+            index.put(connection, now)
+            self._index.outbox.add(connection, cause, now, before)
 
         await self._index.write(job)
 

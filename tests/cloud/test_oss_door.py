@@ -7,15 +7,16 @@ import hashlib
 import http.client
 import re
 import socket
+import time
 from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
 from objects import BUCKET, Client
 from pyfc.auth.keys import Key
-from support import Server
+from support import Server, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +234,80 @@ def test_a_body_that_ends_early_leaves_what_was_there(ask: Client) -> None:
         with socket.create_connection((ask.server.host, ask.server.port)) as connection:
             connection.sendall(head.encode() + sent)
     assert ask("GET", "whole").body == b"before"
+
+
+ODD_KEYS = [
+    "..", "../../up", "in/../up", ".", "nul\0nul", "k" * 1023, "ü" * 511, "odd", "odd/below", "odd/below/it",
+    "caf\u00e9", "cafe\u0301", "end/", "a//b", "%2e%2e/x", "a\nb",
+]  # fmt: skip
+
+
+def test_keys_that_are_no_path_or_much_alike_keep_their_own_contents(ask: Client) -> None:
+    ask("PUT", bucket="odd-keys")
+    outside = set(ask.server.data_dir.iterdir())
+
+    for key in ODD_KEYS:
+        assert ask("PUT", key, bucket="odd-keys", body=key.encode()).status == 200, key
+    for key in ODD_KEYS:
+        assert ask("GET", key, bucket="odd-keys").body == key.encode(), key
+    listed = ask("GET", query="encoding-type=url", bucket="odd-keys").texts("Key")
+    assert [unquote(each) for each in listed] == sorted(ODD_KEYS, key=str.encode)
+    ask("DELETE", "odd", bucket="odd-keys")
+    ask("DELETE", "cafe\u0301", bucket="odd-keys")
+    assert ask("GET", "odd/below", bucket="odd-keys").body == b"odd/below"
+    assert ask("GET", "caf\u00e9", bucket="odd-keys").body == "caf\u00e9".encode()
+    assert set(ask.server.data_dir.iterdir()) == outside
+
+
+def test_a_clock_that_is_wrong_is_told_and_nothing_is_kept(ask: Client) -> None:
+    for seconds in (-1000, 1000):
+        answer = ask("PUT", "skewed", body=b"x", date=formatdate(time.time() + seconds, usegmt=True))
+        assert (answer.status, answer.code) == (403, "RequestTimeTooSkewed")
+    assert ask("GET", "skewed").code == "NoSuchKey"
+
+
+def test_parts_and_appends_of_other_contents_than_stated_are_not_kept(ask: Client) -> None:
+    wrong = "XUFAKrxLKna5cZ2REBfFkg=="  # of hello
+    upload = ask("POST", "stated", "uploads").text("UploadId")
+
+    part = ask("PUT", "stated", f"partNumber=1&uploadId={upload}", b"other", content_md5=wrong)
+    append = ask("POST", "grown", "append&position=0", b"other", content_md5=wrong)
+
+    assert (part.code, append.code) == ("InvalidDigest", "InvalidDigest")
+    assert ask("GET", "stated", f"uploadId={upload}").texts("Part") == []
+    assert ask("GET", "grown").code == "NoSuchKey"
+    told = ask("PUT", "sum", body=b"hello", x_oss_hash_crc64ecma="1")  # whose sum it is for clients to compare
+    assert told.headers["x-oss-hash-crc64ecma"] == "11177612005948864433"
+
+
+@pytest.mark.parametrize("query", ["", "append&position=5", "partNumber=1&uploadId="])
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_no_operation_keeps_half_a_body(ask: Client, query: str, *, is_chunked: bool) -> None:
+    key = f"half-{len(query)}-{is_chunked}"
+    method = "POST" if query.startswith("append") else "PUT"
+    if query.startswith("append"):
+        ask("POST", key, "append&position=0", b"whole")
+    elif query:
+        query += ask("POST", key, "uploads").text("UploadId")
+    length = "Transfer-Encoding: chunked" if is_chunked else "Content-Length: 2000000"
+    assert ask.key is not None
+    for size in (2, 1_000_000):
+        fields = {"date": formatdate(usegmt=True)}
+        signature = ask._authorization(ask.key, method, key, query, BUCKET, fields)
+        head = f"{method} /{BUCKET}/{key}?{query} HTTP/1.1\r\nHost: {ask.server.host}\r\nDate: {fields['date']}\r\n"
+        with socket.create_connection((ask.server.host, ask.server.port)) as connection:
+            connection.sendall(f"{head}Authorization: {signature}\r\n{length}\r\n\r\n".encode())
+            connection.sendall((b"%x\r\n" % (size + 1) if is_chunked else b"") + b"h" * size)
+
+    new = ask.server.data_dir / "buckets" / BUCKET / ".pyfc" / "new"
+    wait_until(lambda: list(new.iterdir()) == [], "an end of what was being written")
+    if method == "POST":
+        assert ask("GET", key).body == b"whole"
+        assert ask("POST", key, "append&position=5", b"!").status == 200
+    elif query:
+        assert ask("GET", key, query.partition("&")[2]).texts("Part") == []
+    else:
+        assert ask("GET", key).code == "NoSuchKey"
 
 
 def test_nobody_reads_a_private_bucket_without_a_key(ask: Client, anybody: Client) -> None:

@@ -5,12 +5,15 @@ A script of `clients` ends with status 0 when everything was as it expects.
 
 from __future__ import annotations
 
+import http.server
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,8 +34,33 @@ WAYS = ("path", "host")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = Server(tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data")
+def callback() -> Iterator[str]:
+    """The address of who is told of uploads, and answers with what he was told."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        thread = threading.Thread(target=found.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{found.server_address[1]}/told"
+        found.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def server(callback: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder, data = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("data") / "data"
+    found = Server(folder, data, "--allow-outgoing", urlsplit(callback).netloc)
     yield found
     found.stop()
 
@@ -107,40 +135,40 @@ def arguments(server: Server, client: str, version: str, way: str) -> Sequence[s
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v2", "v4"])
-def test_oss2_of_pypi(server: Server, python: str, version: str, way: str) -> None:
-    done(python, str(HERE / "oss2_life.py"), *arguments(server, "oss2", version, way))
+def test_oss2_of_pypi(server: Server, python: str, version: str, way: str, callback: str) -> None:
+    done(python, str(HERE / "oss2_life.py"), *arguments(server, "oss2", version, way), callback)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v4"])
-def test_alibabacloud_oss_v2_of_pypi(server: Server, python: str, version: str, way: str) -> None:
-    done(python, str(HERE / "oss_v2_life.py"), *arguments(server, "oss-v2", version, way))
+def test_alibabacloud_oss_v2_of_pypi(server: Server, python: str, version: str, way: str, callback: str) -> None:
+    done(python, str(HERE / "oss_v2_life.py"), *arguments(server, "oss-v2", version, way), callback)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v4"])
-def test_ali_oss_of_npm(server: Server, modules: Path, version: str, way: str) -> None:
+def test_ali_oss_of_npm(server: Server, modules: Path, version: str, way: str, callback: str) -> None:
     _, *others, _ = arguments(server, "ali-oss", version, way)  # its Host header has the bucket wherever it connects to
 
-    command = ("node", str(HERE / "ali_oss_life.js"), server.endpoint, *others, way)
+    command = ("node", str(HERE / "ali_oss_life.js"), server.endpoint, *others, way, callback)
     done(*command, more={"NODE_PATH": str(modules)})
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v2", "v4"])
-def test_the_first_client_for_go(server: Server, go: Path, version: str, way: str) -> None:
-    done(str(go / "go_v1_life.program"), *arguments(server, "go-v1", version, way))
+def test_the_first_client_for_go(server: Server, go: Path, version: str, way: str, callback: str) -> None:
+    done(str(go / "go_v1_life.program"), *arguments(server, "go-v1", version, way), callback)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v4"])
-def test_the_second_client_for_go(server: Server, go: Path, version: str, way: str) -> None:
-    done(str(go / "go_v2_life.program"), *arguments(server, "go-v2", version, way))
+def test_the_second_client_for_go(server: Server, go: Path, version: str, way: str, callback: str) -> None:
+    done(str(go / "go_v2_life.program"), *arguments(server, "go-v2", version, way), callback)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v2", "v4"])
-def test_aliyun_sdk_oss_of_maven(server: Server, java: Path, version: str, way: str) -> None:
+def test_aliyun_sdk_oss_of_maven(server: Server, java: Path, version: str, way: str, callback: str) -> None:
     command = ("java", "-cp", f"{java}/lib/*:{java}", "Life")
 
-    done(*command, *arguments(server, "java", version, way))
+    done(*command, *arguments(server, "java", version, way), callback)

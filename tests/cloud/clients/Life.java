@@ -1,4 +1,5 @@
-// aliyun-sdk-oss, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ("" for none).
+// aliyun-sdk-oss, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ("" for none)
+// CALLBACK (who answers with what he is told).
 import com.aliyun.oss.ClientBuilderConfiguration;
 import com.aliyun.oss.HttpMethod;
 import com.aliyun.oss.OSS;
@@ -9,6 +10,9 @@ import com.aliyun.oss.common.comm.SignVersion;
 import com.aliyun.oss.model.*;
 import java.io.ByteArrayInputStream;
 import java.io.InputStream;
+import java.net.HttpURLConnection;
+import java.net.InetSocketAddress;
+import java.net.Proxy;
 import java.net.URI;
 import java.net.URL;
 import java.util.*;
@@ -48,6 +52,8 @@ public class Life {
         ObjectMetadata head = client.getObjectMetadata(name, first);
         same(head.getUserMetadata().get("who") + head.getContentLength() + head.getContentType(), "ada10text/plain");
         same(client.doesObjectExist(name, "none"), false);
+        called(client, name, arguments[6]);
+        form(client, arguments[0], arguments[1], name, proxy);
         client.copyObject(name, first, name, "copy");
         same(text(client.getObject(name, "copy")), "0123456789");
         long place = 0;
@@ -92,6 +98,47 @@ public class Life {
             same(error.getErrorCode(), "NoSuchBucket");
         }
         client.shutdown();
+    }
+
+    static void called(OSS client, String name, String url) throws Exception {
+        Callback callback = new Callback();
+        callback.setCallbackUrl(url);
+        callback.setCallbackBody("{\\\"object\\\":${object},\\\"size\\\":${size},\\\"who\\\":${x:who}}");  // it escapes nothing
+        callback.setCalbackBodyType(Callback.CalbackBodyType.JSON);
+        callback.addCallbackVar("x:who", "ada");
+        PutObjectRequest put = new PutObjectRequest(name, "told", stream("hello"));
+        put.setCallback(callback);
+        try (InputStream told = client.putObject(put).getResponse().getContent()) {
+            same(new String(told.readAllBytes()), "{\"object\":\"told\",\"size\":5,\"who\":\"ada\"}");
+        }
+        client.deleteObject(name, "told");
+    }
+
+    static void form(OSS client, String endpoint, String id, String name, String proxy) throws Exception {
+        PolicyConditions conditions = new PolicyConditions();
+        conditions.addConditionItem(PolicyConditions.COND_CONTENT_LENGTH_RANGE, 1, 20);
+        conditions.addConditionItem(MatchMode.StartWith, PolicyConditions.COND_KEY, "form/");
+        String policy = client.generatePostPolicy(new Date(System.currentTimeMillis() + 60_000), conditions);
+        Map<String, String> fields = new LinkedHashMap<>();
+        fields.put("key", "form/${filename}");
+        fields.put("OSSAccessKeyId", id);
+        fields.put("policy", Base64.getEncoder().encodeToString(policy.getBytes()));
+        fields.put("Signature", client.calculatePostSignature(policy));
+        StringBuilder body = new StringBuilder();
+        String head = "--bound\r\nContent-Disposition: form-data; name=\"";
+        fields.forEach((field, value) -> body.append(head + field + "\"\r\n\r\n" + value + "\r\n"));
+        body.append(head + "file\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\nby a form\r\n--bound--\r\n");
+        URI to = URI.create(endpoint), over = URI.create(proxy);
+        URL url = new URL(proxy.isEmpty() ? endpoint + "/" + name : "http://" + name + "." + to.getHost() + "/");
+        Proxy through = proxy.isEmpty() ? Proxy.NO_PROXY
+            : new Proxy(Proxy.Type.HTTP, new InetSocketAddress(over.getHost(), over.getPort()));
+        HttpURLConnection connection = (HttpURLConnection) url.openConnection(through);
+        connection.setDoOutput(true);
+        connection.setRequestProperty("Content-Type", "multipart/form-data; boundary=bound");
+        connection.getOutputStream().write(body.toString().getBytes());
+        same(connection.getResponseCode(), 204);
+        same(text(client.getObject(name, "form/a.txt")), "by a form");
+        client.deleteObject(name, "form/a.txt");
     }
 
     static String text(OSSObject found) throws Exception {

@@ -1,8 +1,10 @@
-// aliyun-oss-go-sdk, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ("" for none).
+// aliyun-oss-go-sdk, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ("" for none)
+// CALLBACK (who answers with what he is told).
 package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -57,6 +59,14 @@ func main() {
 	missing, err := bucket.IsObjectExist("none")
 	must(err)
 	same(fmt.Sprint(missing), "false")
+	said := fmt.Sprintf(`{"callbackUrl":%q,"callbackBodyType":"application/json",`+
+		`"callbackBody":"{\"object\":${object},\"size\":${size},\"who\":${x:who}}"}`, os.Args[7])
+	packed := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	var told []byte
+	must(bucket.PutObject("ü told", strings.NewReader("hello"), oss.Callback(packed(said)),
+		oss.CallbackVar(packed(`{"x:who":"ada"}`)), oss.CallbackResult(&told)))
+	same(string(told), `{"object":"ü told","size":5,"who":"ada"}`)
+	must(bucket.DeleteObject("ü told"))
 	_, err = bucket.CopyObject(first, "copy")
 	must(err)
 	same(get("copy"), "0123456789")

@@ -1,8 +1,10 @@
-// alibabacloud-oss-go-sdk-v2, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ("" for none).
+// alibabacloud-oss-go-sdk-v2, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ("" for none)
+// CALLBACK (who answers with what he is told).
 package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,6 +63,13 @@ func main() {
 	same(fmt.Sprint(must(client.IsObjectExist(ctx, name, "none"))), "false")
 	must(client.CopyObject(ctx, &oss.CopyObjectRequest{Bucket: &name, Key: &copied, SourceKey: &first}))
 	same(get(copied, ""), "0123456789")
+	said := fmt.Sprintf(`{"callbackUrl":%q,"callbackBodyType":"application/json",`+
+		`"callbackBody":"{\"object\":${object},\"size\":${size},\"who\":${x:who}}"}`, os.Args[7])
+	packed := func(text string) *string { return oss.Ptr(base64.StdEncoding.EncodeToString([]byte(text))) }
+	called := must(client.PutObject(ctx, &oss.PutObjectRequest{Bucket: &name, Key: oss.Ptr("ü told"),
+		Body: strings.NewReader("hello"), Callback: packed(said), CallbackVar: packed(`{"x:who":"ada"}`)}))
+	same(fmt.Sprint(called.CallbackResult), "map[object:ü told size:5 who:ada]")
+	must(client.DeleteObject(ctx, &oss.DeleteObjectRequest{Bucket: &name, Key: oss.Ptr("ü told")}))
 	var place int64
 	for _, piece := range []string{"one,", "two"} {
 		made := must(client.AppendObject(ctx, &oss.AppendObjectRequest{Bucket: &name, Key: &log, Position: &place,

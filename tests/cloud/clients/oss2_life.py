@@ -1,13 +1,17 @@
-"""oss2 of PyPI, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ('' for none)."""
+"""oss2 of PyPI, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ('' for none)
+CALLBACK (who answers with what he is told).
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 
 import oss2
 import requests
 
-endpoint, key, secret, version, name, proxy = sys.argv[1:]
+endpoint, key, secret, version, name, proxy, callback = sys.argv[1:]
 proxies = {"http": proxy} if proxy else None
 auth = {"v1": oss2.Auth, "v2": oss2.AuthV2, "v4": oss2.AuthV4}[version](key, secret)
 bucket = oss2.Bucket(auth, endpoint, name, region="cn-hangzhou", proxies=proxies)
@@ -37,6 +41,15 @@ for number, piece in enumerate(content, 1):
 assert [each.part_number for each in bucket.list_parts("large", upload).parts] == [1, 2]
 bucket.complete_multipart_upload("large", upload, parts)
 assert bucket.get_object("large").read() == b"".join(content)
+said = {"callbackUrl": callback, "callbackBodyType": "application/json",
+        "callbackBody": '{"object":${object},"size":${size},"who":${x:who}}'}  # fmt: skip
+headers = {
+    f"x-oss-callback{ending}": base64.b64encode(json.dumps(each).encode()).decode()
+    for ending, each in (("", said), ("-var", {"x:who": "ada"}))
+}
+told = json.loads(bucket.put_object("ü told", b"hello", headers=headers).resp.read())
+assert told == {"object": "ü told", "size": 5, "who": "ada"}
+bucket.delete_object("ü told")
 bucket.abort_multipart_upload("large", bucket.init_multipart_upload("large").upload_id)
 tags = oss2.models.TaggingRule()
 tags.add("color", "red")

@@ -1,14 +1,18 @@
-"""alibabacloud_oss_v2 of PyPI, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ('' for none)."""
+"""alibabacloud_oss_v2 of PyPI, unmodified. Arguments: ENDPOINT KEY SECRET VERSION BUCKET PROXY ('' for none)
+CALLBACK (who answers with what he is told).
+"""
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import sys
 
 import alibabacloud_oss_v2 as oss
 import requests
 
-endpoint, key, secret, version, name, proxy = sys.argv[1:]
+endpoint, key, secret, version, name, proxy, callback = sys.argv[1:]
 proxies = {"http": proxy} if proxy else None
 config = oss.config.load_default()
 config.credentials_provider = oss.credentials.StaticCredentialsProvider(key, secret)
@@ -38,6 +42,14 @@ assert (head.content_length, head.metadata["who"], head.content_type) == (10, "a
 assert not client.is_object_exist(name, "none")
 client.copy_object(oss.CopyObjectRequest(bucket=name, key="copy", source_bucket=name, source_key=KEY))
 assert get("copy") == b"0123456789"
+said = {"callbackUrl": callback, "callbackBodyType": "application/json",
+        "callbackBody": '{"object":${object},"size":${size},"who":${x:who}}'}  # fmt: skip
+packed, own = (base64.b64encode(json.dumps(each).encode()).decode() for each in (said, {"x:who": "ada"}))
+told = client.put_object(
+    oss.PutObjectRequest(bucket=name, key="ü told", body=b"hello", callback=packed, callback_var=own)
+).callback_result
+assert json.loads(told) == {"object": "ü told", "size": 5, "who": "ada"}  # it is text, whatever its type says
+client.delete_object(oss.DeleteObjectRequest(bucket=name, key="ü told"))
 first = client.append_object(oss.AppendObjectRequest(bucket=name, key="log", position=0, body=b"one,"))
 client.append_object(oss.AppendObjectRequest(bucket=name, key="log", position=first.next_position, body=b"two"))
 assert get("log") == b"one,two"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,9 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.basetemp is None:  # pytest's own is one for all runs of a user, each of which closes it to others
         config.option.basetemp = Path(tempfile.mkdtemp(prefix="pyfc-tests-")) / "run"
     examples = config.getoption("--fuzz")
+    is_quick = not (config.getoption("--all") or config.getoption("--torture"))
+    Server.are_forked = is_quick and sys.platform.startswith("linux")
     settings.register_profile(
         "chosen",
-        max_examples=examples or (100 if config.getoption("--all") or config.getoption("--torture") else 20),
+        max_examples=examples or (20 if is_quick else 100),
         derandomize=examples is None,  # what fails without --fuzz is the change's fault, not luck's
         deadline=None,
         print_blob=True,

@@ -26,6 +26,7 @@ import psutil
 
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, sign, string_to_sign
+from warm import Forked
 
 FUNCTIONS = Path(__file__).parent / "functions"
 DEADLINE = 20.0
@@ -139,6 +140,9 @@ class Response(NamedTuple):
 class Server:
     """`python -m pyfc serve` in a process of its own, with --json and a free port."""
 
+    are_forked = False
+    """Whether those that need no command line of their own are forks of one process (warm.py)."""
+
     def __init__(
         self,
         folder: Path,
@@ -155,15 +159,20 @@ class Server:
         words = [*command] or ["serve", str(folder), "--json", "--data-dir", str(data_dir)]
         if command:
             environment |= {"PYFC_JSON": "1", "PYFC_DATA_DIR": str(data_dir)}
-        self.process = subprocess.Popen(
-            [*prefix, python, "-m", "pyfc", *words, "--port", "0", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=folder if command else None,
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
+        words += ["--port", "0", *options]
+        self.process: subprocess.Popen[str] | Forked
+        if self.are_forked and not prefix and not command and python == sys.executable:
+            self.process = Forked(words, {**os.environ, **environment})
+        else:
+            self.process = subprocess.Popen(
+                [*prefix, python, "-m", "pyfc", *words],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                cwd=folder if command else None,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
         if sys.platform.startswith("linux"):
             reader = _reaper().stdin
             assert reader is not None

@@ -41,6 +41,12 @@ SOURCES = [
 ]
 
 
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert {name for name in names if names.count(name) > 1} == set(), "pytest imports one of them only"
+
+
 def test_the_packages_that_are_shipped_are_those_on_disk() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")

@@ -98,6 +98,7 @@ def _serve_forks(control: socket.socket) -> None:
     from pyfc.cli import main, serve
 
     assert serve.run
+    del sys.path[0]  # the folder of tests
     tasks = len(list(Path("/proc/self/task").iterdir()))
     assert tasks == 1, "what has threads cannot be forked"
     gc.freeze()

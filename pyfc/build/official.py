@@ -93,6 +93,23 @@ def name_of(layer: str) -> str:
     return layer if layer in _PACKAGES or (":" not in layer and "#" not in layer and _program(layer)) else ""
 
 
+LAYERS_OF_PACKAGES = tuple(sorted(_PACKAGES))
+"""Names of the official layers that packages are installed for."""
+
+
+def arn_of(name: str, region: str) -> str:
+    """An ARN of an official layer: any version is the same here."""
+    return f"acs:fc:{region}:official:layers/{name}/versions/1"
+
+
+def contents_of(layer: str) -> str:
+    """What an official layer has here, in words; '' for what is none, or is not known."""
+    if (packages := packages_of(layer)) is not None:
+        return f"{packages.tool}: {', '.join(packages.words)}"
+    program = _program(name_of(layer))
+    return f"{program} of this machine" if program else ""
+
+
 def packages_of(layer: str) -> Packages | None:
     """What an official layer has installed; None for what is none, or no layer of packages."""
     return _PACKAGES.get(name_of(layer))

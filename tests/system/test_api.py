@@ -468,6 +468,18 @@ def test_the_same_paths_are_served_as_2021_04_06_with_the_qualifier_in_the_query
     assert shared.request("POST", "/2021-04-06/services/middle/functions/f/invocations", b"x").body == b"x"
 
 
+def test_the_functions_of_a_version_come_in_pages_each_once(shared: Server) -> None:
+    make(shared, "pages-of-one", "a", "b", "c")
+    shared.manage("POST", f"{API}/services/pages-of-one/versions", {})
+    place = f"{API}/services/pages-of-one.1/functions?limit=2"
+
+    first = shared.manage("GET", place).json
+    second = shared.manage("GET", f"{place}&nextToken={first['nextToken']}").json
+
+    assert [each["functionName"] for part in (first, second) for each in part["functions"]] == ["a", "b", "c"]
+    assert not second.get("nextToken")
+
+
 def test_an_image_that_is_to_be_accelerated_is_told_to_be_ready_by_the_older_apis(shared: Server) -> None:
     shared.manage("POST", f"{API}/services", {"serviceName": "images"})
     functions = f"{API}/services/images/functions"

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from test_build import offline, wheel
@@ -156,6 +157,26 @@ def test_functions_of_clients_have_official_layers_too(offline: Path, serve: Cal
     unknown = server.manage("PUT", f"{NEWER}/f", {"layers": ["acs:fc:cn-hangzhou:1:layers/Python3-Flask2x/versions/1"]})
     assert (unknown.status, unknown.json["Code"]) == (404, "LayerVersionNotFound")
     assert "official layer Nodejs-Puppeteer17x is missing: pyfc does not know what it holds" in server.stop()[1]
+
+
+def test_the_apis_tell_official_layers_as_far_as_they_are_known(serve: Callable[..., Server]) -> None:
+    server = serve({})
+    own = {"code": {"zipFile": zipped({"python/a.py": ""})}, "compatibleRuntime": ["python3"]}
+    assert server.manage("POST", "/2016-08-15/layers/Nginx/versions", own).status == 200
+
+    for api, acl in (("/2016-08-15", 1), ("/2023-03-30", "1")):
+        for name, told in (("Python3-Flask2x", "pip: Flask>=2,<3, "), ("Nginx", "nginx of this machine")):
+            found = server.manage("GET", f"{api}/layerarn/{quote(ARN.format(name), safe='')}").json
+            assert (found["layerName"], found["version"], found["acl"]) == (name, 2, acl)
+            assert found["description"].startswith(told)
+            assert found["layerVersionArn"] == ARN.format(name)
+        unknown = quote(ARN.format("Nodejs-Puppeteer17x"), safe="")
+        assert server.manage("GET", f"{api}/layerarn/{unknown}").status == 404
+        listed = server.manage("GET", f"{api}/layers?official=true&public=true&limit=2").json
+        more = server.manage("GET", f"{api}/layers?official=true&nextToken={listed['nextToken']}").json["layers"]
+        names = [each["layerName"] for each in [*listed["layers"], *more]]
+        assert names == sorted({*names, "Python3-Flask2x", "Nodejs-Express4x"})
+        assert "Nginx" not in names
 
 
 @pytest.mark.long

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
 from pyfc.auth.signature import sign_url
+from pyfc.build.official import LAYERS_OF_PACKAGES, arn_of, contents_of
 from pyfc.calls.paths import NEWER
 from pyfc.cloud.oss.model import TEMPORARY
 from pyfc.cloud.oss.temporary import GOOD_FOR
@@ -35,13 +36,34 @@ def layer_of(call: Call, record: Record[Layer]) -> Document:
     return {**{name: value for name, value in document.items() if name not in _OLDER}, "acl": str(document["acl"])}
 
 
+def _official(call: Call, arn: str) -> Document:
+    """An official layer, as far as it is known here: what is installed for it, and no package."""
+    name, version = layer_of_arn(arn)
+    document: Document = {
+        "layerName": name,
+        "version": version,
+        "description": contents_of(arn),
+        "layerVersionArn": arn,
+    }
+    if call.request.scope["path"].startswith(NEWER):
+        return {**document, "acl": "1"}
+    return {**document, "acl": 1, "arn": arn, "arnV2": arn}
+
+
 async def publish_layer(call: Call) -> Answer:
     """Make a version of a layer."""
     return Answer(layer_of(call, await call.api.layers.publish(call.names["layer"], call.document)))
 
 
 async def list_layers(call: Call) -> Answer:
-    """List layers by their newest versions."""
+    """List layers by their newest versions; of FC's official ones those that packages are installed for."""
+    if call.query.get("official", "").lower() == "true":
+        names = [
+            name for name in LAYERS_OF_PACKAGES if name.startswith(call.wanted.prefix) and name > call.wanted.after
+        ]
+        region, limit = call.api.settings.region, call.wanted.limit
+        official = [_official(call, arn_of(name, region)) for name in names[:limit]]
+        return page("layers", official, names[limit] if len(names) > limit else "")
     found = await call.api.layers.newest(call.wanted, public=call.query.get("public", "").lower() == "true")
     return page("layers", [layer_of(call, record) for record in found.records], found.next_token)
 
@@ -63,7 +85,10 @@ async def get_layer(call: Call) -> Answer:
 
 async def get_layer_by_arn(call: Call) -> Answer:
     """Tell the version of a layer that an ARN names."""
-    name, version = layer_of_arn(unquote(call.names["arn"]))
+    arn = unquote(call.names["arn"])
+    name, version = layer_of_arn(arn)
+    if contents_of(arn):
+        return Answer(_official(call, arn))
     return Answer(layer_of(call, await call.api.layers.get(name, str(version))))
 
 

@@ -69,7 +69,7 @@ async def list_(call: Call) -> Answer:
             for function in version.value.functions
             if function.name.startswith(wanted.prefix) and function.name > wanted.after
         ]
-        more = records[wanted.limit - 1].value.name if len(records) > wanted.limit else ""
+        more = records[wanted.limit].value.name if len(records) > wanted.limit else ""
         return page("functions", [_document(record) for record in records[: wanted.limit]], more)
     await call.api.functions.need_service(call.service)
     found = await call.api.operations.page(Function, call.service, wanted=call.wanted)

@@ -177,7 +177,7 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, account, region))
+        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, account, region))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 import uuid
@@ -21,6 +22,8 @@ from pyfc.errors import InvalidArgument, TriggerNotFound
 from pyfc.model.asynchronous import Policy, Pushes
 from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
+from pyfc.tasks import Tasks
+from pyfc.triggers.feed import SOURCE, BucketFeed, Following
 from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, wrong
 from pyfc.triggers.windows import Window, Windows, window_of
 
@@ -66,6 +69,10 @@ class Rule(NamedTuple):
         is_streaming = mode == "event-streaming"
         window = window_of(config) if is_streaming else None
         return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window)
+
+    def may_fit(self, source: str) -> bool:
+        """Whether it may be for events of a source on the account's own bus."""
+        return self.is_enabled and self.source == DEFAULT and self.pattern.may_fit(source=source)
 
     def fits(self, event: CloudEvent) -> bool:
         """Whether an event that was published without naming a trigger is for this one."""
@@ -122,10 +129,19 @@ class EventBridge:
     type = "eventbridge"
 
     def __init__(
-        self, emit: Emit, holding: Holding, account: str, region: str, now: Callable[[], float] = time.time
+        self,
+        emit: Emit,
+        holding: Holding,
+        changes: Following,
+        account: str,
+        region: str,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._emit = emit
         self._windows = Windows(holding)
+        self._feed = BucketFeed(changes, self._tell, account, region)
+        self._fed: set[Key] = set()
+        """Triggers that may be for what happens in buckets."""
         self._account = account
         self._region = region
         self._now = now
@@ -147,23 +163,45 @@ class EventBridge:
                 self._errors[key] = str(error)
         self._declared = declared
         self._windows.use({key: (each.trigger, each.rule.window) for key, each in declared.items()}, triggers.keys())
-        return {}
+        return self._use_feed(marks)
+
+    def _use_feed(self, marks: Mapping[Key, str]) -> Mapping[Key, str]:
+        """What is to be remembered of triggers that may be for what happens in buckets, since they are so now."""
+        before, self._fed = self._fed, {key for key, (_, rule) in self._declared.items() if rule.may_fit(SOURCE)}
+        mark = self._feed.use(marks.values(), is_wanted=bool(self._fed))
+        return {key: mark for key in self._fed - before if not marks.get(key)}
 
     async def run(self) -> None:
-        """See Source. What is published fires by itself, or gathers in windows."""
-        await self._windows.run()
+        """See Source. What is published fires by itself, or gathers in windows; what happens in buckets is told."""
+        tasks = Tasks()
+        running = [
+            tasks.begin("windows of EventBridge", self._windows.run()),
+            tasks.begin("events of buckets for EventBridge", self._feed.run()),
+        ]
+        try:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await tasks.close()
+
+    async def _tell(self, event: CloudEvent, depth: int, mark: str) -> None:
+        """See Tell."""
+        firings = [each._replace(mark=mark) for each in self._all_firings([event], depth, is_trusted=True)]
+        await self._fire(firings)
 
     async def publish(self, events: Sequence[CloudEvent], depth: int = 0, *, is_trusted: bool) -> list[Fired]:
         """Fire every trigger that the events are for, and return when all those calls are promised. `is_trusted`: the
         publisher may also be a service of the cloud, and speak for other sources than the account's own bus. `depth`:
         how many calls led to this. Raises PyfcError; then nothing is promised.
         """
+        return await self._fire(self._all_firings(events, depth, is_trusted=is_trusted))
+
+    def _all_firings(self, events: Sequence[CloudEvent], depth: int, *, is_trusted: bool) -> list[Firing]:
         firings: list[Firing] = []
         for trigger, rule in self._declared.values():
             if rule.is_enabled and (is_trusted or rule.source == DEFAULT):
                 fitting = [self._told(each, is_trusted=is_trusted) for each in events if rule.fits(each)]
                 firings += self._firings(trigger, rule, fitting, depth)
-        return await self._fire(firings)
+        return firings
 
     async def publish_to(self, key: Key, events: Sequence[CloudEvent], depth: int = 0) -> list[Fired]:
         """Fire one trigger for all of the events, whatever its rule says. Raises TriggerNotFound, PyfcError."""
@@ -201,6 +239,7 @@ class EventBridge:
         """See Source."""
         found = self._declared.get(key)
         error = self._errors.get(key, "") or self._windows.errors.get(key, "")
+        error = error or (self._feed.error if key in self._fed else "")
         return State(found is None or found.rule.is_enabled, None, error)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:

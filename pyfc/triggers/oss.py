@@ -312,32 +312,9 @@ class Oss:
 
     def _firing(self, watched: _Watched, number: int, happened: Happened) -> Firing:
         identity = f"oss/{number}/{happened.request_id}/{'/'.join(watched.key)}"
-        payload = msgspec.json.encode({"events": [self._event(watched, happened)]})
+        element = element_of(happened, self._account, self._region, self._rule_id(watched.key))
+        payload = msgspec.json.encode({"events": [element]})
         return Firing(watched.trigger, payload, identity, _written(number, watched.rule), happened.depth)
-
-    def _event(self, watched: _Watched, happened: Happened) -> dict[str, Any]:
-        """What OSS tells a function."""
-        told: dict[str, Any] = {"deltaSize": happened.delta, "eTag": happened.etag, "key": happened.key}
-        told["size"] = happened.size
-        if happened.mime:
-            told["objectMeta"] = {"mimeType": happened.mime}
-        bucket = {
-            "arn": f"acs:oss:{self._region}:{self._account}:{happened.bucket}", "name": happened.bucket,
-            "ownerIdentity": self._account, "virtualBucket": "",
-        }  # fmt: skip
-        return {
-            "eventName": happened.event,
-            "eventSource": "acs:oss",
-            "eventTime": _text(happened.time),
-            "eventVersion": "1.0",
-            "oss": {
-                "bucket": bucket, "object": told, "ossSchemaVersion": "1.0", "ruleId": self._rule_id(watched.key),
-            },
-            "region": self._region,
-            "requestParameters": {"sourceIPAddress": happened.address},
-            "responseElements": {"requestId": happened.request_id},
-            "userIdentity": {"principalId": self._account},
-        }  # fmt: skip
 
     def _rule_id(self, key: Key) -> str:
         return hashlib.sha1("/".join((self._account, *key)).encode(), usedforsecurity=False).hexdigest()
@@ -382,3 +359,26 @@ class Oss:
 
 def _text(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def element_of(happened: Happened, account: str, region: str, rule: str) -> dict[str, Any]:
+    """What OSS tells of a change. `rule`: the id of the rule by which it tells it."""
+    told: dict[str, Any] = {"deltaSize": happened.delta, "eTag": happened.etag, "key": happened.key}
+    told["size"] = happened.size
+    if happened.mime:
+        told["objectMeta"] = {"mimeType": happened.mime}
+    bucket = {
+        "arn": f"acs:oss:{region}:{account}:{happened.bucket}", "name": happened.bucket, "ownerIdentity": account,
+        "virtualBucket": "",
+    }  # fmt: skip
+    return {
+        "eventName": happened.event,
+        "eventSource": "acs:oss",
+        "eventTime": _text(happened.time),
+        "eventVersion": "1.0",
+        "oss": {"bucket": bucket, "object": told, "ossSchemaVersion": "1.0", "ruleId": rule},
+        "region": region,
+        "requestParameters": {"sourceIPAddress": happened.address},
+        "responseElements": {"requestId": happened.request_id},
+        "userIdentity": {"principalId": account},
+    }

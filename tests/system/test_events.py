@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from support import Server, wait_until
+from objects import Client
+from support import SHARES_FILES, Server, wait_until
 
 CODE = """
 def handler(event, context):
@@ -224,3 +225,45 @@ def test_what_a_function_fails_with_is_pushed_again_and_then_goes_to_the_dead_le
     assert len(re.findall("fired", _log(server))) == 2
     letter = json.loads(re.search(r"fired \S+ (.*)", _log(server, "letters"))[1])  # type: ignore[index]
     assert {name: letter[name] for name in EVENT} == EVENT
+
+
+def test_what_happens_in_buckets_fires_rules_of_the_bus_once_over_a_kill(tmp_path: Path) -> None:
+    pattern = {"source": ["acs.oss"], "type": [{"prefix": "oss:ObjectCreated:"}], "subject": [{"suffix": ".png"}]}
+    told = tmp_path / "told"
+    code = f"""
+import json, os
+
+def handler(event, context):
+    file = os.open({str(told)!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(file, (json.loads(event)["subject"] + "\\n").encode())
+"""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    files = {**_project(mine={"eventRuleFilterPattern": json.dumps(pattern)}), "index.py": code}
+    for name, text in files.items():
+        (folder / name).write_text(text)
+
+    def subjects(count: int) -> list[str]:
+        """What the function has been told, as soon as it is so much."""
+
+        def found() -> list[str]:
+            lines = told.read_text().splitlines() if told.exists() else []
+            return lines if len(lines) >= count else []
+
+        return wait_until(found, f"{count} events")  # type: ignore[no-any-return]
+
+    server = Server(folder, tmp_path / "data", *SHARES_FILES)
+    ask = Client(server)
+    assert ask("PUT").status == 200
+    for key in ("a.png", "a.txt"):
+        assert ask("PUT", key, body=b"hello").status == 200
+    assert ask("DELETE", "a.png").status == 204
+    assert subjects(1) == ["acs:oss:cn-hangzhou:1234567890123456:photos/a.png"]
+
+    assert ask("PUT", "b.png", body=b"hello").status == 200
+    server.stop(signal.SIGKILL)
+    server = Server(folder, tmp_path / "data", *SHARES_FILES)
+    assert Client(server)("PUT", "c.png", body=b"hello").status == 200
+    keys = [each.rpartition("/")[2] for each in subjects(3)]
+    assert set(keys) == {"a.png", "b.png", "c.png"}
+    assert server.stop()[0] == 0

@@ -11,6 +11,7 @@ import pytest
 
 from pyfc.errors import TriggerNotFound, Unavailable
 from pyfc.model.asynchronous import Event, Policy, Pushes
+from pyfc.model.bucket import Happened
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.eventbridge import EventBridge, policy_of
 from pyfc.triggers.interface import Firing, Key
@@ -33,13 +34,29 @@ class Held:
         raise AssertionError("nothing is held")
 
 
+class Quiet:
+    """Buckets in which nothing happens."""
+
+    last = 7
+
+    def __init__(self) -> None:
+        self.passed = asyncio.Event()
+        self.followed: int | None = None
+
+    def follow(self, cursor: int | None) -> None:
+        self.followed = cursor
+
+    async def rows(self, after: int, limit: int) -> list[tuple[int, Happened]]:
+        return []
+
+
 class Bus:
     """The triggers that a test declares, and what they were fired with."""
 
     def __init__(self, **configs: dict[str, Any]) -> None:
         self.told: list[Firing] = []
         self.full = False
-        self.source = EventBridge(self.emit, Held(), "42", "cn-shanghai", now=lambda: NOW)
+        self.source = EventBridge(self.emit, Held(), Quiet(), "42", "cn-shanghai", now=lambda: NOW)
         self.declare(**configs)
 
     def declare(self, **configs: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from pyfc.cloud.database import SideEffects
-from pyfc.cloud.oss.model import Cause, Object
+from pyfc.cloud.oss.model import TEMPORARY, Cause, Object
 from pyfc.model.bucket import Happened, Rule, fitting
 
 Read = Callable[[str, tuple[Any, ...]], Awaitable[list[tuple[Any, ...]]]]
@@ -44,6 +44,9 @@ class Outbox:
         self._recent: deque[Happened] = deque(maxlen=_RECENT)
         self.arrived = asyncio.Event()
         """Set when there may be more to read."""
+        self._fed: int | None = None
+        self.passed = asyncio.Event()
+        """The same for who follows everything."""
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """The file is open."""
@@ -53,6 +56,10 @@ class Outbox:
         """Keep what these are for from now on. They are sorted by bucket."""
         self._rules = rules
 
+    def follow(self, cursor: int | None) -> None:
+        """Keep everything from now on for who has read up to this number, whatever the rules say; None: for nobody."""
+        self._fed = cursor
+
     @property
     def last(self) -> int:
         """No row of before has a higher number."""
@@ -60,7 +67,8 @@ class Outbox:
 
     def is_wanted(self, bucket: str, event: str, key: str) -> bool:
         """Whether anybody is to be told of this. For every thread."""
-        return bool(self._rules) and fitting(self._rules, bucket, event, key)
+        is_followed = self._fed is not None and bucket != TEMPORARY
+        return is_followed or (bool(self._rules) and fitting(self._rules, bucket, event, key))
 
     def add(self, connection: sqlite3.Connection, cause: Cause, now: Object, before: Object | None) -> None:
         """In a write of the store: an object has come, or is another one than before."""
@@ -96,6 +104,8 @@ class Outbox:
         """A write of the store is durable."""
         if self._last > self._seen:
             self.arrived.set()
+        if self._fed is not None and self._last > self._fed:
+            self.passed.set()
 
     def saw(self, number: int) -> None:
         """Who waits for `arrived` has read up to this number."""
@@ -107,6 +117,7 @@ class Outbox:
         return [(number, _decode(row)) for number, row in await self._query(query, (after, limit))]
 
     async def forget(self, last: int) -> None:
-        """Forget the rows up to this number."""
+        """Forget the rows up to this number, but for what who follows everything has not read."""
+        last = last if self._fed is None else min(last, self._fed)
         query = "DELETE FROM outbox WHERE number <= ?"
         await self._write(lambda connection: connection.execute(query, (last,)))

@@ -75,7 +75,7 @@ client.create_trigger(
 client.update_trigger("svc", "fn", "tick", {"payload": "q", "cronExpression": "@every 1m", "enable": False})
 assert client.get_trigger("svc", "fn", "tick").data["triggerConfig"]["payload"] == "q"
 oss = {"events": ["oss:ObjectCreated:*"], "filter": {"key": {"prefix": "a/", "suffix": ".png"}}}
-client.create_trigger("svc", "fn", "oss", "oss", oss, "acs:oss:cn-hangzhou:1:b", "acs:ram::1:role/r")
+client.create_trigger("svc", "fn", "oss", "oss", oss, "acs:oss:cn-hangzhou:1:bucket", "acs:ram::1:role/r")
 assert [each["triggerName"] for each in client.list_triggers("svc", "fn").data["triggers"]] == ["oss", "tick"]
 assert failure(client.get_trigger, "svc", "fn", "nope") == ("TriggerNotFound", 404)
 assert failure(client.delete_function, "svc", "fn") == ("FunctionNotEmpty", 409)

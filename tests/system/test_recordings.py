@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def test_a_recorded_client_gets_what_it_reads(serve: Callable[..., Server], clie
 def replay(server: Server, each: dict[str, Any], uploaded: str) -> Response:
     body = base64.b64decode(each["base64"]) if "base64" in each else each.get("text", "").encode()
     target = each["target"]
+    body = re.sub(rb'("acs:oss:[^"]*):b"', rb'\1:bucket"', body)  # the stand-in took a name that no bucket can have
     if uploaded:  # the stand-in named the object itself
         body, target = body.replace(b"1234567890/o1", uploaded.encode()), target.replace("1234567890/o1", uploaded)
     headers = {name: value for name, value in each.get("headers", {}).items() if name != "transfer-encoding"}

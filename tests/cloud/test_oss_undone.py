@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from pyfc.cloud.oss import unwritten
 from pyfc.cloud.oss.appends import Appends
+from pyfc.cloud.oss.declared import declare
 from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.index import begin_append
 from pyfc.cloud.oss.model import APPENDABLE, Cause, Description, Object, Place
 from pyfc.cloud.oss.store import Store
 from pyfc.cloud.oss.uploads import Uploads
+from pyfc.errors import Unavailable
 from pyfc.model.bucket import APPEND, DELETE, PART, PUT, UPDATE_META
 
 LARGE = b"large" * 20_000
@@ -54,7 +58,7 @@ async def _part(store: Store) -> object:
 def _full(index: Path) -> Iterator[None]:
     """The index refuses what is written to it, and its whole transaction, as it does without room."""
     refuses = "BEGIN SELECT RAISE(ROLLBACK, 'database or disk is full'); END"
-    changes = {"objects": ("INSERT", "DELETE"), "parts": ("INSERT",)}
+    changes = {"objects": ("INSERT", "DELETE"), "parts": ("INSERT",), "buckets": ("INSERT",), "appends": ("DELETE",)}
     names = [(f"{table}_{change}", change, table) for table, each in changes.items() for change in each]
     with contextlib.closing(sqlite3.connect(index)) as connection:
         for name, change, table in names:
@@ -148,4 +152,86 @@ def test_a_disk_without_second_names_of_files_takes_objects_too(
         await store.close()
 
     monkeypatch.setattr(os, "link", link)
+    asyncio.run(work())
+
+
+def test_a_bucket_that_a_trigger_names_while_there_is_no_room_is_there_later(tmp_path: Path) -> None:
+    async def first() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await store.create("other")
+        with _full(tmp_path / "oss.sqlite"):
+            store.have("bkt")
+            with pytest.raises(Fault) as caught:
+                await _put("k", b"refused")(store)
+            assert caught.value.code == "ServiceUnavailable"
+        await _put("k", b"content")(store)
+        await store.close()
+
+    async def second() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        assert [bucket.name for bucket in store.buckets()] == ["bkt", "other"]
+        assert (await store.head("bkt", "k")).content.size == len(b"content")
+        await store.close()
+
+    asyncio.run(first())
+    asyncio.run(second())
+
+
+def test_a_bucket_that_nothing_is_put_into_is_written_down_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(unwritten, "back_off", lambda _: 0.01)
+
+    async def work() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await store.create("other")
+        with _full(tmp_path / "oss.sqlite"):
+            store.have("bkt")
+            async with asyncio.timeout(20):
+                while "not written down yet" not in caplog.text:
+                    await asyncio.sleep(0.01)
+        async with asyncio.timeout(20):
+            while not await store.index.read("SELECT 1 FROM buckets WHERE name = 'bkt'"):
+                await asyncio.sleep(0.01)
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_a_start_without_room_cuts_what_was_being_appended_and_forgets_it_later(tmp_path: Path) -> None:
+    file = tmp_path / "buckets" / "bkt" / "in" / "log"
+
+    async def begun() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await store.create("bkt")
+        await _append(b"whole", 0)(store)
+        await store.index.write(lambda connection: begin_append(connection, "bkt", "in/log"))
+        await store.close()
+
+    async def again() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        with _full(tmp_path / "oss.sqlite"):
+            await Appends(store).start()
+        assert await store.index.appends() == [("bkt", "in/log")]
+        assert (file.read_bytes(), (await store.head("bkt", "in/log")).type) == (b"whole", APPENDABLE)
+        await Appends(store).start()
+        assert await store.index.appends() == []
+        await store.close()
+
+    asyncio.run(begun())
+    with file.open("ab") as opened:
+        opened.write(b"ha")
+    asyncio.run(again())
+
+
+def test_a_folder_of_a_project_that_cannot_be_written_down_is_a_problem_that_is_told(tmp_path: Path) -> None:
+    async def work() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await store.create("other")
+        with _full(tmp_path / "oss.sqlite"), pytest.raises(Unavailable, match="disk is full"):
+            await declare(store, {"bkt": tmp_path / "photos"})
+        await declare(store, {"bkt": tmp_path / "photos"})
+        assert store.bucket("bkt").folder == str(tmp_path / "photos")
+        await store.close()
+
     asyncio.run(work())

@@ -41,15 +41,12 @@ class Appends:
 
     def _cut(self, bucket: str, key: str, connection: sqlite3.Connection) -> None:
         known, files = index.find(connection, bucket, key), self._store.files_in(bucket)
+        if known is not None:
+            with contextlib.suppress(OSError, InvalidArgument):  # removed meanwhile, or something else is there
+                now = files.seen(key, is_aside=known.is_aside)
+                if now is not None and now.inode == known.seen.inode and now.size > known.content.size:
+                    files.cut(key, known)
         index.end_append(connection, bucket, key)
-        if known is None:
-            return
-        try:
-            now = files.seen(key, is_aside=known.is_aside)
-            if now is not None and now.inode == known.seen.inode and now.size > known.content.size:
-                files.cut(key, known)
-        except (OSError, InvalidArgument):
-            return  # somebody has removed it meanwhile, or put something else there
 
     async def put(
         self, place: Place, position: int, chunks: AsyncIterator[bytes], described: Description, *,

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from test_build import offline, wheel
+from test_build import offline, wheel, write
 
 from pyfc.app import App
 from pyfc.build.official import name_of, packages_of, programs_of, stand_in
@@ -204,7 +204,27 @@ def test_what_could_not_be_had_for_a_function_of_a_client_is_told_and_stays_so(o
     assert server.manage("PUT", f"{NEWER}/f", {"layers": layers[1:], "code": PLAIN}).status == 200
     [found] = server.functions()
     assert sorted(found["leftOut"]) == missing[:1]
-    server.stop()
+    assert server.stop()[0] == 0
+
+
+@pytest.mark.long
+def test_a_deployment_to_a_server_tells_what_that_could_not_install(
+    offline: Path, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    server = serve({})
+    props = "{functionName: a, runtime: python3, handler: index.handler, code: ./code, layers: [Python39-Pandas1x]}"
+    write(tmp_path / "app", {
+        "s.yaml": f"resources: {{a: {{component: fc3, props: {props}}}}}",
+        "code/index.py": "def handler(e, c): return 'up'\n",
+    })  # fmt: skip
+
+    status, said, warned = pyfc(
+        "deploy", str(tmp_path / "app"), "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir)
+    )
+
+    assert status == 0, warned
+    assert "deployed to" in said
+    assert "warning: function default/a has to do without official layer Python39-Pandas1x: " in warned
 
 
 def test_what_is_installed_after_the_client_was_answered_is_laid_under_its_function(

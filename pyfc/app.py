@@ -25,6 +25,7 @@ from pyfc.calls.table import Table, subject_of
 from pyfc.cloud.mns import asked as mns_asked
 from pyfc.cloud.mns import door as mns_door
 from pyfc.cloud.mns import parts as mns_parts
+from pyfc.cloud.mns.inbox import LocalInbox
 from pyfc.cloud.oss import parts as oss_parts
 from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
@@ -36,6 +37,7 @@ from pyfc.cloud.sls.windows import Windows
 from pyfc.data.folder import FolderWatch, lock, take_over
 from pyfc.data.version import QUEUE, STORE
 from pyfc.deployment import Deployment
+from pyfc.destinations.mns import MessageService
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
 from pyfc.dispatch.dispatcher import Dispatcher
@@ -145,7 +147,8 @@ class App:
         self._build_supervisor(registry, bundles, builds, keys)
         mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by)
         webhook = Webhook(settings.destination_endpoint)
-        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.journal, webhook))
+        deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), webhook)
+        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.journal, deliver))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
         services = await self._build_services(mns)

@@ -24,10 +24,11 @@ class Webhook:
         named = urlsplit(endpoint).netloc
         self._outgoing = Outgoing([named] if named else [])  # who configures it may name any machine
 
-    async def __call__(self, address: str, message: bytes) -> None:
+    async def __call__(self, address: str, message: bytes, _: int) -> None:
         """Deliver. Raises Unavailable if it was not taken."""
         if not self._endpoint:
-            raise Unavailable(message=f"no endpoint is configured for {address}: set PYFC_DESTINATION_ENDPOINT")
+            advice = "make the queue or topic, or set PYFC_DESTINATION_ENDPOINT"
+            raise Unavailable(message=f"nothing here takes messages for {address}: {advice}")
         url = self._endpoint + quote("/" + address.rpartition(":")[2].lstrip("/"))
         headers = {"Content-Type": "application/json", "X-Fc-Destination": address}
         answered = await self._outgoing.post(url, message, headers, reads=False)

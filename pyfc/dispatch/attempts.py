@@ -45,8 +45,8 @@ _POLICIES = 4096
 class Deliver(Protocol):
     """How a destination that is no function gets its message."""
 
-    async def __call__(self, address: str, message: bytes) -> None:
-        """Raises PyfcError if it was not taken."""
+    async def __call__(self, address: str, message: bytes, depth: int) -> None:
+        """`depth`: how many calls have led to it. Raises PyfcError if it was not taken."""
 
 
 class Served(Protocol):
@@ -193,7 +193,7 @@ class Attempts:
     async def _send(self, event: Event) -> None:
         """Deliver a message to a destination that is no function."""
         try:
-            await self._deliver(event.address, event.payload)
+            await self._deliver(event.address, event.payload, event.depth)
         except Exception as error:
             if not isinstance(error, PyfcError):
                 report(f"a message for {event.address}", error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import venv
 from collections.abc import Iterator
@@ -39,3 +40,29 @@ def test_the_clients_for_python_work_unmodified(server: Server, tmp_path: Path, 
     subprocess.run([python, "-m", "pip", "install", "-q", package], check=True, timeout=600, capture_output=True)
 
     run(server, f"life-{len(package)}", python, "-W", "ignore", HERE / "mns_python.py")
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_the_client_for_node_works_unmodified(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", tmp_path]
+    subprocess.run([*command, "@alicloud/mns@1.2.0"], check=True, timeout=600, capture_output=True)
+    monkeypatch.setenv("NODE_PATH", str(tmp_path / "node_modules"))
+
+    run(server, "life-node", "node", HERE / "mns_node.js")
+
+
+@pytest.mark.skipif(shutil.which("mvn") is None, reason="Maven is not installed")
+def test_the_client_for_java_works_unmodified(server: Server, tmp_path: Path) -> None:
+    wanted = "<groupId>com.aliyun.mns</groupId><artifactId>aliyun-sdk-mns</artifactId>"
+    (tmp_path / "pom.xml").write_text(
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>life</groupId>'
+        f"<artifactId>life</artifactId><version>1</version><dependencies><dependency>{wanted}"
+        f"<version>1.4.0</version></dependency></dependencies></project>"
+    )
+    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=600, capture_output=True)
+    subprocess.run(
+        ["javac", "-cp", "lib/*", "-d", ".", HERE / "MnsLife.java"], cwd=tmp_path, check=True, timeout=200,
+    )  # fmt: skip
+
+    run(server, "life-java", "java", "-cp", f"{tmp_path}/lib/*:{tmp_path}", "MnsLife")

@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
 
 def fields_of(element: Element) -> dict[str, str]:
-    return {each.tag.removeprefix(f"{{{SPACE}}}"): each.text or "" for each in element}
+    return {each.tag.rpartition("}")[2]: each.text or "" for each in element}
 
 
 def xml(name: str, **fields: object) -> str:

@@ -20,7 +20,7 @@ def delivered(answer: bytes, *, drips: bool = False) -> tuple[BaseException | No
     async def scenario() -> tuple[BaseException | None, bytes]:
         async with serving(answer, drips=drips) as (port, asked):
             webhook = Webhook(f"http://127.0.0.1:{port}/base/")
-            [error] = await asyncio.gather(webhook(ADDRESS, b"{}"), return_exceptions=True)
+            [error] = await asyncio.gather(webhook(ADDRESS, b"{}", 1), return_exceptions=True)
             await webhook.close()
             return error, b"".join(asked)
 

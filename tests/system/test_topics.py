@@ -165,3 +165,23 @@ def handler(event, context):
 
     assert (found["status"], found["condition"]) == ("Failed", "LoopDetected")
     assert len(fired(server)) == 17
+
+
+@pytest.mark.parametrize("kind", ["queues", "topics"])
+def test_a_destination_that_is_here_has_what_became_of_a_call(serve: Callable[..., Server], kind: str) -> None:
+    server = serve(funcraft())
+    ask = Client(server)
+    for name in ("queues/results", "topics/results"):
+        ask.create(name)
+    endpoint = "acs:mns:cn-hangzhou:1234567890123456:queues/results"
+    body = xml("Subscription", Endpoint=endpoint, NotifyContentFormat="SIMPLIFIED")
+    assert ask("PUT", "/topics/results/subscriptions/s", body).status == 201
+    arn = f"acs:mns:cn-hangzhou:1234567890123456:/{kind}/results/messages"
+    config = {"destinationConfig": {"onSuccess": {"destination": arn}}}
+    path = "/2016-08-15/services/demo/functions/tick/async-invoke-config"
+    assert server.manage("PUT", path, config).status == 200
+    answer = server.invoke("demo/tick", b"asked", X_Fc_Invocation_Type="Async")
+    told = json.loads(ask.receive("results", wait=20).fields["MessageBody"])
+
+    assert told["requestContext"]["requestId"] == answer.headers["X-Fc-Request-Id"]
+    assert (told["requestPayload"], told["responseContext"]["statusCode"]) == ("asked", 200)

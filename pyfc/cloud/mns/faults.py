@@ -7,6 +7,8 @@ from types import MappingProxyType
 from pyfc.cloud.markup import document
 
 NAMESPACE = "http://mns.aliyuncs.com/doc/v1/"
+_OF_ERRORS = "http://mns.aliyuncs.com/doc/v1"
+"""The client for Java reads errors in this one alone, and looks at none elsewhere."""
 STATUS = MappingProxyType(
     {
         "AccessDenied": 403,
@@ -54,7 +56,7 @@ class Fault(Exception):
     def body(self, request_id: str, host: str) -> bytes:
         """What clients read."""
         told = (("Code", self.code), ("Message", self.message), ("RequestId", request_id), ("HostId", host))
-        return document("Error", told, NAMESPACE)
+        return document("Error", told, _OF_ERRORS)
 
 
 def internal() -> Fault:

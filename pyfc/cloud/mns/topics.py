@@ -20,6 +20,7 @@ from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Draft, Resource
 from pyfc.cloud.mns.notices import Subscription
 from pyfc.cloud.mns.store import Store, not_there, resource_of
+from pyfc.destinations.mns import named
 from pyfc.errors import Unavailable
 from pyfc.model.topic import Notice, Wish
 from pyfc.tasks import Tasks
@@ -205,9 +206,6 @@ def _subscription(topic: str, row: Sequence[Any]) -> Subscription:
 
 
 def queue_of(endpoint: str) -> str:
-    """The queue in acs:mns:REGION:ACCOUNT:queues/NAME, with a / before it or `/messages` behind; '' in another one."""
-    parts = endpoint.split(":", 4)
-    if len(parts) < 5 or parts[:2] != ["acs", "mns"]:
-        return ""
-    kind, _, name = parts[4].removeprefix("/").partition("/")
-    return name.removesuffix("/messages") if kind == "queues" else ""
+    """The queue that an endpoint names, '' if it names none."""
+    kind, name = named(endpoint)
+    return name if kind == "queues" else ""

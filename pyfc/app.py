@@ -26,6 +26,7 @@ from pyfc.cloud.mns import asked as mns_asked
 from pyfc.cloud.mns import door as mns_door
 from pyfc.cloud.mns import parts as mns_parts
 from pyfc.cloud.mns.inbox import LocalInbox
+from pyfc.cloud.mns.pulling import Queues
 from pyfc.cloud.oss import parts as oss_parts
 from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
@@ -180,7 +181,7 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, account, region))
+        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, Queues(mns), account, region))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)

@@ -25,6 +25,7 @@ from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
 from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, wrong
+from pyfc.triggers.pulling import Pulled, Pullers, Queues, Source, event_of
 from pyfc.triggers.windows import Window, Windows, window_of
 
 DEFAULT = "Default"
@@ -133,6 +134,7 @@ class EventBridge:
         emit: Emit,
         holding: Holding,
         changes: Following,
+        queues: Queues,
         account: str,
         region: str,
         now: Callable[[], float] = time.time,
@@ -140,6 +142,7 @@ class EventBridge:
         self._emit = emit
         self._windows = Windows(holding)
         self._feed = BucketFeed(changes, self._tell, account, region)
+        self._pullers = Pullers(queues, self._pulled)
         self._fed: set[Key] = set()
         """Triggers that may be for what happens in buckets."""
         self._account = account
@@ -163,7 +166,21 @@ class EventBridge:
                 self._errors[key] = str(error)
         self._declared = declared
         self._windows.use({key: (each.trigger, each.rule.window) for key, each in declared.items()}, triggers.keys())
+        self._pullers.use({
+            key: source for key, (trigger, rule) in declared.items()
+            if rule.is_enabled and rule.source == "MNS" and (source := Source.read(trigger.config)) is not None
+        })  # fmt: skip
         return self._use_feed(marks)
+
+    async def _pulled(self, key: Key, source: Source, messages: Sequence[Pulled]) -> None:
+        """See Tell of pulling."""
+        found = self._declared.get(key)
+        if found is None:
+            raise TriggerNotFound(service=key.service, function=key.function, trigger=key.name)
+        trigger, rule = found
+        events = [event_of(each, source, key.name, self._account, self._region) for each in messages]
+        fitting = [self._told(each, is_trusted=True) for each in events if rule.fits(each)]
+        await self._fire(self._firings(trigger, rule, fitting, 0))
 
     def _use_feed(self, marks: Mapping[Key, str]) -> Mapping[Key, str]:
         """What is to be remembered of triggers that may be for what happens in buckets, since they are so now."""
@@ -177,6 +194,7 @@ class EventBridge:
         running = [
             tasks.begin("windows of EventBridge", self._windows.run()),
             tasks.begin("events of buckets for EventBridge", self._feed.run()),
+            tasks.begin("queues for EventBridge", self._pullers.run()),
         ]
         try:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -239,7 +257,7 @@ class EventBridge:
         """See Source."""
         found = self._declared.get(key)
         error = self._errors.get(key, "") or self._windows.errors.get(key, "")
-        error = error or (self._feed.error if key in self._fed else "")
+        error = error or (self._feed.error if key in self._fed else "") or self._pullers.errors.get(key, "")
         return State(found is None or found.rule.is_enabled, None, error)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:

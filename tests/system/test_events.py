@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import signal
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cloud.mns_client import Client as MnsClient
 from objects import Client
 from support import SHARES_FILES, Server, wait_until
 
@@ -267,3 +269,41 @@ def handler(event, context):
     keys = [each.rpartition("/")[2] for each in subjects(3)]
     assert set(keys) == {"a.png", "b.png", "c.png"}
     assert server.stop()[0] == 0
+
+
+def test_a_trigger_of_a_queue_pulls_its_messages_and_deletes_them(serve: Callable[..., Server]) -> None:
+    parameters = {"sourceMNSParameters": {"QueueName": "orders", "RegionId": "cn-hangzhou"}}
+    source = {"eventSourceType": "MNS", "eventSourceParameters": parameters}
+    pattern = {"data": {"messageBody": [{"anything-but": "no"}]}}
+    server = serve(_project(orders={"eventSourceConfig": source, "eventRuleFilterPattern": json.dumps(pattern)}))
+    ask = MnsClient(server)
+    wait_until(lambda: ask("GET", "/queues/orders").status == 200, "the queue that the trigger names")
+
+    sent = [ask.send("orders", base64.b64encode(text.encode()).decode()) for text in ("no", "caf\u00e9")]
+    assert [each.status for each in sent] == [201, 201]
+    sent.append(ask.send("orders", "plain!"))
+    told = _told_of_queue(server, 2)
+
+    assert sorted(each["data"]["messageBody"] for each in told) == ["caf\u00e9", "plain!"]
+    first = next(each for each in told if each["data"]["messageBody"] == "caf\u00e9")
+    assert first["data"]["messageId"] == sent[1].fields["MessageId"]
+    assert {name: first[name] for name in ("source", "type", "subject", "aliyuneventbusname")} == {
+        "source": "MNS-Function-orders", "type": "mns:Queue:SendMessage", "aliyuneventbusname": "MNS-Function-orders",
+        "subject": "acs:mns:cn-hangzhou:1234567890123456:queues/orders",
+    }  # fmt: skip
+    wait_until(lambda: _is_empty(ask), "that all messages are deleted")
+
+
+def _is_empty(ask: MnsClient) -> bool:
+    found = ask("GET", "/queues/orders").fields
+    return (found["ActiveMessages"], found["InactiveMessages"]) == ("0", "0")
+
+
+def _told_of_queue(server: Server, count: int) -> list[dict[str, Any]]:
+    """The events of all calls, as soon as there are so many."""
+
+    def found() -> list[dict[str, Any]]:
+        told = [each for text in re.findall(r"fired \S+ (\[.*\])", _log(server)) for each in json.loads(text)]
+        return told if len(told) >= count else []
+
+    return wait_until(found, f"{count} events of the queue")  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from pyfc.model.bucket import Happened
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.eventbridge import EventBridge, policy_of
 from pyfc.triggers.interface import Firing, Key
+from pyfc.triggers.pulling import Pulled
 
 NOW = 1_790_000_000.0
 EVENT: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "my.app", "type": "order:made", "data": {"n": 1}}
@@ -50,13 +51,23 @@ class Quiet:
         return []
 
 
+class NoQueues:
+    """A message service without queues."""
+
+    async def receive(self, queue: str, count: int) -> list[Pulled]:
+        raise Unavailable(message=f"there is no queue {queue}")
+
+    async def delete(self, queue: str, handles: Sequence[str]) -> None:
+        raise AssertionError("nothing was received")
+
+
 class Bus:
     """The triggers that a test declares, and what they were fired with."""
 
     def __init__(self, **configs: dict[str, Any]) -> None:
         self.told: list[Firing] = []
         self.full = False
-        self.source = EventBridge(self.emit, Held(), Quiet(), "42", "cn-shanghai", now=lambda: NOW)
+        self.source = EventBridge(self.emit, Held(), Quiet(), NoQueues(), "42", "cn-shanghai", now=lambda: NOW)
         self.declare(**configs)
 
     def declare(self, **configs: dict[str, Any]) -> None:

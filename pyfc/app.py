@@ -34,6 +34,7 @@ from pyfc.cloud.oss.watching import Watcher
 from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
 from pyfc.cloud.sls import parts as sls_parts
+from pyfc.cloud.sls.files import LogFiles
 from pyfc.cloud.sls.windows import Windows
 from pyfc.data.folder import FolderWatch, lock, take_over
 from pyfc.data.version import QUEUE, STORE
@@ -259,7 +260,7 @@ class App:
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
         messages = mns_door.Door(mns, keys.find, permissions, is_open=is_open)
-        api = self._build_api(operations, callers, oss, built_in)
+        api = self._build_api(operations, callers, services, built_in)
         apis = ApiDoor(api.table, self.journal, guard, settings.maximum_body, is_local=is_local or is_open)
         events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
@@ -270,10 +271,10 @@ class App:
         )
         self._stack.callback(self.server.unbind)
 
-    def _build_api(self, operations: Operations, callers: Callers, oss: Environment, built_in: BuiltIn) -> Api:
+    def _build_api(self, operations: Operations, callers: Callers, services: _Services, built_in: BuiltIn) -> Api:
         """What the management API works with."""
         versions = Versions(operations)
-        packages = Packages(operations.bundles, oss.store, self.settings.maximum_upload)
+        packages = Packages(operations.bundles, services.oss.store, self.settings.maximum_upload)
         functions = Functions(operations, versions, packages, self.runtimes, built_in)
         return Api(
             settings=self.settings,
@@ -284,15 +285,15 @@ class App:
             domains=Domains(operations),
             layers=Layers(operations, packages),
             reader=JsonReader(),
-            temporary=oss.temporary,
-            buckets=oss.store.index,
+            temporary=services.oss.temporary,
+            buckets=services.oss.store.index,
             keys=callers.keys,
             permissions=callers.permissions,
             verifier=callers.verifier,
             records=Records(self.queue, self.dispatcher),
             sources=self.sources,
             table=lambda: self.supervisor.table,
-            logs=self.data_folder / "logs",
+            logs=LogFiles(self.data_folder / "logs", services.sls.searcher),
             endpoint=lambda: self.endpoint,
             builds=self.deployment.builds.describe,
             problems=self.problems,

@@ -1,13 +1,14 @@
-"""`pyfc logs SERVICE/FUNCTION [-f]`: what a function has logged."""
+"""`pyfc logs SERVICE/FUNCTION [QUERY] [-f]`: what a function has logged, or what of it a search is for."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint, client_of, pair
-from pyfc.dev.output import one_line, output_lines, say, say_json
+from pyfc.dev.output import one_line, output_lines, say, say_json, tell
 from pyfc.errors import InvalidArgument
 
 _PAUSE = 0.5
@@ -18,6 +19,11 @@ _LINES = 100_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("function", metavar="SERVICE/FUNCTION", type=pair)
+    parser.add_argument(
+        "query", metavar="QUERY", nargs="?", default="", help="only what it finds, like 'error and \"timed out\"'"
+    )
+    parser.add_argument("--since", metavar="TIME", type=_seconds, help="only what is not older, like 90s, 5m, 1h or 2d")
+    parser.add_argument("--request", metavar="ID", default="", help="only what is of this request")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is logged from now on")
     parser.add_argument("-n", "--lines", type=int, default=100, help="how many of the newest records; default 100")
     add_endpoint(parser, as_json=True)
@@ -29,17 +35,29 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidArgument(message=f"--lines is {options.lines}: it must not be negative")
     client = client_of(options)
     service, function = options.function
-    found = client.logs(service, function, lines=options.lines)
+    since = 0 if options.since is None else int(time.time() - options.since)
+    search = {"query": options.query, "since": since, "request": options.request}
+    found = client.logs(service, function, lines=options.lines, **search)
     while True:
         for record in found["records"]:
             if options.json:
                 say_json(record, flush=True)
             else:
                 say("\n".join(_lines(record, f"{service}/{function}")), flush=True)
+        if not found["complete"]:
+            tell("there is more than could be looked through in time: search with --since")
         if not options.follow:
             return 0
         time.sleep(_PAUSE)
-        found = client.logs(service, function, offset=found["offset"])
+        found = client.logs(service, function, offset=found["offset"], **search)
+
+
+def _seconds(text: str) -> float:
+    """How long a time is."""
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: it is a number with s, m, h or d, like 1h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def _lines(record: dict[str, Any], name: str) -> list[str]:

@@ -248,13 +248,21 @@ class Client:
         """Layers, by their newest versions."""
         return Collection(self, "/layers", "layers")
 
-    def logs(self, service: str, function: str, *, lines: int = 100, offset: int | None = None) -> dict[str, Any]:
-        """The newest `lines` of a function's log, or what came after `offset`: `records`, and the `offset` of their
-        end.
+    def logs(
+        self, service: str, function: str, *, lines: int = 100, offset: int | None = None, **search: str | int
+    ) -> dict[str, Any]:
+        """The newest `lines` of a function's log, or what came after `offset`: `records`, the `offset` of their end,
+        and `complete`: whether all were looked through. `search`: `query` in SLS's language, `since` (seconds since the
+        epoch), `request` (an id).
         """
-        query = f"lines={lines}" if offset is None else f"offset={offset}"
-        found: dict[str, Any] = self.api("GET", f"/pyfc/logs/{_part(service)}/{_part(function)}?{query}")
-        return {"records": self._objects(found, "records"), "offset": found.get("offset")}
+        asked: dict[str, str | int] = {"lines": lines} if offset is None else {"offset": offset}
+        asked |= {name: value for name, value in search.items() if value}
+        found: dict[str, Any] = self.api("GET", f"/pyfc/logs/{_part(service)}/{_part(function)}?{urlencode(asked)}")
+        return {
+            "records": self._objects(found, "records"),
+            "offset": found.get("offset"),
+            "complete": found.get("complete") is not False,
+        }
 
     def call(self, request_id: str) -> dict[str, Any]:
         """What is known of one of the newest calls. Raises ApiError."""

@@ -22,6 +22,7 @@ from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, t
 from pyfc.calls.table import Entry, newest, version_of
 from pyfc.cloud.interface import Door
 from pyfc.cloud.oss.writing import measure
+from pyfc.cloud.sls.records import Wanted
 from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import api2021, openapi
@@ -39,7 +40,6 @@ from pyfc.gateway.management import Api, Endpoint, authenticate, error_response,
 from pyfc.gateway.shell import Shells
 from pyfc.model.asynchronous import Ran
 from pyfc.model.names import Target, request_id, whole
-from pyfc.observe.logs import tail
 from pyfc.observe.recent import Recent
 from pyfc.queues.interface import Filter
 from pyfc.sandbox.sandbox import Sandbox
@@ -169,17 +169,19 @@ class _Own:
         return _json(found)
 
     async def logs(self, request: Request) -> Response:
-        """A function's log: its newest records, or what came after an offset."""
+        """A function's log: its newest records, or what came after an offset; all of them or what a search is for."""
         names, query = request.path_params, request.query_params
         await self._api.functions.function(names["service"], names["function"])
-        offset, lines = query.get("offset", ""), whole(query.get("lines", ""))
-        found, end = await run_in_threadpool(
-            tail,
-            self._api.logs / names["service"] / f"{names['function']}.jsonl",
-            whole(offset, _DIGITS),
-            _LINES if lines is None else lines,
+        lines = whole(query.get("lines", ""))
+        wanted = Wanted(
+            query=query.get("query", ""),
+            since=float(whole(query.get("since", ""), _DIGITS) or 0),
+            request=query.get("request", ""),
+            lines=_LINES if lines is None else lines,
+            offset=whole(query.get("offset", ""), _DIGITS),
         )
-        return _json({"records": found, "offset": end})
+        found = await self._api.logs.records(names["service"], names["function"], wanted)
+        return _json({"records": found["records"], "offset": found["offset"], "complete": found["is_complete"]})
 
     async def events(self, request: Request) -> Response:
         """Asynchronous calls: those that were given up, or all there are a record of."""

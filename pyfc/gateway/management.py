@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -29,6 +28,7 @@ from pyfc.calls.table import Table
 from pyfc.cloud.oss.index import Index
 from pyfc.cloud.oss.temporary import Temporary
 from pyfc.cloud.request import body_of
+from pyfc.cloud.sls.files import LogFiles
 from pyfc.dispatch.records import Records
 from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
@@ -71,8 +71,7 @@ class Api:
     records: Records
     sources: Sources
     table: Callable[[], Table]
-    logs: Path
-    """The folder of the functions' logs."""
+    logs: LogFiles
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
     builds: Callable[[str], dict[str, Any]]

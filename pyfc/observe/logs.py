@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import logging
 import os
 import stat
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ _log = logging.getLogger(__name__)
 _OPEN_FILES = 64
 _TAIL = 4 * 1024 * 1024
 """Bytes of a log that are read at once."""
+_BLOCK = 256 * 1024
+"""Bytes that are read at once on the way back."""
 
 
 class FunctionLogs:
@@ -103,9 +107,36 @@ def tail(path: Path, offset: int | None, lines: int) -> tuple[list[dict[str, Any
     texts, end = _lines(data)
     if offset is None:
         begun = 1 if start else 0  # it may begin in the middle of a line
-        found = _records(texts[begun:])
+        found = list(_records(texts[begun:]))
         return found[-lines:] if lines else [], start + end
-    return _records(texts), start + end
+    return list(_records(texts)), start + end
+
+
+def backwards(path: Path, end: int) -> Iterator[dict[str, Any]]:
+    """Records of a log file before an offset, the newest first, then those of the files that it was before it was
+    rotated. Raises Unavailable.
+    """
+    for number in itertools.count():
+        older = path.with_name(f"{path.name}.{number}") if number else path
+        try:
+            with _opened(older, os.O_RDONLY) as file:
+                size = file.seek(0, os.SEEK_END)
+                yield from _records(_backwards(file, size if number else min(end, size)))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unavailable(message=f"the log {older} cannot be read: {error.strerror}") from error
+
+
+def _backwards(file: FileIO, end: int) -> Iterator[bytes]:
+    """The lines of a file before a place, the last one first."""
+    rest = b""
+    while end:
+        begin = max(0, end - _BLOCK)
+        first, *lines = (os.pread(file.fileno(), end - begin, begin) + rest).split(b"\n")
+        yield from reversed(lines)
+        rest, end = first, begin
+    yield rest
 
 
 def _lines(data: bytes) -> tuple[list[bytes], int]:
@@ -116,8 +147,8 @@ def _lines(data: bytes) -> tuple[list[bytes], int]:
     return data[:end].split(b"\n"), end
 
 
-def _records(texts: list[bytes]) -> list[dict[str, Any]]:
-    return [record for text in texts if (record := _record(text)) is not None]
+def _records(texts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    return (record for text in texts if (record := _record(text)) is not None)
 
 
 def _record(text: bytes) -> dict[str, Any] | None:

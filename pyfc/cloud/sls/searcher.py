@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pyfc.cloud.sls import analysis, searching
+from pyfc.cloud.sls import analysis, records, searching
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.indexing import remove
 from pyfc.cloud.sls.view import Snapshot, View
+from pyfc.errors import Unavailable
 
 _MEMORY = 1024 * 1024 * 1024
 _LONGEST = 40
@@ -29,37 +30,61 @@ Request = Mapping[str, Any]
 def serve(data: Path, path: Path) -> None:
     """Until there are no more requests."""
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    logs = sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    view: View | None = None
     try:
-        view = View(logs, path)
         for line in sys.stdin.buffer:
-            _answer(view, line)
+            request = json.loads(line)
+            if request["operation"] == "records":
+                _tell(_looked_through(request))
+                continue
+            if view is None:
+                logs = sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+                view = View(logs, path)
+            _tell(_searched(view, request))
     except sqlite3.DatabaseError as error:
         if not isinstance(error, sqlite3.OperationalError):  # who writes the index makes it anew
             remove(path)
         raise SystemExit(f"pyfc: logs cannot be searched: {error}") from None
 
 
-def _answer(view: View, line: bytes) -> None:
-    request = json.loads(line)
+def _looked_through(request: Request) -> dict[str, Any]:
+    return _run(lambda: records.found(Path(request["path"]), records.Wanted(**request["wanted"])))
+
+
+def _searched(view: View, request: Request) -> dict[str, Any]:
     search = searching.Search(**request["search"])
-    run = _OPERATIONS[request["operation"]]
+
+    def run() -> dict[str, Any]:
+        with view.snapshot(search.logstore, request["newest"]) as snapshot:
+            found = _OPERATIONS[request["operation"]](snapshot, search, request)
+            return found | {"is_complete": snapshot.is_complete}
+
+    return _run(run)
+
+
+def _run(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What it finds, or the fault that is told instead."""
     signal.alarm(_LONGEST)  # whoever asked may have died, and a query may have no end
     try:
-        with view.snapshot(search.logstore, request["newest"]) as snapshot:
-            answer = run(snapshot, search, request) | {"is_complete": snapshot.is_complete}
-        text = json.dumps(answer)
+        return work()
     except Fault as fault:
-        text = json.dumps({"fault": [fault.code, fault.message]})
+        return _fault(fault.code, fault.message)
+    except Unavailable as error:
+        return _fault("ServerBusy", str(error))
     except MemoryError:
-        text = json.dumps(
-            {"fault": ["ParameterInvalid", "The query needs more memory than there is: search for less."]}
-        )
+        return _fault("ParameterInvalid", "The query needs more memory than there is: search for less.")
     except sqlite3.OperationalError as error:  # of a query: a file that is damaged is another one
-        text = json.dumps({"fault": ["ParameterInvalid", f"The query cannot be run: {error}."]})
+        return _fault("ParameterInvalid", f"The query cannot be run: {error}.")
     finally:
         signal.alarm(0)
-    sys.stdout.buffer.write(text.encode() + b"\n")
+
+
+def _fault(code: str, message: str) -> dict[str, Any]:
+    return {"fault": [code, message]}
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -28,6 +28,8 @@ _LARGEST = 256 * 1024 * 1024
 _PROCESSES = 3
 _OF_ONE = 2
 """How many of these search one logstore at the same time."""
+_FILES = 0
+"""Stands for functions' files, which are no logstore."""
 _MOST_WAITING = 100
 _TOO_MANY = "Too many queries are running: try again, or ask for less at the same time."
 _PAUSE = 5.0
@@ -90,7 +92,14 @@ class Searcher:
     async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """What a search finds. Raises Fault."""
         self.tell()
-        async with self._one_for(request["search"]["logstore"]) as process:
+        return await self._ask(request["search"]["logstore"], request)
+
+    async def look_through(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What is found in a function's log files, see records.py. Raises Fault."""
+        return await self._ask(_FILES, {"operation": "records", **request})
+
+    async def _ask(self, logstore: int, request: Mapping[str, Any]) -> dict[str, Any]:
+        async with self._one_for(logstore) as process:
             answer = await process.ask(request)
         if "fault" in answer:
             raise Fault(*answer["fault"])

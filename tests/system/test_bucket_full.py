@@ -43,7 +43,7 @@ class Full:
     def __init__(self, disk: Path) -> None:
         self._filler = disk / "filler"
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._fill)
+        self._thread = threading.Thread(target=self._fill, daemon=True)
         self._thread.start()
 
     def _fill(self) -> None:
@@ -74,7 +74,7 @@ class Changing:
         self.done = self.refused = 0
         self.wrong: list[str] = []
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

@@ -55,7 +55,7 @@ def test_what_was_acknowledged_before_a_kill_is_whole_and_has_had_its_event(
     puts, clients, kills = (20_000, 8, 20) if is_torture else (80, 4, 1)
     held = Killed(project(tmp_path / "project", collector.port), tmp_path / "data")
     keys = [f"{number % 7}/{number}" for number in range(puts)]
-    threads = [threading.Thread(target=held.put, args=(keys[each::clients],)) for each in range(clients)]
+    threads = [threading.Thread(target=held.put, args=(keys[each::clients],), daemon=True) for each in range(clients)]
     for thread in threads:
         thread.start()
     for kill in range(kills):

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "query", metavar="QUERY", nargs="?", default="", help="only what it finds, like 'error and \"timed out\"'"
     )
-    parser.add_argument("--since", metavar="TIME", type=_seconds, help="only what is not older, like 90s, 5m, 1h or 2d")
+    parser.add_argument("--since", metavar="TIME", help="only what is not older, like 90s, 5m, 1h or 2d")
     parser.add_argument("--request", metavar="ID", default="", help="only what is of this request")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is logged from now on")
     parser.add_argument("-n", "--lines", type=int, default=100, help="how many of the newest records; default 100")
@@ -33,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.lines < 0:
         raise InvalidArgument(message=f"--lines is {options.lines}: it must not be negative")
+    since = 0 if options.since is None else int(time.time() - _seconds(options.since))
     client = client_of(options)
     service, function = options.function
-    since = 0 if options.since is None else int(time.time() - options.since)
     search = {"query": options.query, "since": since, "request": options.request}
     found = client.logs(service, function, lines=options.lines, **search)
     while True:
@@ -53,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _seconds(text: str) -> float:
-    """How long a time is."""
+    """How long a time is. Raises InvalidArgument."""
     found = re.fullmatch(r"(\d{1,9})([smhd])", text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: it is a number with s, m, h or d, like 1h")
+        raise InvalidArgument(message=f"--since is {text!r}: it is a number with s, m, h or d, like 1h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 

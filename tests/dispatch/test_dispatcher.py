@@ -301,7 +301,7 @@ def test_an_event_whose_lease_is_lost_may_run_twice_and_ends_once(play: Callable
         await world.promise("last", OTHER)
         await until(lambda: world.ran(OTHER) == ["last"], "another lane")
         await empty(world)
-        assert world.dispatcher._lanes._memory.held == 0
+        await until(lambda: world.dispatcher._lanes._memory.held == 0, "word of the last end")
 
     play(scenario, Forgetful)
 

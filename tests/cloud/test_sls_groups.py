@@ -146,3 +146,8 @@ def test_an_answer_is_packed_for_who_understands_that() -> None:
     assert (kind, lz4.block.decompress(data, uncompressed_size=len(DATA))) == ("lz4", DATA)
     assert pack("", DATA) == pack("identity, br", DATA) == ("", DATA)
     assert zlib.decompress(pack("br;q=1, deflate;q=0.5", DATA)[1]) == DATA
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_a_body_that_is_told_to_be_too_large_is_refused_before_it_is_unpacked(kind: str) -> None:
+    assert _code(unpack, kind, b"nothing that could be unpacked", str(len(DATA)), len(DATA) - 1) == "PostBodyTooLarge"

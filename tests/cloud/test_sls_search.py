@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from itertools import pairwise
@@ -18,7 +19,7 @@ import pytest
 from cloud.sls_client import LOGSTORE, Answer, Client
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.groups import Labels, Log
-from pyfc.cloud.sls.searchers import Searcher
+from pyfc.cloud.sls.searchers import Searcher, _Process
 from support import Server, wait_until
 
 NOW = int(time.time())
@@ -294,3 +295,15 @@ def test_too_many_searches_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         error = task.exception()
         assert isinstance(error, Fault)
         assert (error.code, error.status) == ("ReadQuotaExceed", 403)
+
+
+def test_an_answer_that_is_too_large_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pyfc.cloud.sls.searchers._LARGEST", 1024 * 1024)
+    program = "import sys; sys.stdin.readline(); print('1' * 8 * 1024 * 1024, flush=True); sys.stdin.readline()"
+
+    async def ask_one() -> None:
+        await _Process((sys.executable, "-c", program)).ask({})
+
+    with pytest.raises(Fault, match="more than 1 MB: ask for fewer lines") as caught:
+        asyncio.run(ask_one())
+    assert caught.value.status == 400

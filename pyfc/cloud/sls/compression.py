@@ -14,11 +14,11 @@ MOST = 30 * 1024 * 1024
 """Bytes of a body, packed or not."""
 
 
-def unpack(kind: str, body: bytes, told: str | None) -> bytes:
+def unpack(kind: str, body: bytes, told: str | None, most: int = MOST) -> bytes:
     """A body as it was before it was packed. `kind`: x-log-compresstype, '' for one that was not; `told`:
-    x-log-bodyrawsize. Raises Fault.
+    x-log-bodyrawsize, which is at most `most`. Raises Fault.
     """
-    size = _size(kind, body, told)
+    size = _size(kind, body, told, most)
     if not kind:
         return body
     make = _UNPACK.get(kind.lower())
@@ -41,14 +41,14 @@ def pack(accepted: str, data: bytes) -> tuple[str, bytes]:
     return "", data
 
 
-def _size(kind: str, body: bytes, told: str | None) -> int:
+def _size(kind: str, body: bytes, told: str | None, most: int) -> int:
     if told is None and kind:
         raise Fault("MissingBodyRawSize", "x-log-bodyrawsize does not exist in header when it is necessary.")
     if told is not None and not (told.isascii() and told.isdigit() and len(told) < 12):
         raise Fault("InvalidBodyRawSize", "x-log-bodyrawsize is invalid.")
     size = len(body) if told is None else int(told)
-    if max(size, len(body)) > MOST:
-        raise Fault("PostBodyTooLarge", f"The body has {max(size, len(body))} bytes, more than {MOST}.")
+    if max(size, len(body)) > most:
+        raise Fault("PostBodyTooLarge", f"The body has {max(size, len(body))} bytes, more than {most}.")
     return size
 
 

@@ -23,8 +23,8 @@ from pyfc.tasks import Tasks
 _log = logging.getLogger(__name__)
 _LONGEST = 30.0
 """Seconds for a search, and for one to wait for others."""
-_LARGEST = 256 * 1024 * 1024
-"""Bytes of an answer."""
+_LARGEST = 32 * 1024 * 1024
+"""Bytes of an answer: while it is parsed the server does nothing else."""
 _PROCESSES = 3
 _OF_ONE = 2
 """How many of these search one logstore at the same time."""
@@ -52,7 +52,11 @@ class _Process:
             await self.end()
             message = f"The query takes longer than {_LONGEST:.0f} s: search for less, or in a shorter time."
             raise Fault("ParameterInvalid", message) from None
-        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except asyncio.LimitOverrunError:
+            await self.end()
+            message = f"The query finds more than {_LARGEST >> 20} MB: ask for fewer lines, or for less of each."
+            raise Fault("ParameterInvalid", message) from None
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             _log.error("a process that searches logs has ended: %r", error)
             await self.end()
             raise internal() from None

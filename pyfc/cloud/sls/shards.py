@@ -32,10 +32,11 @@ async def put_logs(asked: Asked) -> Answer:
     return answer({})
 
 
-def unpacked(sent: Sent) -> bytes:
-    """The body of a request as it was before it was packed. Raises Fault."""
+def unpacked(sent: Sent, most: int = compression.MOST) -> bytes:
+    """The body of a request as it was before it was packed, when it had at most `most` bytes. Raises Fault."""
     headers = sent.headers
-    return compression.unpack(headers.get("x-log-compresstype", ""), sent.body, headers.get("x-log-bodyrawsize"))
+    kind, told = headers.get("x-log-compresstype", ""), headers.get("x-log-bodyrawsize")
+    return compression.unpack(kind, sent.body, told, most)
 
 
 def _read(sent: Sent) -> tuple[bytes, Group]:

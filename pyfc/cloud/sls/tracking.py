@@ -43,10 +43,7 @@ async def preflight(_: Asked) -> Answer:
 
 
 def _document(asked: Asked, now: int) -> tuple[Labels, list[Log]]:
-    body = unpacked(asked.sent)
-    if len(body) > _MOST_BYTES:
-        raise Fault("PostBodyTooLarge", f"WebTracking takes at most {_MOST_BYTES} bytes.")
-    document = asked.document(body)
+    document = asked.document(unpacked(asked.sent, _MOST_BYTES))
     logs = document.get("__logs__")
     if not isinstance(logs, list) or not 0 < len(logs) <= _MOST_LOGS:
         raise Fault("PostBodyInvalid", f"__logs__ must be a list of 1 to {_MOST_LOGS} objects.")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from pyfc.cloud.sls.indexing import Index, remove
+from pyfc.cloud.sls.indexing import Index, logs, remove
 
 _MEMORY = 1024 * 1024 * 1024
 _REST = 1.0
@@ -38,7 +38,7 @@ def serve(data: Path, path: Path) -> None:
         began = time.monotonic()
         pause = 0.0
         try:
-            index = index or Index(_logs(data), path)
+            index = index or Index(logs(data), path)
             is_behind, found = index.step(), ""
         except sqlite3.DatabaseError as error:
             is_behind, pause, found = True, _PAUSE, str(error)
@@ -52,10 +52,6 @@ def serve(data: Path, path: Path) -> None:
             time.sleep(max((time.monotonic() - began) * _REST, pause))
         if _has_ended(0.0 if is_behind else None):
             return
-
-
-def _logs(data: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 def _stand_back() -> None:

@@ -54,7 +54,7 @@ class Index:
     def _open(self) -> sqlite3.Connection:
         """One of another version, or of another file, is removed before."""
         connection = self._opened()
-        if not self._belongs(connection):
+        if not belongs(connection, self.data):
             connection.close()
             remove(self._path)
             connection = self._opened()
@@ -67,13 +67,6 @@ class Index:
         if not connection.execute("PRAGMA user_version").fetchone()[0]:
             connection.executescript(f"BEGIN; {TABLES} COMMIT;")
         return connection
-
-    def _belongs(self, connection: sqlite3.Connection) -> bool:
-        """Whether it is an index of this version and of this file, and not of one that was here before."""
-        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-            return False
-        (newest,) = self.data.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
-        return seen_of(connection) <= int(newest)
 
     def close(self) -> None:
         """Close the file."""
@@ -128,6 +121,19 @@ def remove(path: Path) -> None:
     """Remove an index: who writes it makes it anew."""
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def belongs(index: sqlite3.Connection, data: sqlite3.Connection) -> bool:
+    """Whether an index is of this version and of this file, and not of one that was here before."""
+    if index.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        return False
+    (newest,) = data.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
+    return seen_of(index) <= int(newest)
+
+
+def logs(data: Path) -> sqlite3.Connection:
+    """The file of the log service, to read."""
+    return sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
 
 
 def seen_of(connection: sqlite3.Connection) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pyfc.cloud.sls import analysis, records, searching
 from pyfc.cloud.sls.faults import Fault
-from pyfc.cloud.sls.indexing import remove
+from pyfc.cloud.sls.indexing import logs, remove
 from pyfc.cloud.sls.view import Snapshot, View
 from pyfc.errors import Unavailable
 
@@ -38,8 +38,7 @@ def serve(data: Path, path: Path) -> None:
                 _tell(_looked_through(request))
                 continue
             if view is None:
-                logs = sqlite3.connect(f"{data.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-                view = View(logs, path)
+                view = View(logs(data), path)
             _tell(_searched(view, request))
     except sqlite3.DatabaseError as error:
         if not isinstance(error, sqlite3.OperationalError):  # who writes the index makes it anew

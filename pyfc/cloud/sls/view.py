@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyfc.cloud.sls.groups import Labels, read_group, read_log
-from pyfc.cloud.sls.indexing import TABLES, VERSION, fields_of, seen_of
+from pyfc.cloud.sls.indexing import TABLES, belongs, fields_of, seen_of
 from pyfc.sqlite import identity
 
 _PATIENCE = 2.0
@@ -46,7 +46,7 @@ class Snapshot(NamedTuple):
         if self.newest <= self.seen:
             return
         for topic, source, tags, data in self.data.execute(_LATE, (logstore, self.seen, self.newest)):
-            labels = Labels(topic, source, [(key, value) for key, value in json.loads(tags)])
+            labels = _labels(topic, source, tags)
             for begin, end in read_group(data).places:
                 yield fields_of(read_log(data, begin, end), labels)
 
@@ -65,17 +65,13 @@ class View:
         if self._file is not None:
             found = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
             found.execute("PRAGMA query_only=ON")
-            if found.execute("PRAGMA user_version").fetchone()[0] == VERSION and self._belongs(found):
+            if belongs(found, self.data):
                 return found
             found.close()
         empty = sqlite3.connect(":memory:", isolation_level=None)
         empty.executescript(TABLES)
         self._file = None
         return empty
-
-    def _belongs(self, index: sqlite3.Connection) -> bool:
-        (newest,) = self.data.execute("SELECT seq FROM sqlite_sequence WHERE name = 'groups'").fetchone()
-        return seen_of(index) <= int(newest)
 
     @contextmanager
     def snapshot(self, logstore: int, newest: int) -> Iterator[Snapshot]:
@@ -130,5 +126,9 @@ class Reader:
         if row is None:
             return False
         topic, source, tags, self._bytes = row
-        self._number, self._labels = number, Labels(topic, source, [(key, value) for key, value in json.loads(tags)])
+        self._number, self._labels = number, _labels(topic, source, tags)
         return True
+
+
+def _labels(topic: str, source: str, tags: str) -> Labels:
+    return Labels(topic, source, [(key, value) for key, value in json.loads(tags)])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from pyfc.cloud.faults import ServiceFault
 from pyfc.data.version import VERSION
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.sqlite import Database, transaction
@@ -67,7 +68,7 @@ class _Refused(PyfcError):
 
     status, code = 500, "Internal"
 
-    def __init__(self, fault: Exception) -> None:
+    def __init__(self, fault: ServiceFault) -> None:
         super().__init__(message=str(fault))
         self.fault = fault
 
@@ -81,12 +82,12 @@ class LazyDatabase:
         name: str,
         tables: str,
         opened: Callable[[sqlite3.Connection], None],
-        fault: Callable[[Exception], Exception],
+        fault: Callable[[Exception], ServiceFault],
         told: Callable[[object], None] = lambda _: None,
         effects: SideEffects | None = None,
     ) -> None:
         """`tables`, `told`: see Database. `effects`: what jobs add to. `opened` reads what is wanted in memory.
-        `fault`: what a writer is told for what its job has raised; it raises that again if it is of the whole commit.
+        `fault`: what a writer is told for what its job has raised, unless that is a fault itself.
         """
         self._path = path
         self._name = name
@@ -143,8 +144,10 @@ class LazyDatabase:
         try:
             with self._effects.undone_if_it_fails():
                 outcome = job(connection)
+        except sqlite3.Error:  # of the whole commit
+            raise
         except Exception as error:
-            outcome = _Refused(self._fault(error))
+            outcome = _Refused(error if isinstance(error, ServiceFault) else self._fault(error))
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
         return outcome

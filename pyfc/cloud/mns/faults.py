@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from pyfc.cloud.faults import ServiceFault
 from pyfc.cloud.markup import document
 
 NAMESPACE = "http://mns.aliyuncs.com/doc/v1/"
@@ -43,15 +44,10 @@ STATUS = MappingProxyType(
 """By code, spelt as MNS does."""
 
 
-class Fault(Exception):
+class Fault(ServiceFault):
     """A request is answered with an error."""
 
-    def __init__(self, code: str, message: str) -> None:
-        """`code`: one of STATUS."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = STATUS[code]
+    statuses = STATUS
 
     def body(self, request_id: str, host: str) -> bytes:
         """What clients read."""

@@ -23,7 +23,7 @@ from pyfc.calls.paths import is_own
 from pyfc.cloud.oss import bucket_operations as buckets
 from pyfc.cloud.oss import object_operations as objects
 from pyfc.cloud.oss.asked import Answer, Asked, Caller, Environment, failure, pieces
-from pyfc.cloud.oss.faults import Fault, not_implemented
+from pyfc.cloud.oss.faults import Fault, internal, not_implemented
 from pyfc.cloud.oss.forms import is_form
 from pyfc.cloud.oss.model import PUBLIC_READ, PUBLIC_READ_WRITE, Place
 from pyfc.cloud.oss.post import post_object, read_post
@@ -136,10 +136,7 @@ class Door:
             return
         except Exception:
             _log.exception("the object store could not answer %s %r", sent.method, sent.path[:500])
-            answer = failure(
-                Fault("InternalError", "We encountered an internal error: see the server's log."), request_id,
-                sent.host, is_head=sent.method == "HEAD",
-            )  # fmt: skip
+            answer = failure(internal(), request_id, sent.host, is_head=sent.method == "HEAD")
         await _send(answer, request_id, send, has_body=sent.method != "HEAD")
 
     async def _answer(self, sent: Sent, chunks: AsyncIterator[bytes]) -> Answer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from pyfc.cloud.faults import ServiceFault
+
 STATUS = MappingProxyType(
     {
         "AccessDenied": 403,
@@ -48,17 +50,16 @@ STATUS = MappingProxyType(
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Fault(Exception):
+class Fault(ServiceFault):
     """A request is answered with an error."""
+
+    statuses = STATUS
 
     def __init__(
         self, code: str, message: str, headers: Mapping[str, str] = _NOTHING, more: Mapping[str, str] = _NOTHING
     ) -> None:
         """`code`: one of STATUS. `headers` of the answer; `more` elements of its XML."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = STATUS[code]
+        super().__init__(code, message)
         self.headers = headers
         self.more = more
 
@@ -94,3 +95,8 @@ def no_such_upload(name: str) -> Fault:
 def not_implemented(operation: str) -> Fault:
     """OSS has this operation; pyfc has not."""
     return Fault("NotImplemented", f"pyfc's object store does not have {operation}.")
+
+
+def internal() -> Fault:
+    """The service itself has failed."""
+    return Fault("InternalError", "We encountered an internal error: see the server's log.")

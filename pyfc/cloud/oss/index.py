@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pyfc.cloud.database import LazyDatabase, SideEffects
-from pyfc.cloud.oss.faults import Fault
+from pyfc.cloud.oss.faults import Fault, internal
 from pyfc.cloud.oss.model import Bucket, Content, Description, Object, Part, Seen, Upload, encode, headers_of
 from pyfc.cloud.oss.outbox import Outbox
 from pyfc.data.version import OSS_TABLES
@@ -246,12 +246,8 @@ def _upload(row: tuple[Any, ...]) -> Upload:
 
 
 def _fault(error: Exception) -> Fault:
-    """What is told of a write that has failed. What SQLite says is of the whole commit."""
-    if isinstance(error, Fault):
-        return error
-    if isinstance(error, sqlite3.Error):
-        raise error
+    """What is told of a write that has failed."""
     if isinstance(error, OSError):
         return Fault("ServiceUnavailable", f"The object cannot be kept: {error.strerror}.")
     _log.error("a write of the object store has failed", exc_info=error)
-    return Fault("InternalError", "We encountered an internal error: see the server's log.")
+    return internal()

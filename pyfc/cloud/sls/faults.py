@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from types import MappingProxyType
 
+from pyfc.cloud.faults import ServiceFault
+
 STATUS = MappingProxyType(
     {
         "ConsumerGroupAlreadyExist": 400,
@@ -40,15 +42,10 @@ STATUS = MappingProxyType(
 """By code. A client repeats what is answered with 5xx ten times, so nothing that its user did wrong is."""
 
 
-class Fault(Exception):
+class Fault(ServiceFault):
     """A request is answered with an error."""
 
-    def __init__(self, code: str, message: str) -> None:
-        """`code`: one of STATUS."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = STATUS[code]
+    statuses = STATUS
 
     @property
     def body(self) -> bytes:

@@ -257,10 +257,6 @@ def _encoded(value: Any) -> str:
 
 
 def _fault(error: Exception) -> Fault:
-    """What is told of a write that has failed. What SQLite says is of the whole commit."""
-    if isinstance(error, Fault):
-        return error
-    if isinstance(error, sqlite3.Error):
-        raise error
+    """What is told of a write that has failed."""
     _log.error("a write of the log service has failed", exc_info=error)
     return internal()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import stat
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,11 @@ from support import run_with
 
 SIZE = 10_000
 DAY = 86400
+_FULL = """
+CREATE TRIGGER no_room BEFORE INSERT ON groups WHEN NEW.topic = 'refused'
+BEGIN SELECT RAISE(ROLLBACK, 'no room'); END
+"""
+"""Refuses one group, and its whole transaction with it, as SQLite does without room."""
 
 
 def _run(path: Path, scenario: Callable[[Store], Awaitable[None]], most_bytes: int = 2**30, most_days: int = 7) -> None:
@@ -79,6 +86,41 @@ def test_the_oldest_go_when_there_is_too_much(tmp_path: Path) -> None:
         assert left[0] == first
 
     _run(tmp_path, scenario, most_bytes=250 * SIZE)
+
+
+def test_logs_that_could_not_be_kept_push_out_no_others(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        logstore = await _logstore(store)
+        await _put(store, logstore, 10)
+        kept = await _numbers(store, logstore)
+        with closing(sqlite3.connect(tmp_path / "sls.sqlite")) as file:
+            file.execute(_FULL)
+            for _ in range(9):
+                both = (store.put(logstore, Labels(topic), 1, bytes(SIZE)) for topic in ("", "refused"))
+                assert all(isinstance(each, Fault) for each in await asyncio.gather(*both, return_exceptions=True))
+            file.execute("DROP TRIGGER no_room")
+        await _put(store, logstore, 2)
+
+        found = await _numbers(store, logstore)
+        assert (found[:-2], len(found)) == (kept, 12)
+
+    _run(tmp_path, scenario, most_bytes=20 * SIZE)
+
+
+def test_what_could_not_be_removed_still_counts(tmp_path: Path) -> None:
+    async def scenario(store: Store) -> None:
+        logstore = await _logstore(store)
+        await _put(store, logstore, 20)
+        with closing(sqlite3.connect(tmp_path / "sls.sqlite")) as file:
+            file.execute(_FULL)
+            with pytest.raises(Fault, match="no room"):
+                await store.put(logstore, Labels("refused"), 1, bytes(SIZE))
+            file.execute("DROP TRIGGER no_room")
+        await _put(store, logstore)
+
+        assert len(await _numbers(store, logstore)) == 1
+
+    _run(tmp_path, scenario, most_bytes=20 * SIZE)
 
 
 @pytest.mark.parametrize(("days", "most_days"), [(2, 7), (30, 2)])

@@ -12,10 +12,11 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pyfc.cloud.database import LazyDatabase
+from pyfc.cloud.database import LazyDatabase, SideEffects
 from pyfc.cloud.sls.faults import Fault, internal, no_logstore, no_project
 from pyfc.cloud.sls.groups import Labels
 from pyfc.cloud.sls.model import DEFAULT_DAYS, Kept, Logstore, Project, check_logstore, check_project
@@ -54,7 +55,8 @@ class Store:
         """`newest`: the number of the group that came last."""
         self._looked = 0.0
         self._making = asyncio.Lock()
-        self._database = LazyDatabase(path, "log service", SLS_TABLES, self._opened, _fault)
+        self._effects = SideEffects()
+        self._database = LazyDatabase(path, "log service", SLS_TABLES, self._opened, _fault, effects=self._effects)
 
     def _opened(self, connection: sqlite3.Connection) -> None:
         self.projects = {row[0]: Project(*row) for row in connection.execute("SELECT * FROM projects")}
@@ -168,7 +170,7 @@ class Store:
             self._trim(connection)
             self._received = max(self._received, int(time.time()))
             number = connection.execute(_PUT, (logstore.number, self._received, *values)).lastrowid
-            self._size += size
+            self._resize(self._size + size)
             return cast("int", number)
 
         number = await self.write(write)
@@ -183,7 +185,7 @@ class Store:
             for each in list(self.logstores.values()):
                 oldest = int(time.time()) - min(each.days, self._most_days) * _DAY
                 self._remove(connection, "logstore = ? AND received < ?", (each.number, oldest))
-            (self._size,) = connection.execute("SELECT coalesce(sum(size), 0) FROM groups").fetchone()
+            self._resize(connection.execute("SELECT coalesce(sum(size), 0) FROM groups").fetchone()[0])
         if self._size > self._most_bytes:
             while self._size > self._most_bytes * (1 - _TOO_MUCH) and self._remove(connection, _OLDEST):
                 pass
@@ -192,8 +194,13 @@ class Store:
         (size,) = connection.execute(f"SELECT coalesce(sum(size), 0) FROM groups WHERE {which}", values).fetchone()  # noqa: S608
         if size:
             connection.execute(f"DELETE FROM groups WHERE {which}", values)  # noqa: S608  words of our own
-            self._size -= size
+            self._resize(self._size - size)
         return cast("int", size)
+
+    def _resize(self, size: int) -> None:
+        """What is not written does not count, nor is what was not removed gone."""
+        self._effects.add(partial(setattr, self, "_size", self._size))
+        self._size = size
 
     async def pull(self, logstore: Logstore, begin: int, end: int | None, most: int) -> list[Kept]:
         """The first `most` groups from one number on and before another, as far as they are not too large together."""

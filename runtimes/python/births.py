@@ -18,6 +18,7 @@ from typing import Any
 import clone
 import control
 import enter
+import forks
 
 _MOST = 4 + control.MOST_DESCRIPTORS
 _OF_NUMPY = ("Generator", "RandomState")
@@ -43,7 +44,7 @@ class Births:
         while True:
             order, descriptors = self._order()
             try:
-                is_copy = clone.bear(address) == 0
+                is_copy = forks.copied(lambda: clone.bear(address)) == 0
             except OSError as error:
                 self._socket.send(b"e%d" % (error.errno or 0))
                 is_copy = False

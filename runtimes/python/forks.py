@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 _ENDS = {signal.SIGTERM}
 _held = threading.local()
+_is_copying = False
 
 
 def leave_behind(handler: Any) -> None:
@@ -24,8 +26,18 @@ def leave_behind(handler: Any) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
 
     def after_in_child() -> None:
-        if signal.getsignal(signal.SIGTERM) == handler:
+        if not _is_copying and signal.getsignal(signal.SIGTERM) == handler:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         after()
 
     os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
+
+
+def copied(bear: Callable[[], int]) -> int:
+    """What `bear` gives: a fork whose child is a worker as this process is, and handles its signals."""
+    global _is_copying
+    _is_copying = True
+    try:
+        return bear()
+    finally:
+        _is_copying = False

@@ -75,21 +75,21 @@ class Database(Generic[J, R]):
         self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
         self._write_connection, self.connection = self._open(tables, version), self._open(tables, version)
         """`connection` is the reader's: for others only before the first `read`."""
-        path.chmod(0o600)
         self._file = identity(path)
 
     def _open(self, tables: str, version: int) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
         )
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA busy_timeout=5000")
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         if found not in {0, version}:
             advice = "use that one" if found > version else "start a server on its folder, which takes it over"
             whose = "a newer" if found > version else "an older"
             raise InvalidArgument(message=f"the {self._name} {self._path} was written by {whose} pyfc: {advice}")
+        self._path.chmod(0o600)  # it is ours; before SQLite makes the files beside it, which get its mode
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
         if not found:
             connection.executescript(f"BEGIN; {tables} PRAGMA user_version={version}; COMMIT;")
         return connection

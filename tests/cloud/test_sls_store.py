@@ -55,7 +55,8 @@ def test_a_server_without_logs_has_no_file_of_them(tmp_path: Path) -> None:
         logstore = await _logstore(store)
         number = await store.put(logstore, Labels(), 1, b"")
         assert number == store.newest > int(time.time()) * 1_000_000
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+        assert modes == dict.fromkeys(("sls.sqlite", "sls.sqlite-shm", "sls.sqlite-wal"), 0o600)
 
     async def after(store: Store) -> None:
         assert await _numbers(store, store.logstore("web", "access")) == [store.newest]

@@ -66,7 +66,7 @@ class Reloader:
         self._is_new = False
         """Whether this watch has begun after another one, and what came in between is not read yet."""
         self._away: Path | None = None
-        self._told = set(project.notes)
+        self._told = set(_notes(project))
 
     async def run(self, read: float) -> None:
         """Reload until the server stops. `read`: when the project began to be read, in seconds since the epoch: what
@@ -237,10 +237,11 @@ class Reloader:
                 self._console.not_reloaded(what, where, str(error.fields["message"]), _source_line(where))
 
     def _warn(self, project: Project) -> None:
-        for text in project.notes:
+        notes = _notes(project)
+        for text in notes:
             if text not in self._told:
                 self._console.warned(text)
-        self._told = set(project.notes)
+        self._told = set(notes)
 
     def _failed(self) -> dict[str, Result]:
         """SERVICE/FUNCTION of those whose newest version does not start, and what it ended with."""
@@ -265,6 +266,11 @@ class Reloader:
             if f"{each.function.service}/{each.function.name}" == name and each.code is not None:
                 return str(each.code if each.code.is_dir() else each.code.parent)
         return "/code"
+
+
+def _notes(project: Project) -> list[str]:
+    """What a change may have brought that cannot be honoured."""
+    return [*project.notes, *(f"not supported yet: {each}" for each in project.unsupported)]
 
 
 def _last_frame(body: bytes | bytearray | memoryview) -> tuple[str, str]:

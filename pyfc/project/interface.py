@@ -130,6 +130,11 @@ class Project:
         """Service and name of the functions that are left out."""
         return {each.function for each in self.mistakes if each.function is not None}
 
+    @property
+    def has_stray_mistakes(self) -> bool:
+        """Whether there are mistakes of which it is not known whose they are: of triggers, domains or pyfc.yml."""
+        return any(each.function is None for each in self.mistakes)
+
     def check(self) -> None:
         """Raises ProjectError, with all mistakes that there are, if they stop everything: there is no function left, or
         it is read strictly.

@@ -121,7 +121,7 @@ class Deployer:
         self._bundles = bundles
         self._runtimes = runtimes
         self._has_deployed = False
-        """Whether what is served is this folder's: then a function that has become mistaken goes on as it was."""
+        """Whether what is served is this folder's: then what has become mistaken goes on as it was."""
 
     async def deploy(self, project: Project, inputs: Inputs) -> Report:
         """Make `project` the desired state. Raises ProjectError with file and line; then nothing has changed."""
@@ -129,10 +129,18 @@ class Deployer:
             functions, refused = await self._bundled(project, inputs)
             known = await self._known()
             after = self._wanted(project, functions, known)
-            gone = _gone(known, after, project.mistaken if self._has_deployed else set())
+            gone = self._gone(project, known, after)
             revision = await self._registry.write(after.values(), deleted=gone, known=known)
             self._has_deployed = True
         return Report(revision, functions, refused, _changed(known, after, gone))
+
+    def _gone(
+        self, project: Project, known: Mapping[str, Record[Any]], after: Mapping[str, Declared]
+    ) -> Sequence[str]:
+        """Keys of what is to go. What is mistaken goes on as it was: where it is not known whose a mistake is, all."""
+        if not self._has_deployed:
+            return _gone(known, after, set())
+        return [] if project.has_stray_mistakes else _gone(known, after, project.mistaken)
 
     async def _bundled(self, project: Project, inputs: Inputs) -> tuple[list[Function], list[str]]:
         """The project's functions with their code; and those that are refused, with the reason."""

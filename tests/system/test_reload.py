@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -173,6 +174,40 @@ def test_a_template_with_a_mistake_changes_nothing_and_says_where(loop: Loop) ->
     told = wait_until(lambda: loop.told("notReloaded"), "the mistake")[-1]
     assert told["where"].startswith(f"{loop.folder}/template.yml:")
     assert loop.call("one")["answer"] == "first"
+
+
+def with_trigger(kind: str, **properties: Any) -> str:
+    """The template, where `one` has a trigger."""
+    document = json.loads(declared())
+    event = {"Type": kind, "Properties": properties}
+    document["Resources"]["demo"]["one"]["Events"] = {"mine": event}
+    return json.dumps(document)
+
+
+def test_a_trigger_that_becomes_mistaken_goes_on_as_it_was_until_the_file_is_right(loop: Loop) -> None:
+    def save(expression: str) -> None:
+        (loop.folder / "template.yml").write_text(with_trigger("Timer", CronExpression=expression, Enable=True))
+
+    def triggers() -> list[str]:
+        found = loop.server.manage("GET", "/2016-08-15/services/demo/functions/one/triggers")
+        return [each["triggerConfig"]["cronExpression"] for each in found.json["triggers"]]
+
+    save("0 0 4 * * *")
+    wait_until(lambda: triggers() == ["0 0 4 * * *"], "the trigger")
+    save("0 0 never")
+    wait_until(lambda: loop.told("notReloaded"), "the mistake")
+    loop.save("two", code("second"))
+    loop.is_answered("two", "second")
+    assert triggers() == ["0 0 4 * * *"]
+    save("0 0 5 * * *")
+    wait_until(lambda: triggers() == ["0 0 5 * * *"], "the mended trigger")
+
+
+def test_what_a_change_brings_and_is_not_supported_is_told(loop: Loop) -> None:
+    (loop.folder / "template.yml").write_text(with_trigger("Api"))
+
+    told = wait_until(lambda: loop.told("warning"), "the warning")
+    assert [each["warning"] for each in told] == ["not supported yet: Api trigger mine of function demo/one"]
 
 
 def test_variables_of_dot_env_reach_every_function(loop: Loop) -> None:

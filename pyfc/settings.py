@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from pyfc.errors import InvalidArgument
 MEBIBYTE = 1024 * 1024
 
 
-def _setting(default: Any, doc: str, *, flag: bool = False, choices: tuple[str, ...] = ()) -> Any:
-    return dataclasses.field(default=default, metadata={"doc": doc, "flag": flag, "choices": choices})
+_LAST_PORT = 65535
+
+
+def _setting(default: Any, doc: str, *, flag: bool = False, choices: tuple[str, ...] = (), most: float = inf) -> Any:
+    return dataclasses.field(default=default, metadata={"doc": doc, "flag": flag, "choices": choices, "most": most})
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,14 +32,14 @@ class Settings:
     host: str = _setting(
         "127.0.0.1", "Address to listen on; on another than loopback every request must be signed.", flag=True
     )
-    port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True)
+    port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True, most=_LAST_PORT)
     data_dir: str = _setting("", "Data folder; by default one per served folder in the user's state folder.", flag=True)
     strict: bool = _setting(False, "Refuse to start if anything in the template is wrong, or a warning.", flag=True)
     reload: bool = _setting(False, "Watch the folder: a change is served as soon as it has proved to start.", flag=True)
     debug: str = _setting(
         "", "Function whose one instance waits for a debugger (debugpy), with no time limits.", flag=True
     )
-    debug_port: int = _setting(5678, "Port at which a debugger finds it.", flag=True)
+    debug_port: int = _setting(5678, "Port at which a debugger finds it.", flag=True, most=_LAST_PORT)
     debugger: str = _setting(
         "attach",
         "attach: a debugger attaches there; pycharm: PyCharm's debug server listens there.",
@@ -164,6 +168,9 @@ def load(environment: Mapping[str, str] = os.environ, **chosen: Any) -> Settings
         if choices and values.get(field.name, choices[0]) not in choices:
             allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
             raise InvalidArgument(message=f"{field.name} is {values[field.name]!r}: it must be {allowed}")
+        most = field.metadata["most"]
+        if most < inf and not 0 <= values.get(field.name, 0) <= most:
+            raise InvalidArgument(message=f"{field.name} is {values[field.name]}: it must be from 0 to {most}")
     return Settings(**values)
 
 

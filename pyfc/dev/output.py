@@ -82,7 +82,8 @@ def output_lines(name: str, text: str, most: int) -> list[str]:
 
 
 def _cut(text: str) -> str:
-    return one_line(text[:_LINE_LENGTH])
+    left_out = len(text) - _LINE_LENGTH
+    return one_line(text[:_LINE_LENGTH]) + (f" ... and {left_out} more characters" if left_out > 0 else "")
 
 
 # printing

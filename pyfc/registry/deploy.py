@@ -134,9 +134,7 @@ class Deployer:
             self._has_deployed = True
         return Report(revision, functions, refused, _changed(known, after, gone))
 
-    def _gone(
-        self, project: Project, known: Mapping[str, Record[Any]], after: Mapping[str, Declared]
-    ) -> Sequence[str]:
+    def _gone(self, project: Project, known: Mapping[str, Record[Any]], after: Mapping[str, Declared]) -> Sequence[str]:
         """Keys of what is to go. What is mistaken goes on as it was: where it is not known whose a mistake is, all."""
         if not self._has_deployed:
             return _gone(known, after, set())

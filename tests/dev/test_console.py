@@ -102,6 +102,15 @@ def test_very_many_lines_are_cut_with_a_hint() -> None:
     assert "800 lines before these are in the function's log file" in lines[0]
 
 
+def test_a_line_that_is_cut_says_so() -> None:
+    result = Result(None, b"", USAGE, log=b"x" * 2500 + b"\n" + b"y" * 2000 + b"\n")
+
+    cut, whole, _ = shown(CallRecord(0.0, FUNCTION, CALL, 200, result, ""))
+
+    assert cut == f"s/f | {'x' * 2000} ... and 500 more characters"
+    assert whole == f"s/f | {'y' * 2000}"
+
+
 def test_machines_get_json_lines() -> None:
     [line] = shown(CallRecord(0.0, FUNCTION, CALL, 200, Result(None, b"", USAGE, log=b"\xff"), ""), as_json=True)
 
@@ -186,3 +195,12 @@ def test_machines_are_told_of_a_build_too() -> None:
     assert told[0] == {"building": ["s/f"], "seconds": 0.0, "line": ""}
     assert told[1] == {"building": ["s/f"], "seconds": 6.0, "line": "\x1b[2JBuilding"}
     assert told[-1] == {"built": ["s/f"], "seconds": 12.0}
+
+
+@pytest.mark.parametrize("port", [65536, 99999, -1])
+def test_a_port_that_there_cannot_be_is_refused(port: int) -> None:
+    with pytest.raises(InvalidArgument, match=f"port is {port}: it must be from 0 to 65535"):
+        load({}, port=port)
+    with pytest.raises(InvalidArgument):
+        load({"PYFC_PORT": str(port)})
+    assert load({"PYFC_PORT": "65535"}, debug_port=0).port == 65535

@@ -163,7 +163,7 @@ def _copy_all(buckets: Buckets, source: Remote | Path, target: Remote | Path) ->
     if isinstance(source, Path):
         remote = _folder(_remote(target))
         for path, name in _files(source):
-            _put(buckets, path, Remote(remote.bucket, remote.key + name))
+            left_out |= not _put_below(buckets, path, remote, name)
         return left_out
     for each in buckets.list(source.bucket, source.key):
         name = each.key.removeprefix(source.key).lstrip("/")
@@ -180,22 +180,23 @@ def _sync(buckets: Buckets, options: argparse.Namespace) -> bool:
     """Whether something was left out."""
     source, target = options.source, options.target
     if isinstance(source, Path) and isinstance(target, Remote):
-        _sync_up(buckets, source, _folder(target), deletes=options.delete)
-        return False
+        return _sync_up(buckets, source, _folder(target), deletes=options.delete)
     if isinstance(source, Remote) and isinstance(target, Path):
         return _sync_down(buckets, _folder(source), target, deletes=options.delete)
     raise InvalidArgument(message="sync makes a folder and a bucket alike: one of the two places is oss://BUCKET")
 
 
-def _sync_up(buckets: Buckets, folder: Path, remote: Remote, *, deletes: bool) -> None:
+def _sync_up(buckets: Buckets, folder: Path, remote: Remote, *, deletes: bool) -> bool:
+    left_out = False
     there = {each.key: each for each in buckets.list(*remote)}
     for path, name in _files(folder):
         known = there.pop(remote.key + name, None)
         if known is None or not _is_same(path, known):
-            _put(buckets, path, Remote(remote.bucket, remote.key + name))
+            left_out |= not _put_below(buckets, path, remote, name)
     for key in there if deletes else ():
         buckets.delete(remote.bucket, key)
         say(one_line(f"{Remote(remote.bucket, key)} is removed"))
+    return left_out
 
 
 def _sync_down(buckets: Buckets, remote: Remote, folder: Path, *, deletes: bool) -> bool:
@@ -233,6 +234,17 @@ def _put(buckets: Buckets, path: Path, remote: Remote) -> None:
     with path.open("rb") as file:
         buckets.put(*remote, file, os.fstat(file.fileno()).st_size)
     say(one_line(f"{path} -> {remote}"))
+
+
+def _put_below(buckets: Buckets, path: Path, remote: Remote, name: str) -> bool:
+    """Make an object of a file in a folder. False if its name can be no key, which is told."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        tell(one_line(f"{path}: left out, since its name is not UTF-8"))
+        return False
+    _put(buckets, path, Remote(remote.bucket, remote.key + name))
+    return True
 
 
 _NO_FILE = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ENAMETOOLONG}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from types import MappingProxyType
 from typing import BinaryIO, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 from xml.etree import ElementTree
 
 from pyfc.client.client import ApiError, Client
@@ -20,6 +20,8 @@ from pyfc.errors import NotUnderstood
 
 _PIECE = 1024 * 1024
 _PAGE = "1000"
+_ENCODED = MappingProxyType({"encoding-type": "url"})
+"""Keys may have characters that XML has no place for."""
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -61,13 +63,13 @@ class Buckets:
         """Objects whose keys begin with `prefix`, in the order of their bytes; what keys have in common up to
         `delimiter` stands for them.
         """
-        asked = {"list-type": "2", "max-keys": _PAGE, "prefix": prefix, "delimiter": delimiter}
+        asked = {"list-type": "2", "max-keys": _PAGE, "prefix": prefix, "delimiter": delimiter, **_ENCODED}
         while True:
             page = self._document("GET", bucket, query=asked)
-            rows = [Listed(each.findtext("Prefix") or "") for each in page.iterfind("CommonPrefixes")]
+            rows = [Listed(unquote(each.findtext("Prefix") or "")) for each in page.iterfind("CommonPrefixes")]
             rows += [_listed(each) for each in page.iterfind("Contents")]
             yield from sorted(rows, key=lambda row: row.key.encode())
-            token = page.findtext("NextContinuationToken")
+            token = unquote(page.findtext("NextContinuationToken") or "")
             if page.findtext("IsTruncated") != "true" or not token or token == asked.get("continuation-token"):
                 return
             asked["continuation-token"] = token
@@ -148,7 +150,7 @@ class Buckets:
 
 def _listed(element: ElementTree.Element) -> Listed:
     key, size, modified, etag = (element.findtext(name) or "" for name in ("Key", "Size", "LastModified", "ETag"))
-    return Listed(key, int(size) if size.isdigit() else 0, modified, etag.strip('"'))
+    return Listed(unquote(key), int(size) if size.isdigit() else 0, modified, etag.strip('"'))
 
 
 def _error(response: http.client.HTTPResponse) -> ApiError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -157,6 +158,34 @@ def test_an_object_that_can_be_no_file_beside_others_is_named_and_the_others_com
     assert sorted(line.partition(" ")[0] for line in said.splitlines()) == ["oss://photos/a", "oss://photos/k"]
     assert sorted(path.name for path in there.iterdir()) == ["a", "k", "z"]
     assert (there / "a").read_bytes() == b"content"
+
+
+def test_keys_with_characters_that_xml_has_no_place_for_are_listed_and_removed(oss: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    key = "oss://photos/a\x1b[31m %41\n"
+    oss("cp", tmp_path / "file", key)
+
+    assert oss.keys() == ["a\\x1b[31m %41\\x0a"]
+    assert oss("sync", "oss://photos", tmp_path / "there")
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["a\x1b[31m %41\n"]
+    oss("rm", key)
+    assert oss.keys() == []
+
+
+@pytest.mark.parametrize("words", [("cp", "-r"), ("sync",)], ids=" ".join)
+def test_a_file_whose_name_can_be_no_key_is_named_and_the_others_go(
+    oss: Command, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    for name in (b"a", b"b\xff", b"c"):
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(b"content")
+
+    status, _, told = oss.run(*words, folder, "oss://photos")
+
+    assert status == 1
+    assert [line for line in told.splitlines() if "left out, since its name is not UTF-8" in line]
+    assert oss.keys() == ["a", "c"]
 
 
 def test_a_file_stays_as_it_was_when_the_server_dies_within_an_answer(tmp_path: Path) -> None:

@@ -93,6 +93,20 @@ class Source(Protocol):
         """When it fires the next times, as far as that is known."""
 
 
+class Watched(Protocol):
+    """What a source keeps of a trigger that it fires."""
+
+    @property
+    def error(self) -> str:
+        """What keeps it from firing now."""
+
+
+def state_of(watched: Watched | None, error: str) -> State:
+    """How a trigger is: `watched`, or not taken into use for an error, or switched off."""
+    error = error or (watched.error if watched is not None else "")
+    return State(watched is not None or bool(error), None, error)
+
+
 def option(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
     """A property of a trigger's configuration, whatever the case of its letters: clients send those of the template."""
     for key, value in config.items():

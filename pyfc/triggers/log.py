@@ -18,7 +18,7 @@ import msgspec
 
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.trigger import Trigger
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
 
 _SHORTEST, _USUAL, _LONGEST = 3, 60, 600
 """Seconds of `triggerInterval`."""
@@ -185,9 +185,7 @@ class LogSource:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        watched = self._watched.get(key)
-        error = self._errors.get(key, "") or (watched.error if watched is not None else "")
-        return State(watched is not None or bool(error), None, error)
+        return state_of(self._watched.get(key), self._errors.get(key, ""))
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source. When it is looked for logs: whether there will be any nobody knows."""

@@ -23,7 +23,7 @@ from pyfc.model.policy import back_off
 from pyfc.model.topic import Notice, Wish
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
 
 _LAST = 2**62
 """No number is higher."""
@@ -210,9 +210,7 @@ class MnsTopic:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        watched = self._watched.get(key)
-        error = self._errors.get(key, "") or (watched.error if watched is not None else "")
-        return State(watched is not None or bool(error), None, error)
+        return state_of(self._watched.get(key), self._errors.get(key, ""))
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""

@@ -26,7 +26,7 @@ from pyfc.model.bucket import MOST_TRIGGERS, Happened, Rule, events_of
 from pyfc.model.policy import back_off
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
 
 _BATCH = 100
 """Changes that are read at once."""
@@ -348,9 +348,7 @@ class Oss:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        watched = self._watched.get(key)
-        error = self._errors.get(key, "") or (watched.error if watched is not None else "")
-        return State(watched is not None or bool(error), None, error)
+        return state_of(self._watched.get(key), self._errors.get(key, ""))
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""

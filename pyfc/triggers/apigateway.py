@@ -305,7 +305,7 @@ def _limit(value: Any, size: float) -> float:
     """What a declaration sets as an end of a range; nothing sets none."""
     try:
         return size if value is None else float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return size
 
 

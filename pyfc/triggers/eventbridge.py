@@ -24,7 +24,7 @@ from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
-from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, wrong
+from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, within, wrong
 from pyfc.triggers.pulling import Pulled, Pullers, Queues, Source, event_of
 from pyfc.triggers.windows import Window, Windows, window_of
 
@@ -54,7 +54,7 @@ class Rule(NamedTuple):
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Rule:
         """Raises InvalidArgument that names the property."""
-        source = str(_within(config, "eventSourceConfig", "eventSourceType") or DEFAULT)
+        source = str(within(config, "eventSourceConfig", "eventSourceType") or DEFAULT)
         if source not in TYPES:
             raise wrong("eventSourceConfig.eventSourceType", source, f"it must be one of {', '.join(TYPES)}")
         text = option(config, "eventRuleFilterPattern")
@@ -62,10 +62,14 @@ class Rule(NamedTuple):
             pattern = Pattern.read(text)
         except ValueError as error:
             raise wrong("eventRuleFilterPattern", _cut(text), str(error)) from None
-        mode = _within(config, "runOptions", "mode") or ("event-driven" if source == DEFAULT else "event-streaming")
+        mode = within(config, "runOptions", "mode") or ("event-driven" if source == DEFAULT else "event-streaming")
         if mode not in {"event-driven", "event-streaming"}:
             raise wrong("runOptions.mode", mode, "it must be event-driven or event-streaming")
-        delivery = _within(config, "eventSinkConfig", "deliveryOption") or {}
+        try:
+            policy_of(config)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise wrong("runOptions.retryStrategy", _cut(option(config, "runOptions")), str(error)) from None
+        delivery = within(config, "eventSinkConfig", "deliveryOption") or {}
         schema = option(delivery, "eventSchema") or "CloudEvents"
         is_streaming = mode == "event-streaming"
         window = window_of(config) if is_streaming else None
@@ -86,14 +90,14 @@ def policy_of(config: Mapping[str, Any]) -> Policy | None:
     """
     if option(config, "asyncInvocationType", default=False) is True:
         return None
-    strategy = _within(config, "runOptions", "retryStrategy") or {}
+    strategy = within(config, "runOptions", "retryStrategy") or {}
     pushes = Pushes(str(option(strategy, "PushRetryStrategy") or Pushes.BACKOFF))
     retries, age = pushes.usual
     return Policy(
         retries=int(option(strategy, "MaximumRetryAttempts") or retries),
         maximum_age=float(option(strategy, "MaximumEventAgeInSeconds") or age),
         pushes=pushes,
-        dead_letters=str(option(_within(config, "runOptions", "deadLetterQueue") or {}, "Arn") or ""),
+        dead_letters=str(option(within(config, "runOptions", "deadLetterQueue") or {}, "Arn") or ""),
     )
 
 
@@ -105,10 +109,6 @@ def _cut(value: Any) -> str:
 def _is_on(config: Mapping[str, Any]) -> bool:
     value = option(config, "triggerEnable", default=True)
     return value if isinstance(value, bool) else str(value).lower() != "false"
-
-
-def _within(config: Mapping[str, Any], outer: str, name: str) -> Any:
-    return option(option(config, outer) or {}, name)
 
 
 class _Declared(NamedTuple):

@@ -115,6 +115,11 @@ def option(config: Mapping[str, Any], name: str, default: Any = None) -> Any:
     return default
 
 
+def within(config: Mapping[str, Any], outer: str, name: str) -> Any:
+    """A property of one of the objects in a configuration."""
+    return option(option(config, outer) or {}, name)
+
+
 def is_enabled(config: Mapping[str, Any]) -> bool:
     """Whether a trigger is switched on."""
     value = option(config, "enable", default=True)

@@ -18,7 +18,7 @@ import msgspec
 
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.trigger import Trigger
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, within, wrong
 
 _SHORTEST, _USUAL, _LONGEST = 3, 60, 600
 """Seconds of `triggerInterval`."""
@@ -81,8 +81,8 @@ def complete(trigger: Trigger) -> tuple[str, str, int]:
     """
     config = trigger.config
     project = _project_of(trigger.source_arn) or str(option(option(config, "logConfig") or {}, "project") or "")
-    logstore = str(_within(config, "sourceConfig", "logstore") or "")
-    interval = _within(config, "jobConfig", "triggerInterval") or _USUAL
+    logstore = str(within(config, "sourceConfig", "logstore") or "")
+    interval = within(config, "jobConfig", "triggerInterval") or _USUAL
     if not project:
         raise InvalidArgument(message="neither sourceArn nor logConfig names a project")
     if not logstore:
@@ -190,11 +190,6 @@ class LogSource:
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source. When it is looked for logs: whether there will be any nobody knows."""
         return []
-
-
-def _within(config: Mapping[str, Any], outer: str, name: str) -> Any:
-    """A property of one of the objects in a configuration."""
-    return option(option(config, outer) or {}, name)
 
 
 def _project_of(arn: str) -> str:

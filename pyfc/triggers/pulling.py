@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -15,8 +16,9 @@ from typing import Any, NamedTuple, Protocol
 from pyfc.errors import PyfcError
 from pyfc.model.policy import back_off
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Key, option
+from pyfc.triggers.interface import Key, option, within
 
+_log = logging.getLogger(__name__)
 _MOST = 16
 """Messages that are received at once."""
 _PAUSE = 0.1
@@ -55,7 +57,7 @@ class Source(NamedTuple):
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Source | None:
         """None for a trigger that names no queue: its events come by the door."""
-        parameters = option(option(config, "eventSourceConfig") or {}, "eventSourceParameters") or {}
+        parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
         own = option(parameters, "sourceMNSParameters") or {}
         queue = str(option(own, "QueueName") or "")
         is_decoded = str(option(own, "IsBase64Decode", default=True)).lower() == "true"
@@ -109,7 +111,9 @@ class Pullers:
                 if found:
                     await self._tell(key, source, found)
                     await self._queues.delete(source.queue, [each.handle for each in found])
-            except PyfcError as error:
+            except Exception as error:
+                if not isinstance(error, PyfcError):  # a mistake of ours must not end the pulling
+                    _log.exception("the trigger %s could not pull %s", "/".join(key), source.queue)
                 failures, self.errors[key] = failures + 1, str(error)
                 await asyncio.sleep(back_off(failures))
             else:

@@ -127,6 +127,12 @@ def test_a_parameter_that_is_missing_or_wrong_is_named(
     assert text.endswith(told.removeprefix("Parameter `n` "))
 
 
+def test_an_end_of_a_range_that_is_no_number_ends_nothing() -> None:
+    assert _event(_query(_parameter("n", minLength=[1])), REQUEST._replace(query="n=5"))["queryParameters"] == {
+        "n": "5"
+    }
+
+
 @pytest.mark.parametrize("query", ["n=5", "n=1", "other=1"])
 def test_a_parameter_that_fits_or_is_optional_is_taken(query: str) -> None:
     parameter = _parameter("n", parameterType="Int", minValue=1, maxValue=5)

@@ -15,7 +15,8 @@ from pyfc.model.bucket import Happened
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.eventbridge import EventBridge, policy_of
 from pyfc.triggers.interface import Firing, Key
-from pyfc.triggers.pulling import Pulled
+from pyfc.triggers.pulling import Pulled, Pullers, Source
+from support import DEADLINE
 
 NOW = 1_790_000_000.0
 EVENT: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "my.app", "type": "order:made", "data": {"n": 1}}
@@ -162,6 +163,41 @@ def test_a_trigger_that_is_off_does_not_fire_and_a_wrong_one_says_why() -> None:
     bus.declare(wrong={})
     assert bus.source.state(Key("demo", "hello", "wrong")).error == ""
     assert len(bus.publish(EVENT)) == 1
+
+
+@pytest.mark.parametrize("strategy", [[], {"PushRetryStrategy": "NEVER"}, {"MaximumRetryAttempts": "some"}], ids=str)
+def test_a_trigger_whose_pushes_cannot_be_read_does_not_fire_and_says_why(strategy: Any) -> None:
+    given = strategy or ["a list"]
+    bus = Bus(kept={"runOptions": {"retryStrategy": given}})
+
+    assert bus.publish(EVENT) == []
+    assert bus.source.state(Key("demo", "hello", "kept")).error.startswith("triggerConfig.runOptions.retryStrategy is ")
+
+
+def test_a_queue_is_pulled_again_after_a_mistake_of_ours() -> None:
+    class Queue(NoQueues):
+        tries = 0
+
+        async def receive(self, queue: str, count: int) -> Sequence[Pulled]:
+            self.tries += 1
+            if self.tries == 1:
+                raise RuntimeError("a bug")
+            return ()
+
+    async def work() -> None:
+        queue = Queue()
+        pullers = Pullers(queue, lambda *_: asyncio.sleep(0))
+        pulling = asyncio.ensure_future(pullers.run())
+        pullers.use({Key("demo", "hello", "t"): Source("q", is_decoded=False)})
+        async with asyncio.timeout(DEADLINE):
+            while queue.tries < 1:
+                await asyncio.sleep(0.001)
+            assert pullers.errors == {Key("demo", "hello", "t"): "a bug"}
+            while queue.tries < 2 or pullers.errors:
+                await asyncio.sleep(0.001)
+        pulling.cancel()
+
+    asyncio.run(work())
 
 
 def test_a_named_trigger_fires_whatever_its_rule_says() -> None:

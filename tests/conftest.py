@@ -136,7 +136,7 @@ def _serving(place: Path) -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    """Hears what the function of bucket_events tells."""
+    """Hears what functions tell, like that of bucket_events."""
     found = Collector()
     yield found
     found.close()

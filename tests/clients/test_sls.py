@@ -5,10 +5,7 @@ A script ends with status 0 when everything was as it expects.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import pytest
 
 from pyfc.auth.keys import Keys
 from support import Server
+from vendors import done, java_classes, need, node_modules, python_with
 
 pytestmark = pytest.mark.long
 HERE = Path(__file__).parent
@@ -45,18 +43,12 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("python")
-    done(sys.executable, "-m", "venv", str(folder))
-    done(str(folder / "bin" / "pip"), "install", "-q", *PYTHON)
-    return str(folder / "bin" / "python")
+    return python_with(tmp_path_factory.mktemp("python"), *PYTHON)
 
 
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> str:
-    need("node", "npm")
-    folder = tmp_path_factory.mktemp("node")
-    done("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), *NODE)
-    return str(folder / "node_modules")
+    return node_modules(tmp_path_factory.mktemp("node"), *NODE)
 
 
 @pytest.fixture
@@ -70,17 +62,8 @@ def lead(tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def java(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("javac", "mvn")
     folder = tmp_path_factory.mktemp("java")
-    group, name, version = JAVA
-    wanted = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
-    (folder / "pom.xml").write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>life</groupId>'
-        f"<artifactId>life</artifactId><version>1</version><dependencies><dependency>{wanted}</dependency></dependencies>"
-        "</project>"
-    )
-    done("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
-    done("javac", "-nowarn", "-cp", "lib/*", "-d", ".", str(HERE / "SlsLife.java"), cwd=folder)
+    java_classes(folder, JAVA, HERE / "SlsLife.java")
     return folder
 
 
@@ -93,22 +76,6 @@ def go(tmp_path_factory: pytest.TempPathFactory) -> str:
     done("go", "get", GO, cwd=folder, GOFLAGS="-mod=mod")
     done("go", "build", "-o", "life.program", ".", cwd=folder, GOFLAGS="-mod=mod")
     return str(folder / "life.program")
-
-
-def need(*programs: str) -> None:
-    missing = [each for each in programs if shutil.which(each) is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"the tests of SLS's clients need {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
-
-
-def done(*command: str, cwd: Path | None = None, **more: str) -> None:
-    """Run a program that must succeed."""
-    ran = subprocess.run(
-        command, cwd=cwd, env={**os.environ, **more}, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def arguments(server: Server, address: str, project: str) -> Sequence[str]:

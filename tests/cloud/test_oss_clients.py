@@ -6,12 +6,9 @@ A script of `clients` ends with status 0 when everything was as it expects.
 from __future__ import annotations
 
 import http.server
-import os
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +16,7 @@ import pytest
 
 from pyfc.auth.keys import Keys
 from support import Server
+from vendors import done, java_classes, need, node_modules, python_with
 
 pytestmark = pytest.mark.long
 HERE = Path(__file__).parent / "clients"
@@ -67,63 +65,32 @@ def server(callback: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("python")
-    done(sys.executable, "-m", "venv", str(folder))
-    done(str(folder / "bin" / "pip"), "install", "-q", OSS2, OSS_V2)
-    return str(folder / "bin" / "python")
+    return python_with(tmp_path_factory.mktemp("python"), OSS2, OSS_V2)
 
 
 @pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("node", "npm")
-    folder = tmp_path_factory.mktemp("node")
-    done("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), ALI_OSS)
-    return folder / "node_modules"
+def modules(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return node_modules(tmp_path_factory.mktemp("node"), ALI_OSS)
 
 
 @pytest.fixture(scope="module")
 def java(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("javac", "mvn")
     folder = tmp_path_factory.mktemp("java")
-    group, name, version = JAVA
-    wanted = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
-    (folder / "pom.xml").write_text(
-        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion><groupId>life</groupId>'
-        f"<artifactId>life</artifactId><version>1</version><dependencies><dependency>{wanted}</dependency></dependencies>"
-        "</project>"
-    )
-    done("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
-    done("javac", "-cp", "lib/*", "-d", ".", str(HERE / "Life.java"), cwd=folder)
+    java_classes(folder, JAVA, HERE / "Life.java")
     return folder
 
 
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> Path:
     need("go")
-    folder, settings = tmp_path_factory.mktemp("go"), {"GOFLAGS": "-mod=mod"}
+    folder = tmp_path_factory.mktemp("go")
     (folder / "go.mod").write_text("module life\n\ngo 1.22\n")
     for name, package in GO.items():
         (folder / name).mkdir()
         shutil.copy(HERE / f"{name}.go", folder / name / "main.go")
-        done("go", "get", package, cwd=folder, more=settings)
-        done("go", "build", "-o", f"{name}.program", f"./{name}", cwd=folder, more=settings)
+        done("go", "get", package, cwd=folder, GOFLAGS="-mod=mod")
+        done("go", "build", "-o", f"{name}.program", f"./{name}", cwd=folder, GOFLAGS="-mod=mod")
     return folder
-
-
-def need(*programs: str) -> None:
-    missing = [each for each in programs if shutil.which(each) is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"the tests of OSS's clients need {', '.join(missing)}")
-    if missing:
-        pytest.skip(f"needs {', '.join(missing)}")
-
-
-def done(*command: str, cwd: Path | None = None, more: Mapping[str, str] | None = None) -> None:
-    """Run a program that must succeed."""
-    ran = subprocess.run(
-        command, cwd=cwd, env={**os.environ, **(more or {})}, capture_output=True, text=True, timeout=600, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def arguments(server: Server, client: str, version: str, way: str) -> Sequence[str]:
@@ -147,11 +114,11 @@ def test_alibabacloud_oss_v2_of_pypi(server: Server, python: str, version: str, 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("version", ["v1", "v4"])
-def test_ali_oss_of_npm(server: Server, modules: Path, version: str, way: str, callback: str) -> None:
+def test_ali_oss_of_npm(server: Server, modules: str, version: str, way: str, callback: str) -> None:
     _, *others, _ = arguments(server, "ali-oss", version, way)  # its Host header has the bucket wherever it connects to
 
     command = ("node", str(HERE / "ali_oss_life.js"), server.endpoint, *others, way, callback)
-    done(*command, more={"NODE_PATH": str(modules)})
+    done(*command, NODE_PATH=modules)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import http.client
 import itertools
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bucket_events import Collector
 from cloud.sls_client import LOGSTORE, PROJECT, Client
 from pyfc.cloud.sls.groups import Log, read_group, read_log
 from support import Server, wait_until, zipped
@@ -28,31 +27,6 @@ def handler(event, context):
     with socket.create_connection(("127.0.0.1", int(os.environ["COLLECTOR"])), 10) as connection:
         connection.sendall(f"{source['beginCursor']} {source['endCursor']}\\n".encode())
 """
-
-
-class Windows:
-    """Hears from the function which windows it was told of."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._socket.getsockname()[1]
-        self.heard: set[tuple[int, int]] = set()
-        threading.Thread(target=self._hear, daemon=True).start()
-
-    def _hear(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            connection.settimeout(10)
-            with connection, connection.makefile() as file, contextlib.suppress(OSError):
-                begin, _, end = file.readline().rstrip("\n").partition(" ")
-                if end:  # else it was killed in the middle
-                    self.heard.add((_number(begin), _number(end)))
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 class Writer:
@@ -137,12 +111,12 @@ def _declare(server: Server, port: int) -> None:
 
 @pytest.mark.long
 def test_each_acknowledged_group_is_pulled_and_told_of_after_kills(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, is_torture: bool
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, collector: Collector, is_torture: bool
 ) -> None:
     groups, kills = (50_000, 20) if is_torture else (400, 2)
-    data, acknowledged, windows = tmp_path_factory.mktemp("data") / "data", set[str](), Windows()
+    data, acknowledged = tmp_path_factory.mktemp("data") / "data", set[str]()
     server = Server(tmp_path, data)
-    _declare(server, windows.port)
+    _declare(server, collector.port)
     share = groups // _WRITERS
     writers = [Writer(lambda: server, str(number), share, acknowledged) for number in range(_WRITERS)]
     for kill in range(kills):
@@ -153,16 +127,21 @@ def test_each_acknowledged_group_is_pulled_and_told_of_after_kills(
         writer.thread.join()
     try:
         found, first, end = _pulled(server)
-        wait_until(lambda: any(window[1] == end for window in windows.heard), "the last window", 60.0)
-        wait_until(lambda: _is_chain(sorted(windows.heard)), "windows without holes", 60.0)
+        wait_until(lambda: any(window[1] == end for window in _windows(collector)), "the last window", 60.0)
+        wait_until(lambda: _is_chain(_windows(collector)), "windows without holes", 60.0)
     finally:
         server.stop()
-        windows.close()
 
     assert len(acknowledged) == share * _WRITERS
     assert acknowledged <= {text for text, _ in found}
     assert len(found) == len(set(found)), "a group is there twice"
-    assert min(windows.heard)[0] <= first
+    assert _windows(collector)[0][0] <= first
+
+
+def _windows(collector: Collector) -> list[tuple[int, int]]:
+    """Of which the function was told, in order."""
+    told = [line.split(" ") for line in collector.heard.copy()]
+    return sorted((_number(begin), _number(end)) for begin, end in told)
 
 
 def _is_chain(windows: list[tuple[int, int]]) -> bool:

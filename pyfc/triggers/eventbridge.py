@@ -65,10 +65,7 @@ class Rule(NamedTuple):
         mode = within(config, "runOptions", "mode") or ("event-driven" if source == DEFAULT else "event-streaming")
         if mode not in {"event-driven", "event-streaming"}:
             raise wrong("runOptions.mode", mode, "it must be event-driven or event-streaming")
-        try:
-            policy_of(config)
-        except (AttributeError, TypeError, ValueError) as error:
-            raise wrong("runOptions.retryStrategy", _cut(option(config, "runOptions")), str(error)) from None
+        _check_pushes(config)
         delivery = within(config, "eventSinkConfig", "deliveryOption") or {}
         schema = option(delivery, "eventSchema") or "CloudEvents"
         is_streaming = mode == "event-streaming"
@@ -99,6 +96,14 @@ def policy_of(config: Mapping[str, Any]) -> Policy | None:
         pushes=pushes,
         dead_letters=str(option(within(config, "runOptions", "deadLetterQueue") or {}, "Arn") or ""),
     )
+
+
+def _check_pushes(config: Mapping[str, Any]) -> None:
+    """Raises InvalidArgument for a configuration of which `policy_of` cannot make anything."""
+    try:
+        policy_of(config)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise wrong("runOptions.retryStrategy", _cut(option(config, "runOptions")), str(error)) from None
 
 
 def _cut(value: Any) -> str:

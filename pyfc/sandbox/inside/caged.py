@@ -157,9 +157,16 @@ def _wait(child: int, status: int) -> None:
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     while _kill_children():
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, 0)
+        _reap()
     os._exit(_code(code))
+
+
+def _reap() -> None:
+    """Wait for a child, and take all others that have ended: each look for more of them reads all of /proc."""
+    flags = 0
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, flags)[0]:
+            flags = os.WNOHANG
 
 
 def _kill_children() -> bool:

@@ -1,0 +1,1 @@
+"""What functions would cost in the cloud, from what they have used here."""

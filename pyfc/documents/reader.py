@@ -109,7 +109,7 @@ class Reader:
         return {"true": True, "false": False}.get(text.lower(), text)
 
     def unknown(self, value: Any, shape: type[Shape], strange: Sequence[str]) -> None:
-        """`strange` stands among the names of `value`, and the shape does not declare it."""
+        """`strange` stands among the names of `value`, and the shape does not declare it (an open one keeps it)."""
 
     def read(self, value: Any, shape: type[Shape], place: Place = (), *, partial: bool = False) -> Document:
         """What `value` says, by the names of the shape; what may be anything stays as it is. `partial`: nothing must be
@@ -131,7 +131,7 @@ class Reader:
 
     def _others(self, value: Any, given: Mapping[str, Any], shape: type[Shape]) -> Document:
         strange = [name for name in given if str(name).lower() not in properties(shape)]
-        if strange and not shape.is_open:
+        if strange:
             self.unknown(value, shape, strange)
         return {name: self.plain(given[name]) for name in strange} if shape.is_open else {}
 
@@ -190,6 +190,8 @@ class JsonReader(Reader):
 
     def unknown(self, value: Any, shape: type[Shape], strange: Sequence[str]) -> None:
         """Newer clients have properties that older servers ignore."""
+        if shape.is_open:
+            return
         new = [name for name in strange if (shape, name) not in self._told][: _MOST_NAMES - len(self._told)]
         if new:
             self._told |= {(shape, name) for name in new}

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import Meta, field
 
 from pyfc.documents.shapes import CorsConfig, LogConfig, Shape
 from pyfc.documents.values import Method, Name, Scalar, Size
+
+
+class Selecting(Shape):
+    """A part of a configuration that says what fires a trigger."""
+
+    selects: ClassVar[frozenset[str]] = frozenset()
+    """The properties that say so: if one is misspelt, others fire it than are meant."""
 
 
 class HttpTrigger(Shape):
@@ -21,39 +28,44 @@ class HttpTrigger(Shape):
     cors_config: CorsConfig | None = None
 
 
-class TimerTrigger(Shape):
+class TimerTrigger(Selecting):
     """The configuration of a timer."""
 
+    selects = frozenset({"cronExpression", "enable"})
     cron_expression: str = ""
     payload: str = ""
     enable: bool = True
 
 
-class KeyFilter(Shape):
+class KeyFilter(Selecting):
     """Which objects count."""
 
+    selects = frozenset({"prefix", "suffix"})
     prefix: str = ""
     suffix: str = ""
 
 
-class ObjectFilter(Shape):
+class ObjectFilter(Selecting):
     """Which objects of a bucket count."""
 
+    selects = frozenset({"key"})
     key: KeyFilter | None = None
 
 
-class OssTrigger(Shape):
+class OssTrigger(Selecting):
     """The configuration of a trigger of a bucket."""
 
+    selects = frozenset({"bucketName", "events", "filter", "enable"})
     bucket_name: str = ""
     events: list[str] = field(default_factory=list)
     filter: ObjectFilter | None = None
     enable: bool = True
 
 
-class LogSource(Shape):
+class LogSource(Selecting):
     """The store that a log trigger reads."""
 
+    selects = frozenset({"logstore"})
     logstore: str = ""
     start_time: Size = 0
 
@@ -65,9 +77,10 @@ class LogJob(Shape):
     trigger_interval: Annotated[int, Meta(ge=3, le=600)] = 60
 
 
-class LogTrigger(Shape):
+class LogTrigger(Selecting):
     """The configuration of a log trigger."""
 
+    selects = frozenset({"sourceConfig", "enable"})
     source_config: LogSource | None = None
     job_config: LogJob | None = None
     log_config: LogConfig | None = None
@@ -75,9 +88,10 @@ class LogTrigger(Shape):
     enable: bool = True
 
 
-class MnsTrigger(Shape):
+class MnsTrigger(Selecting):
     """The configuration of a trigger of a topic."""
 
+    selects = frozenset({"topicName", "filterTag"})
     topic_name: str = ""
     region: str = ""
     filter_tag: str = ""
@@ -85,21 +99,149 @@ class MnsTrigger(Shape):
     notify_strategy: str = ""
 
 
-class CdnTrigger(Shape):
+class CdnTrigger(Selecting):
     """The configuration of a trigger of the CDN's events."""
 
+    selects = frozenset({"eventName", "filter"})
     event_name: str = ""
     event_version: str = ""
     notes: str = ""
     filter: dict[str, Any] = field(default_factory=dict)
 
 
-class EventSourceConfig(Shape):
+class TablestoreTrigger(Selecting):
+    """The configuration of a trigger of a table."""
+
+    is_open = True
+    selects = frozenset({"instanceName", "tableName", "enable"})
+    instance_name: str = ""
+    table_name: str = ""
+    enable: bool = True
+
+
+class RdsTrigger(Selecting):
+    """The configuration of a trigger of a database."""
+
+    is_open = True
+    selects = frozenset({"instanceId", "subscriptionObjects", "enable"})
+    instance_id: str = ""
+    subscription_objects: list[str] = field(default_factory=list)
+    retry: Annotated[int, Meta(ge=0, le=3)] = 0
+    concurrency: Annotated[int, Meta(ge=1, le=5)] = 1
+    event_format: Literal["json", "protobuf", "sql"] = "protobuf"
+    enable: bool = True
+
+
+class MnsSource(Selecting):
+    """A queue of the message service, whose messages are events."""
+
+    is_open = True
+    selects = frozenset({"QueueName"})
+    region_id: str = field(default="", name="RegionId")
+    queue_name: str = field(default="", name="QueueName")
+    is_base64_decode: bool = field(default=True, name="IsBase64Decode")
+
+
+class RabbitSource(Selecting):
+    """A queue of RabbitMQ, whose messages are events."""
+
+    is_open = True
+    selects = frozenset({"VirtualHostName", "QueueName"})
+    region_id: str = field(default="", name="RegionId")
+    instance_id: str = field(default="", name="InstanceId")
+    virtual_host_name: str = field(default="", name="VirtualHostName")
+    queue_name: str = field(default="", name="QueueName")
+
+
+class RocketSource(Selecting):
+    """A topic of RocketMQ, whose messages are events."""
+
+    is_open = True
+    selects = frozenset({"Topic", "Tag", "FilterType", "FilterSql"})
+    region_id: str = field(default="", name="RegionId")
+    instance_id: str = field(default="", name="InstanceId")
+    instance_type: str = field(default="", name="InstanceType")
+    instance_endpoint: str = field(default="", name="InstanceEndpoint")
+    instance_network: str = field(default="", name="InstanceNetwork")
+    instance_vpc_id: str = field(default="", name="InstanceVpcId")
+    instance_v_switch_ids: str = field(default="", name="InstanceVSwitchIds")
+    instance_security_group_id: str = field(default="", name="InstanceSecurityGroupId")
+    instance_username: str = field(default="", name="InstanceUsername")
+    instance_password: str = field(default="", name="InstancePassword")
+    auth_type: str = field(default="", name="AuthType")
+    group_id: str = field(default="", name="GroupID")
+    topic: str = field(default="", name="Topic")
+    tag: str = field(default="", name="Tag")
+    filter_type: str = field(default="", name="FilterType")
+    filter_sql: str = field(default="", name="FilterSql")
+    offset: Scalar = field(default="", name="Offset")
+    timestamp: Scalar = field(default="", name="Timestamp")
+
+
+class KafkaSource(Selecting):
+    """A topic of Kafka, whose records are events."""
+
+    is_open = True
+    selects = frozenset({"Topic"})
+    region_id: str = field(default="", name="RegionId")
+    instance_id: str = field(default="", name="InstanceId")
+    topic: str = field(default="", name="Topic")
+    consumer_group: str = field(default="", name="ConsumerGroup")
+    offset_reset: str = field(default="", name="OffsetReset")
+    network: str = field(default="", name="Network")
+    vpc_id: str = field(default="", name="VpcId")
+    v_switch_ids: str = field(default="", name="VSwitchIds")
+    security_group_id: str = field(default="", name="SecurityGroupId")
+
+
+class MqttSource(Selecting):
+    """A topic of MQTT, whose messages are events."""
+
+    is_open = True
+    selects = frozenset({"Topic"})
+    region_id: str = field(default="", name="RegionId")
+    instance_id: str = field(default="", name="InstanceId")
+    topic: str = field(default="", name="Topic")
+
+
+class DtsSource(Selecting):
+    """A task that tells of changes in a database."""
+
+    is_open = True
+    selects = frozenset({"Topic", "Sid", "TaskId"})
+    region_id: str = field(default="", name="RegionId")
+    task_id: str = field(default="", name="TaskId")
+    broker_url: str = field(default="", name="BrokerUrl")
+    topic: str = field(default="", name="Topic")
+    sid: str = field(default="", name="Sid")
+    username: str = field(default="", name="Username")
+    password: str = field(default="", name="Password")
+    init_check_point: Scalar = field(default="", name="InitCheckPoint")
+
+
+class EventSourceParameters(Selecting):
+    """What a source of events is, by its type."""
+
+    is_open = True
+    selects = frozenset({
+        "sourceMNSParameters", "sourceRabbitMQParameters", "sourceRocketMQParameters", "sourceKafkaParameters",
+        "sourceMQTTParameters", "sourceDTSParameters",
+    })  # fmt: skip
+    mns: MnsSource | None = field(default=None, name="sourceMNSParameters")
+    rabbit: RabbitSource | None = field(default=None, name="sourceRabbitMQParameters")
+    rocket: RocketSource | None = field(default=None, name="sourceRocketMQParameters")
+    kafka: KafkaSource | None = field(default=None, name="sourceKafkaParameters")
+    mqtt: MqttSource | None = field(default=None, name="sourceMQTTParameters")
+    dts: DtsSource | None = field(default=None, name="sourceDTSParameters")
+
+
+class EventSourceConfig(Selecting):
     """Where the events of a trigger of EventBridge come from."""
 
     is_open = True
+    selects = frozenset({"eventSourceType", "eventSourceParameters"})
     event_source_type: Literal["Default", "MNS", "RocketMQ", "RabbitMQ", "Kafka", "MQTT", "DTS"] = "Default"
-    event_source_parameters: dict[str, Any] = field(default_factory=dict)
+    event_source_parameters: EventSourceParameters | None = None
 
 
 class DeliveryOption(Shape):
@@ -108,6 +250,7 @@ class DeliveryOption(Shape):
     is_open = True
     event_schema: Literal["CloudEvents", "RawData"] = "CloudEvents"
     mode: str = ""
+    concurrency: Scalar = ""
 
 
 class EventSink(Shape):
@@ -155,10 +298,11 @@ class RunOptions(Shape):
     dead_letter_queue: DeadLetterQueue | None = None
 
 
-class EventBridgeTrigger(Shape):
+class EventBridgeTrigger(Selecting):
     """The configuration of a trigger of EventBridge."""
 
     is_open = True
+    selects = frozenset({"triggerEnable", "eventRuleFilterPattern", "eventSourceConfig"})
     trigger_enable: bool = True
     async_invocation_type: bool = False
     event_rule_filter_pattern: str | dict[str, Any] = ""
@@ -242,7 +386,8 @@ TriggerType = Literal[
 TYPES: frozenset[str] = frozenset(get_args(TriggerType))
 TRIGGERS: dict[str, type[Shape]] = {
     "http": HttpTrigger, "timer": TimerTrigger, "oss": OssTrigger, "log": LogTrigger, "mns_topic": MnsTrigger,
-    "cdn_events": CdnTrigger, "eventbridge": EventBridgeTrigger, "apigateway": ApiTrigger,
+    "cdn_events": CdnTrigger, "tablestore": TablestoreTrigger, "rds": RdsTrigger,
+    "eventbridge": EventBridgeTrigger, "apigateway": ApiTrigger,
 }  # fmt: skip
 """What `triggerConfig` may be, by `triggerType`; OtherTrigger for the rest."""
 

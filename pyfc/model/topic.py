@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
+
+LONGEST_NAME = 256
+"""Characters of the name of a queue or a topic."""
+NAME = "a letter or a digit, then letters, digits, - and _, at most 256"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+def is_name(text: str) -> bool:
+    """Whether a queue or a topic can have this name, whatever its length."""
+    return _NAME.fullmatch(text) is not None
+
+
+def can_be(text: str) -> bool:
+    """Whether a queue or a topic can have this name."""
+    return is_name(text) and len(text) <= LONGEST_NAME
 
 
 class Notice(msgspec.Struct, array_like=True, frozen=True):

@@ -16,7 +16,7 @@ from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
 from pyfc.settings import Settings
 from pyfc.settings import load as load_settings
-from pyfc.triggers import log, mns_topic, oss
+from pyfc.triggers import eventbridge, log, mns_topic, oss
 
 Read = Callable[[Path, Boundary, Given], Project]
 _FORMATS: tuple[tuple[tuple[str, ...], Read], ...] = (
@@ -119,7 +119,7 @@ def _undone(folder: Path, boundary: Boundary) -> Iterator[str]:
 
 def _silent(project: Project) -> Iterator[str]:
     """A warning for each trigger that does not fire: it can have no such bucket or logstore, another one of its bucket
-    overlaps it, or it names no topic.
+    overlaps it, it names no topic, or what it says of its source can be none.
     """
     triggers = sorted(project.event_triggers, key=lambda each: (each.service, each.function, each.name))
     buckets = [each for each in triggers if each.type == "oss"]
@@ -130,6 +130,8 @@ def _silent(project: Project) -> Iterator[str]:
                 oss.check(trigger, buckets[: buckets.index(trigger)])
             elif trigger.type == "mns_topic":
                 mns_topic.check(trigger)
+            elif trigger.type == "eventbridge":
+                eventbridge.Rule.read(trigger.config)
             elif trigger.type == "log":
                 log.complete(trigger)
         except InvalidArgument as error:

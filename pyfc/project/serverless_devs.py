@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -226,4 +227,11 @@ def _trigger(field: Field, function: tuple[str, str], project: Project, style: s
     elif kind in TYPES:
         project.event_triggers.append(other_trigger(field, function, name, kind, field.get(keys[2]), project))
     else:
+        _check_type(field.need(keys[1]), kind)
         project.unsupported.append(f"{kind} trigger {name} of function {function[0]}/{function[1]}")
+
+
+def _check_type(field: Field, kind: str) -> None:
+    """Raises ProjectError for a type of triggers that seems to be meant for one of FC's."""
+    if difflib.get_close_matches(kind, TYPES, 1):
+        raise field.error(f"'{kind}'", f"one of {', '.join(sorted(TYPES))}")

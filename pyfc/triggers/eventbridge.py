@@ -50,6 +50,8 @@ class Rule(NamedTuple):
     is_enabled: bool
     window: Window | None
     """How long events wait for others, in a stream that does that."""
+    queue: Source | None
+    """Which queue of this server is pulled for it."""
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Rule:
@@ -70,7 +72,8 @@ class Rule(NamedTuple):
         schema = option(delivery, "eventSchema") or "CloudEvents"
         is_streaming = mode == "event-streaming"
         window = window_of(config) if is_streaming else None
-        return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window)
+        queue = Source.read(config) if source == "MNS" else None
+        return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window, queue)
 
     def may_fit(self, source: str) -> bool:
         """Whether it may be for events of a source on the account's own bus."""
@@ -172,8 +175,7 @@ class EventBridge:
         self._declared = declared
         self._windows.use({key: (each.trigger, each.rule.window) for key, each in declared.items()}, triggers.keys())
         self._pullers.use({
-            key: source for key, (trigger, rule) in declared.items()
-            if rule.is_enabled and rule.source == "MNS" and (source := Source.read(trigger.config)) is not None
+            key: rule.queue for key, (_, rule) in declared.items() if rule.is_enabled and rule.queue is not None
         })  # fmt: skip
         return self._use_feed(marks)
 

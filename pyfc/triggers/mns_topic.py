@@ -20,7 +20,7 @@ import msgspec
 
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.policy import back_off
-from pyfc.model.topic import Notice, Wish
+from pyfc.model.topic import NAME, Notice, Wish, can_be
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
 from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
@@ -77,6 +77,8 @@ class _Watched:
         strategy = str(option(config, "notifyStrategy") or _STRATEGIES[0])
         if not self.topic:
             raise InvalidArgument(message="neither sourceArn nor topicName names a topic")
+        if not can_be(self.topic):
+            raise wrong("topicName", self.topic, f"a topic's name has {NAME}")
         if len(self.tag) > _LONGEST_TAG:
             raise wrong("filterTag", self.tag, f"it has {_LONGEST_TAG} characters at most")
         if self.format not in {_STREAM, _JSON}:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from pyfc.errors import PyfcError
 from pyfc.model.policy import back_off
+from pyfc.model.topic import NAME, can_be
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Key, option, within
+from pyfc.triggers.interface import Key, option, within, wrong
 
 _log = logging.getLogger(__name__)
 _MOST = 16
@@ -56,10 +57,13 @@ class Source(NamedTuple):
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Source | None:
-        """None for a trigger that names no queue: its events come by the door."""
+        """None for a trigger that names no queue: its events come by the door. Raises InvalidArgument."""
         parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
         own = option(parameters, "sourceMNSParameters") or {}
         queue = str(option(own, "QueueName") or "")
+        if queue and not can_be(queue):
+            place = "eventSourceConfig.eventSourceParameters.sourceMNSParameters.QueueName"
+            raise wrong(place, queue, f"a queue's name has {NAME}")
         is_decoded = str(option(own, "IsBase64Decode", default=True)).lower() == "true"
         return cls(queue, is_decoded) if queue else None
 

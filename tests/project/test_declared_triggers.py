@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pyfc.documents.objects import trigger_of
+from pyfc.documents.reader import names, properties
+from pyfc.documents.shapes import Shape
+from pyfc.documents.triggers import TRIGGERS, Selecting
 from pyfc.errors import ProjectError
 from pyfc.project.load import load
 
@@ -65,12 +69,12 @@ def _written(folder: Path, text: str, kind: str, properties: str) -> Path:
         (FUNCRAFT, "Timer", "{CronExpression: '@every 1m', Payloud: x}",
          "template.yml:12: Resources.shop.pay.Events.t.Properties.Payloud is not a property that pyfc knows, it is "
          "ignored; did you mean Payload?"),
-        (FUNCRAFT, "OSS", f"{{BucketName: photos, Events: [{CREATED}], Filter: {{Key: {{Prefx: a/}}}}, Role: r}}",
-         "template.yml:12: Resources.shop.pay.Events.t.Properties.Filter.Key.Prefx is not a property that pyfc knows, "
-         "it is ignored; did you mean Prefix?"),
-        (SERVERLESS, "timer", "{cronExpression: '@every 1m', enabled: false}",
-         "s.yaml:13: resources.pay.props.triggers[0].triggerConfig.enabled is not a property that pyfc knows, it is "
-         "ignored; did you mean enable?"),
+        (SERVERLESS, "eventbridge", "{runOptions: {batchWindow: {CountBasedWindw: 5}}}",
+         "s.yaml:13: resources.pay.props.triggers[0].triggerConfig.runOptions.batchWindow.CountBasedWindw is not a "
+         "property that pyfc knows, it is ignored; did you mean CountBasedWindow?"),
+        (SERVERLESS, "eventbridge", "{eventSinkConfig: {deliveryOption: {eventShema: RawData}}}",
+         "s.yaml:13: resources.pay.props.triggers[0].triggerConfig.eventSinkConfig.deliveryOption.eventShema is not a "
+         "property that pyfc knows, it is ignored; did you mean eventSchema?"),
         (OWN, "log", "{logConfig: {project: web}, sourceConfig: {logstore: a}, jobConfig: {triggerInterv: 5}}",
          "pyfc.yml:7: services.default.a.triggers[0].config.jobConfig.triggerInterv is not a property that pyfc knows, "
          "it is ignored; did you mean triggerInterval?"),
@@ -86,6 +90,79 @@ def test_a_property_that_no_trigger_of_its_type_has_is_a_warning_and_strictly_a_
     with pytest.raises(ProjectError) as caught:
         load(tmp_path, strict=True)
     assert str(caught.value) == f"{tmp_path}/{warning}"
+
+
+MNS = "{eventSourceConfig: {eventSourceType: MNS, eventSourceParameters: {sourceMNSParameters: %s}}}"
+PATTERN = """'{"source": ["shop"]}'"""
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "properties", "mistake"),
+    [
+        (SERVERLESS, "eventbridge", f"{{eventRuleFilterPatern: {PATTERN}}}",
+         "triggerConfig.eventRuleFilterPatern is not a property that pyfc knows; eventRuleFilterPattern says"),
+        (SERVERLESS, "eventbridge", MNS % "{QueueNam: a}",
+         "eventSourceParameters.sourceMNSParameters.QueueNam is not a property that pyfc knows; QueueName says"),
+        (SERVERLESS, "eventbridge",
+         "{eventSourceConfig: {eventSourceType: MNS, eventSourceParameters: {sourceMNSParameter: {QueueName: a}}}}",
+         "eventSourceParameters.sourceMNSParameter is not a property that pyfc knows; sourceMNSParameters says"),
+        (SERVERLESS, "timer", "{cronExpression: '@every 1m', enabled: false}",
+         "triggerConfig.enabled is not a property that pyfc knows; enable says"),
+        (SERVERLESS, "mns_topic", "{topicName: orders, filterTags: paid}",
+         "triggerConfig.filterTags is not a property that pyfc knows; filterTag says"),
+        (FUNCRAFT, "OSS", f"{{BucketName: photos, Events: [{CREATED}], Filter: {{Key: {{Prefx: a/}}}}, Role: r}}",
+         "Properties.Filter.Key.Prefx is not a property that pyfc knows; prefix says"),
+        (FUNCRAFT, "RDS", "{InstanceId: a, SubscriptionObject: [db.t]}",
+         "Properties.SubscriptionObject is not a property that pyfc knows; subscriptionObjects says"),
+        (OWN, "log", "{sourceConfig: {logstor: a}}",
+         "config.sourceConfig.logstor is not a property that pyfc knows; logstore says"),
+        (SERVERLESS, "eventbrigde", "{}", "triggerType is 'eventbrigde'; it must be one of apigateway, cdn_events,"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_name_of_what_says_what_fires_is_a_mistake_and_the_trigger_is_left_out(
+    tmp_path: Path, text: str, kind: str, properties: str, mistake: str
+) -> None:
+    _written(tmp_path, text, kind, properties)
+
+    project = load(tmp_path, tolerates=True)
+
+    assert project.event_triggers == []
+    [told] = project.mistakes
+    assert str(told.error).startswith(f"{tmp_path}/{NAMES[text]}:")
+    assert mistake in str(told.error)
+    with pytest.raises(ProjectError, match=r"is not a property|it must be one of"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "reason"),
+    [
+        ("eventbridge", MNS % "{QueueName: p ull/x}",
+         "triggerConfig.eventSourceConfig.eventSourceParameters.sourceMNSParameters.QueueName is 'p ull/x'"),
+        ("mns_topic", "{topicName: p ull/x}", "triggerConfig.topicName is 'p ull/x'"),
+    ],
+)  # fmt: skip
+def test_a_queue_or_topic_that_can_be_none_is_told_where_the_trigger_stands(
+    tmp_path: Path, kind: str, properties: str, reason: str
+) -> None:
+    _written(tmp_path, SERVERLESS, kind, properties)
+
+    [warning] = load(tmp_path).warnings
+
+    assert warning.startswith(f"{tmp_path}/s.yaml:10: trigger default/pay:t does not fire: {reason}: ")
+    with pytest.raises(ProjectError, match="does not fire"):
+        load(tmp_path, strict=True)
+
+
+@pytest.mark.parametrize("kind", sorted(TRIGGERS.keys() - {"http", "apigateway"}))
+def test_what_says_what_fires_a_trigger_is_among_its_properties(kind: str) -> None:
+    shapes = [TRIGGERS[kind]]
+    for shape in shapes:
+        if issubclass(shape, Selecting):
+            assert shape.selects <= set(names(shape))
+        for field in properties(shape).values():
+            shapes += [each for each in get_args(field.type) if isinstance(each, type) and issubclass(each, Shape)]
+    assert any(issubclass(each, Selecting) and each.selects for each in shapes)
 
 
 def test_a_misspelt_name_beside_the_configuration_is_a_warning_too(tmp_path: Path) -> None:

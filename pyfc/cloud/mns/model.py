@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from pyfc.cloud.mns.faults import Fault
+from pyfc.model.topic import LONGEST_NAME, is_name
 
 Kind = Literal["queues", "topics"]
 """As paths have it."""
@@ -15,8 +15,6 @@ NAMED: Mapping[Kind, str] = MappingProxyType({"queues": "Queue", "topics": "Topi
 """As XML and errors have it."""
 Settings = dict[str, Any]
 """By MNS's names."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-_LONGEST = 256
 _RANGES: Mapping[Kind, Mapping[str, tuple[int, int, int]]] = MappingProxyType(
     {
         "queues": {
@@ -80,9 +78,9 @@ class Message(NamedTuple):
 
 def check_name(what: str, name: str) -> None:
     """`what`: Queue, Topic or Subscription. Raises Fault for what can be no name of one."""
-    if len(name) > _LONGEST:
-        raise Fault(f"{what}NameLengthError", f"The name of a {what.lower()} has {_LONGEST} characters at most.")
-    if _NAME.fullmatch(name) is None:
+    if len(name) > LONGEST_NAME:
+        raise Fault(f"{what}NameLengthError", f"The name of a {what.lower()} has {LONGEST_NAME} characters at most.")
+    if not is_name(name):
         raise Fault("InvalidArgument", f"{name!r} can be no name of a {what.lower()}: use letters, digits, - and _.")
 
 

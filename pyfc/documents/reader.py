@@ -55,6 +55,10 @@ class WrongProperty(InvalidArgument):
         self.missing = missing
         super().__init__(message=own[: 2 * _LONGEST] or f"{shown(place)[-_LONGEST:] or 'the body'} {text}")
 
+    def moved(self, place: Place) -> WrongProperty:
+        """The same, where it stands under another name."""
+        return WrongProperty(place, self.text, found=self.found, allowed=self.allowed, missing=self.missing)
+
 
 def wrong(place: Place, found: str, allowed: str, own: str = "") -> WrongProperty:
     """What is wrong at a place, and what would be right; or in FC's text."""

@@ -311,15 +311,31 @@ class EventBridgeTrigger(Selecting):
     run_options: RunOptions | None = None
 
 
+ParameterPlace = Literal["QUERY", "HEAD", "HEADER", "PATH", "BODY"]
+
+
 class ApiParameter(Shape):
     """A parameter of a request."""
 
     is_open = True
     api_parameter_name: str
-    location: str = "QUERY"
-    parameter_type: str = "String"
+    location: ParameterPlace = "QUERY"
+    parameter_type: Literal["String", "Int", "Integer", "Long", "Float", "Double", "Number", "Boolean"] = "String"
     required: Literal["REQUIRED", "OPTIONAL"] = "OPTIONAL"
     default_value: Scalar = ""
+    enum_value: Scalar = ""
+    min_value: float | None = None
+    max_value: float | None = None
+    min_length: Size | None = None
+    max_length: Size | None = None
+    regular_expression: str = ""
+    json_scheme: str | dict[str, Any] = ""
+    demo_value: Scalar = ""
+    description: str = ""
+    api_parameter_description: str = ""
+    parameter_description: str = ""
+    doc_show: str = ""
+    doc_order: Scalar = ""
 
 
 class ServiceParameter(Shape):
@@ -327,8 +343,10 @@ class ServiceParameter(Shape):
 
     is_open = True
     service_parameter_name: str
-    location: str = "QUERY"
+    location: ParameterPlace = "QUERY"
     parameter_catalog: Literal["REQUEST", "CONSTANT", "SYSTEM"] = "REQUEST"
+    type: str = ""
+    parameter_type: str = ""
 
 
 class ParameterMap(Shape):
@@ -343,7 +361,14 @@ class ApiRequestConfig(Shape):
     """How a request is handed on."""
 
     is_open = True
-    request_mode: str = "PASSTHROUGH"
+    request_mode: Literal["PASSTHROUGH", "MAPPING", "MAPPING_PASSTHROUGH"] = "PASSTHROUGH"
+    request_protocol: str = ""
+    request_path: str = ""
+    request_http_method: str = ""
+    body_format: str = ""
+    body_model: str = ""
+    post_body_description: str = ""
+    escape_path_param: bool = False
 
 
 class ApiTrigger(Shape):
@@ -352,14 +377,14 @@ class ApiTrigger(Shape):
     is_open = True
     group: str
     path: str
-    method: str
+    method: Literal["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "ANY"]
     stage: str = "RELEASE"
     api_name: str = ""
     request_config: ApiRequestConfig | None = None
     request_parameters: list[ApiParameter] = field(default_factory=list)
     service_parameters: list[ServiceParameter] = field(default_factory=list)
     service_parameters_map: list[ParameterMap] = field(default_factory=list)
-    auth_type: str = "ANONYMOUS"
+    auth_type: Literal["ANONYMOUS", "APP", "APPOPENID"] = "ANONYMOUS"
     timeout: Annotated[int, Meta(ge=1, le=600000)] = 3000
 
 

@@ -5,26 +5,39 @@ trigger of the function that it names.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import get_args
 
-from pyfc.documents.reader import Document
+from pyfc.documents.reader import Document, WrongProperty
 from pyfc.documents.triggers import ApiTrigger
+from pyfc.documents.values import Method
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
 from pyfc.project.interface import Project
-from pyfc.project.properties import FileReader, check_name, located
+from pyfc.project.properties import FileReader, check_name, error_of
 
 TYPE = "Aliyun::Serverless::Api"
 _PREFIX = "x-aliyun-apigateway-"
 _PROPERTIES = {
-    "request-config": "requestConfig", "request-parameters": "requestParameters",
-    "service-parameters": "serviceParameters", "service-parameters-map": "serviceParametersMap",
-    "auth-type": "authType",
+    f"{_PREFIX}request-config": "requestConfig", f"{_PREFIX}request-parameters": "requestParameters",
+    f"{_PREFIX}service-parameters": "serviceParameters", f"{_PREFIX}service-parameters-map": "serviceParametersMap",
+    f"{_PREFIX}auth-type": "authType",
+}  # fmt: skip
+_OTHERS = (
+    "api-name", "fc", "description", "visibility", "allow-signature-method", "app-code-auth-type", "disable-internet",
+    "error-code-sample", "fail-result-sample", "force-nonce-check", "open-id-connect-config", "openid-connect-config",
+    "result-sample", "result-type", "websocket-api-type",
+)  # fmt: skip
+"""What Funcraft reads besides."""
+_METHODS = {
+    **{name.lower(): name for name in get_args(Method)}, "any": "ANY", f"{_PREFIX}any-method": "ANY",
 }  # fmt: skip
 _BESIDE = {"openapi", "swagger", "info", "components", "basePath", "host", "schemes"}
 """What may stand beside the paths."""
+_BESIDE_METHODS = {"parameters", "summary", "description", "servers", "$ref"}
+_UNCHECKED = ("regularExpression", "jsonScheme")
+"""What of a parameter is not compared with what clients send."""
 _ARN = re.compile(r"services/(?:\$\{)?([^/}.]+)(?:\.Arn\})?/functions/(?:\$\{)?([^/}.]+)(?:\.Arn\})?/?$")
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -44,6 +57,8 @@ def read_apis(name: str, resource: Field, project: Project) -> None:
         if not path.startswith("/"):
             raise methods.error(f"the path '{path}'", "a path that begins with /")
         for method, field in methods.items():
+            if method in _BESIDE_METHODS:
+                continue
             with project.tolerating():
                 trigger = _api(name, stage, path, method, field, project)
                 _check_alone(field, trigger, project)
@@ -69,23 +84,43 @@ def _api(group: str, stage: str, path: str, method: str, field: Field, project: 
     service, function = _function(target, project)
     named = field.get(f"{_PREFIX}api-name")
     own = named.text() if named is not None else f"{path.strip('/').replace('[', '').replace(']', '')}_{method}"
-    document: Document = {}
-    for said, value in field.items():
-        if said.startswith(_PREFIX) and (known := _PROPERTIES.get(said.removeprefix(_PREFIX))) is not None:
-            document[known] = value
-    config = {**dict(_plain(document)), "group": group, "stage": stage, "path": path,
-              "method": method.upper(), "apiName": own}  # fmt: skip
-    if (timeout := target.get("timeout")) is not None:
-        config["timeout"] = timeout.plain()
-    with located(field):
-        read = FileReader(project).read(config, ApiTrigger)
+    read = _config(field, {"group": group, "stage": stage, "path": path, "apiName": own}, method, project)
     name = _UNFIT.sub("_", f"{group}_{own}")[:128]
+    _note(read, f"{method} {path} of API group {group}", project)
     return Trigger(service=service, function=function, name=name, type="apigateway", config=read)
 
 
-def _plain(document: Document) -> Iterator[tuple[str, object]]:
-    for name, field in document.items():
-        yield name, field.plain()
+def _config(field: Field, known: Document, method: str, project: Project) -> Document:
+    """The configuration of the trigger that stands for an API. Raises ProjectError with file, line and property."""
+    if method.lower() not in _METHODS:
+        raise field.error(f"the method '{method}'", f"one of {', '.join(_METHODS)}")
+    document = _given(field, project)
+    try:
+        return FileReader(project).read({**known, **document, "method": _METHODS[method.lower()]}, ApiTrigger)
+    except WrongProperty as mistake:
+        first, *rest = mistake.place
+        said = next((said for said, name in _PROPERTIES.items() if name == first), None)
+        place = (said, *rest) if said is not None else (f"{_PREFIX}fc", *mistake.place)
+        raise error_of(field, mistake.moved(place)) from None
+
+
+def _given(field: Field, project: Project) -> Document:
+    """What an API says of what it takes and hands on; a warning for what Funcraft would not read."""
+    given = field.items()
+    own = [said for said, _ in given if not said.startswith(_PREFIX)]
+    project.warnings.extend(field.unknown([*own, *_PROPERTIES, *(f"{_PREFIX}{each}" for each in _OTHERS)]))
+    document: Document = {_PROPERTIES[said]: value for said, value in given if said in _PROPERTIES}
+    if (timeout := field.need(f"{_PREFIX}fc").get("timeout")) is not None:
+        document["timeout"] = timeout
+    return document
+
+
+def _note(config: Document, what: str, project: Project) -> None:
+    """What of its parameters is not checked is said, not dropped."""
+    for parameter in config.get("requestParameters", ()):
+        for name in _UNCHECKED:
+            if parameter.get(name):
+                project.unsupported.append(f"{name} of parameter {parameter['apiParameterName']} of {what}")
 
 
 def _function(target: Field, project: Project) -> tuple[str, str]:

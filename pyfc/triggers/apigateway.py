@@ -4,13 +4,14 @@ gets of its answer (contract §8.4).
 1. A path has names in brackets: `/users/[id]`; `*` as its last piece is for all that follows. The path that says most
    about a request wins.
 2. `PASSTHROUGH`, the usual mode, hands on everything; `MAPPING` what is declared alone, checked, under the names that
-   the function shall see.
+   the function shall see; `MAPPING_PASSTHROUGH` that, and what is not declared as it came.
 3. What goes wrong has a code of the gateway's table (ERRORS), which the client finds in `X-Ca-Error-Code`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -39,7 +40,12 @@ ERRORS = {
 _ANY = "ANY"
 _FORM = "application/x-www-form-urlencoded"
 _PLACES = {"QUERY", "HEAD", "HEADER", "PATH", "BODY"}
-_NUMBERS = {"INT": int, "INTEGER": int, "LONG": int, "NUMBER": float, "FLOAT": float, "DOUBLE": float}
+_WHOLE, _REAL = re.compile("-?[0-9]{1,19}"), re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,3})?")
+_NUMBERS: dict[str, tuple[re.Pattern[str], int]] = {
+    "INT": (_WHOLE, 32), "INTEGER": (_WHOLE, 32), "LONG": (_WHOLE, 64), "NUMBER": (_REAL, 0), "FLOAT": (_REAL, 0),
+    "DOUBLE": (_REAL, 0),
+}  # fmt: skip
+"""How types of numbers are written, in ASCII's digits alone, and how many bits whole ones have."""
 
 
 class ApiError(Exception):
@@ -113,6 +119,8 @@ class Api(NamedTuple):
     pieces: tuple[str, ...]
     target: Target
     is_mapping: bool
+    passes_others: bool
+    """Whether what is not declared is handed on as well."""
     parameters: tuple[Parameter, ...]
     handed: tuple[Handed, ...]
     is_anonymous: bool
@@ -124,7 +132,7 @@ class Api(NamedTuple):
         """From the trigger that stands for it."""
         config = trigger.config
         parameters = tuple(Parameter.read(each) for each in option(config, "requestParameters") or ())
-        wishes = option(config, "requestConfig") or {}
+        mode = str(option(option(config, "requestConfig") or {}, "requestMode", "PASSTHROUGH")).upper()
         return cls(
             str(option(config, "group", "")).lower(),
             str(option(config, "stage", RELEASE)),
@@ -132,7 +140,8 @@ class Api(NamedTuple):
             str(option(config, "method", _ANY)).upper(),
             tuple(str(option(config, "path", "/")).strip("/").split("/")),
             Target(trigger.service, trigger.function, trigger.qualifier or LATEST),
-            str(option(wishes, "requestMode", "PASSTHROUGH")).upper().startswith("MAPPING"),
+            mode.startswith("MAPPING"),
+            mode == "MAPPING_PASSTHROUGH",
             parameters,
             _handed(config, parameters),
             str(option(config, "authType") or "ANONYMOUS").upper() == "ANONYMOUS",
@@ -219,7 +228,8 @@ def _stage(asked: str, stages: set[str]) -> str:
     """The stage that is meant: the only one, or RELEASE, where none is named. Raises ApiError."""
     stage = asked or (next(iter(stages)) if len(stages) == 1 else RELEASE)
     if stage not in stages:
-        raise ApiError("I400SG", "Invalid Stage")
+        there = ", ".join(sorted(stages))
+        raise ApiError("I400SG", f"Invalid Stage `{asked}`: there are {there}" if asked else f"Name a Stage: {there}")
     return stage
 
 
@@ -251,7 +261,7 @@ def _mapped(api: Api, values: Mapping[str, str], request: ApiRequest) -> dict[st
         "QUERY": dict(parse_qsl(request.query, keep_blank_values=True)), "PATH": values, "BODY": form,
         "HEAD": request.headers, "HEADER": request.headers,
     }  # fmt: skip
-    found: dict[str, dict[str, str]] = {place: {} for place in _PLACES}
+    found = _undeclared(api, given) if api.passes_others else {place: {} for place in _PLACES}
     for handed in api.handed:
         value = _value(handed, given, api, request)
         if value is not None:
@@ -262,6 +272,18 @@ def _mapped(api: Api, values: Mapping[str, str], request: ApiRequest) -> dict[st
         "headers": {**kind, **found["HEAD"], **found["HEADER"]}, "queryParameters": found["QUERY"],
         "pathParameters": found["PATH"], "body": body,
     }  # fmt: skip
+
+
+def _undeclared(api: Api, given: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """What clients have sent besides the declared parameters."""
+    known = {(each.place.removesuffix("ER"), each.name.lower()) for each in api.parameters}
+    found: dict[str, dict[str, str]] = {"HEADER": {}}
+    for place in _PLACES - found.keys():
+        rest = {name: value for name, value in given[place].items() if (place, name.lower()) not in known}
+        found[place] = rest if place != "HEAD" else {
+            name.title(): value for name, value in rest.items() if name not in NOT_PASSED_ON
+        }  # fmt: skip
+    return found
 
 
 def _value(handed: Handed, given: Mapping[str, Mapping[str, str]], api: Api, request: ApiRequest) -> str | None:
@@ -288,17 +310,25 @@ def _check(parameter: Parameter, value: str) -> None:
         raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be one of {allowed}")
     size: float = len(value)
     ends = ("minLength", "maxLength")
-    if (number := _NUMBERS.get(parameter.kind)) is not None:
+    if parameter.kind in _NUMBERS:
         ends = ("minValue", "maxValue")
-        try:
-            size = number(value)
-        except ValueError:
-            raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be a number") from None
+        size = _number(parameter, value)
     elif parameter.kind == "BOOLEAN" and value.lower() not in {"true", "false"}:
         raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be true or false")
     low, high = (option(parameter.config, name) for name in ends)
     if not (_limit(low, size) <= size <= _limit(high, size)):
         raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it is out of its range")
+
+
+def _number(parameter: Parameter, value: str) -> float:
+    """Raises ApiError for what is none of the parameter's type."""
+    form, bits = _NUMBERS[parameter.kind]
+    if form.fullmatch(value) is None:
+        kind = "whole number" if bits else "number"
+        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be a {kind}")
+    if bits and not -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1):
+        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be a whole number of {bits} bits")
+    return int(value) if bits else float(value)
 
 
 def _limit(value: Any, size: float) -> float:

@@ -35,6 +35,7 @@ TYPES = {
     "DTS": "dts:",
 }  # fmt: skip
 """How the types of their events begin, by the types of sources."""
+_MODES = ("event-driven", "event-streaming")
 _OF_DATA = ("data", "data_base64")
 CloudEvent = Mapping[str, Any]
 
@@ -56,21 +57,13 @@ class Rule(NamedTuple):
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Rule:
         """Raises InvalidArgument that names the property."""
-        source = str(within(config, "eventSourceConfig", "eventSourceType") or DEFAULT)
-        if source not in TYPES:
-            raise wrong("eventSourceConfig.eventSourceType", source, f"it must be one of {', '.join(TYPES)}")
-        text = option(config, "eventRuleFilterPattern")
-        try:
-            pattern = Pattern.read(text)
-        except ValueError as error:
-            raise wrong("eventRuleFilterPattern", _cut(text), str(error)) from None
-        mode = within(config, "runOptions", "mode") or ("event-driven" if source == DEFAULT else "event-streaming")
-        if mode not in {"event-driven", "event-streaming"}:
-            raise wrong("runOptions.mode", mode, "it must be event-driven or event-streaming")
+        source = _one_of(config, "eventSourceConfig", "eventSourceType", tuple(TYPES))
+        pattern = _pattern(option(config, "eventRuleFilterPattern"))
+        mode = _one_of(config, "runOptions", "mode", _MODES if source == DEFAULT else _MODES[::-1])
         _check_pushes(config)
         delivery = within(config, "eventSinkConfig", "deliveryOption") or {}
         schema = option(delivery, "eventSchema") or "CloudEvents"
-        is_streaming = mode == "event-streaming"
+        is_streaming = mode == _MODES[1]
         window = window_of(config) if is_streaming else None
         queue = Source.read(config) if source == "MNS" else None
         return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window, queue)
@@ -82,6 +75,21 @@ class Rule(NamedTuple):
     def fits(self, event: CloudEvent) -> bool:
         """Whether an event that was published without naming a trigger is for this one."""
         return str(event["type"]).startswith(TYPES[self.source]) and self.pattern.fits(event)
+
+
+def _one_of(config: Mapping[str, Any], outer: str, name: str, allowed: Sequence[str]) -> str:
+    """A property that is one of several; the first, if nothing is said. Raises InvalidArgument."""
+    found = str(within(config, outer, name) or allowed[0])
+    if found not in allowed:
+        raise wrong(f"{outer}.{name}", found, f"it must be one of {', '.join(allowed)}")
+    return found
+
+
+def _pattern(text: Any) -> Pattern:
+    try:
+        return Pattern.read(text)
+    except ValueError as error:
+        raise wrong("eventRuleFilterPattern", _cut(text), str(error)) from None
 
 
 def policy_of(config: Mapping[str, Any]) -> Policy | None:

@@ -110,7 +110,20 @@ def test_mapping_makes_the_body_of_a_form_anew() -> None:
     ("parameter", "query", "code", "told"),
     [
         (_parameter("n", required="REQUIRED"), "", "I400MP", "Parameter `n` is required"),
-        (_parameter("n", parameterType="Int"), "n=x", "I400IP", "it must be a number"),
+        (_parameter("n", parameterType="Int"), "n=x", "I400IP", "it must be a whole number"),
+        (_parameter("n", parameterType="Int"), "n=%2B7", "I400IP", "it must be a whole number"),
+        (_parameter("n", parameterType="Int"), "n=1_000", "I400IP", "it must be a whole number"),
+        (_parameter("n", parameterType="Int"), "n=%D9%A7", "I400IP", "it must be a whole number"),
+        (_parameter("n", parameterType="Int"), "n=+7", "I400IP", "it must be a whole number"),
+        (_parameter("n", parameterType="Int"), "n=2147483648", "I400IP", "it must be a whole number of 32 bits"),
+        (
+            _parameter("n", parameterType="Long"),
+            "n=9223372036854775808",
+            "I400IP",
+            "it must be a whole number of 64 bits",
+        ),
+        (_parameter("n", parameterType="Double"), "n=nan", "I400IP", "it must be a number"),
+        (_parameter("n", parameterType="Double"), "n=1_0.5", "I400IP", "it must be a number"),
         (_parameter("n", parameterType="Boolean"), "n=1", "I400IP", "it must be true or false"),
         (_parameter("n", enumValue="a,b"), "n=c", "I400IP", "it must be one of a,b"),
         (_parameter("n", parameterType="Long", maxValue=5), "n=6", "I400IP", "it is out of its range"),
@@ -131,6 +144,31 @@ def test_an_end_of_a_range_that_is_no_number_ends_nothing() -> None:
     assert _event(_query(_parameter("n", minLength=[1])), REQUEST._replace(query="n=5"))["queryParameters"] == {
         "n": "5"
     }
+
+
+def test_mapping_with_what_is_not_declared_hands_on_both() -> None:
+    parameters = [_parameter("a", defaultValue="7"), _parameter("X-Mine", "Head")]
+    trigger = _trigger(
+        requestConfig={"requestMode": "MAPPING_PASSTHROUGH"}, requestParameters=parameters,
+        serviceParameters=[{"serviceParameterName": "renamed", "location": "Query"}],
+        serviceParametersMap=[{"requestParameterName": "X-Mine", "serviceParameterName": "renamed"}],
+    )  # fmt: skip
+
+    event = _event(trigger)
+
+    assert event["queryParameters"] == {"b": "", "a": "2", "renamed": "yes"}
+    assert event["pathParameters"] == {"id": "42"}
+    assert event["headers"]["Host"] == "shop.apigw.localhost"
+    assert not {"X-Mine", "Connection"} & event["headers"].keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("Int", "-7"), ("Long", "9223372036854775807"), ("Double", "1e300"), ("Float", "-0.5")]
+)
+def test_numbers_are_taken_as_they_are_written(kind: str, value: str) -> None:
+    event = _event(_query(_parameter("n", parameterType=kind)), REQUEST._replace(query=f"n={value}"))
+
+    assert event["queryParameters"] == {"n": value}
 
 
 @pytest.mark.parametrize("query", ["n=5", "n=1", "other=1"])
@@ -158,11 +196,11 @@ def test_what_belongs_to_no_api_is_refused_with_the_gateways_codes() -> None:
     assert _refused(_trigger(method="POST"))[0] == "I404NF"
     with pytest.raises(ApiError, match="Invalid Domain `none`"):
         Apis([_trigger()]).find("none", "", REQUEST)
-    with pytest.raises(ApiError, match="Invalid Stage"):
+    with pytest.raises(ApiError, match="Invalid Stage `TEST`: there are RELEASE"):
         Apis([_trigger()]).find("shop", "TEST", REQUEST)
     assert _event(_trigger(stage="PRE"), stage="pre")["headers"]["X-Ca-Stage"] == "PRE"
     assert _event(_trigger(stage="PRE"))["headers"]["X-Ca-Stage"] == "PRE"
-    with pytest.raises(ApiError, match="Invalid Stage"):
+    with pytest.raises(ApiError, match="Name a Stage: PRE, TEST"):
         Apis([_trigger(stage="PRE"), _trigger(stage="TEST")]).find("shop", "", REQUEST)
 
 

@@ -62,6 +62,7 @@ from pyfc.host.descriptors import BUDGET
 from pyfc.host.runtimes import Runtimes
 from pyfc.observe.journal import Journal, Listener
 from pyfc.observe.logs import FunctionLogs
+from pyfc.observe.metrics.metrics import Metrics
 from pyfc.observe.recent import Recent
 from pyfc.project.interface import NO_FOLDERS, Folders
 from pyfc.queues.interface import Queue
@@ -197,6 +198,10 @@ class App:
         logs = FunctionLogs(folder / "logs", settings.log_file_size, settings.log_file_count)
         self.journal.listeners.append(logs.listen)
         self._stack.callback(logs.close)
+        self.metrics = Metrics(folder)
+        self._stack.push_async_callback(self.metrics.close)
+        if settings.observe == "on":
+            self.journal.listeners.append(self.metrics.listen)
         self._stack.callback(self.journal.flush)
         stored.mark_loss(folder)
         self.findings = [*stored.losses(folder), *taken_over]

@@ -144,6 +144,9 @@ class Settings:
     log_file_size: int = _setting(10 * MEBIBYTE, "Bytes after which a function's log file is rotated.")
     log_file_count: int = _setting(5, "Rotated log files kept per function.")
     log_service_bytes: int = _setting(1024 * MEBIBYTE, "Most bytes that the log service keeps; the oldest go first.")
+    observe: str = _setting(
+        "on", "on: metrics of all calls are kept in the data folder; off: none.", flag=True, choices=("on", "off")
+    )
     log_service_days: int = _setting(7, "Most days for which it keeps logs; a logstore may ask for fewer.")
 
 

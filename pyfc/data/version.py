@@ -16,6 +16,7 @@ import msgspec
 VERSION = 7
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
+METRICS = "metrics.sqlite"
 SLS_INDEX = "sls-index.sqlite"
 """Made of the other: it has a version of its own, and is never taken over."""
 STORE_TABLES = """
@@ -138,6 +139,19 @@ INSERT INTO sqlite_sequence SELECT 'firings', CAST(strftime('%s', 'now') AS INTE
 still to be told of, `firings` what triggers are; `notice`: a Notice of model/topic.py, as an array in MessagePack. No
 number of a firing of one file comes again in a later one.
 """
+METRICS_TABLES = """
+CREATE TABLE series (
+  number INTEGER PRIMARY KEY, service TEXT NOT NULL, function TEXT NOT NULL, qualifier TEXT NOT NULL,
+  instance TEXT NOT NULL, UNIQUE (service, function, qualifier, instance)
+);
+CREATE TABLE points (
+  series INTEGER NOT NULL, step INTEGER NOT NULL, time INTEGER NOT NULL, point BLOB NOT NULL,
+  PRIMARY KEY (series, step, time)
+) WITHOUT ROWID;
+"""
+"""A point is of `step` seconds from `time` on (seconds since the epoch, a multiple of the step): a Point of
+observe/metrics/point.py, packed. What is in one of 10 s is in those of 60 s and 3,600 s too, which are kept longer.
+"""
 _BATCH = 1000
 _ENQUEUED, _BORN, _TRACE, _TRIGGER = 4, 20, 21, 22
 """Places in the array."""
@@ -156,6 +170,7 @@ class Step(NamedTuple):
     oss: Change | None = None
     sls: Change | None = None
     mns: Change | None = None
+    metrics: Change | None = None
 
 
 def _add_sizes(connection: sqlite3.Connection, schema: str) -> None:

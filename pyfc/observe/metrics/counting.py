@@ -1,0 +1,189 @@
+"""Calls become numbers: a listener of the journal that counts in plain dicts.
+
+Of calls that began at once and succeeded only the duration is noted; many of them are counted together (`_Plain.fold`).
+"""
+
+from __future__ import annotations
+
+import math
+
+from pyfc.model.function import Function, Limits
+from pyfc.model.invocation import FaultKind, Result
+from pyfc.model.names import Target
+from pyfc.observe.journal import CallRecord, Record
+from pyfc.observe.metrics.activity import Activity
+from pyfc.observe.metrics.buckets import counted
+from pyfc.observe.metrics.point import OTHERS, Point, Series
+
+MOST_SERIES = 4096
+"""Series that are counted apart between two writes."""
+_FOLDED = 1024
+"""Durations that are noted before they are counted."""
+_LEFT = 499
+_OUTCOMES = {429: "throttles", 503: "resource_throttles"}
+_FREE_DISK = Limits().disk_size
+_STEP = 0.05
+"""Of a vCPU: FC's smallest."""
+
+
+def vcpu(function: Function) -> float:
+    """What of processors a function has: as declared, else by its memory, as FC gives it (2 GB for a whole one)."""
+    declared = function.extras.get("cpu")
+    if isinstance(declared, int | float) and declared > 0:
+        return float(declared)
+    return max(round(function.limits.memory_size / 2048 / _STEP) * _STEP, _STEP)
+
+
+class Counting:
+    """What has happened since it was last taken."""
+
+    def __init__(self) -> None:
+        self._points: dict[Series, Point] = {}
+        self._series: dict[Target, _Plain] = {}
+        self._noted = 0
+        self._activity = Activity()
+
+    def __bool__(self) -> bool:
+        return bool(self._points)
+
+    def listen(self, batch: list[Record]) -> None:
+        """See Journal."""
+        series = self._series
+        for record in batch:
+            if not isinstance(record, CallRecord):
+                continue
+            _, function, call, status, result, _ = record
+            plain = series.get(call.target)
+            if plain is None or plain.function is not function:
+                plain = self._of(call.target, function)
+            if status == 200 and result is not None and not plain.shares and result.fault is None:
+                duration, memory, _, _, start = result.usage
+                if start is None:
+                    plain.durations.append(duration)
+                    if memory > plain.memory:
+                        plain.memory = memory
+                    continue
+            self._count(plain, record)
+        self._noted += len(batch)
+        if self._noted > _FOLDED:
+            self._fold()
+
+    def take(self) -> dict[Series, Point]:
+        """What has been counted, which is forgotten."""
+        self._fold()
+        points, self._points, self._series = self._points, {}, {}
+        return {series: point for series, point in points.items() if point.values}
+
+    def put_back(self, points: dict[Series, Point]) -> None:
+        """What was taken and could not be kept."""
+        for series, point in points.items():
+            self._point(series).merge(point)
+
+    def _of(self, target: Target, function: Function) -> _Plain:
+        if target in self._series:
+            self._series[target].fold()
+        point = self._point(Series(*target))
+        point.most("memory_limit_mb", function.limits.memory_size)
+        plain = self._series[target] = _Plain(function, point)
+        return plain
+
+    def _point(self, series: Series) -> Point:
+        found = self._points.get(series)
+        if found is None:
+            if len(self._points) >= MOST_SERIES:
+                series = OTHERS
+            found = self._points.setdefault(series, Point())
+        return found
+
+    def _fold(self) -> None:
+        self._noted = 0
+        for plain in self._series.values():
+            plain.fold()
+
+    def _count(self, plain: _Plain, record: CallRecord) -> None:
+        """A call of which more is to be said."""
+        point, status, result = plain.point, record.status, record.result
+        point.add("invocations", 1)
+        outcome = _outcome(status, result, record.error)
+        if outcome:
+            point.add(outcome, 1)
+        if not 200 <= status < 300:
+            point.add(f"status_{status // 100}xx", 1)
+        if result is None:
+            point.add("refused", 1)
+            return
+        usage, start = result.usage, result.usage.start
+        plain.memory = max(plain.memory, usage.peak_memory)
+        active = self._activity.of(usage.instance_id, record.time, usage.duration) if plain.shares else None
+        plain.ran([usage.duration], active)
+        if usage.cold:
+            point.add("cold_starts", 1)
+        if start is None:
+            point.see("direct", counted([usage.duration]))
+            return
+        latency = usage.duration + start.waited
+        point.add("waits", 1)
+        point.add("wait_us", _us(start.waited))
+        point.most("latency_max_us", _us(latency))
+        point.see("waited", counted([usage.duration]))
+        point.see("waited_latency", counted([latency]))
+        if start.phases is not None:
+            for name, seconds in zip(
+                ("prepare_code_us", "runtime_initialize_us", "initializer_us"), start.phases, strict=True
+            ):
+                point.add(name, _us(seconds))
+
+
+class _Plain:
+    """What is counted for one function by one qualifier."""
+
+    __slots__ = ("durations", "function", "memory", "point", "shares")
+
+    def __init__(self, function: Function, point: Point) -> None:
+        self.function = function
+        self.point = point
+        self.durations: list[float] = []
+        """Of calls that began at once and succeeded, in seconds; not counted yet."""
+        self.memory = 0.0
+        """The most of an instance, in MB."""
+        self.shares = function.limits.instance_concurrency > 1
+        """Whether an instance runs several calls at once."""
+
+    def fold(self) -> None:
+        """Count what was noted."""
+        if self.memory:
+            self.point.most("memory_max_kb", math.ceil(self.memory * 1024))
+        if self.durations:
+            self.point.add("invocations", len(self.durations))
+            self.ran(self.durations)
+            self.point.see("direct", counted(self.durations))
+            self.durations = []
+
+    def ran(self, durations: list[float], active: int | None = None) -> None:
+        """Calls that took so long. `active`: ms of them that are counted, if not all."""
+        point, function = self.point, self.function
+        point.add("duration_us", _us(sum(durations)))
+        point.most("duration_max_us", _us(max(durations)))
+        billed = sum(map(math.ceil, [duration * 1000 for duration in durations]))
+        active = billed if active is None else active
+        point.add("billed_ms", billed)
+        point.add("active_ms", active)
+        point.add("memory_mb_ms", active * function.limits.memory_size)
+        point.add("vcpu_ms", round(active * vcpu(function) * 1000))
+        point.add("disk_mb_ms", active * max(function.limits.disk_size - _FREE_DISK, 0))
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+def _outcome(status: int, result: Result | None, error: str) -> str:
+    """The field in which a call is counted beside `invocations`; '' if the function succeeded."""
+    fault = result.fault if result is not None else None
+    if fault is not None and fault.kind is not FaultKind.PLATFORM:
+        return "function_errors"
+    if status == _LEFT:
+        return "client_errors"
+    if fault is None and not error:
+        return ""
+    return _OUTCOMES.get(status, "client_errors" if status < 500 else "server_errors")

@@ -1,0 +1,106 @@
+"""The metrics of one server: counted as the journal tells of calls, written every 10 s in which something happened, and
+read over any span. While nobody calls nothing runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from pyfc.data.version import METRICS
+from pyfc.errors import PyfcError
+from pyfc.observe.journal import Record
+from pyfc.observe.metrics.counting import Counting
+from pyfc.observe.metrics.point import Point, Series
+from pyfc.observe.metrics.store import STEP, STEPS, Counted, Found, Store, Wanted
+from pyfc.tasks import Tasks
+
+_log = logging.getLogger(__name__)
+
+
+class Metrics:
+    """A journal's listener (`listen`). Making one raises InvalidArgument for a file that is none of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: the data folder."""
+        self._store = Store(folder / METRICS)
+        self._counting = Counting()
+        self._time = 0
+        """When the 10 s began that are counted."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks = Tasks()
+        self._is_failing = False
+
+    def listen(self, batch: list[Record]) -> None:
+        """See Journal. A batch is of 4 ms: it belongs to the 10 s in which it ends."""
+        now = int(batch[-1].time)
+        if now - now % STEP != self._time:
+            self._end()
+            self._time = now - now % STEP
+        self._counting.listen(batch)
+        if self._timer is None and self._counting:
+            self._wait(self._time + STEP - time.time())
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        """The 10 s are over."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        taken = self._take()
+        if taken.points:
+            self._tasks.begin("writing metrics", self._keep(taken))
+
+    def _take(self) -> Counted:
+        return Counted(self._time, self._counting.take())
+
+    async def _keep(self, taken: Counted) -> None:
+        try:
+            await self._store.write(taken)
+        except PyfcError as error:
+            self._counting.put_back(taken.points)
+            if not self._is_failing:
+                _log.error("metrics cannot be written, so they are kept in memory: %s", error)
+            self._is_failing = True
+            if self._timer is None:
+                self._wait(STEP)
+        else:
+            self._is_failing = False
+
+    async def read(self, wanted: Wanted) -> list[Found]:
+        """Points, in order of time, with what has happened up to now. Raises Unavailable."""
+        await self._settle()
+        return await self._store.read(wanted)
+
+    async def _settle(self) -> None:
+        """Write what has been counted so far, and wait for that."""
+        while len(self._tasks):
+            await asyncio.wait(set(self._tasks))
+        taken = self._take()
+        if taken.points:
+            await self._keep(taken)
+
+    async def close(self) -> None:
+        """Write what is counted, and close the file."""
+        await self._settle()
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._store.close()
+
+
+def step_of(start: float, now: float) -> int:
+    """The smallest step of which points are still kept that began at `start`."""
+    return next((step for step, kept in STEPS.items() if now - start < kept), max(STEPS))
+
+
+def summed(found: Iterable[Found]) -> dict[Series, Point]:
+    """By series, all their points in one."""
+    sums: dict[Series, Point] = {}
+    for each in found:
+        sums.setdefault(each.series, Point()).merge(each.point)
+    return sums

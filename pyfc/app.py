@@ -60,9 +60,8 @@ from pyfc.gateway.server import GatewayServer
 from pyfc.gateway.sites import Sites
 from pyfc.host.descriptors import BUDGET
 from pyfc.host.runtimes import Runtimes
-from pyfc.observe.journal import Journal, Listener
-from pyfc.observe.logs import FunctionLogs
-from pyfc.observe.metrics.metrics import Metrics
+from pyfc.observe import parts as observe_parts
+from pyfc.observe.journal import Listener
 from pyfc.observe.recent import Recent
 from pyfc.project.interface import NO_FOLDERS, Folders
 from pyfc.queues.interface import Queue
@@ -151,7 +150,7 @@ class App:
         mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by)
         webhook = Webhook(settings.destination_endpoint)
         deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), webhook)
-        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.journal, deliver))
+        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.observed.journal, deliver))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
         services = await self._build_services(mns)
@@ -179,7 +178,7 @@ class App:
         self._stack.push_async_callback(watcher.close)
         self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region), watcher.start)
         sls = sls_parts.build(
-            self.data_folder, settings, self._stack, self.journal, lambda: self.supervisor.table.services
+            self.data_folder, settings, self._stack, self.observed.journal, lambda: self.supervisor.table.services
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
@@ -194,15 +193,7 @@ class App:
         folder, settings = self.data_folder, self.settings
         self._stack.enter_context(lock(folder))
         taken_over = take_over(folder)
-        self.journal = Journal()
-        logs = FunctionLogs(folder / "logs", settings.log_file_size, settings.log_file_count)
-        self.journal.listeners.append(logs.listen)
-        self._stack.callback(logs.close)
-        self.metrics = Metrics(folder)
-        self._stack.push_async_callback(self.metrics.close)
-        if settings.observe == "on":
-            self.journal.listeners.append(self.metrics.listen)
-        self._stack.callback(self.journal.flush)
+        self.observed = observe_parts.build(folder, settings, self._stack)
         stored.mark_loss(folder)
         self.findings = [*stored.losses(folder), *taken_over]
 
@@ -235,7 +226,7 @@ class App:
         settings = self.settings
         launcher = Launchers(settings, self.runtimes, self.sandbox)
         scaler = Scaler(settings.maximum_server_instances)
-        pools = PoolContext(settings, launcher, scaler, self.journal.wrote)
+        pools = PoolContext(settings, launcher, scaler, self.observed.journal.wrote)
         births = BirthContext(settings, self.sandbox, lambda target: keys.of(target).as_context())
         maker = Maker(registry, bundles, self.runtimes, builds, pools, births)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
@@ -248,7 +239,7 @@ class App:
         promises = Promises(self.dispatcher, settings.account_id)
         permissions = Permissions(lambda target: subject_of(self.supervisor.table, target))
         callers = Callers(keys, verifier, permissions)
-        invocations = Invocations(settings, guard, self.journal, callers, promises.accept, is_local=is_local)
+        invocations = Invocations(settings, guard, self.observed.journal, callers, promises.accept, is_local=is_local)
         context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))
 
         def use(table: Table) -> None:
@@ -259,14 +250,14 @@ class App:
 
         self.supervisor.publish(use)
         recent = Recent()
-        self.journal.listeners.append(recent.listen)
+        self.observed.journal.listeners.append(recent.listen)
         is_open = settings.auth == "off"
         oss, sls, mns, bus = services
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
         messages = mns_door.Door(mns, keys.find, permissions, is_open=is_open)
         api = self._build_api(operations, callers, services, built_in)
-        apis = ApiDoor(api.table, self.journal, guard, settings.maximum_body, is_local=is_local or is_open)
+        apis = ApiDoor(api.table, self.observed.journal, guard, settings.maximum_body, is_local=is_local or is_open)
         events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
             application(api, guard, recent, self.sandbox, (apis, logs, messages, door), events),
@@ -333,7 +324,7 @@ class App:
 
     def listen(self, listener: Listener) -> None:
         """Hand batches of call records to `listener`."""
-        self.journal.listeners.append(listener)
+        self.observed.journal.listeners.append(listener)
 
     async def serve(self) -> None:
         """Answer requests until `server.stop`; then answer what has begun, for at most `drain_timeout`."""

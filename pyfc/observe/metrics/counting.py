@@ -1,14 +1,15 @@
 """Calls become numbers: a listener of the journal that counts in plain dicts.
 
-Of calls that began at once and succeeded only the duration is noted; many of them are counted together (`_Plain.fold`).
+Of plain calls, that began at once and succeeded, only the usage is noted; many are counted together (`_Plain.fold`).
 """
 
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 
 from pyfc.model.function import Function, Limits
-from pyfc.model.invocation import FaultKind, Result
+from pyfc.model.invocation import FaultKind, Result, Usage
 from pyfc.model.names import Target
 from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.metrics.activity import Activity
@@ -24,6 +25,7 @@ _OUTCOMES = {429: "throttles", 503: "resource_throttles"}
 _FREE_DISK = Limits().disk_size
 _STEP = 0.05
 """Of a vCPU: FC's smallest."""
+_duration, _memory = attrgetter("duration"), attrgetter("peak_memory")
 
 
 def vcpu(function: Function) -> float:
@@ -56,14 +58,10 @@ class Counting:
             plain = series.get(call.target)
             if plain is None or plain.function is not function:
                 plain = self._of(call.target, function)
-            if status == 200 and result is not None and not plain.shares and result.fault is None:
-                duration, memory, _, _, start = result.usage
-                if start is None:
-                    plain.durations.append(duration)
-                    if memory > plain.memory:
-                        plain.memory = memory
-                    continue
-            self._count(plain, record)
+            if status == plain.status and result is not None and result.fault is None and result.usage.start is None:
+                plain.usages.append(result.usage)
+            else:
+                self._count(plain, record)
         self._noted += len(batch)
         if self._noted > _FOLDED:
             self._fold()
@@ -113,9 +111,9 @@ class Counting:
             point.add("refused", 1)
             return
         usage, start = result.usage, result.usage.start
-        plain.memory = max(plain.memory, usage.peak_memory)
-        active = self._activity.of(usage.instance_id, record.time, usage.duration) if plain.shares else None
-        plain.ran([usage.duration], active)
+        shares = plain.function.limits.instance_concurrency > 1
+        active = self._activity.of(usage.instance_id, record.time, usage.duration) if shares else None
+        plain.ran([usage], active)
         if usage.cold:
             point.add("cold_starts", 1)
         if start is None:
@@ -137,31 +135,30 @@ class Counting:
 class _Plain:
     """What is counted for one function by one qualifier."""
 
-    __slots__ = ("durations", "function", "memory", "point", "shares")
+    __slots__ = ("function", "point", "status", "usages")
 
     def __init__(self, function: Function, point: Point) -> None:
         self.function = function
         self.point = point
-        self.durations: list[float] = []
-        """Of calls that began at once and succeeded, in seconds; not counted yet."""
-        self.memory = 0.0
-        """The most of an instance, in MB."""
-        self.shares = function.limits.instance_concurrency > 1
-        """Whether an instance runs several calls at once."""
+        self.usages: list[Usage] = []
+        """Of plain calls that are not counted yet."""
+        self.status = 200 if function.limits.instance_concurrency == 1 else 0
+        """What plain calls are answered; 0: none is plain, as instances run several at once."""
 
     def fold(self) -> None:
         """Count what was noted."""
-        if self.memory:
-            self.point.most("memory_max_kb", math.ceil(self.memory * 1024))
-        if self.durations:
-            self.point.add("invocations", len(self.durations))
-            self.ran(self.durations)
-            self.point.see("direct", counted(self.durations))
-            self.durations = []
+        usages = self.usages
+        if usages:
+            self.usages = []
+            self.point.add("invocations", len(usages))
+            self.ran(usages)
+            self.point.see("direct", counted(map(_duration, usages)))
 
-    def ran(self, durations: list[float], active: int | None = None) -> None:
-        """Calls that took so long. `active`: ms of them that are counted, if not all."""
+    def ran(self, usages: list[Usage], active: int | None = None) -> None:
+        """Calls have used so much. `active`: ms of them that are counted, if not all."""
         point, function = self.point, self.function
+        durations = list(map(_duration, usages))
+        point.most("memory_max_kb", math.ceil(max(map(_memory, usages)) * 1024))
         point.add("duration_us", _us(sum(durations)))
         point.most("duration_max_us", _us(max(durations)))
         billed = sum(map(math.ceil, [duration * 1000 for duration in durations]))

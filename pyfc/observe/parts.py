@@ -1,0 +1,35 @@
+"""What observes the calls of one server, and in which order it comes and goes."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from pyfc.observe.journal import Journal
+from pyfc.observe.logs import FunctionLogs
+from pyfc.observe.metrics.metrics import Metrics
+from pyfc.settings import Settings
+
+
+class Parts(NamedTuple):
+    """What others ask, or tell what happens."""
+
+    journal: Journal
+    metrics: Metrics
+
+
+def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
+    """Observe from now on, with files in a data folder; `stack` ends that. Raises InvalidArgument for a file of metrics
+    that is none of ours.
+    """
+    journal = Journal()
+    logs = FunctionLogs(folder / "logs", settings.log_file_size, settings.log_file_count)
+    journal.listeners.append(logs.listen)
+    stack.callback(logs.close)
+    metrics = Metrics(folder)
+    stack.push_async_callback(metrics.close)
+    if settings.observe == "on":
+        journal.listeners.append(metrics.listen)
+    stack.callback(journal.flush)
+    return Parts(journal, metrics)

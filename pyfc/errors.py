@@ -70,6 +70,13 @@ class PathNotSupported(InvalidArgument):
     code = "PathNotSupported"
 
 
+class MethodNotAllowed(PyfcError):
+    """{method} is not for {path}: {advice}"""
+
+    code = "MethodNotAllowed"
+    status = 405
+
+
 class NotSupportedYet(InvalidArgument):
     """{what} is not supported yet: {advice}"""
 

@@ -23,7 +23,7 @@ MOST_BYTES = 1024 * 1024
 """Of a batch, as EventBridge takes them."""
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-_REQUIRED = ("id", "source", "type")
+_REQUIRED = ("specversion", "id", "source", "type")
 _DATA = {"data", "data_base64"}
 _NAME = re.compile(r"[a-z0-9]{1,100}")
 _JSON = re.compile(r"(application|text)/([^;]*\+)?json", re.IGNORECASE)
@@ -105,12 +105,10 @@ def _checked(event: Any, what: str) -> CloudEvent:
     if not isinstance(event, dict):
         raise InvalidArgument(message=f"{what} is no object")
     found = {name: value for name, value in event.items() if value is not None or name in _DATA}
-    if found.get("specversion") != "1.0":
-        raise InvalidArgument(
-            message=f"{what} has the specversion {_shown(found.get('specversion'))}; it must be '1.0'"
-        )
     for name in _REQUIRED:
         _check_required(what, name, found.get(name))
+    if found["specversion"] != "1.0":
+        raise InvalidArgument(message=f"{what} has the specversion {_shown(found['specversion'])}; it must be '1.0'")
     for name in found.keys() - _DATA:
         _check_attribute(what, name, found[name])
     if found.keys() >= _DATA:
@@ -120,6 +118,8 @@ def _checked(event: Any, what: str) -> CloudEvent:
 
 
 def _check_required(what: str, name: str, value: Any) -> None:
+    if value is None:
+        raise InvalidArgument(message=f"{what} has no {name}; it is required")
     if not isinstance(value, str) or not value:
         raise InvalidArgument(message=f"{what} has the {name} {_shown(value)}; it must be text")
 
@@ -139,4 +139,4 @@ def _check_base64(what: str, text: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else ascii(value)[:100]
+    return ascii(value)[:100]

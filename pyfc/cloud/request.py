@@ -31,9 +31,8 @@ def head_of(scope: Scope, errors: str) -> Head:
     for raw, value in scope["headers"]:
         name, text = raw.decode("latin-1"), value.decode("latin-1").strip()
         headers[name] = f"{headers[name]},{text}" if name in headers else text
-    host = headers.get("host", "").lower().rpartition("@")[2]
     query = query_of(scope["query_string"].decode("latin-1"), errors)
-    return Head(scope["method"], host, scope["raw_path"].decode("latin-1"), query, headers)
+    return Head(scope["method"], headers.get("host", "").lower(), scope["raw_path"].decode("latin-1"), query, headers)
 
 
 def query_of(text: str, errors: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pyfc.calls.paths import APIGATEWAY, OURS, serving
 from pyfc.calls.table import Entry, Table
 from pyfc.cloud.request import body_of
 from pyfc.errors import AccessDenied, PyfcError, ResourceExhausted
-from pyfc.gateway.guard import Guard
+from pyfc.gateway.guard import Guard, host_name
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
 from pyfc.model.names import request_id
 from pyfc.observe.journal import CallRecord, Journal
@@ -131,7 +131,7 @@ def _answered(result: Result) -> Answer:
 
 def _asked(request: Request) -> tuple[str, str, str]:
     """Group, stage and path (percent-encoded) that a request names. Stage: '' for none."""
-    host = request.headers.get("host", "").rpartition("@")[2].partition(":")[0].lower()
+    host = host_name(request.headers.get("host", ""))
     path = request.scope["raw_path"].decode("latin-1")
     if host.endswith(APIGATEWAY):
         return host.removesuffix(APIGATEWAY), request.headers.get("x-ca-stage", ""), path

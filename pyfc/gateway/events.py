@@ -8,7 +8,7 @@ takes a key that may manage. Pages of other sites are refused before (guard.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +17,7 @@ from pyfc.auth.keys import Key as AccessKey
 from pyfc.auth.signature import check_body
 from pyfc.cloud.cloudevents import MOST_BYTES, CloudEvent, events_of
 from pyfc.dispatch.sources import number_of
-from pyfc.errors import AccessDenied, FunctionNotFound, InvalidArgument, TriggerNotFound
+from pyfc.errors import AccessDenied, FunctionNotFound, InvalidArgument, MethodNotAllowed, TriggerNotFound
 from pyfc.gateway.management import Api, authenticate, read_body, signed
 from pyfc.model.names import Target, request_id
 from pyfc.model.trigger import Trigger
@@ -26,6 +26,7 @@ from pyfc.triggers.interface import Key
 from pyfc.triggers.pushed import ONE_WAY, TYPES, firing_of
 
 _ACTION, _BUS = "eventbridge:PutEvents", "acs:eventbridge:*:*:eventbus/default"
+Handler = Callable[[Request], Awaitable[Response]]
 _CLOUD = ("acs.", "acs:")
 """How sources begin that are services of the cloud."""
 
@@ -39,6 +40,23 @@ class EventDoor:
         self._bus = bus
         self._led_by = led_by
         self._is_local = is_local
+
+    def listed(self, handler: Handler) -> Handler:
+        """At the door's own path `handler` lists asynchronous calls, for who has a key; anybody else has come to send
+        events, and is told how.
+        """
+
+        async def checked(request: Request) -> Response:
+            if self._api.settings.auth != "off" and "authorization" not in request.headers:
+                await self.refuse(request)
+            return await handler(request)
+
+        return checked
+
+    async def refuse(self, request: Request) -> Response:
+        """For other methods than POST. Raises MethodNotAllowed."""
+        advice = "events are sent by POST; GET with a signature lists asynchronous calls, which `pyfc events` shows"
+        raise MethodNotAllowed(method=request.method, path=request.scope["path"], advice=advice)
 
     async def publish(self, request: Request) -> Response:
         """Events for whoever has a rule for them."""

@@ -15,11 +15,11 @@ _OWN_SITE = {b"none", b"same-origin"}
 
 
 def host_name(host: str) -> str:
-    """A Host header's value without its port, in lower case."""
+    """A Host header's value without its port and the dot of a whole name, in lower case."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+    return (host.rpartition(":")[0] if host.count(":") == 1 else host).removesuffix(".")
 
 
 def is_loopback(name: str) -> bool:

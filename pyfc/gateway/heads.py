@@ -24,6 +24,7 @@ _LARGEST = 4096
 """Bytes of a head that is kept."""
 _ADDRESS = re.compile(rb"https?://([^/?#@]+)([/?].*|)", re.IGNORECASE | re.DOTALL)
 """Host, and path with query."""
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
@@ -169,6 +170,8 @@ def _twice(head: Parsed) -> str:
 def _wrong_line(head: Parsed) -> str:
     if b"host" not in head.fields and head.version == "1.1":
         return "the header Host is missing"
+    if _HOST.fullmatch(head.fields.get(b"host", b"")) is None:
+        return "the header Host must be a name or an address, and a port if need be, like localhost:8000"
     return "" if head.url.startswith(b"/") else "the request's target must be a path"
 
 

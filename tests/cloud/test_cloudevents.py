@@ -60,7 +60,7 @@ def test_a_batch_has_at_most_a_hundred_events() -> None:
     assert events_of({"content-type": BATCH}, b"[]") == []
     with pytest.raises(InvalidArgument, match="has 101 events; it may have 100"):
         events_of({"content-type": BATCH}, json.dumps([*events, EVENT]).encode())
-    with pytest.raises(InvalidArgument, match="event 2 of the batch has the id nothing"):
+    with pytest.raises(InvalidArgument, match="event 2 of the batch has no id; it is required"):
         events_of({"content-type": BATCH}, json.dumps([EVENT, {**EVENT, "id": None}]).encode())
 
 

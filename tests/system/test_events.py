@@ -112,7 +112,26 @@ def test_pages_of_other_sites_are_refused(server: Server) -> None:
     assert _send(server, EVENT, {**STRUCTURED, "Host": "example.com"}).status == 403
 
 
+def test_other_methods_than_post_are_told_what_to_do(server: Server) -> None:
+    for method in ("GET", "PUT", "DELETE"):
+        refused = server.request(method, "/pyfc/events", headers={})
+        assert (refused.status, refused.json["ErrorCode"]) == (405, "MethodNotAllowed")
+        assert "events are sent by POST" in refused.json["ErrorMessage"]
+    assert server.manage("GET", "/pyfc/events").json["depth"]["waiting"] == 0
+
+
+def test_a_host_that_can_be_none_is_refused_and_a_whole_name_is_taken(server: Server) -> None:
+    for host in ("127.0.0.1:notaport", "user@localhost", "local host", "[::1", "localhost:123456", "a/b"):
+        refused = server.request("GET", "/healthz", headers={"Host": host})
+        assert (refused.status, "the header Host" in refused.json["ErrorMessage"]) == (400, True), host
+    for host in ("localhost.", "LOCALHOST.:80", "[::1]:8000", "127.0.0.1:", "hello.default.localhost."):
+        assert server.request("GET", "/healthz", headers={"Host": host}).status in {200, 404}, host
+    assert server.request("GET", "/healthz", headers={"Host": "localhost."}).json == {"status": "ok"}
+
+
 def test_what_is_no_event_or_too_large_is_refused(server: Server) -> None:
+    missing = _send(server, {name: value for name, value in EVENT.items() if name != "id"})
+    assert "the event has no id; it is required" in missing.json["ErrorMessage"]
     refused = _send(server, {**EVENT, "specversion": "0.3"})
     assert (refused.status, refused.json["ErrorCode"]) == (400, "InvalidArgument")
     large = _send(server, {**EVENT, "data": "x" * (1024 * 1024)})

@@ -87,6 +87,7 @@ from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.making import Maker
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
+from pyfc.supervisor.trials import Trials
 from pyfc.tasks import end_of
 from pyfc.triggers.eventbridge import EventBridge
 from pyfc.triggers.log import LogSource
@@ -293,6 +294,7 @@ class App:
             endpoint=lambda: self.endpoint,
             builds=self.deployment.builds.describe,
             problems=self.problems,
+            trials=Trials(self.supervisor.maker, lambda: self.supervisor.table),
         )
 
     def _led_by(self, key: Key) -> int:

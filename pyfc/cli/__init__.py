@@ -35,6 +35,7 @@ COMMANDS = {
     "keys": "make, list and revoke access keys",
     "config": "show and set which server other commands talk to",
     "explain": "show what a cold start of a function consists of, and what to do about it",
+    "tune": "run a function with several memory sizes, and compare what it takes and costs",
     "why": "tell why a call was cold, waited or was refused",
     "event": "print the event of a trigger, or the sample of a type",
     "oss": "list, copy and remove objects in the buckets of a running server, make buckets",

@@ -4,7 +4,6 @@ and what is pyfc's own: the index, the health check, what is known of a call, a 
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import unquote
@@ -33,10 +32,11 @@ from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
 from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
 from pyfc.gateway.api2023 import sessions
+from pyfc.gateway.costs import Costs
 from pyfc.gateway.events import EventDoor
 from pyfc.gateway.failures import failed
 from pyfc.gateway.guard import Guard, host_name
-from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, routes
+from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, json_response, routes
 from pyfc.gateway.shell import Shells
 from pyfc.model.asynchronous import Ran
 from pyfc.model.names import Target, request_id, whole
@@ -74,7 +74,7 @@ def application(
     api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door], events: EventDoor
 ) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
-    own = _Own(api, recent)
+    own, costs = _Own(api, recent), Costs(api)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, PyfcError)
@@ -97,6 +97,7 @@ def application(
         Route(OURS + "/buckets/{bucket}/events", own.managed(own.bucket_events), methods=["GET"]),
         Route(OURS + "/openapi.json", own.described, methods=["GET"]),
         Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
+        Route(OURS + "/functions/{service}/{function}/tune", own.managed(costs.tune), methods=["POST"]),
         Route(OURS + "/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
         Route(OURS + "/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
     ]
@@ -141,22 +142,22 @@ class _Own:
 
     async def index(self, _: Request) -> Response:
         """What answers here."""
-        return _json({"pyfc": VERSION, "functions": "GET /pyfc/functions, signed: `pyfc list` does that"})
+        return json_response({"pyfc": VERSION, "functions": "GET /pyfc/functions, signed: `pyfc list` does that"})
 
     async def health(self, _: Request) -> Response:
         """For who looks after the server."""
         if self._api.problems():  # which ones is in the log: anybody may ask here
-            return _json({"status": "failing"}, 503)
-        return _json({"status": "ok"})
+            return json_response({"status": "failing"}, 503)
+        return json_response({"status": "ok"})
 
     async def described(self, _: Request) -> Response:
         """The APIs, in OpenAPI's words."""
-        return _json(openapi.description(APIS))
+        return json_response(openapi.description(APIS))
 
     async def functions(self, _: Request) -> Response:
         """Everything that is served."""
         entries = newest(self._api.table())
-        return _json({"functions": [{**describe(entry), **self._built(entry)} for entry in entries]})
+        return json_response({"functions": [{**describe(entry), **self._built(entry)} for entry in entries]})
 
     def _built(self, entry: Entry) -> dict[str, Any]:
         code = entry.function.code
@@ -167,7 +168,7 @@ class _Own:
         found = self._recent.get(request.path_params["id"])
         if found is None:
             raise NotFound(message=f"there is no call {request.path_params['id']} among the newest 10,000")
-        return _json(found)
+        return json_response(found)
 
     async def logs(self, request: Request) -> Response:
         """A function's log: its newest records, or what came after an offset; all of them or what a search is for."""
@@ -182,7 +183,7 @@ class _Own:
             offset=whole(query.get("offset", ""), _DIGITS),
         )
         found = await self._api.logs.records(names["service"], names["function"], wanted)
-        return _json({"records": found["records"], "offset": found["offset"], "complete": found["is_complete"]})
+        return json_response({"records": found["records"], "offset": found["offset"], "complete": found["is_complete"]})
 
     async def events(self, request: Request) -> Response:
         """Asynchronous calls: those that were given up, or all there are a record of."""
@@ -198,7 +199,7 @@ class _Own:
         )
         depth = await self._api.records.depth()
         rows = [{**document(each, payload=False), "number": each.number} for each in found]
-        return _json({"events": rows, "depth": depth._asdict()})
+        return json_response({"events": rows, "depth": depth._asdict()})
 
     async def event(self, request: Request) -> Response:
         """One of them: shown, tried again (POST), or forgotten (DELETE)."""
@@ -220,7 +221,7 @@ class _Own:
             "condition": found.condition,
             "error": found.error,
         }
-        return _json({**document(found, payload=True), **more})
+        return json_response({**document(found, payload=True), **more})
 
     async def event_code(self, request: Request) -> Response:
         """The code that ran an event last, also if it has been replaced since."""
@@ -235,7 +236,7 @@ class _Own:
         """Every trigger, how it is and what it has done; with `next`, when it fires so many next times."""
         wanted = min(whole(request.query_params.get("next", "")) or 0, _MOST_TIMES)
         rows = [_trigger(each, self._api.sources.upcoming(each.key, wanted)) for each in self._api.sources.describe()]
-        return _json({"triggers": rows})
+        return json_response({"triggers": rows})
 
     async def bucket_events(self, request: Request) -> Response:
         """What has happened in a bucket lately. Raises NotFound."""
@@ -243,7 +244,9 @@ class _Own:
         if bucket not in index.buckets:
             raise NotFound(message=f"there is no bucket {bucket[:100]!r}")
         told = ("event", "time", "key", "size")
-        return _json({"events": [{name: getattr(each, name) for name in told} for each in index.outbox.recent(bucket)]})
+        return json_response(
+            {"events": [{name: getattr(each, name) for name in told} for each in index.outbox.recent(bucket)]}
+        )
 
     async def _ran(self, request: Request) -> Ran:
         """What has run an event last, or would if it never ran. Raises NotFound."""
@@ -263,7 +266,7 @@ class _Own:
         route = entry.route.rouse() if entry is not None and isinstance(entry.route, Dormant) else entry and entry.route
         if not isinstance(route, Pool):
             raise FunctionNotFound(service=service, function=function)
-        return _json(await explain(route.function, route.population.birth, route.population.launcher))
+        return json_response(await explain(route.function, route.population.birth, route.population.launcher))
 
     async def code(self, request: Request) -> Response:
         """A function's package."""
@@ -387,11 +390,6 @@ def _trigger(described: Described, upcoming: Sequence[float]) -> dict[str, Any]:
         "error": state.error if state is not None else "",
         "upcoming": list(upcoming),
     }
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    body = json.dumps(document).encode() + b"\n"
-    return Response(body, status, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
 
 
 async def _file(stream: BinaryIO) -> Response:

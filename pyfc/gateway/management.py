@@ -43,6 +43,7 @@ from pyfc.registry.operations import Operations, Wanted, etag_of
 from pyfc.registry.registry import Record
 from pyfc.registry.versions import Versions
 from pyfc.settings import Settings
+from pyfc.supervisor.trials import Trials
 
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""
@@ -78,6 +79,7 @@ class Api:
     """What is told of what was installed, or is being, for a folder of code."""
     problems: Callable[[], list[str]]
     """What keeps the server from doing all that it should."""
+    trials: Trials
 
 
 class Answer(NamedTuple):
@@ -254,6 +256,12 @@ def _number(text: str) -> float:
 
 def _no_number(text: str) -> float:
     raise ValueError(f"{text[:100]} is no number")
+
+
+def json_response(document: Any, status: int = 200) -> Response:
+    """A document that is not of FC's API."""
+    body = json.dumps(document).encode() + b"\n"
+    return Response(body, status, media_type="application/json", headers={"X-Fc-Request-Id": request_id()})
 
 
 def _response(answer: Answer, number: str) -> Response:

@@ -48,6 +48,8 @@ class Code:
         return self.digest, self.packages
 
 
+_MB_OF_VCPU = 2048
+_VCPU_STEPS = 20
 FOREVER = 253402300800.0
 """The year 10000, in seconds since the epoch."""
 
@@ -190,6 +192,19 @@ class Function:
     def target(self) -> Target:
         """The key of this very version."""
         return Target(self.service, self.name, self.version_id or LATEST)
+
+    @property
+    def is_vcpu_declared(self) -> bool:
+        """Whether it says how many vCPUs an instance has."""
+        declared = self.extras.get("cpu")
+        return isinstance(declared, int | float) and declared > 0
+
+    @property
+    def vcpu(self) -> float:
+        """Of an instance: as declared; else it grows with the memory, one for 2 GB, in steps of 0.05."""
+        if self.is_vcpu_declared:
+            return float(self.extras["cpu"])
+        return max(1, round(self.limits.memory_size / _MB_OF_VCPU * _VCPU_STEPS)) / _VCPU_STEPS
 
     @property
     def codes(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from functools import partial
 
-from pyfc.bundles.bundle import Bundles
+from pyfc.bundles.bundle import Artefact, Bundles
 from pyfc.errors import NotFound, NotSupportedYet
 from pyfc.host.runtimes import Runtimes
 from pyfc.model.function import Function, Service
@@ -14,7 +14,7 @@ from pyfc.model.invocation import Invocation, Reply, Ticket
 from pyfc.registry.deploy import opt_of
 from pyfc.registry.registry import Registry
 from pyfc.supervisor.affine import AffinePool
-from pyfc.supervisor.birth import BirthContext, Subject, birth, compiler_of, paused
+from pyfc.supervisor.birth import Birth, BirthContext, Subject, birth, compiler_of, paused
 from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.held import Held
@@ -26,12 +26,11 @@ class Refusal:
     """The route of a function that cannot be run: it says why."""
 
     def __init__(self, what: str, advice: str) -> None:
-        self._what = what
-        self._advice = advice
+        self.error = NotSupportedYet(what=what, advice=advice)
 
     def submit(self, call: Invocation, reply: Reply) -> Ticket:
         """See Route."""
-        raise NotSupportedYet(what=self._what, advice=self._advice)
+        raise NotSupportedYet(**self.error.fields)
 
 
 class Maker:
@@ -47,6 +46,8 @@ class Maker:
         births: BirthContext,
     ) -> None:
         self.compiler = Compiler(pools.launcher, births.sandbox)
+        self.tried: set[Pool] = set()
+        """The pools of trials (trials.py)."""
         self._settings = pools.settings
         self._registry = registry
         self._bundles = bundles
@@ -74,6 +75,28 @@ class Maker:
 
     def make(self, service: Service, function: Function) -> Pool | Refusal:
         """The route of a function. Raises InvalidArgument for a debugger that is not there."""
+        if function.is_called(self._settings.debug):
+            function = paused(function)
+        made = self._born(service, function)
+        if isinstance(made, Refusal):
+            return made
+        born, artefact = made
+        self.compiler.add(function, artefact, born)
+        kind = AffinePool if function.affinity is not None else Pool
+        return kind(function, born, self._pools)
+
+    def trial(self, service: Service, function: Function) -> Pool | Refusal:
+        """A pool that is tried beside the one that serves the function: without a template, which would outlive it."""
+        made = self._born(service, function)
+        if isinstance(made, Refusal):
+            return made
+        born = made[0]
+        pool = Pool(function, dataclasses.replace(born, spec=born.spec.without_template()), self._pools)
+        self.tried.add(pool)
+        return pool
+
+    def _born(self, service: Service, function: Function) -> tuple[Birth, Artefact] | Refusal:
+        """What its instances are born with, and its code."""
         runtime = self._runtimes.get(function.runtime)
         if runtime is None or function.code is None:
             what = f"function '{function.name}' of service '{function.service}' with runtime '{function.runtime}'"
@@ -82,14 +105,10 @@ class Maker:
         assert interpreter is not None
         compiler = compiler_of(function, runtime, interpreter)
         artefact = self._bundles.artefact(function.code, function.opt, compiler)
-        if function.is_called(self._settings.debug):
-            function = paused(function)
         born = birth(Subject(service, function, artefact, runtime, interpreter.path), self._births)
         lacks = partial(self._builds.has_failed, artefact.source)
         born = dataclasses.replace(born, present=partial(self._present, function), lacks=lacks)
-        self.compiler.add(function, artefact, born)
-        made = AffinePool if function.affinity is not None else Pool
-        return made(function, born, self._pools)
+        return born, artefact
 
     async def _present(self, function: Function) -> None:
         """Have the function's code where its workers look for it: what is gone is made again. Raises CodeLost."""

@@ -48,7 +48,7 @@ class Supervisor:
         self._on_table: Callable[[Table], None] = lambda _: None
         self._settings = settings
         self._registry = registry
-        self._maker = maker
+        self.maker = maker
         self._launcher = launcher
         self._scaler = scaler
         self._pools: set[Pool] = set()
@@ -101,7 +101,7 @@ class Supervisor:
     def codes(self) -> list[str]:
         """Digests of the code that instances and templates have or may get."""
         served = [entry.function for entry in self.table.entries.values()]
-        functions = [*served, *(pool.function for pool in self._draining | self._pools)]
+        functions = [*served, *(pool.function for pool in self._all())]
         return [*self._launcher.codes(), *(digest for function in functions for digest in function.codes)]
 
     async def _follow(self, batches: AsyncIterator[list[Change]]) -> None:
@@ -148,11 +148,11 @@ class Supervisor:
 
     def _entry(self, service: Service, function: Function, *, eager: bool) -> Entry:
         """A function that can be called from now on; with its pool if that is wanted and there are not too many."""
-        if self._maker.is_held(function):
-            return Entry(function, self._maker.held(function), (), is_server=self._maker.is_server(function))
+        if self.maker.is_held(function):
+            return Entry(function, self.maker.held(function), (), is_server=self.maker.is_server(function))
         eager = eager and (len(self._pools) < _EAGER or function.provision.is_needed)
         route = self._route(service, function) if eager else Dormant(partial(self._wake, service, function))
-        return Entry(function, route, (), is_server=self._maker.is_server(function))
+        return Entry(function, route, (), is_server=self.maker.is_server(function))
 
     def follow_builds(self) -> None:
         """Hold the calls of functions that need what is being built, and let those go that need it no longer."""
@@ -160,7 +160,7 @@ class Supervisor:
         changed: list[tuple[Entry, Entry]] = []
         for target, entry in self.table.entries.items():
             is_held = isinstance(entry.route, Held)
-            if is_held == self._maker.is_held(entry.function):
+            if is_held == self.maker.is_held(entry.function):
                 continue
             service = self.table.services[target.service]
             made = self._entry(service, entry.function, eager=True)
@@ -200,7 +200,7 @@ class Supervisor:
         return retired
 
     def _route(self, service: Service, function: Function) -> Route:
-        route = self._maker.make(service, function)
+        route = self.maker.make(service, function)
         if isinstance(route, Pool):
             self._pools.add(route)
             self._scaler.add(route)
@@ -238,17 +238,21 @@ class Supervisor:
             if isinstance(entry.route, Held):
                 entry.route.refuse()
 
+    def _all(self) -> set[Pool]:
+        """Every pool that has, or may have, instances."""
+        return self._draining | self._pools | self.maker.tried
+
     def kill(self) -> None:
         """End every instance now."""
-        for pool in self._draining | self._pools:
+        for pool in self._all():
             pool.kill()
 
     async def close(self) -> None:
         """Drain every pool, then end the zygotes and whatever is left."""
         if self.following is not None:
             self.following.cancel()
-        await self._maker.compiler.close()
-        pools = self._draining | self._pools
+        await self.maker.compiler.close()
+        pools = self._all()
         for pool in pools:
             pool.drain()
         try:

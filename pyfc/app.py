@@ -290,6 +290,7 @@ class App:
             records=Records(self.queue, self.dispatcher),
             sources=self.sources,
             table=lambda: self.supervisor.table,
+            metrics=self.observed.metrics,
             logs=LogFiles(self.data_folder / "logs", services.sls.searcher),
             endpoint=lambda: self.endpoint,
             builds=self.deployment.builds.describe,

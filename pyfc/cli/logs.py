@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from typing import Any
 
-from pyfc.cli.shared import add_endpoint, client_of, pair
+from pyfc.cli.shared import add_endpoint, client_of, pair, seconds_of
 from pyfc.dev.output import one_line, output_lines, say, say_json, tell
 from pyfc.errors import InvalidArgument
 
@@ -33,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     if options.lines < 0:
         raise InvalidArgument(message=f"--lines is {options.lines}: it must not be negative")
-    since = 0 if options.since is None else int(time.time() - _seconds(options.since))
+    since = 0 if options.since is None else int(time.time() - seconds_of(options.since))
     client = client_of(options)
     service, function = options.function
     search = {"query": options.query, "since": since, "request": options.request}
@@ -50,14 +49,6 @@ def run(options: argparse.Namespace) -> int:
             return 0
         time.sleep(_PAUSE)
         found = client.logs(service, function, offset=found["offset"], **search)
-
-
-def _seconds(text: str) -> float:
-    """How long a time is. Raises InvalidArgument."""
-    found = re.fullmatch(r"(\d{1,9})([smhd])", text)
-    if found is None:
-        raise InvalidArgument(message=f"--since is {text!r}: it is a number with s, m, h or d, like 1h")
-    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def _lines(record: dict[str, Any], name: str) -> list[str]:

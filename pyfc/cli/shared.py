@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,14 @@ def pair(text: str) -> tuple[str, str]:
     if not slash or not service or not function:
         raise argparse.ArgumentTypeError(f"'{text}' must be like demo/hello")
     return service, function
+
+
+def seconds_of(text: str) -> float:
+    """How long a time is that was given as --since. Raises InvalidArgument."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    if found is None:
+        raise InvalidArgument(message=f"--since is {text!r}: it is a number with s, m, h or d, like 1h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def show(documents: Iterable[dict[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:

@@ -201,6 +201,19 @@ class Client(Transport):
             "complete": found.get("complete") is not False,
         }
 
+    def metrics(self, function: str = "", *, seconds: float = 3600.0, qualifier: str = "") -> dict[str, Any]:
+        """What calls have cost in the last so many seconds, of all functions or of SERVICE/FUNCTION. Of each, in
+        `functions` by SERVICE/FUNCTION: `metrics` by FC's names, `coldStarts`, and how many `calls` (and `failed`
+        ones) there were in each of equal parts of the time; of all together the same in `region`. Raises ApiError.
+        """
+        asked = urlencode({"function": function, "seconds": f"{seconds:.0f}", "qualifier": qualifier})
+        found: dict[str, Any] = self.api("GET", f"/pyfc/metrics?{asked}")
+        with self._understanding():
+            parts = [*found["functions"].values(), *([] if function else [found["region"]])]
+            if not all(isinstance(each["metrics"], dict) and isinstance(each["calls"], list) for each in parts):
+                raise TypeError("'metrics' is no object, or 'calls' no list")
+        return found
+
     def call(self, request_id: str) -> dict[str, Any]:
         """What is known of one of the newest calls. Raises ApiError."""
         found: dict[str, Any] = self.api("GET", f"/pyfc/calls/{part(request_id)}")

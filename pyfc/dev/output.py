@@ -21,6 +21,8 @@ from typing import Any, TextIO
 _DOUBTFUL = re.compile(r"[^\x20-\x7e\n\t]")
 _DOUBTFUL_IN_LINE = re.compile(r"[^\x20-\x7e\t]")
 _CLEAR = "\r\x1b[2K"
+_HOME, _REST, _BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+"""To the first place of a terminal; clear the rest of its line; clear all that is below."""
 _WIDTH = 120
 _LINE_LENGTH = 2000
 _MESSAGE = 10_000
@@ -104,6 +106,14 @@ def standard_output() -> TextIO:
 def say(text: str = "", *, end: str = "\n", flush: bool = False) -> None:
     """Print to standard output."""
     _print(sys.stdout, visible(text) + end, flush=flush)
+
+
+def say_over(text: str) -> None:
+    """Print to standard output instead of what is on the terminal there; below it where that is none."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        _print(sys.stdout, _HOME + visible(text).replace("\n", f"{_REST}\n") + _BELOW + "\n", flush=True)
+    else:
+        say(text + "\n", flush=True)
 
 
 def say_json(document: Any, *, indent: int | None = None, flush: bool = False) -> None:

@@ -24,7 +24,7 @@ from pyfc.cloud.oss.writing import measure
 from pyfc.cloud.sls.records import Wanted
 from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
-from pyfc.gateway import api2021, openapi
+from pyfc.gateway import api2021, metrics, openapi
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
@@ -86,6 +86,7 @@ def application(
         Route(OURS + "/functions", own.managed(own.functions), methods=["GET"]),
         Route(OURS + "/calls/{id}", own.managed(own.call), methods=["GET"]),
         Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
+        Route(OURS + "/metrics", own.managed(own.metrics), methods=["GET"]),
         Route(OURS + "/events", events.listed(own.managed(own.events)), methods=["GET"]),
         Route(OURS + "/events", events.publish, methods=["POST"]),
         Route(OURS + "/events", events.refuse, methods=_METHODS),
@@ -184,6 +185,16 @@ class _Own:
         )
         found = await self._api.logs.records(names["service"], names["function"], wanted)
         return json_response({"records": found["records"], "offset": found["offset"], "complete": found["is_complete"]})
+
+    async def metrics(self, request: Request) -> Response:
+        """What calls have cost since a time."""
+        query = request.query_params
+        service, _, function = query.get("function", "").partition("/")
+        api, qualifier = self._api, query.get("qualifier", "")
+        found = await metrics.document(
+            api.metrics, api.table(), query.get("seconds", ""), (service, function), qualifier
+        )  # fmt: skip
+        return json_response(found)
 
     async def events(self, request: Request) -> Response:
         """Asynchronous calls: those that were given up, or all there are a record of."""

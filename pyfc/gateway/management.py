@@ -35,6 +35,7 @@ from pyfc.documents.reader import Document, JsonReader
 from pyfc.documents.shapes import Shape
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
+from pyfc.observe.metrics.metrics import Metrics
 from pyfc.registry.configs import Configs
 from pyfc.registry.domains import Domains
 from pyfc.registry.functions import Functions
@@ -73,6 +74,7 @@ class Api:
     sources: Sources
     table: Callable[[], Table]
     logs: LogFiles
+    metrics: Metrics
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
     builds: Callable[[str], dict[str, Any]]

@@ -27,9 +27,9 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
     logs = FunctionLogs(folder / "logs", settings.log_file_size, settings.log_file_count)
     journal.listeners.append(logs.listen)
     stack.callback(logs.close)
-    metrics = Metrics(folder)
+    metrics = Metrics(folder, journal.flush, is_kept=settings.observe == "on")
     stack.push_async_callback(metrics.close)
-    if settings.observe == "on":
+    if metrics.is_kept:
         journal.listeners.append(metrics.listen)
     stack.callback(journal.flush)
     return Parts(journal, metrics)

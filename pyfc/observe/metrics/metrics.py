@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pyfc.data.version import METRICS
@@ -24,8 +24,11 @@ _log = logging.getLogger(__name__)
 class Metrics:
     """A journal's listener (`listen`). Making one raises InvalidArgument for a file that is none of ours."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder`: the data folder."""
+    def __init__(self, folder: Path, gather: Callable[[], None] = lambda: None, *, is_kept: bool = True) -> None:
+        """`folder`: the data folder. `gather` has `listen` be told at once of what has happened up to now."""
+        self._gather = gather
+        self.is_kept = is_kept
+        """Whether anything is counted."""
         self._store = Store(folder / METRICS)
         self._counting = Counting()
         self._time = 0
@@ -79,6 +82,7 @@ class Metrics:
 
     async def _settle(self) -> None:
         """Write what has been counted so far, and wait for that."""
+        self._gather()
         while len(self._tasks):
             await asyncio.wait(set(self._tasks))
         taken = self._take()

@@ -78,6 +78,8 @@ FIELDS: dict[str, Rule] = {
   thousandths of a vCPU), `disk_mb_ms` (beyond the first 512 MB). `memory_max_kb` was measured.
 * Buckets: durations of calls that began at once; durations of those that waited, and their latencies.
 """
+OUTCOMES = ("function_errors", "client_errors", "throttles", "resource_throttles", "server_errors")
+"""Of calls that did not succeed: each has one."""
 _NAMES = tuple(FIELDS)
 _PLACES = {name: place for place, name in enumerate(_NAMES)}
 _decode = msgspec.msgpack.Decoder(dict[int, int | list[int]]).decode
@@ -125,6 +127,11 @@ class Point:
     def runs(self) -> int:
         """Calls that ran."""
         return self["invocations"] - self["refused"]
+
+    @property
+    def failures(self) -> int:
+        """Calls of which the function did not succeed."""
+        return sum(self[name] for name in OUTCOMES)
 
     @property
     def durations(self) -> Buckets:

@@ -1,0 +1,52 @@
+"""What calls have cost, as a table with a line for each function that shows how calls were spread over the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyfc.dev.table import table
+
+_HEADINGS = ("FUNCTION", "CALLS", "FAILED", "COLD", "AVG", "P90", "P99", "MAX", "MEMORY", "CALLS OVER THE TIME")
+_LEVELS = "▁▂▃▄▅▆▇█"
+_ERRORS = ("FunctionErrors", "ClientErrors", "ServerErrors", "Throttles", "ResourceThrottles")
+
+
+def sparkline(numbers: Sequence[float]) -> str:
+    """One character for each number: a space for 0, else the higher the more, beside the largest of them."""
+    most, highest = max(numbers, default=0), len(_LEVELS) - 1
+    return "".join(_LEVELS[round(each / most * highest)] if each > 0 else " " for each in numbers)
+
+
+def stats_table(found: dict[str, Any]) -> str:
+    """The table of what the server tells (`Client.metrics`): those that are called most come first."""
+    functions: dict[str, dict[str, Any]] = found["functions"]
+    rows = [_row(name, each, "Function") for name, each in functions.items()]
+    rows.sort(key=lambda row: (-int(row[1]), row[0]))
+    if len(rows) > 1 and "region" in found:
+        rows.append(_row("all", found["region"], "Region"))
+    return table(_HEADINGS, rows, right=range(1, len(_HEADINGS) - 1)) if rows else "no calls"
+
+
+def _row(name: str, found: dict[str, Any], level: str) -> tuple[str, ...]:
+    metrics = found["metrics"]
+    durations = (_milliseconds(metrics.get(f"{level}{each}Duration")) for each in ("Avg", "P90", "P99", "Max"))
+    memory, limit = metrics.get(f"{level}MaxMemoryUsage"), metrics.get(f"{level}MemoryLimitMB")
+    most = f"/{limit:.0f}" if limit and level == "Function" else ""
+    return (
+        name,
+        str(metrics.get(f"{level}TotalInvocations", 0)),
+        str(sum(metrics.get(f"{level}{each}", 0) for each in _ERRORS)),
+        str(found.get("coldStarts", 0)),
+        *durations,
+        "-" if memory is None else f"{memory:.0f}{most} MB",
+        sparkline(found["calls"]),
+    )
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.2f} ms"

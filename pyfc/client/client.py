@@ -208,7 +208,7 @@ class Client(Transport):
         """
         asked = urlencode({"function": function, "seconds": f"{seconds:.0f}", "qualifier": qualifier})
         found: dict[str, Any] = self.api("GET", f"/pyfc/metrics?{asked}")
-        with self._understanding():
+        with self.understanding():
             parts = [*found["functions"].values(), *([] if function else [found["region"]])]
             if not all(isinstance(each["metrics"], dict) and isinstance(each["calls"], list) for each in parts):
                 raise TypeError("'metrics' is no object, or 'calls' no list")

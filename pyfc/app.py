@@ -39,6 +39,7 @@ from pyfc.cloud.sls.windows import Windows
 from pyfc.data.folder import FolderWatch, lock, take_over
 from pyfc.data.version import QUEUE, STORE
 from pyfc.deployment import Deployment
+from pyfc.destinations.eventbridge import EventBus
 from pyfc.destinations.mns import MessageService
 from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
@@ -150,7 +151,8 @@ class App:
         self._build_supervisor(registry, bundles, builds, keys)
         mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by)
         webhook = Webhook(settings.destination_endpoint)
-        deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), webhook)
+        inbox = LocalInbox(mns.store, mns.messages, mns.topics)
+        deliver = MessageService(inbox, EventBus(lambda event, depth: self._bus.deliver(event, depth), webhook))
         self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.observed.journal, deliver))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
@@ -183,11 +185,13 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, Queues(mns), account, region))
+        self._bus = self.sources.add(
+            lambda emit: EventBridge(emit, self.sources, changes, Queues(mns), account, region)
+        )
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)
-        return _Services(oss, sls, mns, bus)
+        return _Services(oss, sls, mns, self._bus)
 
     def _open_folder(self) -> None:
         """The data folder becomes this process's, and of this version; what happens is written to it."""

@@ -1,5 +1,5 @@
-"""Messages for MNS queues and topics, EventBridge and the like, as HTTP requests to the endpoint that is configured for
-them: `PYFC_DESTINATION_ENDPOINT=http://127.0.0.1:9000`. The path is that of the ARN, the ARN itself a header.
+"""Messages for what this server does not have of MNS, EventBridge and the like, as HTTP requests to the endpoint that
+is configured: `PYFC_DESTINATION_ENDPOINT=http://127.0.0.1:9000`. The path is that of the ARN, the ARN itself a header.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ class Webhook:
         self._endpoint = endpoint.rstrip("/")
         named = urlsplit(endpoint).netloc
         self._outgoing = Outgoing([named] if named else [])  # who configures it may name any machine
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is an endpoint."""
+        return bool(self._endpoint)
 
     async def __call__(self, address: str, message: bytes, _: int) -> None:
         """Deliver. Raises Unavailable if it was not taken."""

@@ -236,6 +236,19 @@ class EventBridge:
                 firings += self._firings(trigger, rule, fitting, depth)
         return firings
 
+    def hears(self, source: str) -> bool:
+        """Whether a trigger of the account's own bus may be for events of a source."""
+        return any(rule.may_fit(source) for _, rule in self._declared.values())
+
+    async def deliver(self, event: CloudEvent, depth: int) -> bool:
+        """Publish what a service of this server tells of itself, on the account's own bus; whether somebody has a rule
+        for it. An event with an id of before calls nobody again. Raises PyfcError; then nothing is promised.
+        """
+        firings = self._all_firings([event], depth, is_trusted=False)
+        identity = f"eventbridge/{event['id']}"
+        named = [each._replace(identity=f"{identity}/{'/'.join(Key.of(each.trigger))}") for each in firings]
+        return bool(await self._fire(named))
+
     async def publish_to(self, key: Key, events: Sequence[CloudEvent], depth: int = 0) -> list[Fired]:
         """Fire one trigger for all of the events, whatever its rule says. Raises TriggerNotFound, PyfcError."""
         found = self._declared.get(key)

@@ -248,6 +248,33 @@ def test_what_a_function_fails_with_is_pushed_again_and_then_goes_to_the_dead_le
     assert {name: letter[name] for name in EVENT} == EVENT
 
 
+def test_outcomes_of_asynchronous_calls_come_by_the_bus_of_this_server(serve: Callable[..., Server]) -> None:
+    pattern = {"source": ["acs.fc"], "type": ["fc:AsyncInvoke:Failed"]}
+    project = _project(mine={"eventRuleFilterPattern": json.dumps(pattern)})
+    document = json.loads(project["s.yaml"])
+    bus = "acs:eventbridge:cn-hangzhou:1234567890123456:eventbus/default"
+    document["resources"]["fails"] = {"component": "fc3", "props": {
+        **document["resources"]["hello"]["props"], "functionName": "fails", "handler": "index.fails", "triggers": [],
+        "asyncInvokeConfig": {
+            "maxAsyncRetryAttempts": 0,
+            "destinationConfig": {"onFailure": {"destination": bus}, "onSuccess": {"destination": bus}},
+        },
+    }}  # fmt: skip
+    code = f"{CODE}\ndef fails(event, context):\n    if event != b'well':\n        raise ValueError('wanted')\n"
+    server = serve({**project, "index.py": code, "s.yaml": json.dumps(document)})
+
+    for payload in (b"well", b"badly"):
+        path = "/2023-03-30/functions/fails/invocations"
+        assert server.request("POST", path, payload, {"X-Fc-Invocation-Type": "Async"}).status == 202
+    wait_until(lambda: "fired" in _log(server), "the outcome")
+
+    [text] = re.findall(r"fired \S+ (.*)", _log(server))
+    event = json.loads(text)
+    assert (event["data"]["requestPayload"], event["aliyuneventbusname"]) == ("badly", "default")
+    wait_until(lambda: server.manage("GET", "/pyfc/events?all=true").json["depth"]["waiting"] == 0, "both messages")
+    assert server.manage("GET", "/pyfc/events").json["events"][0]["status"] == "Failed"
+
+
 def test_what_happens_in_buckets_fires_rules_of_the_bus_once_over_a_kill(tmp_path: Path) -> None:
     pattern = {"source": ["acs.oss"], "type": [{"prefix": "oss:ObjectCreated:"}], "subject": [{"suffix": ".png"}]}
     told = tmp_path / "told"

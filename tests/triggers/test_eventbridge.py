@@ -220,6 +220,19 @@ def test_the_same_event_twice_is_two_calls_which_know_how_deep_they_are() -> Non
     assert bus.told[0].identity != first.identity
 
 
+def test_what_a_service_tells_twice_calls_once_and_reaches_the_accounts_own_bus_only() -> None:
+    queue = {"eventSourceConfig": {"eventSourceType": "MNS"}}
+    bus = Bus(mine=_pattern(source=["acs.fc"]), other=_pattern(source=["my.app"]), queue=queue)
+    event = {**EVENT, "source": "acs.fc", "type": "mns:Queue:SendMessage"}
+
+    assert [bus.source.hears(each) for each in ("acs.fc", "my.app", "acs.mns")] == [True, True, False]
+    assert [asyncio.run(bus.source.deliver(event, 2)) for _ in range(2)] == [True, True]
+    assert [(each.trigger.name, each.identity, each.depth) for each in bus.told] == [
+        ("mine", "eventbridge/1/demo/hello/mine", 2)
+    ] * 2
+    assert asyncio.run(bus.source.deliver({**event, "source": "acs.none"}, 2)) is False
+
+
 def test_who_publishes_hears_that_nothing_was_promised() -> None:
     bus = Bus(every={})
     bus.full = True

@@ -96,6 +96,7 @@ from pyfc.triggers.mns_topic import MnsTopic
 from pyfc.triggers.oss import Oss
 from pyfc.triggers.pushed import TYPES, Pushed
 from pyfc.triggers.timer import Timer
+from pyfc.triggers.trail import Trail
 from pyfc.workers.launchers.by_runtime import Launchers
 
 
@@ -151,12 +152,13 @@ class App:
         self._build_supervisor(registry, bundles, builds, keys)
         mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by)
         webhook = Webhook(settings.destination_endpoint)
-        inbox = LocalInbox(mns.store, mns.messages, mns.topics)
-        deliver = MessageService(inbox, EventBus(lambda event, depth: self._bus.deliver(event, depth), webhook))
+        told_bus = EventBus(webhook)
+        deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), told_bus)
         self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.observed.journal, deliver))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
         services = await self._build_services(mns)
+        told_bus.serve(services.bus.deliver)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
             sweeps=not stored.is_marked(self.data_folder),
@@ -185,13 +187,11 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        self._bus = self.sources.add(
-            lambda emit: EventBridge(emit, self.sources, changes, Queues(mns), account, region)
-        )
+        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, Queues(mns), account, region))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)
-        return _Services(oss, sls, mns, self._bus)
+        return _Services(oss, sls, mns, bus)
 
     def _open_folder(self) -> None:
         """The data folder becomes this process's, and of this version; what happens is written to it."""
@@ -260,8 +260,9 @@ class App:
         oss, sls, mns, bus = services
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
-        messages = mns_door.Door(mns, keys.find, permissions, is_open=is_open)
-        api = self._build_api(operations, callers, services, built_in)
+        trail = Trail(bus, self._led_by, settings.account_id, settings.region)
+        messages = mns_door.Door(mns, keys.find, permissions, trail, is_open=is_open)
+        api = self._build_api(operations, callers, services, built_in, trail)
         apis = ApiDoor(api.table, self.observed.journal, guard, settings.maximum_body, is_local=is_local or is_open)
         events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
@@ -272,7 +273,9 @@ class App:
         )
         self._stack.callback(self.server.unbind)
 
-    def _build_api(self, operations: Operations, callers: Callers, services: _Services, built_in: BuiltIn) -> Api:
+    def _build_api(
+        self, operations: Operations, callers: Callers, services: _Services, built_in: BuiltIn, trail: Trail
+    ) -> Api:
         """What the management API works with."""
         versions = Versions(operations)
         packages = Packages(operations.bundles, services.oss.store, self.settings.maximum_upload)
@@ -293,6 +296,7 @@ class App:
             verifier=callers.verifier,
             records=Records(self.queue, self.dispatcher),
             sources=self.sources,
+            trail=trail,
             table=lambda: self.supervisor.table,
             metrics=self.observed.metrics,
             logs=LogFiles(self.data_folder / "logs", services.sls.searcher),

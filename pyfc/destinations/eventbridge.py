@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from pyfc.destinations.webhook import Webhook
+from pyfc.errors import Unavailable
 
 TYPES = {True: "fc:AsyncInvoke:Success", False: "fc:AsyncInvoke:Failed", None: "fc:AsyncInvoke:DeadLetter"}
 """By what became of the call; None: what could not be pushed is handed on as it was."""
@@ -29,9 +30,13 @@ Publish = Callable[[dict[str, Any], int], Awaitable[bool]]
 class EventBus:
     """Publishes what is for the bus; what nobody there has a rule for goes to the webhook, if there is one."""
 
-    def __init__(self, publish: Publish, webhook: Webhook) -> None:
-        self._publish = publish
+    def __init__(self, webhook: Webhook) -> None:
         self._webhook = webhook
+        self._publish: Publish = _absent
+
+    def serve(self, publish: Publish) -> None:
+        """The bus is there from now on."""
+        self._publish = publish
 
     async def __call__(self, address: str, message: bytes, depth: int) -> None:
         """Deliver. Raises PyfcError if it was not taken."""
@@ -40,6 +45,10 @@ class EventBus:
             if is_heard or not self._webhook.is_configured:
                 return
         await self._webhook(address, message, depth)
+
+
+async def _absent(_: dict[str, Any], __: int) -> bool:
+    raise Unavailable(message="the bus is not there yet")
 
 
 def bus_of(address: str) -> str:

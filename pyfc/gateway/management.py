@@ -45,11 +45,14 @@ from pyfc.registry.registry import Record
 from pyfc.registry.versions import Versions
 from pyfc.settings import Settings
 from pyfc.supervisor.trials import Trials
+from pyfc.triggers.trail import Done, Trail
 
 _MAXIMUM_DOCUMENT = 140 * 1024 * 1024
 """Bytes of a body: a package of 100 MB in base64, and its settings."""
 MANAGE = "pyfc:Manage"
 """What asking for anything but FC's API takes."""
+_NAMES = ("serviceName", "functionName", "triggerName")
+"""Of what operations are about."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
@@ -72,6 +75,7 @@ class Api:
     verifier: Verifier
     records: Records
     sources: Sources
+    trail: Trail
     table: Callable[[], Table]
     logs: LogFiles
     metrics: Metrics
@@ -190,25 +194,52 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
     has_newer_errors = is_newer(f"{prefix}/")
 
     async def dispatch(request: Request) -> Response:
-        method = "GET" if request.method == "HEAD" else request.method
+        endpoint = methods["GET" if request.method == "HEAD" else request.method]
         number = request_id()
+        document: Document = {}
+        key: Key | None = None
+        is_admitted = False
         try:
-            endpoint = methods[method]
-            authenticate(api, request, f"fc:{endpoint.operation}")  # before anything of a stranger is in memory
-            body = await read_body(request, _MAXIMUM_DOCUMENT)
-            if api.settings.auth != "off":
-                check_body(signed(request, body))
-            if "content-md5" in request.headers:
-                check_document(request.headers["content-md5"].encode("latin-1"), body)
+            key = authenticate(api, request, f"fc:{endpoint.operation}")  # before anything of a stranger is in memory
+            body = await _body(api, request)
+            is_admitted = True
             document = _document(body)
             if endpoint.body is not None:
                 document = api.reader.read(document, endpoint.body, partial=endpoint.is_change)
             answer = await endpoint.handler(Call(api, request, document, body))
         except PyfcError as error:
+            if is_admitted:
+                await _tell(api, endpoint, request, document, key, prefix, (error.code, str(error)))
             return error_response(error, number, is_newer=has_newer_errors)
+        await _tell(api, endpoint, request, document, key, prefix)
         return _response(answer, number)
 
     return dispatch
+
+
+async def _body(api: Api, request: Request) -> bytes:
+    """The body. Raises PyfcError for another one than was signed or summed."""
+    body = await read_body(request, _MAXIMUM_DOCUMENT)
+    if api.settings.auth != "off":
+        check_body(signed(request, body))
+    if "content-md5" in request.headers:
+        check_document(request.headers["content-md5"].encode("latin-1"), body)
+    return body
+
+
+async def _tell(
+    api: Api, endpoint: Endpoint, request: Request, document: Document, key: Key | None, prefix: str,
+    error: tuple[str, str] = ("", ""),
+) -> None:  # fmt: skip
+    """Have the bus hear of what was done, or could not be."""
+    if not api.trail.wants(endpoint.operation):
+        return
+    given = {name: str(document[name]) for name in _NAMES if isinstance(document.get(name), str)}
+    named = {f"{name}Name": text.partition(".")[0] for name, text in request.path_params.items()}
+    names = {name: text for name in _NAMES if (text := named.get(name) or given.get(name))}
+    client = request.client.host if request.client is not None else ""
+    agent = request.headers.get("user-agent", "")
+    await api.trail.tell(Done(endpoint.operation, names, key, client, agent, error, prefix.strip("/")))
 
 
 async def read_body(request: Request, maximum: int) -> bytes:

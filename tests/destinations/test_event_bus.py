@@ -69,7 +69,10 @@ def test_only_what_is_for_the_bus_is_published(address: str, is_heard: bool, pub
         return is_heard
 
     async def scenario() -> None:
-        bus = EventBus(publish, Webhook(""))
+        bus = EventBus(Webhook(""))
+        with pytest.raises(Unavailable):
+            await bus(address, _outcome(), 3)
+        bus.serve(publish)
         if not published:
             with pytest.raises(Unavailable, match="nothing here takes messages for"):
                 await bus(address, _outcome(), 3)
@@ -87,8 +90,10 @@ def test_what_nobody_has_a_rule_for_goes_to_the_endpoint_where_there_is_one() ->
 
     async def scenario() -> None:
         webhook = Webhook("http://127.0.0.1:9")
+        bus = EventBus(webhook)
+        bus.serve(publish)
         with pytest.raises(Unavailable):
-            await EventBus(publish, webhook)(BUS, _outcome(), 1)
+            await bus(BUS, _outcome(), 1)
         await webhook.close()
 
     asyncio.run(scenario())

@@ -275,6 +275,37 @@ def test_outcomes_of_asynchronous_calls_come_by_the_bus_of_this_server(serve: Ca
     assert server.manage("GET", "/pyfc/events").json["events"][0]["status"] == "Failed"
 
 
+def test_changes_by_the_apis_of_fc_and_mns_fire_rules_of_the_bus(serve: Callable[..., Server]) -> None:
+    pattern = {"source": ["acs.fc", "acs.mns"]}
+    server = serve(_project(mine={"eventRuleFilterPattern": json.dumps(pattern)}, queue=QUEUE))
+    path = "/2023-03-30/functions/hello/triggers"
+    document = {"triggerName": "t", "triggerType": "timer", "triggerConfig": json.dumps(
+        {"cronExpression": "@every 1h", "enable": False}
+    )}  # fmt: skip
+
+    assert server.manage("POST", path, document).status == 200
+    assert server.manage("POST", path, document).status == 409
+    assert server.manage("GET", path).status == 200
+    assert server.manage("DELETE", f"{path}/t").status == 204
+    ask = MnsClient(server)
+    ask("PUT", "/queues/orders")
+    ask("DELETE", "/queues/orders")
+
+    def told() -> list[str]:
+        return re.findall(r"fired \S+ (.*)", _log(server))
+
+    wait_until(lambda: len(told()) == 5, "five events")
+    events = [json.loads(text) for text in told()]
+    assert sorted((each["type"], each["data"]["eventName"], each["data"].get("errorCode")) for each in events) == [
+        ("fc:Trigger:CreateFailed", "CreateTrigger", "TriggerAlreadyExists"),
+        ("fc:Trigger:CreateSuccess", "CreateTrigger", None),
+        ("fc:Trigger:DeleteSuccess", "DeleteTrigger", None),
+        ("mns:ActionTrail:ApiCall", "CreateQueue", None),
+        ("mns:ActionTrail:ApiCall", "DeleteQueue", None),
+    ]
+    assert {each["aliyuneventbusname"] for each in events} == {"default"}
+
+
 def test_what_happens_in_buckets_fires_rules_of_the_bus_once_over_a_kill(tmp_path: Path) -> None:
     pattern = {"source": ["acs.oss"], "type": [{"prefix": "oss:ObjectCreated:"}], "subject": [{"suffix": ".png"}]}
     told = tmp_path / "told"

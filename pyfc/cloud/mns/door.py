@@ -23,6 +23,7 @@ from pyfc.cloud.mns.faults import Fault, internal
 from pyfc.cloud.mns.request import Sent, is_host, is_meant, sent
 from pyfc.cloud.mns.signature import check_body, verify
 from pyfc.cloud.request import body_of
+from pyfc.triggers.trail import Done, Trail
 
 _log = logging.getLogger(__name__)
 _MOST = 1024 * 1024
@@ -76,8 +77,11 @@ _OPERATIONS: Sequence[Operation] = (
 class Door:
     """The message service as an ASGI application."""
 
-    def __init__(self, environment: Environment, find: Find, permissions: Permissions, *, is_open: bool) -> None:
-        """`find`: a key by its id. `is_open`: whether nobody has to sign."""
+    def __init__(
+        self, environment: Environment, find: Find, permissions: Permissions, trail: Trail, *, is_open: bool
+    ) -> None:
+        """`find`: a key by its id. `trail`: what hears of changes. `is_open`: whether nobody has to sign."""
+        self._trail = trail
         self._environment = environment
         self._find = find
         self._permissions = permissions
@@ -95,7 +99,8 @@ class Door:
         """Answer one request."""
         request_id, head = secrets.token_hex(12).upper(), sent(scope)
         try:
-            found = await self._answer(head, Request(scope, receive).stream(), receive)
+            client = (scope.get("client") or ("",))[0]
+            found = await self._answer(head, Request(scope, receive).stream(), receive, client)
         except Fault as fault:
             found = _refusal(fault, request_id, head)
         except ClientDisconnect:
@@ -105,7 +110,7 @@ class Door:
             found = _refusal(internal(), request_id, head)
         await _send(found, request_id, send)
 
-    async def _answer(self, head: Sent, chunks: AsyncIterator[bytes], receive: Receive) -> Answer:
+    async def _answer(self, head: Sent, chunks: AsyncIterator[bytes], receive: Receive, client: str) -> Answer:
         """Nothing of a body is kept before the signature of its head is right."""
         operation, names = _found(head)
         key = None if self.is_open else verify(self._find, head, time.time())
@@ -119,7 +124,21 @@ class Door:
         await self._environment.topics.ready()
         depth = 0 if key is None else self._environment.led_by(key)
         reaches_out = self.is_open if key is None else self._permissions.reaches_out(key)
-        return await operation.run(Asked(self._environment, whole, names, receive, depth, reaches_out))
+        asked = Asked(self._environment, whole, names, receive, depth, reaches_out)
+        is_told = self._trail.wants(operation.action)
+        return await (self._told(operation, asked, key, client) if is_told else operation.run(asked))
+
+    async def _told(self, operation: Operation, asked: Asked, key: Key | None, client: str) -> Answer:
+        """Do it, and have the trail hear of that."""
+        agent = asked.sent.headers.get("user-agent", "")
+        done = Done(operation.action, _named(operation, asked.names), key, client, agent)
+        try:
+            found = await operation.run(asked)
+        except Fault as fault:
+            await self._trail.tell(done._replace(error=(fault.code, fault.message)))
+            raise
+        await self._trail.tell(done)
+        return found
 
     def _check(self, key: Key, operation: Operation, head: Sent) -> None:
         """Raises Fault AccessDenied for who may not do this."""
@@ -127,6 +146,12 @@ class Door:
         resource = f"acs:mns:{where.region}:{where.account}:{head.path}"
         if not self._permissions.allows(key, operation.action, resource):
             raise Fault("AccessDenied", self._permissions.refusal(key, operation.action, resource))
+
+
+def _named(operation: Operation, names: Sequence[str]) -> Mapping[str, str]:
+    """What an operation is about, by MNS's names."""
+    first = "QueueName" if operation.path.pattern.startswith("/queues") else "TopicName"
+    return dict(zip((first, "SubscriptionName"), names, strict=False))
 
 
 def _found(head: Sent) -> tuple[Operation, tuple[str, ...]]:

@@ -79,6 +79,16 @@ def _show(found: Sequence[dict[str, Any]]) -> None:
 def _show_times(found: Sequence[dict[str, Any]]) -> None:
     for time, name in sorted((time, _name(each)) for each in found for time in each["upcoming"]):
         say(one_line(f"{_text(time)}  {name}"))
+    for each in found:
+        if not each["upcoming"]:
+            say(one_line(f"{'-':20}  {_name(each)} ({_timeless(each)})"))
+
+
+def _timeless(each: dict[str, Any]) -> str:
+    """Why nobody knows when a trigger fires the next time."""
+    if each["error"] or each["state"] == "disabled":
+        return each["error"] or "switched off"
+    return f"{each['type']}: not by the clock"
 
 
 def _name(each: dict[str, Any]) -> str:

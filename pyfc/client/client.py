@@ -168,9 +168,7 @@ class Client(Transport):
         return Collection(self, f"/2023-03-30/functions/{part(function)}/triggers", "triggers")
 
     def all_triggers(self, upcoming: int = 0) -> list[dict[str, Any]]:
-        """The triggers of all functions: how each is, what it has done since the server's start, when it fires the next
-        times.
-        """
+        """The triggers of all functions: how each is, what it has done since it was made, when it fires next."""
         return self.objects(self.api("GET", f"/pyfc/triggers?next={upcoming}"), "triggers")
 
     def bucket_events(self, bucket: str) -> list[dict[str, Any]]:

@@ -25,6 +25,12 @@ def is_folder(path: Path) -> bool:
     return stat.S_ISDIR(_mode(path, follows=True))
 
 
+def require_folder(path: Path) -> None:
+    """Raises ProjectError for what holds no project."""
+    if not is_folder(path):
+        raise ProjectError(where=str(path), message="is not a folder; give the folder that holds your functions")
+
+
 def is_file(path: Path) -> bool:
     """Whether a path leads to a plain file; what cannot be looked at is none."""
     return stat.S_ISREG(_mode(path, follows=True))

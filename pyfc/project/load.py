@@ -11,12 +11,13 @@ from pyfc.build import fun_yml, funfile
 from pyfc.cloud.oss.store import check_name
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.project import bare, funcraft, ignoring, overrides, serverless_devs, variables
-from pyfc.project.files import is_folder, is_there, read_bytes
+from pyfc.project.files import is_folder, is_there, read_bytes, require_folder
 from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
 from pyfc.settings import Settings
 from pyfc.settings import load as load_settings
 from pyfc.triggers import eventbridge, log, mns_topic, oss
+from pyfc.triggers.interface import Key
 
 Read = Callable[[Path, Boundary, Given], Project]
 _FORMATS: tuple[tuple[tuple[str, ...], Read], ...] = (
@@ -50,8 +51,7 @@ def load(
     functions with a mistake are left out, unless there are no others; without `checks` also then. When `strict`,
     warnings are mistakes.
     """
-    if not is_folder(root):
-        raise ProjectError(where=str(root), message="is not a folder; give the folder that holds your functions")
+    require_folder(root)
     boundary = Boundary.of(root, allows_outside=allows_outside)
     settings = settings or load_settings()
     own = variables.read(root / variables.NAME, boundary) if variables.is_in(root) else {}
@@ -121,13 +121,11 @@ def _silent(project: Project) -> Iterator[str]:
     """A warning for each trigger that does not fire: it can have no such bucket or logstore, another one of its bucket
     overlaps it, it names no topic, or what it says of its source can be none.
     """
-    triggers = sorted(project.event_triggers, key=lambda each: (each.service, each.function, each.name))
-    buckets = [each for each in triggers if each.type == "oss"]
-    for trigger in triggers:
+    of_buckets = oss.Beside()
+    for trigger in sorted(project.event_triggers, key=Key.of):
         try:
             if trigger.type == "oss":
-                check_name(oss.complete(trigger).bucket)
-                oss.check(trigger, buckets[: buckets.index(trigger)])
+                check_name(of_buckets.add(trigger).bucket)
             elif trigger.type == "mns_topic":
                 mns_topic.check(trigger)
             elif trigger.type == "eventbridge":

@@ -39,7 +39,7 @@ from pyfc.model.mounts import TOPS, can_mount
 from pyfc.model.permissions import OWN, Policies, Statement
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
-from pyfc.project.files import is_folder, is_there, is_within
+from pyfc.project.files import is_folder, is_there, is_within, require_folder
 from pyfc.project.interface import NO_FOLDERS, Folders, Mistake, Project
 from pyfc.project.policies import read_granted
 from pyfc.project.properties import BESIDE_TRIGGERS, FileReader, located
@@ -120,8 +120,10 @@ def _grant(policies: Policies, project: Project) -> None:
 
 def read_folders(root: Path, *, allows_outside: bool = False, tolerates: bool = False) -> Folders:
     """The folders of the project in `root` that stand for what is elsewhere in the cloud. Raises ProjectError with file
-    and line; with `tolerates` what is wrong is left out, and told by whoever loads the project.
+    and line; with `tolerates` what is wrong is left out, and told by whoever loads the project, but not that there is
+    no such folder.
     """
+    require_folder(root)
     path = root / NAME
     if not is_there(path):
         return NO_FOLDERS

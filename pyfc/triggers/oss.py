@@ -109,6 +109,24 @@ def complete(trigger: Trigger) -> Rule:
     return rule
 
 
+class Beside:
+    """Triggers that fire, of which none keeps another one from it."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, list[tuple[Key, Rule]]] = defaultdict(list)
+        """By bucket."""
+
+    def add(self, trigger: Trigger) -> Rule:
+        """Have one more, unless it is switched off. Raises InvalidArgument for one that cannot fire beside those that
+        are here.
+        """
+        rule = complete(trigger)
+        _check_beside(rule, self._rules.get(rule.bucket, ()))
+        if is_enabled(trigger.config):
+            self._rules[rule.bucket].append((Key.of(trigger), rule))
+        return rule
+
+
 def _readable(trigger: Trigger) -> Rule | None:
     """What a trigger is for that somebody has declared, None if it is wrong."""
     try:
@@ -187,15 +205,15 @@ class Oss:
         """See Source. What a new trigger remembers first is up to where others have been told."""
         before, self._watched, self._errors = self._watched, {}, {}
         known = self._remembered(before, marks)
-        rules: dict[str, list[tuple[Key, Rule]]] = defaultdict(list)
+        beside = Beside()
         for key, trigger in sorted(triggers.items()):
             try:
-                rule = self._rule(trigger, rules)
+                rule = beside.add(trigger)
+                self._have(rule.bucket)
             except InvalidArgument as error:
                 self._errors[key] = str(error)
                 continue
             if is_enabled(trigger.config):
-                rules[rule.bucket].append((key, rule))
                 self._watched[key] = self._kept(key, trigger, rule, before.get(key), known.get(key))
         may_return = self._errors.keys() | (marks.keys() - triggers.keys())
         self._absent = {key: known[key] for key in may_return & known.keys() if known[key].rule is not None}
@@ -220,12 +238,6 @@ class Oss:
             if rule is not None:
                 rules[rule.bucket].append(rule)
         self._changes.want(rules)
-
-    def _rule(self, trigger: Trigger, others: Mapping[str, Sequence[tuple[Key, Rule]]]) -> Rule:
-        rule = complete(trigger)
-        _check_beside(rule, others.get(rule.bucket, ()))
-        self._have(rule.bucket)
-        return rule
 
     def _kept(self, key: Key, trigger: Trigger, rule: Rule, before: _Watched | None, mark: _Mark | None) -> _Watched:
         """A trigger as it goes on, or as it begins: with what comes after it."""

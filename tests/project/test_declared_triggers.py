@@ -14,6 +14,7 @@ from pyfc.documents.shapes import Shape
 from pyfc.documents.triggers import TRIGGERS, Selecting
 from pyfc.errors import ProjectError
 from pyfc.project.load import load
+from pyfc.triggers import oss
 
 FUNCRAFT = """\
 Transform: 'Aliyun::Serverless-2018-04-03'
@@ -232,3 +233,16 @@ def test_what_a_client_sends_and_no_trigger_of_its_type_has_is_ignored_and_logge
     assert [record.getMessage() for record in caplog.records if "unheardOf" in record.getMessage()] == [
         'requests have properties of TimerTrigger that are not known and ignored: ["unheardOf"]'
     ]
+
+
+def test_triggers_are_read_once_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = "{{name: t{0}, type: oss, config: {{bucketName: bucket{0}, events: ['oss:ObjectCreated:*']}}}}"
+    rows = "".join(f"\n        - {one.format(number)}" for number in range(200))
+    (tmp_path / "a.py").write_text("def handler(event, context):\n    return event\n")
+    (tmp_path / "pyfc.yml").write_text(f"services:\n  default:\n    a:\n      triggers:{rows}\n")
+    read: list[str] = []
+    rule_of = oss.rule_of
+    monkeypatch.setattr(oss, "rule_of", lambda trigger: read.append(trigger.name) or rule_of(trigger))
+
+    assert load(tmp_path).warnings == []
+    assert sorted(read) == sorted(f"t{number}" for number in range(200))

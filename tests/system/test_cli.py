@@ -176,6 +176,16 @@ def test_a_mistake_in_the_folder_is_shown_with_its_file_and_line(
     assert b"Traceback" not in failed.stderr
 
 
+def test_what_is_no_folder_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("nope", "file"):
+        failed = pyfc("serve", str(tmp_path / name), "--port", "0", "--data-dir", str(tmp_path / "data"))
+        told = f"pyfc: {tmp_path / name}: is not a folder; give the folder that holds your functions\n"
+        assert (failed.returncode, failed.stderr.decode()) == (2, told)
+
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_terminal_gets_plain_readable_text(cases: Server) -> None:
     main, other = pty.openpty()
     process = subprocess.Popen(

@@ -26,8 +26,9 @@ ODD = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A project of one function, beside which a key lies."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of one function, beside which a key lies; its data folder is no one's of the user."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "key").write_text("secret")
     folder = tmp_path / "project"
@@ -201,7 +202,8 @@ def test_a_strict_server_and_a_deployment_refuse_any_mistake(
 ) -> None:
     for name, text in mistaken().items():
         (tmp_path / name).write_text(text)
-    options = ["--strict", "--port", "0"] if command == "serve" else ["--endpoint", serve({}).endpoint]
+    here = ["--port", "0", "--data-dir", str(tmp_path / "data")]
+    options = ["--strict", *here] if command == "serve" else ["--endpoint", serve({}).endpoint]
 
     status, _, complaint = pyfc(command, str(tmp_path), *options)
 
@@ -216,7 +218,8 @@ def test_what_there_is_a_warning_about_is_refused_strictly_before_anything_is_se
 ) -> None:
     (tmp_path / "index.py").write_text(GOOD)
     (tmp_path / "template.yml").write_text(template({"good": {"Timout": 5}}))
-    options = ["--port", "0"] if command != "deploy" else ["--endpoint", serve({}).endpoint]
+    here = ["--port", "0", "--data-dir", str(tmp_path / "data")]
+    options = here if command != "deploy" else ["--endpoint", serve({}).endpoint]
 
     status, printed, complaint = pyfc(command, str(tmp_path), "--strict", *options)
 

@@ -73,6 +73,19 @@ def test_timers_of_a_template_fire_and_are_told(serve: Callable[..., Server]) ->
     assert len(re.findall(r"-01-01 08:00:00Z {2}demo/tick:later", times)) == 2
 
 
+def test_who_asks_for_next_times_hears_why_there_are_none(serve: Callable[..., Server]) -> None:
+    bucket = {"BucketName": "photos", "Events": ["oss:ObjectCreated:*"]}
+    web = {"Type": "HTTP", "Properties": {"AuthType": "ANONYMOUS", "Methods": ["GET"]}}
+    server = serve(project(off=timer("@every 5m", Enable=False), made={"Type": "OSS", "Properties": bucket}, web=web))
+
+    status, said, _ = pyfc("triggers", "--next", "3", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+
+    assert (status, sorted(said.splitlines())) == (0, [
+        f"{'-':20}  demo/tick:made (oss: not by the clock)", f"{'-':20}  demo/tick:off (switched off)",
+        f"{'-':20}  demo/tick:web (http: not by the clock)",
+    ])  # fmt: skip
+
+
 def test_a_timer_made_by_the_api_fires_until_it_is_deleted_or_switched_off(serve: Callable[..., Server]) -> None:
     server = serve(project())
     document = {"triggerName": "t", "triggerType": "timer", "triggerConfig": {"cronExpression": "* * * * * *"}}

@@ -326,6 +326,20 @@ def test_two_triggers_overlap_when_one_object_could_fire_both(
     assert not first.overlaps(second._replace(bucket="other"))
 
 
+def test_a_trigger_is_beside_those_that_fire() -> None:
+    def one(name: str, prefix: str, **more: object) -> Trigger:
+        config = {"bucketName": "b", "events": ["oss:ObjectCreated:*"], "filter": {"key": {"prefix": prefix}}, **more}
+        return Trigger(service="s", function="f", name=name, type="oss", config=config)
+
+    beside = oss.Beside()
+    beside.add(one("first", "a/"))
+    with pytest.raises(InvalidArgument, match="s/f:first"):
+        beside.add(one("second", "a/b/"))
+    beside.add(one("off", "c/", enable=False))
+
+    assert beside.add(one("third", "c/")).prefix == "c/"  # neither one that does not fire nor one that is off counts
+
+
 @pytest.mark.parametrize(
     ("names", "count"),
     [(["oss:ObjectCreated:PutObject"], 1), (["oss:ObjectCreated:*"], 9), (["oss:ObjectRemoved:*"], 3),

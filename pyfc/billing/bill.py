@@ -76,11 +76,9 @@ def bill(rows: Iterable[Used], order: Order, assumptions: Iterable[str] = ()) ->
     table, (begins, ends) = order.table, order.month.span(order.table.zone)
     rows = list(rows)
     growth = _growth(min((row.hour for row in rows), default=begins), begins, ends, order.now)
-    is_discounted = table.is_discounted(order.month.first_day)
     sums = summed((order.change.of(row) for row in rows), table)
     everything = together(sums.values())
-    prices = tuple(_price(everything, table, factor, discounted=is_discounted) for factor in (1.0, growth))
-    scale = _Scale(everything.parts.total, prices[0], prices[1], growth)
+    scale = _scale(everything, order, growth)
     return {
         "month": str(order.month),
         "from": _time(begins),
@@ -88,8 +86,9 @@ def bill(rows: Iterable[Used], order: Order, assumptions: Iterable[str] = ()) ->
         "to": _time(ends),
         "functions": {name: _shown(each, scale) for name, each in sorted(sums.items())},
         "total": _shown(everything, scale),
-        "prices": {**table.document(), "inForce": "discount" if is_discounted else "list"},
+        "prices": {**table.document(), "inForce": "discount" if _is_discounted(order) else "list"},
         "whatIf": {name: number for name, number in order.change._asdict().items() if number is not None},
+        **({"asItWas": _before(rows, order, growth)} if order.change != Change() else {}),
         "assumptions": [*_assumed(order), *table.assumptions, *assumptions],
     }
 
@@ -103,6 +102,21 @@ class _Scale(NamedTuple):
     growth: float
 
 
+def _is_discounted(order: Order) -> bool:
+    return order.table.is_discounted(order.month.first_day)
+
+
+def _scale(everything: Sum, order: Order, growth: float) -> _Scale:
+    price, forecast = (_price(everything, order, factor) for factor in (1.0, growth))
+    return _Scale(everything.parts.total, price, forecast, growth)
+
+
+def _before(rows: list[Used], order: Order, growth: float) -> dict[str, Any]:
+    """The total without the change."""
+    everything = together(summed(rows, order.table).values())
+    return _shown(everything, _scale(everything, order, growth))
+
+
 def _growth(first: float, begins: float, ends: float, now: float) -> float:
     """How many times as much it will be at the end of the month: at the rate since the first use in it."""
     if now >= ends:
@@ -111,13 +125,13 @@ def _growth(first: float, begins: float, ends: float, now: float) -> float:
     return max(1.0, (ends - since) / max(now - since, HOUR))
 
 
-def _price(used: Sum, table: Table, growth: float, *, discounted: bool) -> Decimal:
+def _price(used: Sum, order: Order, growth: float) -> Decimal:
     """Of the account: `growth` times what was used, less what is free."""
-    factors, free = table.factors, table.free
+    factors, free = order.table.factors, order.table.free
     units = Decimal(str(used.parts.total)) * Decimal(str(growth))
     calls = min(Decimal(free.invocations), Decimal(used.invocations * growth)) / 10_000 * factors.invocations
     memory = min(free.memory, Decimal(used.gb_seconds * growth)) * factors.memory
-    return table.price(max(Decimal(0), units - calls - memory), discounted=discounted)
+    return order.table.price(max(Decimal(0), units - calls - memory), discounted=_is_discounted(order))
 
 
 def _shown(used: Sum, scale: _Scale) -> dict[str, Any]:

@@ -36,6 +36,7 @@ COMMANDS = {
     "keys": "make, list and revoke access keys",
     "config": "show and set which server other commands talk to",
     "explain": "show what a cold start of a function consists of, and what to do about it",
+    "bill": "show what functions would cost in the cloud for what they have used here",
     "tune": "run a function with several memory sizes, and compare what it takes and costs",
     "why": "tell why a call was cold, waited or was refused",
     "event": "print the event of a trigger, or the sample of a type",

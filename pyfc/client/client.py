@@ -222,6 +222,20 @@ class Client(Transport):
         found: dict[str, Any] = self.api("POST", f"/pyfc/functions/{part(service)}/{part(function)}/explain")
         return found
 
+    def bill(
+        self, month: str = "", *, market: str = "", what_if: str = "", prices: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """What functions would cost in the cloud in a month (like 2026-11; this one): `functions` by SERVICE/FUNCTION,
+        `total`, `prices`, `assumptions`. `what_if`: like memory=512,concurrency=10; `prices`: a table of one's own
+        instead of the market's. Raises ApiError.
+        """
+        asked = urlencode({"month": month, "market": market, "whatIf": what_if})
+        found: dict[str, Any] = self.api("GET" if prices is None else "POST", f"/pyfc/bill?{asked}", prices)
+        with self.understanding():
+            if not all(isinstance(each["parts"], dict) for each in [*found["functions"].values(), found["total"]]):
+                raise TypeError("'parts' is no object")
+        return found
+
     def tune(
         self, service: str, function: str, event: bytes = b"", *, memory: int, qualifier: str = LATEST, warm: int = 5
     ) -> dict[str, Any]:

@@ -2,17 +2,73 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from pyfc.billing.prices import Table
 from pyfc.dev.output import first_line, one_line
+from pyfc.dev.table import table
 
+_PARTS = {"invocations": "INVOCATIONS", "vcpu": "VCPU", "memory": "MEMORY", "disk": "DISK", "rounding": "ROUNDING"}
+_LARGE = ("vcpu", "memory")
 _WIDTHS = (8, 10, 9, 9, 9, 11, 11)
 
 
-def tuned_lines(rows: list[dict[str, Any]], table: Table) -> str:
+def bill_table(found: dict[str, Any], columns: int) -> str:
+    """The bill as a table that is at most so many columns wide, if that can be: parts that are 0 everywhere, and where
+    there is no room all the small ones, have no column of their own.
+    """
+    lines = [*found["functions"].items(), ("total", found["total"])]
+    parts = {name: heading for name, heading in _PARTS.items() if any(line["parts"][name] for _, line in lines)}
+    currency = str(found["prices"]["currency"])
+    whole = _bill(lines, parts, currency)
+    if max(map(len, whole.splitlines())) <= columns:
+        return whole
+    large = {name: heading for name, heading in parts.items() if name in _LARGE}
+    return _bill(lines, {**large, "": "OTHER"}, currency)
+
+
+def _bill(lines: list[tuple[str, dict[str, Any]]], parts: dict[str, str], currency: str) -> str:
+    """`parts`: their headings; '' for what the others leave."""
+    headings = ("FUNCTION", "CALLS", *parts.values(), "CU", currency, "FORECAST")
+    rows = []
+    for name, line in lines:
+        named = {part: line["parts"][part] for part in parts if part}
+        rest = sum(line["parts"].values()) - sum(named.values())
+        cells = [_units(named.get(part, rest)) for part in parts]
+        price, forecast = money(line["price"]), money(line["forecast"]["price"])
+        rows.append((name, f"{line['invocations']:,}", *cells, _units(line["cu"]), price, forecast))
+    return table(headings, rows, right=range(1, len(headings)))
+
+
+def _units(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.2f}"
+
+
+def bill_notes(found: dict[str, Any]) -> list[str]:
+    """From when to when, by which prices, and what was assumed."""
+    prices, forecast, before = found["prices"], found["total"]["forecast"], found.get("asItWas")
+    unit, currency = prices["unit"], prices["currency"]
+    force = "discounted prices" if prices["inForce"] == "discount" else "list prices"
+    changes = ", ".join(f"{name}={number}" for name, number in found["whatIf"].items())
+    is_over = found["until"] == found["to"]
+    at_this_rate = f"; at this rate {_amount(forecast, unit, currency)} by {found['to']}"
+    return [
+        *([f"What if {changes}: as it was, {_amount(before, unit, currency)}."] if before else []),
+        f"{found['month']}: from {found['from']} until {found['until']}{'' if is_over else at_this_rate}.",
+        f"By {force} of {prices['from']} ({prices['market']}: {prices['source']}).",
+        "Assumed:",
+        *(f"* {each}" for each in found["assumptions"]),
+    ]
+
+
+def _amount(line: dict[str, Any], unit: str, currency: str) -> str:
+    return f"{_units(line['cu'])} {unit}, {money(line['price'])} {currency}"
+
+
+def tuned_lines(rows: list[dict[str, Any]], prices: Table) -> str:
     """The newest row of a comparison of memory sizes; with the first one the headings."""
-    headings = ("MEMORY", "COLD START", "P50", "P90", "USED", f"{table.unit}/MILLION", f"{table.currency}/MILLION")
+    headings = ("MEMORY", "COLD START", "P50", "P90", "USED", f"{prices.unit}/MILLION", f"{prices.currency}/MILLION")
     line = _tuned(rows[-1])
     return f"{_set(headings)}\n{line}" if len(rows) == 1 else line
 
@@ -43,20 +99,20 @@ def _number(value: float | None, unit: str = "") -> str:
 
 
 def money(value: float | None) -> str:
-    """An amount: cents, or what is left of them in four digits."""
+    """An amount: with cents; what is less than one in three digits."""
     if value is None:
         return "-"
-    return f"{value:,.2f}" if value >= 1 or value == 0 else f"{value:.4g}"
+    return f"{value:,.2f}" if value >= 1 or value == 0 else f"{Decimal(f'{value:.3g}'):f}"
 
 
-def tuned_notes(rows: list[dict[str, Any]], table: Table) -> list[str]:
+def tuned_notes(rows: list[dict[str, Any]], prices: Table) -> list[str]:
     """What was measured how, and what was assumed."""
     calls = max((row["warmCalls"] for row in rows), default=0)
     shares = ", ".join(f"{row['vcpu']:g}" for row in rows)
     return [
         f"p50 and p90 of {calls} warm calls, one after the other; a cold start is without a template",
-        f"{table.unit} and price: of a million warm calls, without rounding by hour; "
-        f"prices of {table.since} from {table.source}",
+        f"{prices.unit} and price: of a million warm calls, without rounding by hour",
+        f"prices of {prices.since} ({prices.market}: {prices.source})",
         f"assumed: {shares} vCPU, by the memory unless `cpu` is declared; this machine gives as much to all",
-        *(f"assumed: {each}" for each in table.assumptions[:1]),
+        *(f"assumed: {each}" for each in prices.assumptions[:1]),
     ]

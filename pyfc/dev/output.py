@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -25,6 +26,7 @@ _HOME, _REST, _BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 """To the first place of a terminal; clear the rest of its line; clear all that is below."""
 _WIDTH = 120
 _LINE_LENGTH = 2000
+_COLUMNS = 120
 _MESSAGE = 10_000
 """Characters in which the first line of a message is looked for."""
 
@@ -159,6 +161,11 @@ def end_progress() -> None:
     """What was shown of it is of no interest any more."""
     if is_terminal():
         _print(sys.stderr, _CLEAR, flush=True)
+
+
+def width() -> int:
+    """Columns that a line may have: the terminal's, or enough for what is read by no person."""
+    return shutil.get_terminal_size((_COLUMNS, 0)).columns
 
 
 def is_terminal() -> bool:

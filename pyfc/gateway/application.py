@@ -98,6 +98,7 @@ def application(
         Route(OURS + "/buckets/{bucket}/events", own.managed(own.bucket_events), methods=["GET"]),
         Route(OURS + "/openapi.json", own.described, methods=["GET"]),
         Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
+        Route(OURS + "/bill", own.managed(costs.bill), methods=["GET", "POST"]),
         Route(OURS + "/functions/{service}/{function}/tune", own.managed(costs.tune), methods=["POST"]),
         Route(OURS + "/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
         Route(OURS + "/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),

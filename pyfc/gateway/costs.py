@@ -1,4 +1,4 @@
-"""What functions cost: tried with other memory sizes."""
+"""What functions cost: the bill of a month, and trials with other memory sizes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyfc.errors import InvalidArgument
-from pyfc.gateway.management import Api, json_response, read_body
+from pyfc.gateway import bills
+from pyfc.gateway.management import Api, json_response, read_body, read_document
 from pyfc.model.names import LATEST, Target, whole
 from pyfc.supervisor.trials import MOST_CALLS, Trial
 from pyfc.tasks import Tasks, while_alive
 
 _MEMORY = range(128, 32769, 64)
 _WARM = 5
+_MOST_PRICES = 1024 * 1024
 
 
 class Costs:
@@ -21,6 +23,13 @@ class Costs:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._tasks = Tasks()
+
+    async def bill(self, request: Request) -> Response:
+        """What has been used in a month, and what it would cost; by a price table if one is sent."""
+        body = await read_body(request, _MOST_PRICES)
+        prices = read_document(body) if body.strip() else None
+        api = self._api
+        return json_response(await bills.document(api.metrics, api.table(), dict(request.query_params), prices))
 
     async def tune(self, request: Request) -> Response:
         """Run a function with the event that is sent, in an instance of `memory` MB: once cold, `warm` times after

@@ -203,7 +203,7 @@ def _dispatcher(api: Api, prefix: str, methods: Mapping[str, Endpoint]) -> Calla
             key = authenticate(api, request, f"fc:{endpoint.operation}")  # before anything of a stranger is in memory
             body = await _body(api, request)
             is_admitted = True
-            document = _document(body)
+            document = read_document(body)
             if endpoint.body is not None:
                 document = api.reader.read(document, endpoint.body, partial=endpoint.is_change)
             answer = await endpoint.handler(Call(api, request, document, body))
@@ -266,7 +266,8 @@ def authenticate(api: Api, request: Request, action: str = MANAGE, *, is_trigger
     return key
 
 
-def _document(body: bytes) -> Document:
+def read_document(body: bytes) -> Document:
+    """The JSON object that a body is; {} for none. Raises InvalidArgument."""
     if not body.strip():
         return {}
     try:

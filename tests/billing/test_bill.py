@@ -140,6 +140,7 @@ def test_a_what_if_scales_the_memory_and_says_what_it_assumes() -> None:
         "invocations": 75, "vcpu": 1000, "memory": 300, "disk": 0, "rounding": 0,
     }  # fmt: skip
     assert found["whatIf"] == {"memory": 512}
+    assert found["asItWas"] == before["total"]
     assert any("duration assumed equal" in each for each in found["assumptions"])
     assert before["functions"]["demo/hello"]["parts"]["memory"] == 75
     assert not any("duration assumed equal" in each for each in before["assumptions"])

@@ -22,7 +22,7 @@ from pyfc.observe.journal import CallRecord, OutputRecord
 from pyfc.observe.metrics import counting as counting_module
 from pyfc.observe.metrics.activity import Activity
 from pyfc.observe.metrics.buckets import add_to, counted, percentile
-from pyfc.observe.metrics.counting import Counting, vcpu
+from pyfc.observe.metrics.counting import Counting
 from pyfc.observe.metrics.metrics import Metrics, summed
 from pyfc.observe.metrics.point import FIELDS, OTHERS, Point, Rule, Series, merged
 from pyfc.observe.metrics.store import STEPS, Counted, Store, Wanted
@@ -130,15 +130,6 @@ def test_what_the_bill_needs_is_counted_by_what_was_declared() -> None:
         "billed_ms": 11 + 1 + 2000, "active_ms": 2012, "memory_mb_ms": 2012 * 512, "vcpu_ms": 2012 * 350,
         "disk_mb_ms": 2012 * (10240 - 512), "memory_limit_mb": 512, "memory_max_kb": 32256,
     }.items()  # fmt: skip
-
-
-def test_a_vcpu_is_what_was_declared_or_follows_the_memory() -> None:
-    def of(memory: int, **extras: object) -> float:
-        limits = Limits(memory_size=memory)
-        return vcpu(Function(service="s", name="f", runtime="", handler="", limits=limits, extras=extras))
-
-    assert [of(128), of(512), of(2048), of(3072)] == [pytest.approx(each) for each in (0.05, 0.25, 1.0, 1.5)]
-    assert [of(128, cpu=2), of(128, cpu=0.0), of(128, cpu="much")] == [2.0, 0.05, 0.05]
 
 
 def test_a_function_that_changes_counts_by_what_it_was_when_the_call_ran() -> None:

@@ -23,17 +23,7 @@ _FOLDED = 1024
 _LEFT = 499
 _OUTCOMES = {429: "throttles", 503: "resource_throttles"}
 _FREE_DISK = Limits().disk_size
-_STEP = 0.05
-"""Of a vCPU: FC's smallest."""
 _duration, _memory = attrgetter("duration"), attrgetter("peak_memory")
-
-
-def vcpu(function: Function) -> float:
-    """What of processors a function has: as declared, else by its memory, as FC gives it (2 GB for a whole one)."""
-    declared = function.extras.get("cpu")
-    if isinstance(declared, int | float) and declared > 0:
-        return float(declared)
-    return max(round(function.limits.memory_size / 2048 / _STEP) * _STEP, _STEP)
 
 
 class Counting:
@@ -166,7 +156,7 @@ class _Plain:
         point.add("billed_ms", billed)
         point.add("active_ms", active)
         point.add("memory_mb_ms", active * function.limits.memory_size)
-        point.add("vcpu_ms", round(active * vcpu(function) * 1000))
+        point.add("vcpu_ms", round(active * function.vcpu * 1000))
         point.add("disk_mb_ms", active * max(function.limits.disk_size - _FREE_DISK, 0))
 
 

@@ -45,6 +45,7 @@ TALKING = {
     "logs": [["s/f"], ["s/f", "--json"], ["s/f", "error", "--since", "1h", "--request", "id"]],
     "explain": [["s/f"]],
     "bill": [[], ["--json"], ["--month", "2026-11", "--what-if", "memory=512"]],
+    "stats": [[], ["s/f"], ["--json"]],
     "tune": [["s/f"], ["s/f", "-e", "x", "--memory", "128", "--json"]],
     "why": [["i"], ["i", "--json"]],
     "doctor": [["s/f"]],

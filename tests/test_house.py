@@ -199,7 +199,7 @@ MAY_FOLLOW = {
 }
 """Where server code may use what follows links, and why it can meet none; all else is done by pyfc/nofollow.py."""
 FOLLOWS = {"os": {"chmod", "chown", "lchown", "walk"}, "": {"chmod", "lchmod", "rglob"}}
-HARMLESS = {"which", "copyfileobj", "ignore_patterns"}
+HARMLESS = {"which", "copyfileobj", "ignore_patterns", "get_terminal_size"}
 """Of shutil: no path is followed."""
 
 

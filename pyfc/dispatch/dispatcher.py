@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pyfc.calls.table import Table
@@ -27,6 +27,7 @@ from pyfc.model.names import Target
 from pyfc.queues.interface import NO_MARKS, Filter, Queue
 from pyfc.tasks import Tasks
 
+Listener = Callable[[Event, Status | None], None]
 _log = logging.getLogger(__name__)
 _SWEEP = 3600.0
 _KEPT = 10_000
@@ -39,6 +40,7 @@ class Dispatcher:
         self._settings = settings = context.settings
         self._queue = queue
         self._tasks = Tasks()
+        self._listeners: list[Listener] = []
         self._lanes = Lanes(queue, self._tasks, self._begin)
         self._alarm = Alarm(queue, self._tasks, self._lanes.look)
         outbox = Outbox(queue, self._tasks, self._settled, self.arrived)
@@ -84,6 +86,15 @@ class Dispatcher:
         else:
             self._lanes.arrived(event)
 
+    def hear(self, listener: Listener) -> None:
+        """Tell what becomes of calls that triggers have fired."""
+        self._listeners.append(listener)
+
+    def tell(self, event: Event, status: Status | None) -> None:
+        """Something has become of an event: its status, None if its record was dropped."""
+        for listener in self._listeners if event.trigger else ():
+            listener(event, status)
+
     def _begin(self, lane: Lane, event: Event) -> None:
         self._attempts.begin(lane, event)
 
@@ -92,6 +103,8 @@ class Dispatcher:
         if not event.status.is_final:
             self._alarm.set(event.due)
         self._lanes.settled(event)
+        if event.status.is_final:
+            self.tell(event, event.status)
 
     def use(self, table: Table) -> None:
         """Something else is served: calls of a function that is enabled again begin, those of one that is disabled

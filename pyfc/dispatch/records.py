@@ -42,6 +42,7 @@ class Records:
         stopped.note(Status.STOPPED, stopped.ended)
         if not await self._queue.replace(Outcome(stopped), event.status):
             raise InvocationEnded(invocation=event.id, status="something else by now")
+        self._dispatcher.tell(stopped, stopped.status)
 
     async def retry(self, event: Event) -> None:
         """Call it again from the beginning: a dead letter that somebody believes in. Raises InvocationNotEnded,
@@ -52,6 +53,7 @@ class Records:
         again.note(Status.ENQUEUED, time.time(), "retried by hand")
         if not await self._queue.replace(Outcome(again), event.status):
             raise InvocationNotEnded(invocation=event.id, status="something else by now", what="retried")
+        self._dispatcher.tell(again, again.status)
         self._dispatcher.arrived(again)
 
     async def drop(self, event: Event) -> None:
@@ -59,6 +61,7 @@ class Records:
         self._check_ended(event, "dropped")
         if not await self._queue.replace(Outcome(event, forget=True), event.status):
             raise InvocationNotEnded(invocation=event.id, status="something else by now", what="dropped")
+        self._dispatcher.tell(event, None)
 
     def _check_ended(self, event: Event, what: str) -> None:
         held = self._dispatcher.held(event)

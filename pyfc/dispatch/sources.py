@@ -28,9 +28,9 @@ from pyfc.model.asynchronous import HELD, Event, Status
 from pyfc.model.names import LATEST, Target
 from pyfc.model.policy import back_off
 from pyfc.model.trigger import Trigger
-from pyfc.queues.interface import Outcome
+from pyfc.queues.interface import Filter, Outcome
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, Source, State
+from pyfc.triggers.interface import Emit, Firing, Key, Pacing, Source, State
 
 S = TypeVar("S", bound=Source)
 _SPACE = uuid.UUID("5f1d7b1e-7f0c-4f5e-9a51-3c1f7e1f7a10")
@@ -42,6 +42,9 @@ _PAST = "fired/"
 """Marks of what sources remember, and of what triggers have done."""
 _STEADY = 60.0
 """Seconds after which a source that fails has run well before."""
+_PAGE = 1000
+"""Records that are read at once."""
+_DONE = {Status.SUCCEEDED, Status.STOPPED}
 _SUSPICIOUS = 4
 """Calls that have led to one, at which that is said."""
 _log = logging.getLogger(__name__)
@@ -83,6 +86,8 @@ class Described(NamedTuple):
         """How it is, in a word."""
         if self.state is None:
             return "open" if self.trigger.type in _CALLED else "kept"
+        if self.state.is_stopped:
+            return "stopped"
         if self.state.error:
             return "failing"
         return "ready" if self.state.is_enabled else "disabled"
@@ -102,6 +107,7 @@ class Sources:
         self._past: dict[Key, Past] = {}
         self._running = False
         self._tasks = Tasks()
+        dispatcher.hear(self._heard)
 
     def add(self, source: Callable[[Emit], S], begin: Callable[[], object] = lambda: None) -> S:
         """Have one more; `source` makes it. `begin` is called when it knows the first triggers."""
@@ -208,7 +214,24 @@ class Sources:
         """See Holding."""
         return await self._queue.take(_held(key), limit)
 
-    async def release(self, events: Sequence[Event], firing: Firing | None) -> None:
+    async def calls(self, key: Key) -> Mapping[str, Status]:
+        """See Holding."""
+        found: dict[str, Status] = {}
+        wanted = Filter(service=key.service, function=key.function, newest_first=False, limit=_PAGE)
+        while page := await self._queue.list(wanted):
+            open_ones = [each for each in page if each.trigger == key.name and each.status not in _DONE]
+            found.update((each.id, each.status) for each in open_ones)
+            wanted = wanted._replace(after=page[-1].number)
+        return found
+
+    def _heard(self, event: Event, status: Status | None) -> None:
+        """Something has become of a call; a source may have waited for that."""
+        key = Key(event.target.service, event.target.function, event.trigger)
+        source: object = self._sources.get(self._triggers[key].type) if key in self._triggers else None
+        if isinstance(source, Pacing):
+            source.heard(key, event.id, status)
+
+    async def release(self, events: Sequence[Event], firing: Firing | None) -> str:
         """See Holding."""
         call = [_event(firing)] if firing is not None else []
         now = time.time()
@@ -221,6 +244,7 @@ class Sources:
         await self._queue.settle([Outcome(first, call, forget=True), *(Outcome(each, forget=True) for each in others)])
         for event in call:
             self._dispatcher.arrived(event)
+        return call[0].id if call else ""
 
     def describe(self) -> list[Described]:
         """Every trigger there is."""

@@ -292,7 +292,7 @@ class RunOptions(Shape):
     is_open = True
     mode: Literal["event-driven", "event-streaming"] = "event-driven"
     maximum_tasks: Size = 1
-    errors_tolerance: Literal["ALL", "NONE"] = "NONE"
+    errors_tolerance: Literal["ALL", "NONE"] = "ALL"
     batch_window: BatchWindow | None = None
     retry_strategy: RetryStrategy | None = None
     dead_letter_queue: DeadLetterQueue | None = None

@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pyfc.errors import InvalidArgument, TriggerNotFound
-from pyfc.model.asynchronous import Policy, Pushes
+from pyfc.model.asynchronous import Policy, Pushes, Status
 from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
 from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, within, wrong
 from pyfc.triggers.pulling import Pulled, Pullers, Queues, Source, event_of
-from pyfc.triggers.windows import Window, Windows, window_of
+from pyfc.triggers.windows import Stream, Window, Windows, paced_window_of, window_of
 
 DEFAULT = "Default"
 """The type of the source of events that services and users publish to the account's own bus."""
@@ -53,20 +53,24 @@ class Rule(NamedTuple):
     """How long events wait for others, in a stream that does that."""
     queue: Source | None
     """Which queue of this server is pulled for it."""
+    tasks: int = 0
+    """How many of its calls there may be at once; 0 for any number."""
+    stops: bool = False
+    """Whether it stops at a call that was given up."""
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Rule:
         """Raises InvalidArgument that names the property."""
-        source = _one_of(config, "eventSourceConfig", "eventSourceType", tuple(TYPES))
+        source = _source_of(config)
         pattern = _pattern(option(config, "eventRuleFilterPattern"))
-        mode = _one_of(config, "runOptions", "mode", _MODES if source == DEFAULT else _MODES[::-1])
+        is_streaming = _is_stream(config)
         _check_pushes(config)
         delivery = within(config, "eventSinkConfig", "deliveryOption") or {}
         schema = option(delivery, "eventSchema") or "CloudEvents"
-        is_streaming = mode == _MODES[1]
-        window = window_of(config) if is_streaming else None
         queue = Source.read(config) if source == "MNS" else None
-        return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window, queue)
+        tasks, stops = _pace_of(config) if is_streaming else (0, False)
+        window = (paced_window_of(config) if tasks else window_of(config)) if is_streaming else None
+        return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window, queue, tasks, stops)
 
     def may_fit(self, source: str) -> bool:
         """Whether it may be for events of a source on the account's own bus."""
@@ -83,6 +87,15 @@ def _one_of(config: Mapping[str, Any], outer: str, name: str, allowed: Sequence[
     if found not in allowed:
         raise wrong(f"{outer}.{name}", found, f"it must be one of {', '.join(allowed)}")
     return found
+
+
+def _source_of(config: Mapping[str, Any]) -> str:
+    return _one_of(config, "eventSourceConfig", "eventSourceType", tuple(TYPES))
+
+
+def _is_stream(config: Mapping[str, Any]) -> bool:
+    modes = _MODES if _source_of(config) == DEFAULT else _MODES[::-1]
+    return _one_of(config, "runOptions", "mode", modes) == _MODES[1]
 
 
 def _pattern(text: Any) -> Pattern:
@@ -105,8 +118,28 @@ def policy_of(config: Mapping[str, Any]) -> Policy | None:
         retries=int(option(strategy, "MaximumRetryAttempts") or retries),
         maximum_age=float(option(strategy, "MaximumEventAgeInSeconds") or age),
         pushes=pushes,
-        dead_letters=str(option(within(config, "runOptions", "deadLetterQueue") or {}, "Arn") or ""),
+        dead_letters="" if _is_stream(config) and _stops(config) else _dead_letters(config),
     )
+
+
+def _dead_letters(config: Mapping[str, Any]) -> str:
+    return str(option(within(config, "runOptions", "deadLetterQueue") or {}, "Arn") or "")
+
+
+def _stops(config: Mapping[str, Any]) -> bool:
+    return str(within(config, "runOptions", "errorsTolerance") or "ALL").upper() == "NONE"
+
+
+def _pace_of(config: Mapping[str, Any]) -> tuple[int, bool]:
+    """How many calls of a stream there may be at once, and whether it stops at one that was given up: that is one by
+    one, unless it says how many. Raises InvalidArgument. A source that calls asynchronously does not wait.
+    """
+    if option(config, "asyncInvocationType", default=False) is True:
+        return 0, False
+    tasks, stops = within(config, "runOptions", "maximumTasks") or 0, _stops(config)
+    if not isinstance(tasks, int) or tasks < 0:
+        raise wrong("runOptions.maximumTasks", tasks, "it must be a whole number from 1 on")
+    return tasks or int(stops), stops
 
 
 def _check_pushes(config: Mapping[str, Any]) -> None:
@@ -181,11 +214,26 @@ class EventBridge:
             except InvalidArgument as error:
                 self._errors[key] = str(error)
         self._declared = declared
-        self._windows.use({key: (each.trigger, each.rule.window) for key, each in declared.items()}, triggers.keys())
-        self._pullers.use({
-            key: rule.queue for key, (_, rule) in declared.items() if rule.is_enabled and rule.queue is not None
-        })  # fmt: skip
+        streams = {
+            key: Stream(trigger, rule.window, rule.tasks, rule.stops) for key, (trigger, rule) in declared.items()
+        }  # fmt: skip
+        self._windows.use(streams, triggers.keys())
+        self._pull()
         return self._use_feed(marks)
+
+    def _pull(self) -> None:
+        """Pull the queues of triggers that are on and have not stopped."""
+        self._pullers.use({
+            key: rule.queue for key, (_, rule) in self._declared.items()
+            if rule.is_enabled and rule.queue is not None and not self._windows.stopped_at(key)
+        })  # fmt: skip
+
+    def heard(self, key: Key, number: str, status: Status | None) -> None:
+        """See Pacing."""
+        before = self._windows.stopped_at(key)
+        self._windows.heard(key, number, status)
+        if self._windows.stopped_at(key) != before:
+            self._pull()
 
     async def _pulled(self, key: Key, source: Source, messages: Sequence[Pulled]) -> None:
         """See Tell of pulling."""
@@ -284,6 +332,9 @@ class EventBridge:
     def state(self, key: Key) -> State:
         """See Source."""
         found = self._declared.get(key)
+        if stopped := self._windows.stopped_at(key):
+            advice = f"`pyfc events retry {stopped}` or `drop` lets it go on (errorsTolerance: NONE)"
+            return State(error=f"stopped at a call that was given up: {advice}", is_stopped=True)
         error = self._errors.get(key, "") or self._windows.errors.get(key, "")
         error = error or (self._feed.error if key in self._fed else "") or self._pullers.errors.get(key, "")
         return State(found is None or found.rule.is_enabled, None, error)

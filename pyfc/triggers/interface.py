@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pyfc.errors import InvalidArgument
-from pyfc.model.asynchronous import Event
+from pyfc.model.asynchronous import Event, Status
 from pyfc.model.trigger import Trigger
 
 
@@ -54,10 +54,13 @@ class Holding(Protocol):
     async def take(self, key: Key, limit: int) -> Sequence[Event]:
         """The first of what is held for a trigger, in order; nobody else gets it then. Raises PyfcError."""
 
-    async def release(self, events: Sequence[Event], firing: Firing | None) -> None:
-        """Forget what was taken, and in the same step promise the call that it has led to. Raises PyfcError: then it is
-        to be tried again.
+    async def release(self, events: Sequence[Event], firing: Firing | None) -> str:
+        """Forget what was taken, and in the same step promise the call that it has led to, whose request id is
+        returned ('' without one). Raises PyfcError: then it is to be tried again.
         """
+
+    async def calls(self, key: Key) -> Mapping[str, Status]:
+        """The calls of a trigger that have not ended or were given up, by their request ids. Raises PyfcError."""
 
 
 class State(NamedTuple):
@@ -68,6 +71,16 @@ class State(NamedTuple):
     """When it fires the next time, as far as that is known; seconds since the epoch."""
     error: str = ""
     """What keeps it from firing."""
+    is_stopped: bool = False
+    """Whether it has stopped at something, and somebody has to say that it goes on."""
+
+
+@runtime_checkable
+class Pacing(Protocol):
+    """A source to which it matters what becomes of the calls of its triggers."""
+
+    def heard(self, key: Key, number: str, status: Status | None) -> None:
+        """Something has become of a call, by its request id; None: its record was dropped."""
 
 
 class Source(Protocol):

@@ -13,9 +13,10 @@ from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from pyfc.errors import PyfcError
-from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event
+from pyfc.model.asynchronous import MAXIMUM_PAYLOAD, Event, Status
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.interface import Firing, Holding, Key, option, wrong
+from pyfc.triggers.pacing import Pace
 
 _MOST_EVENTS, _MOST_SECONDS = 10_000, 15
 _MOST_BYTES = {True: MAXIMUM_PAYLOAD, False: 32 * 1024 * 1024}
@@ -31,6 +32,18 @@ class Window(NamedTuple):
     seconds: float
 
 
+class Stream(NamedTuple):
+    """A trigger, and how its events are pushed."""
+
+    trigger: Trigger
+    window: Window | None = None
+    """None: they are pushed as they come."""
+    tasks: int = 0
+    """How many pushes there may be at once; 0 for any number."""
+    stops: bool = False
+    """Whether nothing is pushed any more after a push was given up."""
+
+
 _AT_ONCE = Window(_MOST_EVENTS, 0.0)
 """For what is left when a trigger has no window any more."""
 
@@ -43,6 +56,12 @@ def window_of(config: Mapping[str, Any]) -> Window | None:
         if not isinstance(found, int) or not low <= found <= high:
             raise wrong(f"runOptions.batchWindow.{name}BasedWindow", found, f"it must be {low} to {high}")
     return Window(count, seconds) if count > 1 and seconds > 0 else None
+
+
+def paced_window_of(config: Mapping[str, Any]) -> Window:
+    """The same for a trigger whose pushes wait for each other: what waits comes together then."""
+    wish = option(option(config, "runOptions") or {}, "batchWindow") or {}
+    return window_of(config) or Window(max(1, int(option(wish, "CountBasedWindow", 1))), 0.0)
 
 
 class _Gathering:
@@ -95,18 +114,20 @@ class Windows:
     def __init__(self, holding: Holding) -> None:
         self._holding = holding
         self._gathering: dict[Key, _Gathering] = {}
-        self._triggers: Mapping[Key, tuple[Trigger, Window | None]] = {}
+        self._pace = Pace(holding)
+        self._triggers: Mapping[Key, Stream] = {}
         self._there: AbstractSet[Key] = frozenset()
         self._changed = asyncio.Event()
         self.errors: dict[Key, str] = {}
         """Why nothing of some can be pushed now."""
 
-    def use(self, triggers: Mapping[Key, tuple[Trigger, Window | None]], there: AbstractSet[Key]) -> None:
+    def use(self, triggers: Mapping[Key, Stream], there: AbstractSet[Key]) -> None:
         """From now on these have windows, or none. `there`: also those with which something is wrong, whose events
         wait; what has gathered for one that is gone goes too.
         """
         self._triggers, self._there = triggers, frozenset(there)
-        for key, (_, window) in triggers.items():
+        self._pace.keep({key for key, each in triggers.items() if each.tasks})
+        for key, (_, window, *_) in triggers.items():
             if window is not None or key in self._gathering:
                 self._gathering.setdefault(key, _Gathering(window or _AT_ONCE)).look(window)
         for key in self._gathering.keys() - self._there:
@@ -118,6 +139,18 @@ class Windows:
         if (gathering := self._gathering.get(key)) is not None:
             gathering.add(count)
             self._changed.set()
+
+    def heard(self, key: Key, number: str, status: Status | None) -> None:
+        """See Pacing."""
+        self._pace.heard(key, number, status)
+        if (gathering := self._gathering.get(key)) is not None and gathering.deadline is not None:
+            gathering.due = time.monotonic()
+            self._changed.set()
+
+    def stopped_at(self, key: Key) -> str:
+        """The call at which a stream has stopped, '' if it has not."""
+        stream = self._triggers.get(key)
+        return self._pace.given_up(key) if stream is not None and stream.stops else ""
 
     async def run(self) -> None:
         """Push what is due, until it is cancelled."""
@@ -144,13 +177,16 @@ class Windows:
         if key in self._there and key not in self._triggers:
             return  # something is wrong with how it is declared now
         try:
+            if (stream := self._triggers.get(key)) is not None and stream.tasks:
+                await self._pace.know(key)
             await self._push(key, gathered, is_late=is_late)
         except PyfcError as error:
             self.errors[key] = str(error)
             gathered.deadline = gathered.due = time.monotonic() + _AGAIN
             return
         self.errors.pop(key, None)
-        if gathered.due is None and self._triggers.get(key, (None, None))[1] is None:
+        stream = self._triggers.get(key)
+        if gathered.due is None and (stream is None or stream.window is None):
             del self._gathering[key]
 
     async def _push(self, key: Key, gathered: _Gathering, *, is_late: bool) -> None:
@@ -158,14 +194,28 @@ class Windows:
         missing = gathered.window.most - len(gathered.left)
         if missing > 0:
             gathered.left += await self._holding.take(key, missing)
-        events, found = gathered.left, self._triggers.get(key)
+        events, stream = gathered.left, self._triggers.get(key)
         if not events:
             return
         if len(events) < gathered.window.most and not is_late:
             gathered.wait()
             return
-        part = events[: _fitting(events, found[0].config)] if found is not None else events
-        await self._holding.release(part, _together(found[0], part) if found is not None else None)
+        if stream is not None and self._is_held_up(key, stream):
+            gathered.deadline = time.monotonic()  # it has waited long enough when there is room again
+            return
+        await self._release(key, stream, gathered, is_late=is_late)
+
+    def _is_held_up(self, key: Key, stream: Stream) -> bool:
+        is_busy = bool(stream.tasks) and self._pace.under_way(key) >= stream.tasks
+        return is_busy or bool(self.stopped_at(key))
+
+    async def _release(self, key: Key, stream: Stream | None, gathered: _Gathering, *, is_late: bool) -> None:
+        """Push what may come together of what was taken. Raises PyfcError."""
+        events = gathered.left
+        part = events[: _fitting(events, stream.trigger.config)] if stream is not None else events
+        number = await self._holding.release(part, _together(stream.trigger, part) if stream is not None else None)
+        if number:
+            self._pace.heard(key, number, Status.ENQUEUED)
         gathered.left = events[len(part) :]
         gathered.due = time.monotonic()
         if gathered.left and is_late:  # it has waited as long

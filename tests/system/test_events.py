@@ -248,6 +248,38 @@ def test_what_a_function_fails_with_is_pushed_again_and_then_goes_to_the_dead_le
     assert {name: letter[name] for name in EVENT} == EVENT
 
 
+def test_a_stream_that_tolerates_nothing_stops_at_what_is_given_up_until_somebody_lets_it_go_on(tmp_path: Path) -> None:
+    options = {
+        "mode": "event-streaming", "errorsTolerance": "NONE",
+        "retryStrategy": {"PushRetryStrategy": "EXPONENTIAL_DECAY_RETRY", "MaximumRetryAttempts": 1},
+    }  # fmt: skip
+    project = _project(mine={**MINE, "runOptions": options})
+    code = f"{CODE}\n    if b'bad' in event:\n        raise ValueError('wanted')\n"
+    for name, text in {**project, "index.py": code}.items():
+        (tmp_path / name).write_text(text)
+
+    def state() -> tuple[str, str]:
+        [row] = server.manage("GET", "/pyfc/triggers").json["triggers"]
+        return row["state"], row["error"]
+
+    server = Server(tmp_path, tmp_path / "data")
+    for number, data in enumerate(("good", "bad", "later")):
+        assert _send(server, {**EVENT, "id": str(number), "data": data}).status == 202
+    wait_until(lambda: state()[0] == "stopped", "the end of the stream")
+    [given_up] = server.manage("GET", "/pyfc/events").json["events"]
+    assert f"`pyfc events retry {given_up['requestId']}`" in state()[1]
+    server.stop(signal.SIGKILL)
+
+    server = Server(tmp_path, tmp_path / "data")
+    wait_until(lambda: state()[0] == "stopped", "the same after a restart")
+    assert [each for each in _batches_of(tmp_path) if each == ["2"]] == []
+    assert server.manage("DELETE", f"/pyfc/events/{given_up['requestId']}").status == 200
+    wait_until(lambda: ["2"] in _batches(server), "what came later")
+    assert state()[0] == "ready"
+    server.stop()
+    assert _batches_of(tmp_path) == [["0"], ["1"], ["1"], ["2"]]
+
+
 def test_outcomes_of_asynchronous_calls_come_by_the_bus_of_this_server(serve: Callable[..., Server]) -> None:
     pattern = {"source": ["acs.fc"], "type": ["fc:AsyncInvoke:Failed"]}
     project = _project(mine={"eventRuleFilterPattern": json.dumps(pattern)})

@@ -13,7 +13,7 @@ from pyfc.errors import TriggerNotFound, Unavailable
 from pyfc.model.asynchronous import Event, Policy, Pushes
 from pyfc.model.bucket import Happened
 from pyfc.model.trigger import Trigger
-from pyfc.triggers.eventbridge import EventBridge, policy_of
+from pyfc.triggers.eventbridge import EventBridge, Rule, policy_of
 from pyfc.triggers.interface import Firing, Key
 from pyfc.triggers.pulling import Pulled, Pullers, Source
 from support import DEADLINE
@@ -259,6 +259,40 @@ def test_a_window_out_of_range_is_named(window: dict[str, Any]) -> None:
     bus = Bus(wrong={"runOptions": {"mode": "event-streaming", "batchWindow": window}})
 
     assert f"runOptions.batchWindow.{next(iter(window))}" in bus.source.state(Key("demo", "hello", "wrong")).error
+
+
+@pytest.mark.parametrize(
+    ("options", "asynchronous", "tasks", "stops"),
+    [
+        ({}, False, 0, False),
+        ({"maximumTasks": 3}, False, 3, False),
+        ({"errorsTolerance": "NONE"}, False, 1, True),
+        ({"errorsTolerance": "none", "maximumTasks": 2}, False, 2, True),
+        ({"errorsTolerance": "ALL"}, False, 0, False),
+        ({"errorsTolerance": "NONE", "maximumTasks": 2}, True, 0, False),
+        ({"errorsTolerance": "NONE", "maximumTasks": 2, "mode": "event-driven"}, False, 0, False),
+    ],
+)
+def test_a_stream_that_waits_for_the_function_has_a_pace(
+    options: dict[str, Any], asynchronous: bool, tasks: int, stops: bool
+) -> None:
+    config = {"asyncInvocationType": asynchronous, "runOptions": {"mode": "event-streaming", **options}}
+
+    rule = Rule.read(config)
+
+    assert (rule.tasks, rule.stops, rule.window is not None) == (tasks, stops, tasks > 0)
+
+
+def test_a_stream_that_stops_has_no_dead_letters() -> None:
+    letters = {"deadLetterQueue": {"Arn": "acs:fc:::functions/letters"}}
+
+    def address(tolerance: str, mode: str) -> str:
+        policy = policy_of({"runOptions": {"errorsTolerance": tolerance, "mode": mode, **letters}})
+        assert policy is not None
+        return policy.dead_letters
+
+    assert address("NONE", "event-streaming") == ""
+    assert {address("ALL", "event-streaming"), address("NONE", "event-driven")} == {letters["deadLetterQueue"]["Arn"]}
 
 
 def test_a_source_that_waits_for_the_function_goes_on_pushing_as_it_is_told() -> None:

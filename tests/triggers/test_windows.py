@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from pyfc.errors import Unavailable
-from pyfc.model.asynchronous import Event
+from pyfc.model.asynchronous import Event, Status
 from pyfc.model.names import Target
 from pyfc.model.trigger import Trigger
 from pyfc.triggers import windows
 from pyfc.triggers.interface import Firing, Key
-from pyfc.triggers.windows import Window, Windows
+from pyfc.triggers.pacing import Pace
+from pyfc.triggers.windows import Stream, Window, Windows
 
 KEY = Key("demo", "hello", "bus")
 
@@ -34,10 +35,12 @@ class Queue:
         self.identities: list[str] = []
         self.forgotten = 0
         self.fails = False
+        self.open: dict[str, Status] = {}
+        self.pace: tuple[int, bool] = (0, False)
         self.windows = Windows(self)
 
     def use(self, window: Window | None, trigger: Trigger | None = None) -> None:
-        self.windows.use({KEY: (trigger or _trigger(), window)}, {KEY})
+        self.windows.use({KEY: Stream(trigger or _trigger(), window, *self.pace)}, {KEY})
 
     def put(self, *values: Any) -> None:
         for value in values:
@@ -51,7 +54,10 @@ class Queue:
         taken, self.held = self.held[:limit], self.held[limit:]
         return taken
 
-    async def release(self, events: Sequence[Event], firing: Firing | None) -> None:
+    async def calls(self, key: Key) -> Mapping[str, Status]:
+        return self.open
+
+    async def release(self, events: Sequence[Event], firing: Firing | None) -> str:
         if self.fails:
             raise Unavailable(message="the disk is gone")
         if firing is None:
@@ -59,6 +65,7 @@ class Queue:
         else:
             self.pushed.append(json.loads(firing.payload))
             self.identities.append(firing.identity)
+        return f"call {len(self.pushed)}" if firing is not None else ""
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -164,3 +171,73 @@ def test_events_wait_while_something_is_wrong_with_their_trigger() -> None:
         assert (queue.pushed, queue.forgotten) == ([[1]], 0)
 
     _run(scenario)
+
+
+def test_a_stream_has_as_many_calls_at_once_as_it_may_and_what_waits_comes_together() -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.pace = (2, False)
+        queue.open = {"before": Status.RUNNING, "dead": Status.FAILED}
+        queue.use(Window(2, 0.0))
+        queue.put(1)
+        await queue.until(lambda: queue.pushed)
+        queue.put(2, 3, 4)
+        await queue.until(lambda: len(queue.held) < 3)
+        await asyncio.sleep(0)
+        assert queue.pushed == [[1]]
+
+        queue.windows.heard(KEY, "call 1", Status.SUCCEEDED)
+        await queue.until(lambda: len(queue.pushed) == 2)
+        queue.windows.heard(KEY, "before", Status.FAILED)
+        await queue.until(lambda: len(queue.pushed) == 3)
+        assert queue.pushed == [[1], [2, 3], [4]]
+        assert queue.windows.stopped_at(KEY) == ""
+
+    _run(scenario)
+
+
+@pytest.mark.parametrize("way", ["drop", "retry"])
+def test_a_stream_that_stops_at_what_was_given_up_goes_on_when_that_is_dropped_or_succeeds(way: str) -> None:
+    async def scenario(queue: Queue) -> None:
+        queue.pace = (1, True)
+        queue.use(Window(1, 0.0))
+        queue.put(1)
+        await queue.until(lambda: queue.pushed)
+        queue.put(2)
+        queue.windows.heard(KEY, "call 1", Status.EXPIRED)
+        assert queue.windows.stopped_at(KEY) == "call 1"
+        await queue.until(lambda: not queue.held)
+        if way == "drop":
+            queue.windows.heard(KEY, "call 1", None)
+        else:
+            queue.windows.heard(KEY, "call 1", Status.ENQUEUED)
+            assert queue.windows.stopped_at(KEY) == ""
+            await asyncio.sleep(0)
+            assert queue.pushed == [[1]]
+            queue.windows.heard(KEY, "call 1", Status.SUCCEEDED)
+        await queue.until(lambda: len(queue.pushed) == 2)
+
+    _run(scenario)
+
+
+def test_what_is_heard_while_calls_are_asked_for_counts() -> None:
+    async def scenario() -> None:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        class Slow(Queue):
+            async def calls(self, key: Key) -> Mapping[str, Status]:
+                asked.set()
+                await answered.wait()
+                return {"1": Status.RUNNING, "2": Status.FAILED}
+
+        pace = Pace(Slow())
+        task = asyncio.create_task(pace.know(KEY))
+        await asked.wait()
+        pace.heard(KEY, "1", Status.SUCCEEDED)
+        pace.heard(KEY, "3", Status.ENQUEUED)
+        answered.set()
+        await task
+        assert (pace.under_way(KEY), pace.given_up(KEY)) == (1, "2")
+        pace.keep(set())
+        assert (pace.under_way(KEY), pace.given_up(KEY)) == (0, "")
+
+    asyncio.run(scenario())

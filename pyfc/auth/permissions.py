@@ -15,13 +15,14 @@ from pyfc.auth.policies import full_access, judged, statements_of
 from pyfc.errors import AccessDenied
 from pyfc.model.function import Function, Service
 from pyfc.model.names import Target
-from pyfc.model.permissions import OWN, Statement
+from pyfc.model.permissions import ALL, OWN, Statement
 from pyfc.model.trigger import Trigger
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,254}")
 """Of a bucket, log project, queue or topic."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 _CLOUD = ".aliyuncs.com"
+_ANYTHING = Statement(actions=("*",), resources=("*",))
 _CALLING = Statement(actions=("fc:InvokeFunction",), resources=("*",))
 
 
@@ -78,7 +79,10 @@ class Permissions:
             return f"these credentials may not do {action} on {resource}"
         name = f"function '{target.function}' of service '{target.service}'"
         if self._judged(caller, action, (resource, *others)) is False:
-            return f"{name} may not do {action} on {resource}: a statement with Effect Deny in its policies says so"
+            return (
+                f"{name} may not do {action} on {resource}: a statement with Effect Deny in its policies says so; "
+                "`permissions: all` in pyfc.yml opens everything"
+            )
         statement = json.dumps({"Effect": "Allow", "Action": action, "Resource": resource})
         choice = " or ".join(filter(None, [full_access(action), f"the statement {statement}"]))
         return (
@@ -111,6 +115,8 @@ def _is_same(one: Subject, other: Subject) -> bool:
 def _statements(subject: Subject) -> tuple[Statement, ...]:
     service, function, _ = subject
     policies = function.policies or (service.policies if service is not None else ()) or (OWN,)
+    if ALL in policies:
+        return (_ANYTHING,)
     own = _own(subject) if OWN in policies else []
     return (*own, *statements_of(policies))
 
@@ -147,6 +153,8 @@ def _of_trigger(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _buckets(config.get("bucketName"))
     yield from _projects(_mapping(config.get("logConfig")).get("project"))
     yield from _messages(config.get("topicName"), "topics")
+    event_source = _mapping(_mapping(config.get("eventSourceConfig")).get("eventSourceParameters"))
+    yield from _messages(_mapping(event_source.get("sourceMNSParameters")).get("QueueName"), "queues")
 
 
 def _buckets(name: Any) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,8 @@ OWN = "pyfc:own"
 """The policy of functions without a role: calling functions, and everything with the buckets, log projects, queues and
 topics that their own triggers, mounts, logs and environment variables name.
 """
+ALL = "pyfc:all"
+"""The policy that opens everything, whatever others deny."""
 EVERYTHING = "AdministratorAccess"
 """The managed policy that allows all there is."""
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from pyfc.auth.policies import MANAGED
-from pyfc.model.permissions import EVERYTHING, Policies, Statement
+from pyfc.model.permissions import ALL, Policies, Statement
 from pyfc.project.document import Field
 from pyfc.project.interface import Project
 
 _KNOWN = ("Effect", "Action", "Resource", "Condition")
-_ALL = "all"
+_WORD = "all"
 _MOST = 500
 """Policies and statements of one service or function; actions or resources of one statement."""
 _COMPUTED = "a policy of {} that is computed in the cloud"
@@ -30,8 +30,8 @@ def read_policies(field: Field, what: str, project: Project) -> Policies:
 
 def read_granted(field: Field, project: Project) -> Policies:
     """What pyfc.yml allows every function: `all`, or policies."""
-    if not field.is_mapping() and not field.is_list() and field.text() == _ALL:
-        return (EVERYTHING,)
+    if not field.is_mapping() and not field.is_list() and field.text() == _WORD:
+        return (ALL,)
     return _read(field, "permissions", project)
 
 

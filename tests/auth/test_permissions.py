@@ -16,7 +16,7 @@ from pyfc.calls.paths import resources_of
 from pyfc.errors import AccessDenied
 from pyfc.model.function import Function, Service
 from pyfc.model.names import Target
-from pyfc.model.permissions import OWN, Policies, Statement
+from pyfc.model.permissions import ALL, OWN, Policies, Statement
 from pyfc.model.trigger import Trigger
 
 PHOTOS = "acs:oss:*:*:photos/a.png"
@@ -94,18 +94,28 @@ def test_a_statement_that_denies_counts_more_than_those_that_allow(key: Key) -> 
     assert "Deny" in may.refusal(key, "oss:GetObject", "acs:oss:*:*:photos/private/a")
 
 
+def test_what_opens_everything_counts_more_than_what_denies(key: Key) -> None:
+    deny = Statement(effect="Deny", actions=("*",), resources=("*",))
+
+    assert not with_policies("AdministratorAccess", deny).allows(key, "oss:PutObject", PHOTOS)
+    assert with_policies(deny, ALL).allows(key, "oss:PutObject", PHOTOS)
+
+
 def test_without_policies_a_function_may_call_functions_and_use_what_it_names(key: Key) -> None:
     trigger = Trigger(
         service="shop", function="pay", name="t", type="oss", config={}, source_arn="acs:oss:r:1:pictures"
     )
     log = Trigger(service="shop", function="pay", name="l", type="log", config={"logConfig": {"project": "audit"}})
+    parameters = {"sourceMNSParameters": {"RegionId": "r", "QueueName": "orders"}}
+    source = {"eventSourceType": "MNS", "eventSourceParameters": parameters}
+    pulled = Trigger(service="shop", function="pay", name="q", type="eventbridge", config={"eventSourceConfig": source})
     variables = {
         "A": "photos", "B": "oss://videos/x", "C": "https://sounds.oss-cn-hangzhou.aliyuncs.com/k", "D": "one,two",
         "E": "texts.oss-cn-hangzhou-internal.aliyuncs.com", "F": "https://[x", "G": "../etc",
     }  # fmt: skip
     mounts = {"ossMountConfig": {"mountPoints": [{"bucketName": "mounted"}]}}
     function = dataclasses.replace(FUNCTION, environment_variables=variables, extras=mounts)
-    may = of(function, dataclasses.replace(SERVICE, log_project="logs"), trigger, log)
+    may = of(function, dataclasses.replace(SERVICE, log_project="logs"), trigger, log, pulled)
 
     for bucket in ("photos", "videos", "sounds", "one", "two", "texts", "mounted", "pictures"):
         assert may.allows(key, "oss:PutObject", f"acs:oss:*:*:{bucket}/a/b"), bucket
@@ -117,7 +127,9 @@ def test_without_policies_a_function_may_call_functions_and_use_what_it_names(ke
     assert not may.allows(key, "oss:ListBuckets", "acs:oss:*:*:*")
     for project in ("logs", "audit", "photos"):
         assert may.allows(key, "log:PostLogStoreLogs", f"acs:log:*:*:project/{project}/logstore/l")
-    assert may.allows(key, "mns:SendMessage", "acs:mns:*:*:/queues/photos/messages")
+    for queue in ("photos", "orders"):
+        assert may.allows(key, "mns:SendMessage", f"acs:mns:*:*:/queues/{queue}/messages")
+    assert not may.allows(key, "mns:SendMessage", "acs:mns:*:*:/queues/bills/messages")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.errors import ProjectError
-from pyfc.model.permissions import EVERYTHING, OWN, Statement
+from pyfc.model.permissions import ALL, OWN, Statement
 from pyfc.project.interface import Project
 from pyfc.project.load import load
 
@@ -63,6 +63,15 @@ def test_s_yaml_has_them_in_its_role(tmp_path: Path) -> None:
     assert load(tmp_path).services[0].policies == ("AliyunOSSFullAccess", READ)
 
 
+def test_s_yaml_of_fc3_has_them_in_the_role_of_the_function(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "edition: 3.0.0\nresources:\n  a:\n    component: fc3\n    props:\n      region: cn-hangzhou\n"
+        "      functionName: pay\n      handler: index.handler\n      runtime: python3\n      code: ./\n"
+        f"      role: {{name: r, policies: [AliyunOSSFullAccess, {{name: own, statement: [{STATEMENT}]}}]}}\n"
+    )
+    assert load(tmp_path).functions[0].function.policies == ("AliyunOSSFullAccess", READ)
+
+
 def test_a_role_without_policies_and_what_can_not_be_judged_are_noted(tmp_path: Path) -> None:
     assert project(tmp_path, "Role: acs:ram::1:role/x").unsupported == ["Role of service shop"]
     assert project(tmp_path, "Policies: OfMyOwn").unsupported == [
@@ -102,7 +111,7 @@ def test_a_statement_that_is_none_is_told_with_its_line(tmp_path: Path, written:
 @pytest.mark.parametrize(
     ("said", "wanted"),
     [
-        ("all", (OWN, EVERYTHING)),
+        ("all", (OWN, ALL)),
         ("AliyunLogFullAccess", (OWN, "AliyunLogFullAccess")),
         (f"[{STATEMENT}]", (OWN, READ)),
     ],

@@ -19,6 +19,8 @@ from pyfc.errors import InvalidArgument, KeyNotFound
 from pyfc.model.names import Target
 
 NAME = "keys.json"
+METRICS = "metrics"
+"""The scope of keys that are good for GET /metrics."""
 _ALPHABET = string.ascii_letters + string.digits
 _ID, _SECRET, _TOKEN = 20, 30, 64
 
@@ -34,6 +36,8 @@ class Key:
     token: str = ""
     function: Target | None = None
     """Whose credentials these are, if they are a function's."""
+    scope: str = ""
+    """What alone it is good for, as a bearer token (`secret`); '' for signing whatever its holder may do."""
 
     def as_context(self) -> dict[str, str]:
         """As the context of a function has it."""
@@ -64,9 +68,18 @@ class Keys:
         return (keys[0], False) if keys else (self.create("made by the first start"), True)
 
     def all(self) -> list[Key]:
+        """Every key that signs, the oldest first."""
+        return [key for key in self.listed() if not key.scope]
+
+    def listed(self) -> list[Key]:
         """Every key, the oldest first."""
         self._look()
         return sorted(self._keys.values(), key=lambda key: key.created)
+
+    def opens(self, token: str, scope: str) -> bool:
+        """Whether something is the bearer token of a key for this scope."""
+        tokens = [key.secret for key in self.listed() if key.scope == scope]
+        return any(hmac.compare_digest(each.encode(), token.encode()) for each in tokens)
 
     def of(self, function: Target) -> Key:
         """The credentials of a function: always the same while the server runs, so that a change of the function does
@@ -81,18 +94,20 @@ class Keys:
         return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest)
 
     def find(self, name: str) -> Key | None:
-        """The key with this id."""
+        """The key with this id that signs."""
         if name in self._functions:
             return self._functions[name]
         if name == self.uploads.id:
             return self.uploads
         self._look()
-        return self._keys.get(name)
+        key = self._keys.get(name)
+        return None if key is None or key.scope else key
 
-    def create(self, note: str = "") -> Key:
+    def create(self, note: str = "", scope: str = "") -> Key:
         """A new key."""
         self._look()
-        key = Key(id="LTAI" + _random(_ID), secret=_random(_SECRET), note=note, created=time.time())
+        secret = _random(_TOKEN if scope else _SECRET)
+        key = Key(id="LTAI" + _random(_ID), secret=secret, note=note, created=time.time(), scope=scope)
         self._write({**self._keys, key.id: key})
         return key
 
@@ -136,7 +151,8 @@ class Keys:
 
 def _kept(key: Key) -> dict[str, str | float]:
     """As the file has it."""
-    return {"id": key.id, "secret": key.secret, "note": key.note, "created": key.created, "token": ""}
+    kept: dict[str, str | float] = {"id": key.id, "secret": key.secret, "note": key.note, "created": key.created}
+    return {**kept, "token": "", **({"scope": key.scope} if key.scope else {})}
 
 
 def _random(length: int) -> str:

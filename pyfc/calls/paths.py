@@ -35,6 +35,8 @@ NEWER = "/2023-03-30"
 """How paths of FC's APIs begin, by version; NEWER is FC 3's."""
 OURS = "/pyfc"
 HEALTH = "/healthz"
+SCRAPED = ("/metrics", f"{OURS}/prometheus")
+"""What Prometheus asks; the second also where a site has the first."""
 APIGATEWAY = ".apigw.localhost"
 """How the hosts end that are groups of the API gateway."""
 RESERVED = frozenset(each[1:] for each in (*OLDER, NEWER, OURS, HEALTH))

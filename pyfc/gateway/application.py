@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, event_path, is_newer, trigger_path
+from pyfc.calls.paths import HEALTH, NEWER, OLDER, OURS, SCRAPED, event_path, is_newer, trigger_path
 from pyfc.calls.table import Entry, newest, version_of
 from pyfc.cloud.interface import Door
 from pyfc.cloud.oss.writing import measure
@@ -35,7 +35,7 @@ from pyfc.gateway.api2023 import sessions
 from pyfc.gateway.costs import Costs
 from pyfc.gateway.events import EventDoor
 from pyfc.gateway.failures import failed
-from pyfc.gateway.guard import Guard, host_name
+from pyfc.gateway.guard import Guard, host_name, is_loopback
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, json_response, routes
 from pyfc.gateway.shell import Shells
 from pyfc.model.asynchronous import Ran
@@ -75,6 +75,7 @@ def application(
 ) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
     own, costs = _Own(api, recent), Costs(api)
+    scraped = metrics.Scraped(api, is_local=is_loopback(api.settings.host))
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, PyfcError)
@@ -83,6 +84,7 @@ def application(
     found: list[BaseRoute] = [
         Route("/", own.index, methods=["GET"]),
         Route(HEALTH, own.health, methods=["GET"]),
+        *(Route(path, scraped.answer, methods=["GET"]) for path in SCRAPED),
         Route(OURS + "/functions", own.managed(own.functions), methods=["GET"]),
         Route(OURS + "/calls/{id}", own.managed(own.call), methods=["GET"]),
         Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),

@@ -60,7 +60,7 @@ def record(
 def point_of(*records: CallRecord, series: Series = SERIES) -> Point:
     counting = Counting()
     counting.listen([*records])
-    return counting.take()[series]
+    return counting.take()[0][series]
 
 
 def run(path: Path, scenario: Callable[[Metrics], Awaitable[None]]) -> None:
@@ -323,7 +323,7 @@ def test_more_series_than_there_is_room_for_are_counted_together(monkeypatch: py
 
     counting.listen([record(qualifier=f"v{number % 5}") for number in range(20)])
 
-    found = {series: point["invocations"] for series, point in counting.take().items()}
+    found = {series: point["invocations"] for series, point in counting.take()[0].items()}
     assert found == {SERIES._replace(qualifier="v0"): 4, SERIES._replace(qualifier="v1"): 4, OTHERS: 12}
 
 

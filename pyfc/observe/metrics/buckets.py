@@ -7,23 +7,23 @@ on a logarithmic scale, which is off by a factor of 2 ** (1/16), 4.4 per cent, a
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, MutableMapping
 from itertools import repeat
-from operator import add, mul
 
 Buckets = dict[int, int]
 """Durations that were seen, by the number of their bucket."""
 PER_DOUBLING = 8
 OFFSET = 17 * PER_DOUBLING
 """Number of the bucket that ends with a second. Bucket 0 has what is shorter than 7.6 us."""
-_LEAST = 2.0 ** (-OFFSET / PER_DOUBLING)
+_EDGES = [2.0 ** ((number - OFFSET) / PER_DOUBLING) for number in range(OFFSET + 18 * PER_DOUBLING)]
+"""What the buckets end with, in seconds: the last of them has what is longer than two days."""
 
 
 def counted(durations: Iterable[float]) -> Counter[int]:
     """Durations in seconds, by bucket: without a step of Python's own for each of them."""
-    logarithms = map(math.log2, map(max, durations, repeat(_LEAST)))
-    return Counter(map(math.ceil, map(add, map(mul, logarithms, repeat(PER_DOUBLING)), repeat(OFFSET))))
+    return Counter(map(bisect_left, repeat(_EDGES), durations))
 
 
 def add_to(counts: MutableMapping[int, int], others: Mapping[int, int]) -> None:
@@ -32,9 +32,9 @@ def add_to(counts: MutableMapping[int, int], others: Mapping[int, int]) -> None:
         counts[number] = counts.get(number, 0) + count
 
 
-def upper(number: int) -> float:
+def longest(number: int) -> float:
     """The longest duration of a bucket, in seconds."""
-    return float(2.0 ** ((number - OFFSET) / PER_DOUBLING))
+    return _EDGES[number] if number < len(_EDGES) else math.inf
 
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:

@@ -15,6 +15,7 @@ from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.metrics.activity import Activity
 from pyfc.observe.metrics.buckets import counted
 from pyfc.observe.metrics.point import OTHERS, Point, Series
+from pyfc.observe.metrics.totals import Example, Examples
 
 MOST_SERIES = 4096
 """Series that are counted apart between two writes."""
@@ -33,6 +34,7 @@ class Counting:
         self._points: dict[Series, Point] = {}
         self._series: dict[Target, _Plain] = {}
         self._noted = 0
+        self._examples: Examples = {}
         self._activity = Activity()
 
     def __bool__(self) -> bool:
@@ -53,19 +55,24 @@ class Counting:
             else:
                 self._count(plain, record)
         self._noted += len(batch)
+        last = batch[-1]
+        if isinstance(last, CallRecord):  # one of many stands for them
+            self._note(last, _outcome(last.status, last.result, last.error))
         if self._noted > _FOLDED:
             self._fold()
 
-    def take(self) -> dict[Series, Point]:
-        """What has been counted, which is forgotten."""
+    def take(self) -> tuple[dict[Series, Point], Examples]:
+        """What has been counted, and calls that stand for others; both are forgotten."""
         self._fold()
         points, self._points, self._series = self._points, {}, {}
-        return {series: point for series, point in points.items() if point.values}
+        examples, self._examples = self._examples, {}
+        return points, examples
 
-    def put_back(self, points: dict[Series, Point]) -> None:
-        """What was taken and could not be kept."""
-        for series, point in points.items():
-            self._point(series).merge(point)
+    def _note(self, record: CallRecord, outcome: str) -> None:
+        series = Series(*record.call.target)
+        duration = record.result.usage.duration if record.result is not None else None
+        if series in self._points:
+            self._examples.setdefault(series, {})[outcome] = Example(record.call.request_id, duration, record.time)
 
     def _of(self, target: Target, function: Function) -> _Plain:
         if target in self._series:
@@ -95,6 +102,7 @@ class Counting:
         outcome = _outcome(status, result, record.error)
         if outcome:
             point.add(outcome, 1)
+            self._note(record, outcome)
         if not 200 <= status < 300:
             point.add(f"status_{status // 100}xx", 1)
         if result is None:

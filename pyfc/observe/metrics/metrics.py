@@ -16,6 +16,7 @@ from pyfc.observe.journal import Record
 from pyfc.observe.metrics.counting import Counting
 from pyfc.observe.metrics.point import Point, Series
 from pyfc.observe.metrics.store import STEP, STEPS, Counted, Found, Store, Wanted
+from pyfc.observe.metrics.totals import Totals
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,10 @@ class Metrics:
         """Whether anything is counted."""
         self._store = Store(folder / METRICS)
         self._counting = Counting()
+        self._unwritten: dict[Series, Point] = {}
+        """What could not be written."""
+        self.totals = Totals()
+        """What has been counted since the server's start and was looked at, or is over 10 s old."""
         self._time = 0
         """When the 10 s began that are counted."""
         self._timer: asyncio.TimerHandle | None = None
@@ -60,13 +65,16 @@ class Metrics:
             self._tasks.begin("writing metrics", self._keep(taken))
 
     def _take(self) -> Counted:
-        return Counted(self._time, self._counting.take())
+        points, examples = self._counting.take()
+        self.totals.add(points, examples)
+        unwritten, self._unwritten = self._unwritten, {}
+        return Counted(self._time, _together(points, unwritten))
 
     async def _keep(self, taken: Counted) -> None:
         try:
             await self._store.write(taken)
         except PyfcError as error:
-            self._counting.put_back(taken.points)
+            self._unwritten = _together(self._unwritten, taken.points)
             if not self._is_failing:
                 _log.error("metrics cannot be written, so they are kept in memory: %s", error)
             self._is_failing = True
@@ -77,11 +85,11 @@ class Metrics:
 
     async def read(self, wanted: Wanted) -> list[Found]:
         """Points, in order of time, with what has happened up to now. Raises Unavailable."""
-        await self._settle()
+        await self.settle()
         return await self._store.read(wanted)
 
-    async def _settle(self) -> None:
-        """Write what has been counted so far, and wait for that."""
+    async def settle(self) -> None:
+        """Write what has happened up to now, and wait for that: then it is in the totals too."""
         self._gather()
         while len(self._tasks):
             await asyncio.wait(set(self._tasks))
@@ -91,10 +99,17 @@ class Metrics:
 
     async def close(self) -> None:
         """Write what is counted, and close the file."""
-        await self._settle()
+        await self.settle()
         if self._timer is not None:
             self._timer.cancel()
         await self._store.close()
+
+
+def _together(points: dict[Series, Point], others: dict[Series, Point]) -> dict[Series, Point]:
+    """The points of both; those of the first are changed."""
+    for series, point in others.items():
+        points.setdefault(series, Point()).merge(point)
+    return points
 
 
 def step_of(start: float, now: float) -> int:

@@ -18,7 +18,9 @@ PER_DOUBLING = 8
 OFFSET = 17 * PER_DOUBLING
 """Number of the bucket that ends with a second. Bucket 0 has what is shorter than 7.6 us."""
 _EDGES = [2.0 ** ((number - OFFSET) / PER_DOUBLING) for number in range(OFFSET + 18 * PER_DOUBLING)]
-"""What the buckets end with, in seconds: the last of them has what is longer than two days."""
+"""What the buckets end with, in seconds."""
+HIGHEST = len(_EDGES)
+"""Number of the bucket that has what is longer: two days."""
 
 
 def counted(durations: Iterable[float]) -> Counter[int]:
@@ -34,7 +36,7 @@ def add_to(counts: MutableMapping[int, int], others: Mapping[int, int]) -> None:
 
 def longest(number: int) -> float:
     """The longest duration of a bucket, in seconds."""
-    return _EDGES[number] if number < len(_EDGES) else math.inf
+    return _EDGES[number] if number < HIGHEST else math.inf
 
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:

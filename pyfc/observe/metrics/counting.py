@@ -55,9 +55,7 @@ class Counting:
             else:
                 self._count(plain, record)
         self._noted += len(batch)
-        last = batch[-1]
-        if isinstance(last, CallRecord):  # one of many stands for them
-            self._note(last, _outcome(last.status, last.result, last.error))
+        self._note(batch[-1])
         if self._noted > _FOLDED:
             self._fold()
 
@@ -68,11 +66,16 @@ class Counting:
         examples, self._examples = self._examples, {}
         return points, examples
 
-    def _note(self, record: CallRecord, outcome: str) -> None:
-        series = Series(*record.call.target)
-        duration = record.result.usage.duration if record.result is not None else None
+    def _note(self, record: Record) -> None:
+        """Let a call stand for others like it."""
+        if not isinstance(record, CallRecord):
+            return
+        series, result = Series(*record.call.target), record.result
         if series in self._points:
-            self._examples.setdefault(series, {})[outcome] = Example(record.call.request_id, duration, record.time)
+            example = Example(
+                record.call.request_id, result.usage.duration if result is not None else None, record.time
+            )
+            self._examples.setdefault(series, {})[_outcome(record.status, result, record.error)] = example
 
     def _of(self, target: Target, function: Function) -> _Plain:
         if target in self._series:
@@ -102,7 +105,7 @@ class Counting:
         outcome = _outcome(status, result, record.error)
         if outcome:
             point.add(outcome, 1)
-            self._note(record, outcome)
+            self._note(record)
         if not 200 <= status < 300:
             point.add(f"status_{status // 100}xx", 1)
         if result is None:

@@ -4,10 +4,11 @@ that stands for others (an exemplar).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pyfc.observe.metrics.buckets import OFFSET, PER_DOUBLING, Buckets, longest
+from pyfc.observe.metrics.buckets import HIGHEST, OFFSET, PER_DOUBLING, Buckets, longest
 from pyfc.observe.metrics.point import OUTCOMES, Point, Series
 from pyfc.observe.metrics.totals import Example, Totals
 
@@ -166,25 +167,23 @@ class _Marked:
             )
 
     def _one_histogram(self, name: str, own: str, counts: Buckets, examples: Mapping[str, Example]) -> str:
-        lines, seen, least = [], 0, 0.0
-        numbers = sorted(counts)
-        at = 0
-        for edge in (*_EDGES, None):
-            while at < len(numbers) and (edge is None or numbers[at] <= edge):
-                seen += counts[numbers[at]]
-                at += 1
-            most = float("inf") if edge is None else longest(edge)
-            within = [each for each in examples.values() if each.duration is not None and least < each.duration <= most]
-            example = self._example(within[0], within[0].duration or 0.0) if within else ""
-            bound = "+Inf" if edge is None else repr(most)
-            lines.append(f'{name}_bucket{{{own},le="{bound}"}} {seen}{example}\n')
+        lines, numbers, seen, least = [], sorted(counts, reverse=True), 0, 0.0
+        for edge in (*_EDGES, HIGHEST):
+            while numbers and numbers[-1] <= edge:
+                seen += counts[numbers.pop()]
+            most = longest(edge)
+            within = next((each for each in examples.values() if each.is_within(least, most)), None)
+            bound = "+Inf" if most == math.inf else repr(most)
+            lines.append(f'{name}_bucket{{{own},le="{bound}"}} {seen}{self._example(within)}\n')
             least = most
         return "".join(lines)
 
-    def _example(self, found: Example | None, value: float) -> str:
+    def _example(self, found: Example | None, value: float | None = None) -> str:
+        """An exemplar; its value is the duration of the call if no other is given."""
         if found is None or not self._has_examples:
             return ""
-        return f" # {{{labels({'request_id': found.request_id})}}} {_number(value)} {found.time:.3f}"
+        told = found.duration or 0.0 if value is None else value
+        return f" # {{{labels({'request_id': found.request_id})}}} {_number(told)} {found.time:.3f}"
 
 
 def _number(value: float) -> str:

@@ -20,6 +20,10 @@ class Example(NamedTuple):
     time: float
     """When it ended, in seconds since the epoch."""
 
+    def is_within(self, least: float, most: float) -> bool:
+        """Whether its duration is above `least` and at most `most`."""
+        return self.duration is not None and least < self.duration <= most
+
 
 Examples = dict[Series, dict[str, Example]]
 """The newest that was noted, by series and outcome ('' for those that succeeded)."""

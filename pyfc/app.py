@@ -187,7 +187,8 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, Queues(mns), account, region))
+        queues, broker = Queues(mns), settings.rabbitmq
+        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, queues, account, region, broker))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)

@@ -123,6 +123,9 @@ class Settings:
     destination_endpoint: str = _setting(
         "", "Where messages for MNS and EventBridge destinations are posted, by the path of their ARN."
     )
+    rabbitmq: str = _setting(
+        "", "RabbitMQ whose queues are pulled by triggers of that source: amqp://USER:PASSWORD@HOST:PORT."
+    )
     destination_retries: int = _setting(8, "How often such a message is sent again before it is kept as given up.")
 
     maximum_body: int = _setting(32 * MEBIBYTE, "Largest body of a call in bytes.")

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -23,9 +24,11 @@ from pyfc.model.asynchronous import Policy, Pushes, Status
 from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
+from pyfc.triggers import rabbitmq
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
 from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, within, wrong
-from pyfc.triggers.pulling import Pulled, Pullers, Queues, Source, event_of
+from pyfc.triggers.pulling import MnsQueue, MnsSession, Pullers, Queues, Session
+from pyfc.triggers.rabbitmq import RabbitQueue
 from pyfc.triggers.windows import Stream, Window, Windows, paced_window_of, window_of
 
 DEFAULT = "Default"
@@ -36,6 +39,7 @@ TYPES = {
 }  # fmt: skip
 """How the types of their events begin, by the types of sources."""
 _MODES = ("event-driven", "event-streaming")
+_QUEUES: Mapping[str, type[MnsQueue | RabbitQueue]] = {"MNS": MnsQueue, "RabbitMQ": RabbitQueue}
 _OF_DATA = ("data", "data_base64")
 CloudEvent = Mapping[str, Any]
 
@@ -51,8 +55,8 @@ class Rule(NamedTuple):
     is_enabled: bool
     window: Window | None
     """How long events wait for others, in a stream that does that."""
-    queue: Source | None
-    """Which queue of this server is pulled for it."""
+    queue: MnsQueue | RabbitQueue | None
+    """Which queue is pulled for it."""
     tasks: int = 0
     """How many of its calls there may be at once; 0 for any number."""
     stops: bool = False
@@ -67,7 +71,7 @@ class Rule(NamedTuple):
         _check_pushes(config)
         delivery = within(config, "eventSinkConfig", "deliveryOption") or {}
         schema = option(delivery, "eventSchema") or "CloudEvents"
-        queue = Source.read(config) if source == "MNS" else None
+        queue = _QUEUES[source].read(config) if source in _QUEUES else None
         tasks, stops = _pace_of(config) if is_streaming else (0, False)
         window = (paced_window_of(config) if tasks else window_of(config)) if is_streaming else None
         return cls(source, pattern, is_streaming, schema == "RawData", _is_on(config), window, queue, tasks, stops)
@@ -186,12 +190,17 @@ class EventBridge:
         queues: Queues,
         account: str,
         region: str,
+        broker: str = "",
         now: Callable[[], float] = time.time,
     ) -> None:
+        """`broker`: the address of a RabbitMQ whose queues are pulled, '' for none. Raises InvalidArgument."""
+        rabbitmq.check(broker)
+        self._queues = queues
+        self._broker = broker
         self._emit = emit
         self._windows = Windows(holding)
         self._feed = BucketFeed(changes, self._tell, account, region)
-        self._pullers = Pullers(queues, self._pulled)
+        self._pullers: Pullers[MnsQueue | RabbitQueue] = Pullers(self._open, self._pulled)
         self._fed: set[Key] = set()
         """Triggers that may be for what happens in buckets."""
         self._account = account
@@ -226,7 +235,15 @@ class EventBridge:
         self._pullers.use({
             key: rule.queue for key, (_, rule) in self._declared.items()
             if rule.is_enabled and rule.queue is not None and not self._windows.stopped_at(key)
+            and (self._broker or not isinstance(rule.queue, RabbitQueue))
         })  # fmt: skip
+
+    def _open(self, key: Key, source: MnsQueue | RabbitQueue) -> AbstractAsyncContextManager[Session]:
+        """See Open."""
+        place = f"{self._region}:{self._account}"
+        if isinstance(source, RabbitQueue):
+            return rabbitmq.session(self._broker, source, f"RabbitMQ-Function-{key.name}", place)
+        return nullcontext(MnsSession(self._queues, source, f"MNS-Function-{key.name}", place))
 
     def heard(self, key: Key, number: str, status: Status | None) -> None:
         """See Pacing."""
@@ -235,13 +252,12 @@ class EventBridge:
         if self._windows.stopped_at(key) != before:
             self._pull()
 
-    async def _pulled(self, key: Key, source: Source, messages: Sequence[Pulled]) -> None:
+    async def _pulled(self, key: Key, events: Sequence[CloudEvent]) -> None:
         """See Tell of pulling."""
         found = self._declared.get(key)
         if found is None:
             raise TriggerNotFound(service=key.service, function=key.function, trigger=key.name)
         trigger, rule = found
-        events = [event_of(each, source, key.name, self._account, self._region) for each in messages]
         fitting = [self._told(each, is_trusted=True) for each in events if rule.fits(each)]
         await self._fire(self._firings(trigger, rule, fitting, 0))
 

@@ -1,4 +1,5 @@
-"""Queues whose messages fire triggers of EventBridge (the source MNS): each trigger pulls its own queue.
+"""Queues whose messages fire triggers of EventBridge: each trigger pulls its own queue, of this server's message
+service (the source MNS) or of a broker (rabbitmq).
 
 A message is deleted when the calls that it leads to are promised. If the server ends between the two, it is received
 again when the time of its visibility is over: it calls once at least.
@@ -10,8 +11,9 @@ import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pyfc.errors import PyfcError
 from pyfc.model.policy import back_off
@@ -19,6 +21,7 @@ from pyfc.model.topic import NAME, can_be
 from pyfc.tasks import Tasks
 from pyfc.triggers.interface import Key, option, within, wrong
 
+S = TypeVar("S")
 _log = logging.getLogger(__name__)
 _MOST = 16
 """Messages that are received at once."""
@@ -48,7 +51,7 @@ class Queues(Protocol):
         """They are not received again. Raises PyfcError."""
 
 
-class Source(NamedTuple):
+class MnsQueue(NamedTuple):
     """What a trigger pulls."""
 
     queue: str
@@ -56,7 +59,7 @@ class Source(NamedTuple):
     """Whether bodies are base64, as clients for Python send them."""
 
     @classmethod
-    def read(cls, config: Mapping[str, Any]) -> Source | None:
+    def read(cls, config: Mapping[str, Any]) -> MnsQueue | None:
         """None for a trigger that names no queue: its events come by the door. Raises InvalidArgument."""
         parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
         own = option(parameters, "sourceMNSParameters") or {}
@@ -68,22 +71,63 @@ class Source(NamedTuple):
         return cls(queue, is_decoded) if queue else None
 
 
-Tell = Callable[[Key, Source, Sequence[Pulled]], Awaitable[None]]
-"""Fires a trigger for messages. Raises PyfcError; then nothing was promised."""
+class Received(NamedTuple):
+    """What has come together."""
+
+    events: Sequence[dict[str, Any]]
+    receipt: Any
+    """The session's own: what these are by."""
 
 
-class Pullers:
-    """What pulls, for the triggers of one server."""
+class Session(Protocol):
+    """Receives from one queue."""
 
-    def __init__(self, queues: Queues, tell: Tell) -> None:
+    async def receive(self) -> Received:
+        """The next events, which nobody else receives for a while; none after having waited. Raises PyfcError."""
+
+    async def done(self, received: Received) -> None:
+        """They are not received again. Raises PyfcError."""
+
+
+class MnsSession:
+    """Receives from a queue of this server's message service."""
+
+    def __init__(self, queues: Queues, source: MnsQueue, bus: str, place: str) -> None:
+        """`place`: what ARNs have between the service and the resource, like cn-hangzhou:1234567890123456."""
         self._queues = queues
+        self._source = source
+        self._bus = bus
+        self._place = place
+
+    async def receive(self) -> Received:
+        """See Session."""
+        found = await self._queues.receive(self._source.queue, _MOST)
+        events = [event_of(each, self._source, self._bus, self._place) for each in found]
+        return Received(events, [each.handle for each in found])
+
+    async def done(self, received: Received) -> None:
+        """See Session."""
+        await self._queues.delete(self._source.queue, received.receipt)
+
+
+Tell = Callable[[Key, Sequence[dict[str, Any]]], Awaitable[None]]
+"""Fires a trigger for events. Raises PyfcError; then nothing was promised."""
+Open = Callable[[Key, S], AbstractAsyncContextManager[Session]]
+"""Begins to receive for a trigger. Raises PyfcError, also in its course."""
+
+
+class Pullers(Generic[S]):
+    """What pulls, for the triggers of one server. S: what a trigger pulls, which can be compared."""
+
+    def __init__(self, open_queue: Open[S], tell: Tell) -> None:
+        self._open = open_queue
         self._tell = tell
-        self._wanted: Mapping[Key, Source] = {}
+        self._wanted: Mapping[Key, S] = {}
         self._changed = asyncio.Event()
         self.errors: dict[Key, str] = {}
         """Why some pull nothing now."""
 
-    def use(self, wanted: Mapping[Key, Source]) -> None:
+    def use(self, wanted: Mapping[Key, S]) -> None:
         """From now on these pull."""
         self._wanted = dict(wanted)
         self._changed.set()
@@ -91,7 +135,7 @@ class Pullers:
     async def run(self) -> None:
         """Pull, until it is cancelled."""
         tasks = Tasks()
-        running: dict[Key, tuple[Source, asyncio.Task[None]]] = {}
+        running: dict[Key, tuple[S, asyncio.Task[None]]] = {}
         try:
             while True:
                 self._changed.clear()
@@ -107,42 +151,46 @@ class Pullers:
         finally:
             await tasks.close()
 
-    async def _pull(self, key: Key, source: Source) -> None:
+    async def _pull(self, key: Key, source: S) -> None:
         failures = 0
         while True:
             try:
-                found = await self._queues.receive(source.queue, _MOST)
-                if found:
-                    await self._tell(key, source, found)
-                    await self._queues.delete(source.queue, [each.handle for each in found])
+                async with self._open(key, source) as session:
+                    while True:
+                        await self._pull_some(key, session)
+                        failures = 0
             except Exception as error:
                 if not isinstance(error, PyfcError):  # a mistake of ours must not end the pulling
-                    _log.exception("the trigger %s could not pull %s", "/".join(key), source.queue)
+                    _log.exception("the trigger %s could not pull %s", "/".join(key), source)
                 failures, self.errors[key] = failures + 1, str(error)
                 await asyncio.sleep(back_off(failures))
-            else:
-                failures = 0
-                self.errors.pop(key, None)
-                await asyncio.sleep(0 if found else _PAUSE)
+
+    async def _pull_some(self, key: Key, session: Session) -> None:
+        received = await session.receive()
+        if received.events:
+            await self._tell(key, received.events)
+            await session.done(received)
+        self.errors.pop(key, None)
+        await asyncio.sleep(0 if received.events else _PAUSE)
 
 
-def event_of(message: Pulled, source: Source, trigger: str, account: str, region: str) -> dict[str, Any]:
-    """What EventBridge makes of a message; `trigger`: the name of the one whose bus it comes by."""
-    bus, time = f"MNS-Function-{trigger}", datetime.fromtimestamp(message.time, UTC)
+def event_of(message: Pulled, source: MnsQueue, bus: str, place: str) -> dict[str, Any]:
+    """What EventBridge makes of a message; `bus`: the one that it comes by."""
+    time = datetime.fromtimestamp(message.time, UTC)
     return {
         "id": message.id,
         "source": bus,
         "specversion": "1.0",
         "type": "mns:Queue:SendMessage",
         "datacontenttype": "application/json; charset=utf-8",
-        "subject": f"acs:mns:{region}:{account}:queues/{source.queue}",
+        "subject": f"acs:mns:{place}:queues/{source.queue}",
         "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "aliyuneventbusname": bus,
         "data": {"requestId": message.id, "messageId": message.id, "messageBody": _body(message.body, source)},
     }
 
 
-def _body(text: str, source: Source) -> str:
+def _body(text: str, source: MnsQueue) -> str:
     """As text; what is no base64 of text stays as it is."""
     try:
         return base64.b64decode(text, validate=True).decode() if source.is_decoded else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from pyfc.model.bucket import Happened
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.eventbridge import EventBridge, Rule, policy_of
 from pyfc.triggers.interface import Firing, Key
-from pyfc.triggers.pulling import Pulled, Pullers, Source
+from pyfc.triggers.pulling import MnsQueue, MnsSession, Pulled, Pullers
 from support import DEADLINE
 
 NOW = 1_790_000_000.0
@@ -186,9 +187,10 @@ def test_a_queue_is_pulled_again_after_a_mistake_of_ours() -> None:
 
     async def work() -> None:
         queue = Queue()
-        pullers = Pullers(queue, lambda *_: asyncio.sleep(0))
+        session = MnsSession(queue, MnsQueue("q", is_decoded=False), "bus", "cn-shanghai:42")
+        pullers: Pullers[str] = Pullers(lambda *_: nullcontext(session), lambda *_: asyncio.sleep(0))
         pulling = asyncio.ensure_future(pullers.run())
-        pullers.use({Key("demo", "hello", "t"): Source("q", is_decoded=False)})
+        pullers.use({Key("demo", "hello", "t"): "q"})
         async with asyncio.timeout(DEADLINE):
             while queue.tries < 1:
                 await asyncio.sleep(0.001)

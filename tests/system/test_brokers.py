@@ -1,0 +1,135 @@
+"""Triggers of EventBridge that pull queues of a real RabbitMQ."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brokers import rabbitmq
+from support import Server, wait_until
+
+aio_pika = pytest.importorskip("aio_pika")
+pytestmark = pytest.mark.long
+CODE = """
+def handler(event, context):
+    print("fired", event.decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as address:
+        yield address
+
+
+def _write(folder: Path, **configs: str) -> None:
+    """A function with a trigger for each queue."""
+    triggers = [
+        {"triggerName": name, "triggerType": "eventbridge", "triggerConfig": {"eventSourceConfig": {
+            "eventSourceType": "RabbitMQ",
+            "eventSourceParameters": {"sourceRabbitMQParameters": {"InstanceId": "amqp-cn-1", "QueueName": queue}},
+        }}}
+        for name, queue in configs.items()
+    ]  # fmt: skip
+    props = {"functionName": "hello", "runtime": "python3", "handler": "index.handler", "code": "./"}
+    resource = {"component": "fc3", "props": {**props, "triggers": triggers}}
+    (folder / "index.py").write_text(CODE)
+    (folder / "s.yaml").write_text(json.dumps({"edition": "3.0.0", "resources": {"hello": resource}}))
+
+
+def _ask(broker: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def asked() -> Any:
+        async with await aio_pika.connect(broker) as connection:
+            return await work(await connection.channel())
+
+    return asyncio.run(asked())
+
+
+def _send(broker: str, queue: str, *bodies: bytes, **properties: Any) -> None:
+    async def send(channel: Any) -> None:
+        await channel.declare_queue(queue, durable=True)
+        for body in bodies:
+            message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, **properties)
+            await channel.default_exchange.publish(message, queue)
+
+    _ask(broker, send)
+
+
+def _left(broker: str, queue: str) -> int:
+    async def count(channel: Any) -> int:
+        found = await channel.declare_queue(queue, passive=True)
+        return found.declaration_result.message_count or 0
+
+    left: int = _ask(broker, count)
+    return left
+
+
+def _told(server: Server) -> list[dict[str, Any]]:
+    """The events that the function has got, in order."""
+    log = "".join(json.loads(line).get("log", "") for line in server.log("default", "hello").splitlines())
+    return [each for text in re.findall(r"fired (\[.*\])", log) for each in json.loads(text)]
+
+
+def _states(server: Server) -> dict[str, tuple[str, str]]:
+    rows = server.manage("GET", "/pyfc/triggers").json["triggers"]
+    return {row["trigger"]: (row["state"], row["error"]) for row in rows}
+
+
+def test_messages_of_a_queue_come_in_order_in_eventbridges_envelope_and_are_acknowledged(
+    broker: str, tmp_path: Path
+) -> None:
+    _write(tmp_path, orders="orders", other="missing")
+    _send(broker, "orders", *(json.dumps({"n": number}).encode() for number in range(40)), message_id="m-1")
+
+    server = Server(tmp_path, tmp_path / "data", PYFC_RABBITMQ=broker)
+    wait_until(lambda: len(_told(server)) == 40, "all messages")
+
+    events = _told(server)
+    assert [each["data"]["body"] for each in events] == [{"n": number} for number in range(40)]
+    first = events[0]
+    assert (first["source"], first["type"]) == ("RabbitMQ-Function-orders", "amqp:Queue:SendMessage")
+    assert first["subject"] == ("acs:amqp:cn-hangzhou:1234567890123456:/instances/amqp-cn-1/vhosts///queues/orders")
+    envelope = {"deliveryTag": 1, "exchange": "", "redeliver": False, "routingKey": "orders"}
+    assert first["data"]["envelope"] == envelope
+    assert first["data"]["props"]["messageId"] == "m-1"
+    assert first["aliyuneventbusname"] == "RabbitMQ-Function-orders"
+    wait_until(lambda: "no queue 'missing'" in _states(server)["other"][1], "word of the missing queue")
+    assert _states(server)["orders"] == ("ready", "")
+    server.stop()
+    assert _left(broker, "orders") == 0
+
+
+def test_each_message_calls_once_at_least_over_a_kill(broker: str, tmp_path: Path) -> None:
+    _write(tmp_path, killed="killed")
+    server = Server(tmp_path, tmp_path / "data", PYFC_RABBITMQ=broker)
+    wait_until(lambda: _states(server), "the trigger")
+    _send(broker, "killed", *(str(number).encode() for number in range(200)))
+    wait_until(lambda: _told(server), "the first message")
+    server.stop(signal.SIGKILL)
+
+    server = Server(tmp_path, tmp_path / "data", PYFC_RABBITMQ=broker)
+    wait_until(lambda: len({each["data"]["body"] for each in _told(server)}) == 200, "all messages")
+    server.stop()
+    assert _left(broker, "killed") == 0
+
+
+def test_a_queue_that_goes_and_comes_back_is_told_and_pulled_again(broker: str, tmp_path: Path) -> None:
+    _write(tmp_path, gone="gone")
+    _send(broker, "gone", b"1")
+    server = Server(tmp_path, tmp_path / "data", PYFC_RABBITMQ=broker)
+    wait_until(lambda: len(_told(server)) == 1, "the first message")
+
+    _ask(broker, lambda channel: channel.queue_delete("gone"))
+    wait_until(lambda: "no queue 'gone'" in _states(server)["gone"][1], "word of that")
+    _send(broker, "gone", b"2")
+
+    wait_until(lambda: [each["data"]["body"] for each in _told(server)] == [1, 2], "the second message")
+    assert _states(server)["gone"] == ("ready", "")
+    server.stop()

@@ -16,6 +16,7 @@ import msgspec
 
 from pyfc.destinations.webhook import Webhook
 from pyfc.errors import Unavailable
+from pyfc.model.invocation import Trace
 
 TYPES = {True: "fc:AsyncInvoke:Success", False: "fc:AsyncInvoke:Failed", None: "fc:AsyncInvoke:DeadLetter"}
 """By what became of the call; None: what could not be pushed is handed on as it was."""
@@ -23,8 +24,10 @@ _PARTS = 5
 """Of an ARN."""
 _SPACE = uuid.UUID("0d2a0a0f-5f5b-4c1c-9a43-7c1c7d4f2b11")
 """Ids of events are made in it of messages: what is delivered twice is one event."""
-Publish = Callable[[dict[str, Any], int], Awaitable[bool]]
-"""Publishes an event to which so many calls have led. Whether somebody has a rule for it. Raises PyfcError."""
+Publish = Callable[[dict[str, Any], int, Trace | None], Awaitable[bool]]
+"""Publishes an event to which so many calls have led, with their trace; whether somebody has a rule for it. Raises
+PyfcError.
+"""
 
 
 class EventBus:
@@ -38,16 +41,16 @@ class EventBus:
         """The bus is there from now on."""
         self._publish = publish
 
-    async def __call__(self, address: str, message: bytes, depth: int) -> None:
+    async def __call__(self, address: str, message: bytes, depth: int, trace: Trace | None = None) -> None:
         """Deliver. Raises PyfcError if it was not taken."""
         if bus_of(address) == "default":
-            is_heard = await self._publish(event_of(address, message), depth)
+            is_heard = await self._publish(event_of(address, message), depth, trace)
             if is_heard or not self._webhook.is_configured:
                 return
-        await self._webhook(address, message, depth)
+        await self._webhook(address, message, depth, trace)
 
 
-async def _absent(_: dict[str, Any], __: int) -> bool:
+async def _absent(*_: object) -> bool:
     raise Unavailable(message="the bus is not there yet")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from pyfc.model.invocation import Trace
+
 _PARTS = 5
 """Of an ARN."""
 
@@ -12,24 +14,24 @@ _PARTS = 5
 class Inbox(Protocol):
     """The message service, as far as destinations need it."""
 
-    async def take(self, kind: str, name: str, body: str, depth: int) -> bool:
+    async def take(self, kind: str, name: str, body: str, depth: int, trace: Trace | None) -> bool:
         """Whether a queue or topic is there and has the message now. `kind`: queues or topics. `depth`: how many calls
-        have led to it. Raises PyfcError.
+        have led to it; `trace`: theirs. Raises PyfcError.
         """
 
 
 class MessageService:
     """Delivers to an inbox, and by `elsewhere` what is not for it."""
 
-    def __init__(self, inbox: Inbox, elsewhere: Callable[[str, bytes, int], Awaitable[None]]) -> None:
+    def __init__(self, inbox: Inbox, elsewhere: Callable[[str, bytes, int, Trace | None], Awaitable[None]]) -> None:
         self._inbox = inbox
         self._elsewhere = elsewhere
 
-    async def __call__(self, address: str, message: bytes, depth: int) -> None:
+    async def __call__(self, address: str, message: bytes, depth: int, trace: Trace | None) -> None:
         """Deliver. Raises PyfcError if it was not taken."""
         kind, name = named(address)
-        if not name or not await self._inbox.take(kind, name, message.decode("utf-8", "replace"), depth):
-            await self._elsewhere(address, message, depth)
+        if not name or not await self._inbox.take(kind, name, message.decode("utf-8", "replace"), depth, trace):
+            await self._elsewhere(address, message, depth, trace)
 
 
 def named(address: str) -> tuple[str, str]:

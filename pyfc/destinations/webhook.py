@@ -7,7 +7,10 @@ from __future__ import annotations
 from urllib.parse import quote, urlsplit
 
 from pyfc.errors import InvalidArgument, NotReached, Unavailable
+from pyfc.model.invocation import Trace
 from pyfc.outgoing.client import Outgoing, check_url
+
+_TRACING = "X-Fc-Tracing-Opentracing-Span-"
 
 
 class Webhook:
@@ -29,13 +32,13 @@ class Webhook:
         """Whether there is an endpoint."""
         return bool(self._endpoint)
 
-    async def __call__(self, address: str, message: bytes, _: int) -> None:
+    async def __call__(self, address: str, message: bytes, _: int, trace: Trace | None = None) -> None:
         """Deliver. Raises Unavailable if it was not taken."""
         if not self._endpoint:
             advice = "make the queue or topic, or set PYFC_DESTINATION_ENDPOINT"
             raise Unavailable(message=f"nothing here takes messages for {address}: {advice}")
         url = self._endpoint + quote("/" + address.rpartition(":")[2].lstrip("/"))
-        headers = {"Content-Type": "application/json", "X-Fc-Destination": address}
+        headers = {"Content-Type": "application/json", "X-Fc-Destination": address, **_headers(trace)}
         answered = await self._outgoing.post(url, message, headers, reads=False)
         if answered.status >= 300:
             raise Unavailable(message=f"{self._endpoint} answered {answered.status} for {address}")
@@ -43,3 +46,10 @@ class Webhook:
     async def close(self) -> None:
         """Give up what is under way."""
         await self._outgoing.close()
+
+
+def _headers(trace: Trace | None) -> dict[str, str]:
+    """Those of a trace, as callers of functions send it."""
+    span, baggage = trace or ("", {})
+    told = {f"{_TRACING}Baggage-{name}": value for name, value in baggage.items()}
+    return {f"{_TRACING}Context": span, **told} if span else told

@@ -20,7 +20,7 @@ from pyfc.dispatch.lanes import Lanes
 from pyfc.dispatch.persistence import report
 from pyfc.errors import FunctionDisabled, NotFound, PyfcError
 from pyfc.model.asynchronous import DEEPEST, LOOP, LOOP_STATUS, Event, Policy, Ran, Status, request_of
-from pyfc.model.invocation import Invocation, Kind, Result, WholeReply
+from pyfc.model.invocation import Invocation, Kind, Result, Trace, WholeReply
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC, Config
 from pyfc.observe.journal import CallRecord, Journal
@@ -45,8 +45,8 @@ _POLICIES = 4096
 class Deliver(Protocol):
     """How a destination that is no function gets its message."""
 
-    async def __call__(self, address: str, message: bytes, depth: int) -> None:
-        """`depth`: how many calls have led to it. Raises PyfcError if it was not taken."""
+    async def __call__(self, address: str, message: bytes, depth: int, trace: Trace | None) -> None:
+        """`depth`: how many calls have led to it; `trace`: theirs. Raises PyfcError if it was not taken."""
 
 
 class Served(Protocol):
@@ -193,7 +193,7 @@ class Attempts:
     async def _send(self, event: Event) -> None:
         """Deliver a message to a destination that is no function."""
         try:
-            await self._deliver(event.address, event.payload, event.depth)
+            await self._deliver(event.address, event.payload, event.depth, event.trace)
         except Exception as error:
             if not isinstance(error, PyfcError):
                 report(f"a message for {event.address}", error)

@@ -53,6 +53,7 @@ def next_event(address: str, text: bytes, event: Event, account: str) -> Event |
         address="" if target is not None else address,
         depth=event.depth + 1,
         enqueued=event.ended,
+        trace=event.trace,
     )
     made.note(Status.ENQUEUED, event.ended, f"destination of {event.request_id} of account {account}")
     return made

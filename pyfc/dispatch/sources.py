@@ -286,7 +286,7 @@ def _event(firing: Firing) -> Event:
     target = held if firing.is_held else Target(trigger.service, trigger.function, trigger.qualifier or LATEST)
     return Event(
         id=name, request_id=name, target=target, payload=firing.payload, depth=firing.depth, trigger=trigger.name,
-        address=held.function if firing.is_held else "",
+        address=held.function if firing.is_held else "", trace=firing.trace,
     )  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from pyfc.model.invocation import Trace
+
 LONGEST_NAME = 256
 """Characters of the name of a queue or a topic."""
 NAME = "a letter or a digit, then letters, digits, - and _, at most 256"
@@ -38,6 +40,8 @@ class Notice(msgspec.Struct, array_like=True, frozen=True):
     """The same for functions, by name."""
     depth: int = 0
     """How many calls led to it."""
+    trace: Trace | None = None
+    """What of an OpenTracing trace those had."""
 
 
 class Wish(NamedTuple):

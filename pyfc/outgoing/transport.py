@@ -36,9 +36,10 @@ class HttpTransport:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, reads: bool) -> Answered:
         """See Transport."""
-        sent = {"Accept-Encoding": "identity", "Connection": "close", **headers}
+        named = {"Accept-Encoding": "identity", "Connection": "close", **headers}
+        sent = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         try:
-            async with self._pool.stream("POST", url, headers=list(sent.items()), content=body) as response:
+            async with self._pool.stream("POST", url, headers=sent, content=body) as response:
                 content = await _content(response, url) if reads else b""
         except _FAILED as error:
             raise NotReached(url=url, reason=str(error) or type(error).__name__) from error

@@ -21,6 +21,7 @@ import msgspec
 
 from pyfc.errors import InvalidArgument, TriggerNotFound
 from pyfc.model.asynchronous import Policy, Pushes, Status
+from pyfc.model.invocation import Trace
 from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
@@ -304,14 +305,14 @@ class EventBridge:
         """Whether a trigger of the account's own bus may be for events of a source."""
         return any(rule.may_fit(source) for _, rule in self._declared.values())
 
-    async def deliver(self, event: CloudEvent, depth: int) -> bool:
+    async def deliver(self, event: CloudEvent, depth: int, trace: Trace | None = None) -> bool:
         """Publish what a service of this server tells of itself, on the account's own bus; whether somebody has a rule
-        for it. An event with an id of before calls nobody again. Raises PyfcError; then nothing is promised.
+        for it. An event with an id of before calls nobody again. `trace`: that of what led to it. Raises PyfcError;
+        then nothing is promised.
         """
         firings = self._all_firings([event], depth, is_trusted=False)
-        identity = f"eventbridge/{event['id']}"
-        named = [each._replace(identity=f"{identity}/{'/'.join(Key.of(each.trigger))}") for each in firings]
-        return bool(await self._fire(named))
+        named = [(f"eventbridge/{event['id']}/{'/'.join(Key.of(each.trigger))}", each) for each in firings]
+        return bool(await self._fire([each._replace(identity=name, trace=trace) for name, each in named]))
 
     async def publish_to(self, key: Key, events: Sequence[CloudEvent], depth: int = 0) -> list[Fired]:
         """Fire one trigger for all of the events, whatever its rule says. Raises TriggerNotFound, PyfcError."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from pyfc.errors import InvalidArgument
 from pyfc.model.asynchronous import Event, Status
+from pyfc.model.invocation import Trace
 from pyfc.model.trigger import Trigger
 
 
@@ -37,6 +38,8 @@ class Firing(NamedTuple):
     """How many calls led to it."""
     is_held: bool = False
     """Whether it is no call yet: its source takes it back (see Holding) and fires once for several."""
+    trace: Trace | None = None
+    """What of an OpenTracing trace the calls had that led to it."""
 
 
 class Emit(Protocol):

@@ -195,7 +195,8 @@ class MnsTopic:
 
     def _firing(self, watched: _Watched, number: int, notice: Notice) -> Firing:
         payload = self._event(watched, notice) if watched.format == _JSON else _stream(notice)
-        return Firing(watched.trigger, payload, f"mns/{number}/{notice.id}/{watched.name}", str(number), notice.depth)
+        identity = f"mns/{number}/{notice.id}/{watched.name}"
+        return Firing(watched.trigger, payload, identity, str(number), notice.depth, trace=notice.trace)
 
     def _event(self, watched: _Watched, notice: Notice) -> bytes:
         event: dict[str, Any] = {

@@ -11,6 +11,7 @@ import pytest
 from pyfc.destinations.eventbridge import EventBus, bus_of, event_of
 from pyfc.destinations.webhook import Webhook
 from pyfc.errors import Unavailable
+from pyfc.model.invocation import Trace
 
 BUS = "acs:eventbridge:cn-hangzhou:1234:eventbus/default"
 ARN = "acs:fc:cn-hangzhou:1234:services/shop/functions/pay"
@@ -64,7 +65,8 @@ def test_what_could_not_be_pushed_is_handed_on_as_it_was(message: bytes, data: A
 def test_only_what_is_for_the_bus_is_published(address: str, is_heard: bool, published: int) -> None:
     told: list[tuple[dict[str, Any], int]] = []
 
-    async def publish(event: dict[str, Any], depth: int) -> bool:
+    async def publish(event: dict[str, Any], depth: int, trace: Trace | None) -> bool:
+        assert trace == ("1:2:0:1", {})
         told.append((event, depth))
         return is_heard
 
@@ -77,7 +79,7 @@ def test_only_what_is_for_the_bus_is_published(address: str, is_heard: bool, pub
             with pytest.raises(Unavailable, match="nothing here takes messages for"):
                 await bus(address, _outcome(), 3)
         else:
-            await bus(address, _outcome(), 3)
+            await bus(address, _outcome(), 3, ("1:2:0:1", {}))
 
     asyncio.run(scenario())
 
@@ -85,7 +87,7 @@ def test_only_what_is_for_the_bus_is_published(address: str, is_heard: bool, pub
 
 
 def test_what_nobody_has_a_rule_for_goes_to_the_endpoint_where_there_is_one() -> None:
-    async def publish(_: dict[str, Any], __: int) -> bool:
+    async def publish(*_: object) -> bool:
         return False
 
     async def scenario() -> None:

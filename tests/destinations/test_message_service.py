@@ -38,9 +38,9 @@ def test_a_queue_that_is_not_there_is_said_with_what_to_do(tmp_path: Path) -> No
         deliver = MessageService(LocalInbox(store, messages, topics), Webhook(""))
         address = "acs:mns:cn-hangzhou:1:/queues/q/messages"
         with pytest.raises(Unavailable, match="make the queue or topic, or set PYFC_DESTINATION_ENDPOINT"):
-            await deliver(address, b"{}", 1)
+            await deliver(address, b"{}", 1, None)
         await store.have("queues", "q")
-        await deliver(address, b"{}", 1)
+        await deliver(address, b"{}", 1, None)
         assert await messages.counts(store.resource("queues", "q")) == (1, 0, 0)
         await topics.close()
         await store.close()

@@ -8,19 +8,20 @@ import pytest
 
 from pyfc.destinations.webhook import Webhook
 from pyfc.errors import InvalidArgument, Unavailable
+from pyfc.model.invocation import Trace
 from pyfc.outgoing import client
 from servers import serving
 
 ADDRESS = "acs:mns:::/queues/q"
 
 
-def delivered(answer: bytes, *, drips: bool = False) -> tuple[BaseException | None, bytes]:
+def delivered(answer: bytes, *, drips: bool = False, trace: Trace | None = None) -> tuple[BaseException | None, bytes]:
     """What delivering to an endpoint that answers so ended with, and what it was asked."""
 
     async def scenario() -> tuple[BaseException | None, bytes]:
         async with serving(answer, drips=drips) as (port, asked):
             webhook = Webhook(f"http://127.0.0.1:{port}/base/")
-            [error] = await asyncio.gather(webhook(ADDRESS, b"{}", 1), return_exceptions=True)
+            [error] = await asyncio.gather(webhook(ADDRESS, b"{}", 1, trace), return_exceptions=True)
             await webhook.close()
             return error, b"".join(asked)
 
@@ -35,6 +36,16 @@ def test_what_is_taken_is_delivered_whatever_follows_the_head(status: int) -> No
     assert asked.startswith(b"POST /base/queues/q HTTP/1.1\r\n")
     assert b"X-Fc-Destination: acs:mns:::/queues/q\r\n" in asked
     assert asked.endswith(b"{}")
+
+
+def test_a_trace_goes_on_as_the_headers_that_it_came_with() -> None:
+    taken = b"HTTP/1.1 204 No\r\n\r\n"
+
+    _, asked = delivered(taken, trace=("1:2:0:1", {"who": "ad\xe4"}))
+
+    assert b"X-Fc-Tracing-Opentracing-Span-Context: 1:2:0:1\r\n" in asked
+    assert b"X-Fc-Tracing-Opentracing-Span-Baggage-who: ad\xe4\r\n" in asked
+    assert b"X-Fc-Tracing" not in delivered(taken)[1]
 
 
 def test_an_endpoint_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

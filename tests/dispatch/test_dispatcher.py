@@ -97,7 +97,7 @@ class World:
         self.supervisor.table = self.table._replace(entries=entries)
         self.dispatcher.use(self.supervisor.table)
 
-    async def deliver(self, address: str, message: bytes, _: int) -> None:
+    async def deliver(self, address: str, message: bytes, *_: object) -> None:
         self.delivered.append(message)
 
     async def promise(self, name: str, target: Target = ONE, delay: float = 0.0, **fields: Any) -> Event:

@@ -18,6 +18,8 @@ PYTHON = """import json
 def handler(event, context):
     tracing = context.tracing
     return json.dumps([tracing.span_context, tracing.span_baggages, tracing.jaeger_endpoint])
+def heard(event, context):
+    print("HEARD", handler(b"", context))
 def web(environ, start_response):
     start_response("200 OK", [])
     return [handler(b"", environ["fc.context"]).encode()]
@@ -71,6 +73,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "custom": {"Runtime": "custom"},
     "go": {"Runtime": "go1", "Handler": "bootstrap"},
     "web": {"Runtime": "python3", "Handler": "index.web", "http": ["GET"]},
+    "heard": {"Runtime": "python3", "Handler": "index.heard"},
     "init": {
         "Runtime": "go1", "Handler": "bootstrap", "Initializer": "init", "Timeout": 10,
         "EnvironmentVariables": {"ENDS": "1"},
@@ -135,6 +138,32 @@ def test_a_function_that_is_called_later_has_the_trace_of_the_request_that_has_a
 
     assert told("traced", **trace) == ["1:2:0:1", {"who": "ada"}, None]
     assert told("alone") == [None, {}, None]
+
+
+@pytest.mark.parametrize("way", ["function", "topic", "bus"])
+def test_what_an_asynchronous_call_leads_to_has_its_trace(server: Server, way: str) -> None:
+    api, account = "/2016-08-15/services/demo/functions", "cn-hangzhou:1234567890123456"
+    arn, trigger = {
+        "function": ("acs:fc:::services/demo/functions/heard", {}),
+        "topic": (f"acs:mns:{account}:/topics/traced", {
+            "triggerType": "mns_topic", "sourceArn": f"acs:mns:{account}:/topics/traced",
+            "triggerConfig": {"topicName": "traced"},
+        }),
+        "bus": (f"acs:eventbridge:{account}:eventbus/default", {
+            "triggerType": "eventbridge", "triggerConfig": {"eventRuleFilterPattern": '{"source": ["acs.fc"]}'},
+        }),
+    }[way]  # fmt: skip
+    if trigger:
+        assert server.manage("POST", f"{api}/heard/triggers", {"triggerName": way, **trigger}).status == 200
+    told = {"destinationConfig": {"onSuccess": {"destination": arn}}}
+    assert server.manage("PUT", f"{api}/python/async-invoke-config", told).status == 200
+    trace = {"X_Fc_Tracing_Opentracing_Span_Context": f"{way}:2:0:1", "X_Fc_Tracing_Opentracing_Span_Baggage_who": way}
+    try:
+        assert server.invoke("demo/python", b"", X_Fc_Invocation_Type="Async", **trace).status == 202
+        heard = json.dumps([f"{way}:2:0:1", {"who": way}, None])
+        wait_until(lambda: any(f"HEARD {heard}" in each.get("log", "") for each in server.records), "the last call")
+    finally:
+        server.manage("DELETE", f"{api}/python/async-invoke-config")
 
 
 @pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "custom", "go"])

@@ -8,6 +8,7 @@ from pyfc.cloud.mns.model import Draft
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
 from pyfc.errors import Unavailable
+from pyfc.model.invocation import Trace
 
 
 class LocalInbox:
@@ -18,7 +19,7 @@ class LocalInbox:
         self._messages = messages
         self._topics = topics
 
-    async def take(self, kind: str, name: str, body: str, depth: int) -> bool:
+    async def take(self, kind: str, name: str, body: str, depth: int, trace: Trace | None) -> bool:
         """See Inbox. Raises Unavailable."""
         await self._topics.ready()
         try:
@@ -26,7 +27,7 @@ class LocalInbox:
                 await self._messages.send(self._store.resource("queues", name), [Draft(body)])
                 return True
             if kind == "topics" and self._store.has("topics", name):
-                await self._topics.publish(name, Draft(body), "", {}, depth)
+                await self._topics.publish(name, Draft(body), "", {}, depth, trace)
                 return True
         except Fault as fault:
             raise Unavailable(message=f"{kind}/{name} has not taken a message: {fault.message}") from fault

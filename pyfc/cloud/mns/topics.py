@@ -22,6 +22,7 @@ from pyfc.cloud.mns.notices import Subscription
 from pyfc.cloud.mns.store import Store, not_there, resource_of
 from pyfc.destinations.mns import named
 from pyfc.errors import Unavailable
+from pyfc.model.invocation import Trace
 from pyfc.model.topic import Notice, Wish
 from pyfc.tasks import Tasks
 
@@ -60,11 +61,13 @@ class Topics:
         self.waiting: set[str] = set()
         """Names of triggers for which there is something."""
 
-    async def publish(self, topic: str, draft: Draft, tag: str, attributes: dict[str, str], depth: int) -> str:
+    async def publish(
+        self, topic: str, draft: Draft, tag: str, attributes: dict[str, str], depth: int, trace: Trace | None = None
+    ) -> str:
         """The id of the message, when it is in queues or kept. Raises Fault TopicNotExist."""
         await self.ready()
         name = secrets.token_hex(16).upper()
-        notice = Notice(name, topic, draft.body, self._store.now, tag, draft.properties, attributes, depth)
+        notice = Notice(name, topic, draft.body, self._store.now, tag, draft.properties, attributes, depth, trace)
         found = await self._store.write(lambda connection: self._publish(connection, notice))
         for queue, queued in found.queued:
             self._messages.arrived(queue, [queued])

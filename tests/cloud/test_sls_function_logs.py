@@ -50,8 +50,8 @@ def _call(server: Server, path: str, event: bytes) -> str:
     return str(answer.headers["x-fc-request-id"])
 
 
-def _found(server: Server, query: str) -> list[dict[str, Any]]:
-    body = {"from": int(time.time()) - 600, "to": int(time.time()) + 600, "query": query, "line": 100}
+def _found(server: Server, query: str, topic: str = "") -> list[dict[str, Any]]:
+    body = {"from": int(time.time()) - 600, "to": int(time.time()) + 600, "query": query, "line": 100, "topic": topic}
     answer = Client(server, PROJECT)("POST", f"/logstores/{LOGSTORE}/logs", body=body)
     found: list[dict[str, Any]] = answer.json["data"] if answer.status == 200 else []
     return found
@@ -73,6 +73,15 @@ def test_the_lines_of_a_call_are_found_with_its_markers(server: Server) -> None:
     assert {name: order[name] for name in wanted} == wanted
     assert order["instanceID"]
     assert any("ValueError" in line["message"] for line in _found(server, "stock"))
+
+
+def test_older_clients_find_them_by_the_names_of_service_and_function(server: Server) -> None:
+    number = _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"older")
+    lines = wait_until(lambda: _found(server, f'pay and "{number}"', "shop"), "the log")
+
+    assert {line["__topic__"] for line in lines} == {"FCLogs:shop/pay"}
+    assert not _found(server, "pay", "sho")
+    assert not _found(server, "pay", "silent")
 
 
 def test_calls_are_counted_by_sql(server: Server) -> None:

@@ -49,7 +49,7 @@ def found(snapshot: Snapshot, search: Search, *, newest_first: bool = False) -> 
     test = test_of(part, Index(search.indexed))
 
     def is_meant(fields: Mapping[str, str]) -> bool:
-        return (not search.topic or fields["__topic__"] == search.topic) and test(fields)
+        return _is_of(search.topic, fields["__topic__"]) and test(fields)
 
     places = _places(snapshot, search, wanted(part), newest_first=newest_first)
     indexed = filter(is_meant, Reader(snapshot.data).read(places))
@@ -61,6 +61,11 @@ def found(snapshot: Snapshot, search: Search, *, newest_first: bool = False) -> 
     late.sort(key=_time, reverse=newest_first)
     both = (late, indexed) if newest_first else (indexed, late)
     return heapq.merge(*both, key=_time, reverse=newest_first)
+
+
+def _is_of(asked: str, topic: str) -> bool:
+    """Whether what has a topic is meant. Clients of FC 2 ask for functions' logs by the service's name alone."""
+    return not asked or topic == asked or topic.startswith(f"FCLogs:{asked}/")
 
 
 def _late(snapshot: Snapshot, search: Search) -> Iterator[Mapping[str, str]]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from pyfc.cloud.oss.declared import declare
 from pyfc.cloud.oss.faults import Fault
 from pyfc.cloud.oss.index import begin_append
 from pyfc.cloud.oss.model import APPENDABLE, Cause, Description, Object, Place
-from pyfc.cloud.oss.store import Store
+from pyfc.cloud.oss.store import Store, home_of
 from pyfc.cloud.oss.uploads import Uploads
 from pyfc.errors import Unavailable
 from pyfc.model.bucket import APPEND, DELETE, PART, PUT, UPDATE_META
 
+MEMORY = Path("/dev/shm")
+"""Most often another disk than that of temporary files."""
 LARGE = b"large" * 20_000
 """More than is held until its file is written."""
 Operation = Callable[[Store], Awaitable[object]]
@@ -99,13 +102,38 @@ CASES = {
 }
 
 
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another disk."""
+    if not MEMORY.is_dir() or MEMORY.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other disk")
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(params=["the store's own", "a project's", "a project's on another disk"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    """What the bucket's folder lies in; None for one of the store's own."""
+    if request.param == "a project's on another disk":
+        found: Path = request.getfixturevalue("elsewhere")
+        return found
+    return tmp_path if request.param == "a project's" else None
+
+
 @pytest.mark.parametrize("operation", CASES.values(), ids=CASES)
-def test_what_cannot_be_written_down_has_changed_nothing_and_works_later(tmp_path: Path, operation: Operation) -> None:
-    folder = tmp_path / "buckets" / "bkt"
+def test_what_cannot_be_written_down_has_changed_nothing_and_works_later(
+    tmp_path: Path, operation: Operation, where: Path | None
+) -> None:
+    home = tmp_path / "buckets" / "bkt"
+    folder = where / "bkt" if where is not None else home
 
     async def work() -> None:
         store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
-        await store.create("bkt")
+        if where is None:
+            await store.create("bkt")
+        else:
+            folder.mkdir()
+            await declare(store, {"bkt": folder})
         for each in (_put("in/k", b"k"), _put("alone/below/k", b"k"), _put("x//y", b"y"), _put("in", b"aside")):
             await each(store)
         await _append(b"whole", 0)(store)
@@ -129,10 +157,31 @@ def test_what_cannot_be_written_down_has_changed_nothing_and_works_later(tmp_pat
         log = await _head(store, "in/log")
         assert log is not None
         assert log.type == APPENDABLE
-        assert list((folder / ".pyfc" / "new").iterdir()) == []
+        assert list((home_of(tmp_path / "buckets", "bkt") if where else home).glob(".pyfc/new/*")) == []
+        assert list(folder.rglob("*.part")) == []
         await store.close()
 
     asyncio.run(work())
+
+
+def test_what_a_server_that_was_killed_has_left_on_another_disk_goes_at_the_next_start(
+    tmp_path: Path, elsewhere: Path
+) -> None:
+    (elsewhere / "bkt" / "in").mkdir(parents=True)
+    for name in (f"in/.{'0af3' * 8}.part", "in/.mine.part", f"in/{'0af3' * 8}.part", "in/k"):
+        (elsewhere / "bkt" / name).write_text("x")
+
+    async def work() -> None:
+        store = Store(tmp_path / "buckets", tmp_path / "oss.sqlite")
+        await declare(store, {"bkt": elsewhere / "bkt"})
+        await store.close()
+
+    asyncio.run(work())
+    assert sorted(each.name for each in (elsewhere / "bkt" / "in").iterdir()) == [
+        ".mine.part",
+        f"{'0af3' * 8}.part",
+        "k",
+    ]
 
 
 def test_a_disk_without_second_names_of_files_takes_objects_too(

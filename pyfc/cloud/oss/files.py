@@ -15,14 +15,15 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from pyfc import nofollow
 from pyfc.cloud.database import SideEffects
+from pyfc.cloud.oss import saving
 from pyfc.cloud.oss.model import Object, Seen
+from pyfc.cloud.oss.saving import Named, Where
 from pyfc.errors import InvalidArgument
 
 OWN = ".pyfc"
@@ -30,14 +31,10 @@ OWN = ".pyfc"
 _ASIDE, _NEW, _PARTS = "aside", "new", "parts"
 _TAKEN = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTEMPTY}
 """The place of a key is taken: a part of the path is a file or a link, or the place is a folder."""
-_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
-"""There can be no second name of a file: it is on another disk, or on one that has none, or is somebody else's."""
 _PIECE = 1024 * 1024
 _LONGEST_NAME, _LONGEST_KEY = 255, 1023
 _UNFINISHED = ("~", ".part", ".crdownload")
 _DEEPEST = 64
-Where = Callable[[], AbstractContextManager[tuple[int, str]]]
-"""Opens the folder of a file: that, and the file's name in it."""
 
 
 def path_of(key: str) -> str | None:
@@ -88,6 +85,15 @@ class Files:
                 )
         for name in os.listdir(self._new):
             os.unlink(name, dir_fd=self._new)
+        if self.root.stat().st_dev != os.fstat(self._new).st_dev:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Throw away what lay beside files of another disk when a server died."""
+        with contextlib.suppress(InvalidArgument):
+            for path in [each.path for each in nofollow.walk(self.root, {OWN})]:
+                if saving.is_passing(path.rpartition("/")[2]):
+                    saving.unlink(partial(self._above, path, makes=False))
 
     def close(self) -> None:
         """Let the folder go."""
@@ -122,7 +128,7 @@ class Files:
                 effects.add(partial(self._prune, path))
                 with self._above(path, makes=True) as (folder, name):
                     _expect_file(name, folder)
-                    self._save(folder, name, partial(self._above, path, makes=False), effects)
+                    self._save(folder, name, partial(self._above, path, makes=False), effects, path)
                     now = self._place(new, descriptor, folder, name)
                     if is_durable:
                         os.fsync(folder)
@@ -141,24 +147,11 @@ class Files:
         self._save(folder, name, lambda: contextlib.nullcontext((folder, name)), effects)
         os.replace(new, name, src_dir_fd=self._new, dst_dir_fd=folder)
 
-    def _save(self, folder: int, name: str, where: Where, effects: SideEffects) -> None:
-        """Before a file comes, is replaced or removed: if the write fails, what is there now is there again."""
-        old = secrets.token_hex(16)
-        try:
-            os.link(name, old, src_dir_fd=folder, dst_dir_fd=self._new, follow_symlinks=False)
-        except FileNotFoundError:
-            effects.add(partial(_unlink, where))
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            # its row does not fit it then, and it is measured anew
-        else:
-            effects.add(partial(self._restore, old, where), partial(self.discard, old))
-
-    def _restore(self, old: str, where: Where) -> None:
-        with where() as (folder, name):
-            os.replace(old, name, src_dir_fd=self._new, dst_dir_fd=folder)
-        self.discard(old)  # there yet if it was not replaced
+    def _save(self, folder: int, name: str, where: Where, effects: SideEffects, path: str = "") -> None:
+        """Before a file comes, is replaced or removed: if the write fails, what is there now is there again. `path`: of
+        one in the bucket's folder.
+        """
+        saving.save(Named(folder, name, where), self._new, effects, partial(self._prune, path))
 
     def _place(self, new: str, descriptor: int, folder: int, name: str) -> Seen:
         try:
@@ -172,7 +165,7 @@ class Files:
 
     def _carry(self, new: str, descriptor: int, folder: int, name: str) -> Seen:
         """The same where a project's folder is on another disk: it comes there under a name of its own first."""
-        passing = f".{new}.part"
+        passing = saving.passing(new)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         target = os.open(passing, flags, 0o644, dir_fd=folder)
         try:
@@ -257,7 +250,7 @@ class Files:
                 os.unlink(name, dir_fd=self._aside)
                 return
             with self._above(key, makes=False) as (folder, name):
-                self._save(folder, name, partial(self._above, key, makes=True), effects)
+                self._save(folder, name, partial(self._above, key, makes=True), effects, key)
                 os.unlink(name, dir_fd=folder)
         except (FileNotFoundError, NotADirectoryError):
             return
@@ -294,11 +287,6 @@ class Files:
                     _make(each, above, 0o755)
                 above = stack.enter_context(nofollow.opened_folder(each, above))
             yield above, name
-
-
-def _unlink(where: Where) -> None:
-    with contextlib.suppress(FileNotFoundError), where() as (folder, name):
-        os.unlink(name, dir_fd=folder)
 
 
 def _make(name: str, parent: int, mode: int) -> None:

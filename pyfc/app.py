@@ -94,6 +94,7 @@ from pyfc.triggers.eventbridge import EventBridge
 from pyfc.triggers.log import LogSource
 from pyfc.triggers.mns_topic import MnsTopic
 from pyfc.triggers.oss import Oss
+from pyfc.triggers.pulling import Brokers
 from pyfc.triggers.pushed import TYPES, Pushed
 from pyfc.triggers.timer import Timer
 from pyfc.triggers.trail import Trail
@@ -187,8 +188,8 @@ class App:
         )
         self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
         self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        queues, broker = Queues(mns), settings.rabbitmq
-        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, queues, account, region, broker))
+        queues, brokers = Queues(mns), Brokers(settings.rabbitmq, settings.kafka)
+        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, queues, account, region, brokers))
         for kind in TYPES:
             self.sources.add(partial(Pushed, kind))
         self._stack.push_async_callback(self.sources.close)

@@ -126,6 +126,7 @@ class Settings:
     rabbitmq: str = _setting(
         "", "RabbitMQ whose queues are pulled by triggers of that source: amqp://USER:PASSWORD@HOST:PORT."
     )
+    kafka: str = _setting("", "Kafka whose topics are pulled by triggers of that source: HOST:PORT,HOST:PORT.")
     destination_retries: int = _setting(8, "How often such a message is sent again before it is kept as given up.")
 
     maximum_body: int = _setting(32 * MEBIBYTE, "Largest body of a call in bytes.")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support import wait_until
+from vendors import done, java_libraries
 
 _SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """Of Debian's package; the one on the path would change to another user."""
@@ -46,6 +47,41 @@ def rabbitmq(folder: Path) -> Iterator[str]:
                 wait_until(lambda: _answers(mapping), "the port mapper")
         wait_until(lambda: _answers(port), "RabbitMQ", 60.0)
         yield f"amqp://guest:guest@127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def kafka(folder: Path) -> Iterator[str]:
+    """The address of a Kafka that runs meanwhile, as Maven has it. Skips the test where that is missing."""
+    java_libraries(folder, ("org.apache.kafka", "kafka_2.13", "4.1.1"))
+    port, controller = _free(), _free()
+    (folder / "server.properties").write_text(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n"
+        f"controller.quorum.voters=1@127.0.0.1:{controller}\nadvertised.listeners=PLAINTEXT://127.0.0.1:{port}\n"
+        f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\nlog.dirs={folder / 'data'}\n"
+        "offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\ngroup.initial.rebalance.delay.ms=0\n"
+        "auto.create.topics.enable=false\ngroup.min.session.timeout.ms=100\n"
+    )
+    java = ("java", "-Xmx256m", "-cp", f"{folder / 'lib'}/*")
+    done(
+        *java,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "MkU3OEVBNTcwNTJENDM2Qg",
+        "-c",
+        "server.properties",
+        cwd=folder,
+    )
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [*java, "kafka.Kafka", "server.properties"], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: _answers(port), "Kafka", 60.0)
+            yield f"127.0.0.1:{port}"
+        finally:
+            _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

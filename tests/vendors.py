@@ -44,7 +44,14 @@ def node_modules(folder: Path, *packages: str) -> str:
 
 def java_classes(folder: Path, artifact: tuple[str, str, str], source: Path) -> None:
     """Compile a program there, with a client (group, name, version) and what that needs in `lib`."""
-    need("javac", "mvn")
+    need("javac")
+    java_libraries(folder, artifact)
+    done("javac", "-nowarn", "-cp", "lib/*", "-d", ".", str(source), cwd=folder)
+
+
+def java_libraries(folder: Path, artifact: tuple[str, str, str]) -> None:
+    """What Maven has (group, name, version), with what that needs, in `lib`."""
+    need("java", "mvn")
     group, name, version = artifact
     wanted = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
     (folder / "pom.xml").write_text(
@@ -53,4 +60,3 @@ def java_classes(folder: Path, artifact: tuple[str, str, str], source: Path) -> 
         "</project>"
     )
     done("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=lib", cwd=folder)
-    done("javac", "-nowarn", "-cp", "lib/*", "-d", ".", str(source), cwd=folder)

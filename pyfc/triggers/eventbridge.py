@@ -25,10 +25,11 @@ from pyfc.model.invocation import Trace
 from pyfc.model.patterns import Pattern
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers import rabbitmq
+from pyfc.triggers import kafka, rabbitmq
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
 from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, within, wrong
-from pyfc.triggers.pulling import MnsQueue, MnsSession, Pullers, Queues, Session
+from pyfc.triggers.kafka import KafkaTopic
+from pyfc.triggers.pulling import Brokers, MnsQueue, MnsSession, Pullers, Queues, Session
 from pyfc.triggers.rabbitmq import RabbitQueue
 from pyfc.triggers.windows import Stream, Window, Windows, paced_window_of, window_of
 
@@ -40,7 +41,8 @@ TYPES = {
 }  # fmt: skip
 """How the types of their events begin, by the types of sources."""
 _MODES = ("event-driven", "event-streaming")
-_QUEUES: Mapping[str, type[MnsQueue | RabbitQueue]] = {"MNS": MnsQueue, "RabbitMQ": RabbitQueue}
+Pullable = MnsQueue | RabbitQueue | KafkaTopic
+_QUEUES: Mapping[str, type[Pullable]] = {"MNS": MnsQueue, "RabbitMQ": RabbitQueue, "Kafka": KafkaTopic}
 _OF_DATA = ("data", "data_base64")
 CloudEvent = Mapping[str, Any]
 
@@ -56,7 +58,7 @@ class Rule(NamedTuple):
     is_enabled: bool
     window: Window | None
     """How long events wait for others, in a stream that does that."""
-    queue: MnsQueue | RabbitQueue | None
+    queue: Pullable | None
     """Which queue is pulled for it."""
     tasks: int = 0
     """How many of its calls there may be at once; 0 for any number."""
@@ -191,17 +193,18 @@ class EventBridge:
         queues: Queues,
         account: str,
         region: str,
-        broker: str = "",
+        brokers: Brokers = Brokers(),  # noqa: B008  it is immutable
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`broker`: the address of a RabbitMQ whose queues are pulled, '' for none. Raises InvalidArgument."""
-        rabbitmq.check(broker)
+        """Raises InvalidArgument for addresses of brokers that can be none."""
+        rabbitmq.check(brokers.rabbitmq)
+        kafka.check(brokers.kafka)
         self._queues = queues
-        self._broker = broker
+        self._brokers = brokers
         self._emit = emit
         self._windows = Windows(holding)
         self._feed = BucketFeed(changes, self._tell, account, region)
-        self._pullers: Pullers[MnsQueue | RabbitQueue] = Pullers(self._open, self._pulled)
+        self._pullers: Pullers[Pullable] = Pullers(self._open, self._pulled)
         self._fed: set[Key] = set()
         """Triggers that may be for what happens in buckets."""
         self._account = account
@@ -236,14 +239,22 @@ class EventBridge:
         self._pullers.use({
             key: rule.queue for key, (_, rule) in self._declared.items()
             if rule.is_enabled and rule.queue is not None and not self._windows.stopped_at(key)
-            and (self._broker or not isinstance(rule.queue, RabbitQueue))
+            and self._is_there(rule.queue)
         })  # fmt: skip
 
-    def _open(self, key: Key, source: MnsQueue | RabbitQueue) -> AbstractAsyncContextManager[Session]:
+    def _is_there(self, source: Pullable) -> bool:
+        """Whether there is something to pull from."""
+        if isinstance(source, RabbitQueue):
+            return bool(self._brokers.rabbitmq)
+        return isinstance(source, MnsQueue) or bool(self._brokers.kafka)
+
+    def _open(self, key: Key, source: Pullable) -> AbstractAsyncContextManager[Session]:
         """See Open."""
         place = f"{self._region}:{self._account}"
         if isinstance(source, RabbitQueue):
-            return rabbitmq.session(self._broker, source, f"RabbitMQ-Function-{key.name}", place)
+            return rabbitmq.session(self._brokers.rabbitmq, source, f"RabbitMQ-Function-{key.name}", place)
+        if isinstance(source, KafkaTopic):
+            return kafka.session(self._brokers.kafka, source, "-".join(key))
         return nullcontext(MnsSession(self._queues, source, f"MNS-Function-{key.name}", place))
 
     def heard(self, key: Key, number: str, status: Status | None) -> None:

@@ -71,6 +71,13 @@ class MnsQueue(NamedTuple):
         return cls(queue, is_decoded) if queue else None
 
 
+class Brokers(NamedTuple):
+    """Where queues are that are not this server's; '' for nowhere."""
+
+    rabbitmq: str = ""
+    kafka: str = ""
+
+
 class Received(NamedTuple):
     """What has come together."""
 

@@ -1,21 +1,22 @@
-"""Triggers of EventBridge that pull queues of a real RabbitMQ."""
+"""Triggers of EventBridge that pull from real brokers: queues of RabbitMQ, topics of Kafka."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import re
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from brokers import rabbitmq
+from brokers import kafka, rabbitmq
 from support import Server, wait_until
 
-aio_pika = pytest.importorskip("aio_pika")
+aio_pika, aiokafka = pytest.importorskip("aio_pika"), pytest.importorskip("aiokafka")
 pytestmark = pytest.mark.long
 CODE = """
 def handler(event, context):
@@ -29,14 +30,18 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def _write(folder: Path, **configs: str) -> None:
+def _write(folder: Path, **queues: str) -> None:
     """A function with a trigger for each queue."""
+    found = {name: {"InstanceId": "amqp-cn-1", "QueueName": queue} for name, queue in queues.items()}
+    _declare(folder, "RabbitMQ", found)
+
+
+def _declare(folder: Path, kind: str, sources: dict[str, dict[str, str]]) -> None:
     triggers = [
         {"triggerName": name, "triggerType": "eventbridge", "triggerConfig": {"eventSourceConfig": {
-            "eventSourceType": "RabbitMQ",
-            "eventSourceParameters": {"sourceRabbitMQParameters": {"InstanceId": "amqp-cn-1", "QueueName": queue}},
+            "eventSourceType": kind, "eventSourceParameters": {f"source{kind}Parameters": source},
         }}}
-        for name, queue in configs.items()
+        for name, source in sources.items()
     ]  # fmt: skip
     props = {"functionName": "hello", "runtime": "python3", "handler": "index.handler", "code": "./"}
     resource = {"component": "fc3", "props": {**props, "triggers": triggers}}
@@ -132,4 +137,53 @@ def test_a_queue_that_goes_and_comes_back_is_told_and_pulled_again(broker: str, 
 
     wait_until(lambda: [each["data"]["body"] for each in _told(server)] == [1, 2], "the second message")
     assert _states(server)["gone"] == ("ready", "")
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with kafka(tmp_path_factory.mktemp("kafka")) as address:
+        yield address
+
+
+def _produce(servers: str, topic: str, values: Sequence[bytes], *, is_new: bool = False) -> None:
+    async def produce() -> None:
+        if is_new:
+            manage = importlib.import_module("aiokafka.admin")
+            admin = manage.AIOKafkaAdminClient(bootstrap_servers=servers)
+            await admin.start()
+            await admin.create_topics([manage.NewTopic(topic, 1, 1)])
+            await admin.close()
+        async with aiokafka.AIOKafkaProducer(bootstrap_servers=servers) as producer:
+            for value in values:
+                await producer.send_and_wait(topic, value, key=b"k", headers=[("h", b"v")])
+
+    asyncio.run(produce())
+
+
+def test_records_of_a_topic_come_in_order_in_eventbridges_envelope_and_once_at_least_over_a_kill(
+    kafka_server: str, tmp_path: Path
+) -> None:
+    source = {"InstanceId": "kafka-1", "Topic": "orders", "ConsumerGroup": "g", "OffsetReset": "earliest"}
+    _declare(tmp_path, "Kafka", {"orders": source, "other": {**source, "Topic": "missing", "ConsumerGroup": "h"}})
+    _produce(kafka_server, "orders", [str(number).encode() for number in range(100)], is_new=True)
+
+    server = Server(tmp_path, tmp_path / "data", PYFC_KAFKA=kafka_server)
+    wait_until(lambda: len(_told(server)) >= 100, "all records", 60.0)
+    events = _told(server)
+    assert [each["data"]["value"] for each in events] == [str(number) for number in range(100)]
+    assert (events[0]["source"], events[0]["subject"]) == ("acs:alikafka", "acs:alikafka:kafka-1:topic:orders")
+    data = {**events[7]["data"], "timestamp": 0}
+    assert data == {
+        "topic": "orders", "partition": 0, "offset": 7, "timestamp": 0, "key": "k", "value": "7",
+        "headers": {"headers": [{"key": "h", "value": "v"}], "isReadOnly": False},
+    }  # fmt: skip
+    wait_until(lambda: "the topic 'missing' of Kafka" in _states(server)["other"][1], "word of the missing topic", 60.0)
+    assert _states(server)["orders"] == ("ready", "")
+
+    _produce(kafka_server, "orders", [str(number).encode() for number in range(100, 300)])
+    wait_until(lambda: len(_told(server)) > 100, "one of the later records")
+    server.stop(signal.SIGKILL)
+    server = Server(tmp_path, tmp_path / "data", PYFC_KAFKA=kafka_server)
+    wait_until(lambda: len({each["data"]["value"] for each in _told(server)}) == 300, "all records", 90.0)
     server.stop()

@@ -22,6 +22,7 @@ from pyfc.build.consent import Consents, consents_file
 from pyfc.bundles.bundle import Bundles
 from pyfc.bundles.copying import CodeLimits
 from pyfc.calls.table import Table, subject_of
+from pyfc.cloud.cms import door as cms_door
 from pyfc.cloud.mns import asked as mns_asked
 from pyfc.cloud.mns import door as mns_door
 from pyfc.cloud.mns import parts as mns_parts
@@ -265,10 +266,11 @@ class App:
         trail = Trail(bus, self._led_by, settings.account_id, settings.region)
         messages = mns_door.Door(mns, keys.find, permissions, trail, is_open=is_open)
         api = self._build_api(operations, callers, services, built_in, trail)
+        monitor = cms_door.Door(self.observed.metrics, verifier, permissions, settings)
         apis = ApiDoor(api.table, self.observed.journal, guard, settings.maximum_body, is_local=is_local or is_open)
         events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
-            application(api, guard, recent, self.sandbox, (apis, logs, messages, door), events),
+            application(api, guard, recent, self.sandbox, (apis, logs, messages, monitor, door), events),
             context,
             BUDGET,
             release=mns.messages.arrivals.close,

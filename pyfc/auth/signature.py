@@ -66,12 +66,12 @@ class Verifier:
 
     def __init__(self, find: Find, once: Once | None) -> None:
         """`once`: what was accepted before; None where a signature may be used again."""
-        self._find = find
-        self._once = once
+        self.find = find
+        self.once = once
 
     def verify(self, request: Signed) -> Key:
         """The key that the request is signed with. Raises what `verify` does, and SignatureUsed."""
-        return verify(self._find, request, once=self._once)
+        return verify(self.find, request, once=self.once)
 
 
 def verify(find: Find, request: Signed, now: float | None = None, once: Once | None = None) -> Key:
@@ -97,8 +97,8 @@ def _verify_fc(find: Find, request: Signed, rest: str, now: float, once: Once | 
     date = request.fields.get("x-fc-date") or request.fields.get("date", "")
     if not date:
         raise MissingRequiredHeader(header="Date")
-    _check_time(date, now)
-    key = _key(find, name, request.fields.get("x-fc-security-token", ""))
+    check_time(date, now)
+    key = key_of(find, name, request.fields.get("x-fc-security-token", ""))
     pairs = parse_qsl(request.query, keep_blank_values=True)
     if not any(is_same(sign(key.secret, text), signature) for text in _texts(request, date, pairs)):
         raise SignatureNotMatch
@@ -161,7 +161,7 @@ def _variants(request: Signed, pairs: Sequence[tuple[str, str]]) -> list[list[st
 def _verify_url(find: Find, request: Signed, now: float) -> Key:
     pairs = parse_qsl(request.query, keep_blank_values=True)
     name, expires, signature, token = ({**dict(pairs)}.get(each, "") for each in _IN_URL)
-    key = _key(find, name, token)
+    key = key_of(find, name, token)
     signed = [(each, value) for each, value in pairs if each != "x-fc-signature"]
     if not any(is_same(sign(key.secret, text), signature) for text in _texts(request, expires, signed)):
         raise SignatureNotMatch
@@ -176,8 +176,8 @@ def _verify_acs3(find: Find, request: Signed, rest: str, now: float, once: Once 
     fields = request.fields
     if "x-acs-date" not in fields:
         raise MissingRequiredHeader(header="x-acs-date")
-    _check_time(fields["x-acs-date"], now)
-    key = _key(find, parts.get("Credential", ""), fields.get("x-acs-security-token", ""))
+    check_time(fields["x-acs-date"], now)
+    key = key_of(find, parts.get("Credential", ""), fields.get("x-acs-security-token", ""))
     digest = fields.get("x-acs-content-sha256", "")
     if not {"x-acs-date", "x-acs-content-sha256"} <= set(names):
         raise SignatureNotMatch  # else another time or body would do
@@ -216,7 +216,8 @@ def _encoded(text: str) -> str:
     return quote(text, safe="-_.~")
 
 
-def _key(find: Find, name: str, token: str) -> Key:
+def key_of(find: Find, name: str, token: str) -> Key:
+    """The key with this id, whose security token is right if it has one. Raises InvalidAccessKeyID, AccessDenied."""
     key = find(name)
     if key is None:
         raise InvalidAccessKeyID(key=name[:128])
@@ -235,7 +236,7 @@ def seconds_of(text: str) -> float | None:
         return None
 
 
-def _check_time(text: str, now: float) -> None:
+def check_time(text: str, now: float) -> None:
     """Raises RequestTimeTooSkewed, or InvalidArgument for what is no time."""
     seconds = seconds_of(text)
     if seconds is None:

@@ -13,6 +13,7 @@ from pyfc.observe.metrics.buckets import percentile
 from pyfc.observe.metrics.point import Point
 
 REGION, SERVICE, FUNCTION = "Region", "Service", "Function"
+SUM, AVERAGE, MAXIMUM = "Sum", "Average", "Maximum"
 COUNT, MILLISECONDS, MEGABYTES = "Count", "Milliseconds", "MBytes"
 
 
@@ -20,16 +21,18 @@ class Metric(NamedTuple):
     """What is measured."""
 
     unit: str
+    statistic: str
+    """CloudMonitor's word for how numbers of a period become one."""
     value: Callable[[Point], float | None]
     """Of a span; None if it was not measured in that."""
 
 
 def _count(*names: str) -> Metric:
-    return Metric(COUNT, lambda point: sum(point[name] for name in names))
+    return Metric(COUNT, SUM, lambda point: sum(point[name] for name in names))
 
 
 def _most(name: str, unit: str, divisor: int) -> Metric:
-    return Metric(unit, lambda point: round(point[name] / divisor, 3) if point[name] else None)
+    return Metric(unit, MAXIMUM, lambda point: round(point[name] / divisor, 3) if point[name] else None)
 
 
 def _percentile(share: float) -> Metric:
@@ -37,7 +40,7 @@ def _percentile(share: float) -> Metric:
         found = percentile(point.durations, share)
         return None if found is None else round(min(found * 1000, point["duration_max_us"] / 1000), 3)
 
-    return Metric(MILLISECONDS, value)
+    return Metric(MILLISECONDS, AVERAGE, value)
 
 
 def _mean_duration(point: Point) -> float | None:
@@ -58,8 +61,8 @@ def _answered_2xx(point: Point) -> float:
 
 METRICS: dict[str, Metric] = {
     "TotalInvocations": _count("invocations"),
-    "BillableInvocations": Metric(COUNT, _answered_2xx),
-    "HTTPStatus2xx": Metric(COUNT, _answered_2xx),
+    "BillableInvocations": Metric(COUNT, SUM, _answered_2xx),
+    "HTTPStatus2xx": Metric(COUNT, SUM, _answered_2xx),
     "HTTPStatus3xx": _count("status_3xx"),
     "HTTPStatus4xx": _count("status_4xx"),
     "HTTPStatus5xx": _count("status_5xx"),
@@ -69,12 +72,12 @@ METRICS: dict[str, Metric] = {
     "Throttles": _count("throttles"),
     "ConcurrencyThrottles": _count("throttles"),
     "ResourceThrottles": _count("resource_throttles"),
-    "AvgDuration": Metric(MILLISECONDS, _mean_duration),
+    "AvgDuration": Metric(MILLISECONDS, AVERAGE, _mean_duration),
     "P90Duration": _percentile(0.9),
     "P99Duration": _percentile(0.99),
     "MaxDuration": _most("duration_max_us", MILLISECONDS, 1000),
-    "LatencyAvg": Metric(MILLISECONDS, _mean_latency),
-    "LatencyMax": Metric(MILLISECONDS, _longest_latency),
+    "LatencyAvg": Metric(MILLISECONDS, AVERAGE, _mean_latency),
+    "LatencyMax": Metric(MILLISECONDS, MAXIMUM, _longest_latency),
     "MemoryLimitMB": _most("memory_limit_mb", MEGABYTES, 1),
     "MaxMemoryUsage": _most("memory_max_kb", MEGABYTES, 1024),
 }

@@ -1,0 +1,1 @@
+"""CloudMonitor: the metrics of functions, for its own clients."""

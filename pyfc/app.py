@@ -234,7 +234,7 @@ class App:
         settings = self.settings
         launcher = Launchers(settings, self.runtimes, self.sandbox)
         scaler = Scaler(settings.maximum_server_instances)
-        pools = PoolContext(settings, launcher, scaler, self.observed.journal.wrote)
+        pools = PoolContext(settings, launcher, scaler, self.observed.journal.wrote, self.observed.metrics.reserved)
         births = BirthContext(settings, self.sandbox, lambda target: keys.of(target).as_context())
         maker = Maker(registry, bundles, self.runtimes, builds, pools, births)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)

@@ -149,6 +149,7 @@ def _shown(used: Sum, scale: _Scale) -> dict[str, Any]:
         },
         "usage": {
             "seconds": round(used.seconds, 6),
+            "reservedSeconds": round(used.reserved_seconds, 6),
             "vCPUSeconds": round(used.vcpu_seconds, 6),
             "GBSeconds": round(used.gb_seconds, 6),
         },

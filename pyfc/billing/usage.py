@@ -135,6 +135,7 @@ class Sum(NamedTuple):
     gb_seconds: float = 0.0
     vcpu_seconds: float = 0.0
     seconds: float = 0.0
+    reserved_seconds: float = 0.0
     parts: Parts = Parts()
 
     def plus(self, other: Sum) -> Sum:
@@ -144,6 +145,7 @@ class Sum(NamedTuple):
             self.gb_seconds + other.gb_seconds,
             self.vcpu_seconds + other.vcpu_seconds,
             self.seconds + other.seconds,
+            self.reserved_seconds + other.reserved_seconds,
             self.parts.plus(other.parts),
         )
 
@@ -161,7 +163,8 @@ def summed(rows: Iterable[Used], table: Table) -> dict[str, Sum]:
             used.invocations,
             used.gb_seconds + used.reserved_gb_seconds,
             used.vcpu_seconds + used.reserved_active_vcpu_seconds,
-            used.seconds + used.reserved_seconds,
+            used.seconds,
+            used.reserved_seconds,
             parts_of(used, table),
         )
         found[used.function] = found.get(used.function, Sum()).plus(one)

@@ -59,16 +59,23 @@ def used(found: Iterable[Found]) -> list[Used]:
 def _used(function: str, hour: int, point: Point) -> Used:
     """Of one function and hour. Initializers of cold starts count as the calls of the same hour do."""
     active = point["active_ms"]
+    covered = min(point["covered_ms"] / active, 1.0) if active else 0.0
     more = 1 + round(point["initializer_us"] / 1000) / active if active else 1.0
+    share = (1 - covered) * more
     return Used(
         function=function,
         hour=hour,
         invocations=point.runs,
-        seconds=active * more / 1000,
-        vcpu_seconds=point["vcpu_ms"] * more / 1e6,
-        gb_seconds=point["memory_mb_ms"] * more / 1000 / _MB,
-        disk_gb_seconds=point["disk_mb_ms"] * more / 1000 / _MB,
-        call_seconds=point["billed_ms"] * more / 1000,
+        seconds=active * share / 1000,
+        vcpu_seconds=point["vcpu_ms"] * share / 1e6,
+        gb_seconds=point["memory_mb_ms"] * share / 1000 / _MB,
+        disk_gb_seconds=point["disk_mb_ms"] * share / 1000 / _MB,
+        call_seconds=point["billed_ms"] * share / 1000,
+        reserved_seconds=point["reserved_ms"] / 1000,
+        reserved_active_vcpu_seconds=point["vcpu_ms"] * covered / 1e6,
+        reserved_idle_vcpu_seconds=max(point["reserved_vcpu_ms"] - point["vcpu_ms"] * covered, 0) / 1e6,
+        reserved_gb_seconds=point["reserved_memory_mb_ms"] / 1000 / _MB,
+        reserved_disk_gb_seconds=point["reserved_disk_mb_ms"] / 1000 / _MB,
     )
 
 

@@ -89,6 +89,10 @@ class Room(Protocol):
         """An instance is gone."""
 
 
+OnReserved = Callable[[Function, int, float], None]
+"""Hears that so many instances of a function were reserved for so many seconds, up to now."""
+
+
 class PoolContext(NamedTuple):
     """What the pools of one server share."""
 
@@ -97,3 +101,4 @@ class PoolContext(NamedTuple):
     room: Room
     sink: OutputSink
     """Of each instance it gets at most `log_rate` bytes a second."""
+    reserved: OnReserved = lambda *_: None

@@ -30,7 +30,7 @@ class Population:
     def __init__(self, pool: Tended, function: Function, birth: Birth, context: PoolContext) -> None:
         self.birth = birth
         self.launcher = context.launcher
-        self.reserve = Reserve(pool, function.provision)
+        self.reserve = Reserve(pool, function.provision, partial(context.reserved, function))
         self.start_took = 0.0
         """Seconds, of the last one that went well; 0 if there was none."""
         self.is_over = False

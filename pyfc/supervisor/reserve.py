@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from pyfc.model.function import Provision
@@ -25,8 +26,14 @@ SUPERSEDED = "Superseded"
 class Reserve:
     """The reserve of one pool."""
 
-    def __init__(self, pool: Tended, provision: Provision) -> None:
+    def __init__(
+        self, pool: Tended, provision: Provision, counted: Callable[[int, float], None] = lambda *_: None
+    ) -> None:
+        """`counted` hears that so many instances were reserved for so many seconds, up to now."""
         self._pool = pool
+        self._counted = counted
+        self._kept, self._since = 0, 0.0
+        """How many there were when that was looked at last."""
         self._provision = provision
         self.target = 0
         """Instances that are kept although nobody calls them."""
@@ -57,14 +64,22 @@ class Reserve:
         pool = self._pool
         if self._timer is not None:
             self._timer.cancel()
+        if self._provision.is_needed and not pool.draining:
+            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
+        self._count()
         if pool.draining:
             return
-        if self._provision.is_needed:
-            self._timer = asyncio.get_running_loop().call_later(_INTERVAL, self.look)
         self.target = min(pool.limit, reserved(self._provision, time.time(), pool.roster.busy, pool.concurrency))
         if time.monotonic() >= self._next_try:
             for _ in range(self.target - pool.size):
                 pool.reserve_one()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        if self._kept:
+            self._counted(self._kept, now - self._since)
+        self._kept = 0 if self._pool.draining else min(self.target, len(self._pool.roster.by_link))
+        self._since = now
 
     async def prove(self) -> Result | None:
         """Start an instance for no call. What its start ended with by the user's fault; None if it went well, or if

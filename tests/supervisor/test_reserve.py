@@ -27,7 +27,7 @@ def test_a_look_that_fails_is_not_the_last_one(monkeypatch: pytest.MonkeyPatch) 
             raise RuntimeError("a bug")
 
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        roster = SimpleNamespace(instances=set(), busy=0)
+        roster = SimpleNamespace(instances=set(), by_link={}, busy=0)
         pool = SimpleNamespace(
             roster=roster, size=0, draining=False, limit=5, concurrency=1, reserve_one=start_reserved
         )

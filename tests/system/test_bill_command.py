@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pyfc.client import Client
-from support import Server, pyfc, template
+from support import Server, pyfc, template, wait_until
 
 CODE = """
 import time
@@ -188,6 +188,28 @@ def test_after_a_kill_the_bill_is_the_same_and_goes_on(tmp_path: Path) -> None:
     assert last["invocations"] == 3
     assert last["usage"]["seconds"] == pytest.approx(before["usage"]["seconds"] + sum(more) / 1000)
     assert again.stop()[0] == 0
+
+
+def test_reserved_instances_cost_from_their_start_and_calls_on_them_vcpu_alone(serve: Callable[..., Server]) -> None:
+    yml = "services: {demo: {half: {provisionConfig: {target: 2}}}}\n"
+    server = serve({"index.py": CODE, "template.yml": template(FUNCTIONS), "pyfc.yml": yml})
+    began = time.monotonic()
+
+    def reserved() -> dict[str, Any]:
+        line = bill(server)["functions"].get("demo/half")
+        return line if line is not None and line["usage"]["reservedSeconds"] > 3 else {}
+
+    before = wait_until(reserved, "two instances that are reserved for more than a second")
+    [milliseconds] = billed(Client(server.endpoint), "half", 0.5)
+    line = bill(server)["functions"]["demo/half"]
+
+    seconds = line["usage"]["reservedSeconds"]
+    assert before["parts"]["vcpu"] == 0
+    assert before["usage"]["GBSeconds"] == pytest.approx(before["usage"]["reservedSeconds"] / 2)
+    assert seconds <= 2 * (time.monotonic() - began + 10)
+    assert line["usage"]["seconds"] == 0
+    assert line["parts"]["vcpu"] == pytest.approx(milliseconds / 1000 * 0.25)
+    assert line["parts"]["memory"] == pytest.approx(seconds / 2 * 0.15)
 
 
 def test_who_counts_nothing_has_no_bill(serve: Callable[..., Server]) -> None:

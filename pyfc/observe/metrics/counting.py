@@ -15,6 +15,7 @@ from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.metrics.activity import Activity
 from pyfc.observe.metrics.buckets import counted
 from pyfc.observe.metrics.point import OTHERS, Point, Series
+from pyfc.observe.metrics.reserve import Reserved
 from pyfc.observe.metrics.totals import Example, Examples
 
 MOST_SERIES = 4096
@@ -36,6 +37,7 @@ class Counting:
         self._noted = 0
         self._examples: Examples = {}
         self._activity = Activity()
+        self._reserved = Reserved()
 
     def __bool__(self) -> bool:
         return bool(self._points)
@@ -59,9 +61,21 @@ class Counting:
         if self._noted > _FOLDED:
             self._fold()
 
+    def reserved(self, function: Function, count: int, seconds: float) -> None:
+        """So many of a function's instances were reserved for so long."""
+        point, limits = self._point(Series(*function.target)), function.limits
+        milliseconds = round(seconds * count * 1000)
+        point.add("reserved_ms", milliseconds)
+        point.add("reserved_memory_mb_ms", milliseconds * limits.memory_size)
+        point.add("reserved_vcpu_ms", round(milliseconds * function.vcpu * 1000))
+        point.add("reserved_disk_mb_ms", milliseconds * max(limits.disk_size - _FREE_DISK, 0))
+        self._reserved.add(function, count, milliseconds)
+
     def take(self) -> tuple[dict[Series, Point], Examples]:
         """What has been counted, and calls that stand for others; both are forgotten."""
         self._fold()
+        for series, milliseconds in self._reserved.count(self._points).items():
+            self._point(series).add("covered_ms", milliseconds)
         points, self._points, self._series = self._points, {}, {}
         examples, self._examples = self._examples, {}
         return points, examples

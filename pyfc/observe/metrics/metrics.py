@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pyfc.data.version import METRICS
 from pyfc.errors import PyfcError
+from pyfc.model.function import Function
 from pyfc.observe.journal import Record
 from pyfc.observe.metrics.counting import Counting
 from pyfc.observe.metrics.point import Point, Series
@@ -44,11 +45,24 @@ class Metrics:
 
     def listen(self, batch: list[Record]) -> None:
         """See Journal. A batch is of 4 ms: it belongs to the 10 s in which it ends."""
-        now = int(batch[-1].time)
+        self._begin(int(batch[-1].time))
+        self._counting.listen(batch)
+        self._wait_for_end()
+
+    def reserved(self, function: Function, count: int, seconds: float) -> None:
+        """So many instances of a function were reserved for so long, up to now."""
+        if self.is_kept:
+            self._begin(int(time.time()))
+            self._counting.reserved(function, count, seconds)
+            self._wait_for_end()
+
+    def _begin(self, now: int) -> None:
+        """What is counted next belongs to the 10 s that `now` is in."""
         if now - now % STEP != self._time:
             self._end()
             self._time = now - now % STEP
-        self._counting.listen(batch)
+
+    def _wait_for_end(self) -> None:
         if self._timer is None and self._counting:
             self._wait(self._time + STEP - time.time())
 

@@ -67,6 +67,11 @@ FIELDS: dict[str, Rule] = {
     "direct": Rule.BUCKETS,
     "waited": Rule.BUCKETS,
     "waited_latency": Rule.BUCKETS,
+    "reserved_ms": Rule.SUM,
+    "reserved_memory_mb_ms": Rule.SUM,
+    "reserved_vcpu_ms": Rule.SUM,
+    "reserved_disk_mb_ms": Rule.SUM,
+    "covered_ms": Rule.SUM,
 }
 """* Outcomes of `invocations`: the function failed; 4xx of pyfc other than 429, or the caller left; 429; 503; other 5xx
   of pyfc. It succeeded in the rest. Of all these, `refused` did not run.
@@ -76,6 +81,8 @@ FIELDS: dict[str, Rule] = {
 * `billed_ms`: durations, each rounded up to a millisecond; `active_ms`: the same, but what calls have in common that
   ran in an instance at once is counted once. What was declared, times `active_ms`: `memory_mb_ms`, `vcpu_ms` (in
   thousandths of a vCPU), `disk_mb_ms` (beyond the first 512 MB). `memory_max_kb` was measured.
+* `reserved_ms`: that instances were reserved, all together, and the same of what they have; `covered_ms`: what of
+  `active_ms` was on these.
 * Buckets: durations of calls that began at once; durations of those that waited, and their latencies.
 """
 OUTCOMES = ("function_errors", "client_errors", "throttles", "resource_throttles", "server_errors")

@@ -273,7 +273,7 @@ class App:
             application(api, guard, recent, self.sandbox, (apis, logs, messages, monitor, door), events),
             context,
             BUDGET,
-            release=mns.messages.arrivals.close,
+            release=(mns.messages.arrivals.close, api.trials.end),
         )
         self._stack.callback(self.server.unbind)
 

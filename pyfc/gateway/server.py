@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -36,7 +36,7 @@ class GatewayServer(Server):
     """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
 
     def __init__(
-        self, app: Any, context: ServerContext, descriptors: Descriptors, release: Callable[[], None] = lambda: None
+        self, app: Any, context: ServerContext, descriptors: Descriptors, release: Sequence[Callable[[], None]] = ()
     ) -> None:
         """`release`: called when it is told to stop, so that requests which wait for something are answered."""
         config = Config(
@@ -80,7 +80,8 @@ class GatewayServer(Server):
         told = loop.create_task(self.wait_stopping())
         await asyncio.wait([serving, told], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
-        self._release()
+        for release in self._release:
+            release()
         await stopping()
         await asyncio.wait([serving], timeout=self._context.settings.drain_timeout)
         serving.cancel()

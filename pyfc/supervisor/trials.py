@@ -45,10 +45,11 @@ class Trials:
         self._maker = maker
         self._table = table
         self._tasks = Tasks()
+        self._is_over = False
 
     async def run(self, trial: Trial) -> dict[str, Any]:
         """The limits of the instance, and what its calls took. Raises NotFound and its like for what is not served,
-        HostRefused.
+        HostRefused, Unavailable when the server stops.
         """
         entry, _ = serving(self._table(), trial.target, {})
         limits = dataclasses.replace(entry.function.limits, memory_size=trial.memory)
@@ -57,6 +58,8 @@ class Trials:
         )
         async with self._pool(function) as pool:
             calls = [_told(result) async for result in _called(pool, entry, trial)]
+        if self._is_over:
+            raise Unavailable(message="the server is stopping")
         return {
             "memory": trial.memory,
             "vcpu": function.vcpu,
@@ -64,6 +67,12 @@ class Trials:
             "disk": limits.disk_size,
             "calls": calls,
         }
+
+    def end(self) -> None:
+        """End all of them now: the server stops, and need not wait for them."""
+        self._is_over = True
+        for pool in self._maker.tried:
+            pool.kill()
 
     @asynccontextmanager
     async def _pool(self, function: Function) -> AsyncIterator[Pool]:

@@ -1,8 +1,7 @@
 """How a domain's route rewrites paths (FC's rewriteConfig), in time that grows with the path and not beyond.
 
-FC's server is written in Go, whose regular expressions are RE2's. They are RE2's here too: there is no pattern that
-takes long, and what that engine does not have (looking around, references back) FC does not have either. Where it is
-not installed, rules with regular expressions are refused.
+FC's server is written in Go, whose regular expressions are RE2's. They are RE2's here too (regular.py): what that
+engine does not have FC does not have either. Where it is not installed, rules with regular expressions are refused.
 """
 
 from __future__ import annotations
@@ -13,11 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from pyfc.errors import InvalidArgument
-
-try:
-    import re2
-except ImportError:  # there is no wheel for every system
-    re2 = None
+from pyfc.model.regular import MissingEngine, WrongExpression, compiled
 
 _LONGEST_PATH = 4096
 _LONGEST, _MOST = 1024, 100
@@ -46,26 +41,14 @@ def _check_rule(kind: str, rule: Mapping[str, Any]) -> None:
             )
     if kind != "regexRules":
         return
-    if re2 is None:
-        raise InvalidArgument(message="rewriteConfig.regexRules needs the package google-re2: pip install google-re2")
     try:
-        _compiled(rule.get("match", ""))
-    except re2.error as error:
+        compiled(rule.get("match", ""))
+    except MissingEngine as error:
+        raise InvalidArgument(message=f"rewriteConfig.regexRules {error}") from None
+    except WrongExpression as error:
         raise InvalidArgument(
-            message=f"the regular expression {rule.get('match', '')!r} is none that FC takes (RE2): {_reason(error)}"
+            message=f"the regular expression {rule.get('match', '')!r} is none that FC takes (RE2): {error}"
         ) from None
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-
-
-def _compiled(pattern: str) -> Any:
-    """RE2 remembers those that were compiled last."""
-    options = re2.Options()
-    options.log_errors = False
-    return re2.compile(pattern, options)
 
 
 def rewrite(rules: Mapping[str, Any], path: str) -> str:
@@ -82,7 +65,7 @@ def rewrite(rules: Mapping[str, Any], path: str) -> str:
         groups = spread(match, plain)
         if groups is not None:
             return _encoded(_filled(replacement, groups))
-    for match, replacement in _pairs(rules, "regexRules") if re2 is not None else []:
+    for match, replacement in _pairs(rules, "regexRules"):
         found = _found(match, plain)
         if found:
             return _encoded(plain[: found.start()] + _filled(replacement, found.groups()) + plain[found.end() :])
@@ -98,8 +81,8 @@ def _pairs(rules: Mapping[str, Any], kind: str) -> list[tuple[str, str]]:
 
 def _found(pattern: str, text: str) -> Any:
     try:
-        return _compiled(pattern).search(text)
-    except re2.error:
+        return compiled(pattern).search(text)
+    except WrongExpression:
         return None
 
 

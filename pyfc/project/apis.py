@@ -11,6 +11,7 @@ from pyfc.documents.reader import Document, WrongProperty
 from pyfc.documents.triggers import ApiTrigger
 from pyfc.documents.values import Method
 from pyfc.errors import InvalidArgument, ProjectError
+from pyfc.model.regular import WrongExpression, compiled
 from pyfc.model.trigger import Trigger
 from pyfc.project.document import Field
 from pyfc.project.document import read as read_document
@@ -36,8 +37,6 @@ _METHODS = {
 _BESIDE = {"openapi", "swagger", "info", "components", "basePath", "host", "schemes"}
 """What may stand beside the paths."""
 _BESIDE_METHODS = {"parameters", "summary", "description", "servers", "$ref"}
-_UNCHECKED = ("regularExpression", "jsonScheme")
-"""What of a parameter is not compared with what clients send."""
 _ARN = re.compile(r"services/(?:\$\{)?([^/}.]+)(?:\.Arn\})?/functions/(?:\$\{)?([^/}.]+)(?:\.Arn\})?/?$")
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -118,9 +117,14 @@ def _given(field: Field, project: Project) -> Document:
 def _note(config: Document, what: str, project: Project) -> None:
     """What of its parameters is not checked is said, not dropped."""
     for parameter in config.get("requestParameters", ()):
-        for name in _UNCHECKED:
-            if parameter.get(name):
-                project.unsupported.append(f"{name} of parameter {parameter['apiParameterName']} of {what}")
+        named = f"parameter {parameter['apiParameterName']} of {what}"
+        if parameter.get("jsonScheme"):
+            project.unsupported.append(f"jsonScheme of {named}")
+        try:
+            if parameter.get("regularExpression"):
+                compiled(parameter["regularExpression"])
+        except WrongExpression as error:
+            project.unsupported.append(f"regularExpression of {named} ({error})")
 
 
 def _function(target: Field, project: Project) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from pyfc.model.names import LATEST, Target
+from pyfc.model.regular import WrongExpression, compiled
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.http import FIELD, NOT_PASSED_ON, NOT_SETTABLE, TOKEN, Response, as_text, structured
 from pyfc.triggers.interface import option
@@ -81,6 +82,8 @@ class Parameter(NamedTuple):
     kind: str
     is_required: bool
     default: str | None
+    expression: Any
+    """What the whole of a text must match, by RE2; None for nothing."""
     config: Mapping[str, Any]
 
     @classmethod
@@ -93,8 +96,18 @@ class Parameter(NamedTuple):
             str(option(config, "parameterType", "String")).upper(),
             str(option(config, "required", "OPTIONAL")).upper() == "REQUIRED",
             None if default is None else str(default),
+            _expression(config),
             config,
         )
+
+
+def _expression(config: Mapping[str, Any]) -> Any:
+    """None also for one that RE2 does not take, which is told where it is declared."""
+    pattern = option(config, "regularExpression")
+    try:
+        return compiled(str(pattern)) if pattern else None
+    except WrongExpression:
+        return None
 
 
 class Handed(NamedTuple):
@@ -305,30 +318,39 @@ def _value(handed: Handed, given: Mapping[str, Mapping[str, str]], api: Api, req
 
 def _check(parameter: Parameter, value: str) -> None:
     """Raises ApiError for a value that is not of the parameter's type, or not one that it may have."""
+    if (problem := _problem(parameter, value)) or (problem := _beyond(parameter, value)):
+        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it {problem}")
+
+
+def _problem(parameter: Parameter, value: str) -> str:
+    """What is wrong with a value's form, '' if nothing is."""
     allowed = option(parameter.config, "enumValue")
     if allowed and value not in {each.strip() for each in str(allowed).split(",")}:
-        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be one of {allowed}")
-    size: float = len(value)
-    ends = ("minLength", "maxLength")
+        return f"must be one of {allowed}"
     if parameter.kind in _NUMBERS:
-        ends = ("minValue", "maxValue")
-        size = _number(parameter, value)
-    elif parameter.kind == "BOOLEAN" and value.lower() not in {"true", "false"}:
-        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be true or false")
-    low, high = (option(parameter.config, name) for name in ends)
-    if not (_limit(low, size) <= size <= _limit(high, size)):
-        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it is out of its range")
+        return _no_number(parameter.kind, value)
+    if parameter.kind == "BOOLEAN":
+        return "" if value.lower() in {"true", "false"} else "must be true or false"
+    is_matching = parameter.expression is None or parameter.expression.fullmatch(value) is not None
+    return "" if is_matching else "does not match its regular expression"
 
 
-def _number(parameter: Parameter, value: str) -> float:
-    """Raises ApiError for what is none of the parameter's type."""
-    form, bits = _NUMBERS[parameter.kind]
+def _no_number(kind: str, value: str) -> str:
+    form, bits = _NUMBERS[kind]
     if form.fullmatch(value) is None:
-        kind = "whole number" if bits else "number"
-        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be a {kind}")
+        return f"must be a {'whole number' if bits else 'number'}"
     if bits and not -(2 ** (bits - 1)) <= int(value) < 2 ** (bits - 1):
-        raise ApiError("I400IP", f"Invalid Parameter `{parameter.name}`: it must be a whole number of {bits} bits")
-    return int(value) if bits else float(value)
+        return f"must be a whole number of {bits} bits"
+    return ""
+
+
+def _beyond(parameter: Parameter, value: str) -> str:
+    """Whether a value, or the length of a text, is out of its range."""
+    is_number = parameter.kind in _NUMBERS
+    ends = ("minValue", "maxValue") if is_number else ("minLength", "maxLength")
+    size = float(value) if is_number else len(value)
+    low, high = (option(parameter.config, name) for name in ends)
+    return "" if _limit(low, size) <= size <= _limit(high, size) else "is out of its range"
 
 
 def _limit(value: Any, size: float) -> float:

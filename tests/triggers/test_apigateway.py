@@ -122,6 +122,7 @@ def test_mapping_makes_the_body_of_a_form_anew() -> None:
             "I400IP",
             "it must be a whole number of 64 bits",
         ),
+        (_parameter("n", regularExpression="[a-z]+"), "n=ab1", "I400IP", "it does not match its regular expression"),
         (_parameter("n", parameterType="Double"), "n=nan", "I400IP", "it must be a number"),
         (_parameter("n", parameterType="Double"), "n=1_0.5", "I400IP", "it must be a number"),
         (_parameter("n", parameterType="Boolean"), "n=1", "I400IP", "it must be true or false"),
@@ -169,6 +170,15 @@ def test_numbers_are_taken_as_they_are_written(kind: str, value: str) -> None:
     event = _event(_query(_parameter("n", parameterType=kind)), REQUEST._replace(query=f"n={value}"))
 
     assert event["queryParameters"] == {"n": value}
+
+
+@pytest.mark.parametrize("expression", ["^[a-z]+$", "[a-z]+", "(?=looking ahead is no part of RE2)x", "(a+)+"])
+def test_a_text_that_matches_or_has_no_expression_of_re2_is_taken(expression: str) -> None:
+    text = "a" * 5000
+
+    event = _event(_query(_parameter("n", regularExpression=expression)), REQUEST._replace(query=f"n={text}"))
+
+    assert event["queryParameters"] == {"n": text}
 
 
 @pytest.mark.parametrize("query", ["n=5", "n=1", "other=1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -13,8 +14,9 @@ from pyfc.documents.reader import names, properties
 from pyfc.documents.shapes import Shape
 from pyfc.documents.triggers import TRIGGERS, Selecting
 from pyfc.errors import ProjectError
+from pyfc.model.trigger import Trigger
 from pyfc.project.load import load
-from pyfc.triggers import oss
+from pyfc.triggers import log, mns_topic, oss, timer
 
 FUNCRAFT = """\
 Transform: 'Aliyun::Serverless-2018-04-03'
@@ -246,3 +248,124 @@ def test_triggers_are_read_once_however_many_there_are(tmp_path: Path, monkeypat
 
     assert load(tmp_path).warnings == []
     assert sorted(read) == sorted(f"t{number}" for number in range(200))
+
+
+MEANT = {
+    "oss": ("photos", "in/", ".png"), "timer": "@every 5m", "log": ("web-logs", "access", 30), "mns_topic": "news",
+    "role": "acs:ram::1:role/x", "qualifier": "1",
+}  # fmt: skip
+"""What the triggers of each of these say."""
+OWN_NAMES = """
+{name: oss, type: oss, role: 'acs:ram::1:role/x', qualifier: '1', config: {
+  bucketName: photos, events: ['oss:ObjectCreated:*'], filter: {key: {prefix: in/, suffix: .png}}}}
+{name: timer, type: timer, config: {cronExpression: '@every 5m'}}
+{name: log, type: log, config: {sourceConfig: {logstore: access}, jobConfig: {triggerInterval: 30},
+  logConfig: {project: web-logs, logstore: fc}}}
+{name: topic, type: mns_topic, config: {topicName: news}}
+"""
+FILES = {
+    "template.yml": """
+Transform: Aliyun::Serverless-2018-04-03
+Resources:
+  shop:
+    Type: Aliyun::Serverless::Service
+    pay:
+      Type: Aliyun::Serverless::Function
+      Properties: {Handler: index.handler, Runtime: python3, CodeUri: ./}
+      Events:
+        oss: {Type: OSS, Properties: {BucketName: photos, Events: ['oss:ObjectCreated:*'], Qualifier: '1',
+          InvocationRole: 'acs:ram::1:role/x', Filter: {Key: {Prefix: in/, Suffix: .png}}}}
+        timer: {Type: Timer, Properties: {CronExpression: '@every 5m'}}
+        log: {Type: Log, Properties: {SourceConfig: {Logstore: access}, JobConfig: {TriggerInterval: 30},
+          LogConfig: {Project: web-logs, Logstore: fc}}}
+        topic: {Type: MNSTopic, Properties: {TopicName: news}}
+""",
+    "s.yaml": """
+edition: 1.0.0
+services:
+  pay:
+    component: devsapp/fc
+    props:
+      region: cn-hangzhou
+      service: {name: shop}
+      function: {name: pay, handler: index.handler, runtime: python3, codeUri: ./}
+      triggers:
+""",
+    "s.yml": """
+edition: 3.0.0
+resources:
+  pay:
+    component: fc3
+    props:
+      region: cn-hangzhou
+      functionName: pay
+      handler: index.handler
+      runtime: python3
+      code: ./
+      triggers:
+        - {triggerName: oss, triggerType: oss, sourceArn: 'acs:oss:cn-hangzhou:1:photos', qualifier: '1',
+          invocationRole: 'acs:ram::1:role/x', triggerConfig: {
+          events: ['oss:ObjectCreated:*'], filter: {key: {prefix: in/, suffix: .png}}}}
+        - {triggerName: timer, triggerType: timer, triggerConfig: {cronExpression: '@every 5m'}}
+        - {triggerName: log, triggerType: log, sourceArn: 'acs:log:cn-hangzhou:1:project/web-logs', triggerConfig: {
+          sourceConfig: {logstore: access}, jobConfig: {triggerInterval: 30}}}
+        - {triggerName: topic, triggerType: mns_topic, sourceArn: 'acs:mns:cn-hangzhou:1:/topics/news',
+          triggerConfig: {}}
+""",
+    "pyfc.yml": "services:\n  default:\n    index:\n      triggers:\n",
+}
+"""Those of each format; `OWN_NAMES` come to where there are none yet."""
+
+
+def _listed(before: str) -> str:
+    """With `OWN_NAMES` as its list."""
+    rows = f"\n{OWN_NAMES.strip()}".replace("\n{", "\n- {").splitlines()
+    return before + "\n".join(f"        {row}" for row in rows) + "\n"
+
+
+def _meaning(triggers: list[Trigger]) -> dict[str, object]:
+    found = {each.type: each for each in triggers}
+    rule = oss.rule_of(found["oss"])
+    return {
+        "oss": (rule.bucket, rule.prefix, rule.suffix), "timer": timer.check(found["timer"].config),
+        "log": log.complete(found["log"]), "mns_topic": mns_topic.topic_of(found["mns_topic"]),
+        "role": found["oss"].invocation_role, "qualifier": found["oss"].qualifier,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_triggers_mean_the_same_in_every_format(tmp_path: Path, name: str) -> None:
+    text = FILES[name]
+    if text.endswith("triggers:\n"):
+        text = _listed(text)
+    (tmp_path / "index.py").write_text("def handler(event, context):\n    return event\n")
+    (tmp_path / name).write_text(text)
+
+    found = load(tmp_path)
+
+    assert (found.warnings, found.unsupported) == ([], [])
+    assert _meaning(found.event_triggers) == MEANT
+
+
+@pytest.mark.parametrize("spelt", [str, str.upper, str.lower, lambda name: name[0].upper() + name[1:]])
+def test_clients_may_write_the_names_of_properties_as_they_like(spelt: Callable[[str], str]) -> None:
+    def named(value: object) -> object:
+        return {spelt(name): named(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+    configs = {
+        "oss": {"bucketName": "photos", "events": ["oss:ObjectCreated:*"],
+                "filter": {"key": {"prefix": "in/", "suffix": ".png"}}},
+        "timer": {"cronExpression": "@every 5m"},
+        "log": {"sourceConfig": {"logstore": "access"}, "jobConfig": {"triggerInterval": 30},
+                "logConfig": {"project": "web-logs", "logstore": "fc"}},
+        "mns_topic": {"topicName": "news"},
+    }  # fmt: skip
+    beside = {"qualifier": "1", "invocationRole": "acs:ram::1:role/x"}
+    made = [
+        trigger_of(
+            "shop", "pay", {"triggerName": kind, "triggerType": kind, "triggerConfig": named(each), **beside}, "event"
+        )
+        for kind, each in configs.items()
+    ]
+
+    assert _meaning(made) == MEANT

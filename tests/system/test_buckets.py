@@ -107,7 +107,15 @@ def test_every_operation_has_its_own_event_and_those_of_a_key_come_in_order(serv
     body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['etag']}</ETag></Part>"
     ask("POST", "u", f"uploadId={upload}", f"{body}</CompleteMultipartUpload>".encode())
     given_up = ask("POST", "v", "uploads").text("UploadId")
+    assert ask("PUT", "v", f"partNumber=1&uploadId={given_up}", x_oss_copy_source=f"/{BUCKET}/k").status == 200
     ask("DELETE", "v", f"uploadId={given_up}")
+    ask("PUT", query="acl", x_oss_acl="public-read-write")
+    fields = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in (("key", "form"), ("file", "content"))
+    )
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert server.request("POST", f"/{BUCKET}/", f"{fields}--x--\r\n".encode(), form).status == 204
     ask("DELETE", "k")
     ask("DELETE", "nothing")
     ask("POST", query="delete", body=b"<Delete><Object><Key>c</Key></Object><Object><Key>u</Key></Object></Delete>")
@@ -116,7 +124,8 @@ def test_every_operation_has_its_own_event_and_those_of_a_key_come_in_order(serv
         ("ObjectCreated:PutObject", "k"), ("ObjectCreated:CopyObject", "c"), ("ObjectCreated:AppendObject", "log"),
         ("ObjectCreated:AppendObject", "log"), ("ObjectCreated:InitiateMultipartUpload", "u"),
         ("ObjectCreated:UploadPart", "u"), ("ObjectCreated:CompleteMultipartUpload", "u"),
-        ("ObjectCreated:InitiateMultipartUpload", "v"), ("ObjectRemoved:AbortMultipartUpload", "v"),
+        ("ObjectCreated:InitiateMultipartUpload", "v"), ("ObjectCreated:UploadPartCopy", "v"),
+        ("ObjectCreated:PostObject", "form"), ("ObjectRemoved:AbortMultipartUpload", "v"),
         ("ObjectRemoved:DeleteObject", "k"), ("ObjectRemoved:DeleteObjects", "c"),
         ("ObjectRemoved:DeleteObjects", "u"),
     ]  # fmt: skip

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from cloud.mns_client import Client as MnsClient
+from cloud.sls_client import Client as SlsClient
+from objects import Client as OssClient
 from support import Server, pyfc, wait_until
 
 CODE = """
@@ -153,6 +156,66 @@ def test_the_command_names_what_there_is_not_and_tells_what_comes_again(serve: C
     status, said, told = command("demo/tick", "--delete", "later")
     assert (status, said, "the template" in told) == (0, "later is gone\n", True)
     assert command("demo/tick")[:2] == (0, "no triggers\n")
+
+
+def test_a_trigger_of_a_qualifier_calls_that_version(serve: Callable[..., Server]) -> None:
+    files = project()
+    server = serve({**files, "index.py": CODE.replace("event.decode()", "context.service.version_id, event.decode()")})
+    assert server.manage("POST", "/2016-08-15/services/demo/versions", {}).json["versionId"] == "1"
+    alias = {"aliasName": "prod", "versionId": "1"}
+    assert server.manage("POST", "/2016-08-15/services/demo/aliases", alias).status == 200
+
+    for name, qualifier in (("version", "1"), ("alias", "prod"), ("newest", "")):
+        config = {"cronExpression": "* * * * * *", "payload": name}
+        document = {"triggerName": name, "triggerType": "timer", "triggerConfig": config, "qualifier": qualifier}
+        assert server.manage("POST", API, document).status == 200
+
+    def called() -> dict[str, str]:
+        text = server.log("demo", "tick").replace('\\"', '"')
+        return {name: version for version, name in re.findall(r'fired \S+ (\S*) \{.*?"triggerName":"(\w+)"', text)}
+
+    wait_until(lambda: called().keys() == {"version", "alias", "newest"}, "all three")
+    assert (called()["version"], called()["alias"]) == ("1", "1")
+    assert called()["newest"] != "1"
+
+
+def test_a_trigger_that_can_not_fire_shows_why(serve: Callable[..., Server]) -> None:
+    bucket = {"BucketName": "photos", "Events": ["oss:ObjectCreated:*"]}
+    server = serve(project(a={"Type": "OSS", "Properties": bucket}, b={"Type": "OSS", "Properties": bucket}))
+
+    status, said, _ = pyfc("triggers", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+
+    assert status == 0
+    assert re.search(r"demo/tick:a +oss +ready ", said)
+    assert re.search(r"demo/tick:b +oss +failing ", said)
+    assert re.search(r"^demo/tick:b: event source 'oss' returned error: .*demo/tick:a$", said, re.MULTILINE)
+
+
+def test_what_a_trigger_has_made_is_already_there_for_clients(serve: Callable[..., Server]) -> None:
+    source = {"eventSourceType": "MNS", "eventSourceParameters": {"sourceMNSParameters": {"QueueName": "orders"}}}
+    triggers = {
+        "log": {"sourceConfig": {"logstore": "access"}, "logConfig": {"project": "web-logs", "logstore": "fc"}},
+        "mns_topic": {"topicName": "news"},
+        "eventbridge": {"eventSourceConfig": source},
+        "oss": {"bucketName": "photos", "events": ["oss:ObjectCreated:*"]},
+    }
+    server = serve(project())
+    for kind, config in triggers.items():
+        document = {"triggerName": kind, "triggerType": kind, "triggerConfig": config}
+        assert server.manage("POST", API, document).status == 200, kind
+    logs, messages = SlsClient(server, "web-logs"), MnsClient(server)
+
+    def made() -> bool:
+        topics = messages("GET", "/topics/news").status, messages("GET", "/queues/orders").status
+        return topics == (200, 200) and logs("GET", "/logstores/access").status == 200
+
+    wait_until(made, "what they are for")
+    assert OssClient(server)("PUT", bucket="photos").code == "BucketAlreadyExists"
+    own = {"projectName": "web-logs", "description": ""}
+    assert logs("POST", "/", body=own).code == "ProjectAlreadyExist"
+    store = {"logstoreName": "access", "ttl": 1, "shardCount": 1}
+    assert logs("POST", "/logstores", body=store).code == "LogStoreAlreadyExist"
+    assert [messages.create(name).status for name in ("topics/news", "queues/orders")] == [204, 204]
 
 
 def test_a_wrong_expression_in_a_template_is_told_and_everything_else_is_served(serve: Callable[..., Server]) -> None:

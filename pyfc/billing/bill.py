@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from pyfc.billing.prices import Table
-from pyfc.billing.usage import Change, Sum, Used, summed, together
+from pyfc.billing.usage import Change, Sum, Tally, together
 from pyfc.errors import InvalidArgument
 
 HOUR = 3600
@@ -71,24 +71,22 @@ class Order(NamedTuple):
     change: Change = Change()
 
 
-def bill(rows: Iterable[Used], order: Order, assumptions: Iterable[str] = ()) -> dict[str, Any]:
-    """The bill as JSON. `rows` of that month, one at most of a function and an hour."""
+def bill(tally: Tally, order: Order, assumptions: Iterable[str] = ()) -> dict[str, Any]:
+    """The bill as JSON. `tally` of what was used in that month, by the order's table and change."""
     table, (begins, ends) = order.table, order.month.span(order.table.zone)
-    rows = list(rows)
-    growth = _growth(min((row.hour for row in rows), default=begins), begins, ends, order.now)
-    sums = summed((order.change.of(row) for row in rows), table)
-    everything = together(sums.values())
+    growth = _growth(begins if tally.first is None else tally.first, begins, ends, order.now)
+    everything = together(tally.sums.values())
     scale = _scale(everything, order, growth)
     return {
         "month": str(order.month),
         "from": _time(begins),
         "until": _time(max(begins, min(ends, order.now))),
         "to": _time(ends),
-        "functions": {name: _shown(each, scale) for name, each in sorted(sums.items())},
+        "functions": {name: _shown(each, scale) for name, each in sorted(tally.sums.items())},
         "total": _shown(everything, scale),
         "prices": {**table.document(), "inForce": "discount" if _is_discounted(order) else "list"},
         "whatIf": {name: number for name, number in order.change._asdict().items() if number is not None},
-        **({"asItWas": _before(rows, order, growth)} if order.change != Change() else {}),
+        **({"asItWas": _before(tally, order, growth)} if order.change != Change() else {}),
         "assumptions": [*_assumed(order), *table.assumptions, *assumptions],
     }
 
@@ -111,9 +109,9 @@ def _scale(everything: Sum, order: Order, growth: float) -> _Scale:
     return _Scale(everything.parts.total, price, forecast, growth)
 
 
-def _before(rows: list[Used], order: Order, growth: float) -> dict[str, Any]:
+def _before(tally: Tally, order: Order, growth: float) -> dict[str, Any]:
     """The total without the change."""
-    everything = together(summed(rows, order.table).values())
+    everything = together(tally.before.values())
     return _shown(everything, _scale(everything, order, growth))
 
 

@@ -155,17 +155,36 @@ def together(sums: Iterable[Sum]) -> Sum:
     return reduce(Sum.plus, sums, Sum())
 
 
-def summed(rows: Iterable[Used], table: Table) -> dict[str, Sum]:
-    """By function. There must be one row at most of a function and an hour."""
-    found: dict[str, Sum] = {}
-    for used in rows:
+class Tally:
+    """Sums by function, of rows that come by and by: a month of many functions is more than should be in memory."""
+
+    def __init__(self, table: Table, change: Change) -> None:
+        self.sums: dict[str, Sum] = {}
+        """With the change."""
+        self.before: dict[str, Sum] = {}
+        """Without it."""
+        self.first: int | None = None
+        """The first hour in which anything was used; None if nothing was."""
+        self._table = table
+        self._change = change
+
+    def add(self, rows: Iterable[Used]) -> None:
+        """Further rows. In all there must be one at most of a function and an hour."""
+        is_changed = self._change != Change()
+        for used in rows:
+            self.first = used.hour if self.first is None else min(self.first, used.hour)
+            self._put(self.sums, self._change.of(used))
+            if is_changed:
+                self._put(self.before, used)
+
+    def _put(self, sums: dict[str, Sum], used: Used) -> None:
         one = Sum(
             used.invocations,
             used.gb_seconds + used.reserved_gb_seconds,
             used.vcpu_seconds + used.reserved_active_vcpu_seconds,
             used.seconds,
             used.reserved_seconds,
-            parts_of(used, table),
+            parts_of(used, self._table),
         )
-        found[used.function] = found.get(used.function, Sum()).plus(one)
-    return found
+        so_far = sums.get(used.function)
+        sums[used.function] = one if so_far is None else so_far.plus(one)

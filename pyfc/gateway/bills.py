@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
+
 from pyfc.billing.bill import Month, Order, bill
 from pyfc.billing.prices import DEFAULT_MARKET, Table, checked, in_force
-from pyfc.billing.usage import Change, Used
+from pyfc.billing.usage import Change, Tally, Used
 from pyfc.calls import table as calls
 from pyfc.errors import NotFound
 from pyfc.observe.metrics.metrics import Metrics
@@ -17,6 +19,8 @@ from pyfc.observe.metrics.point import Point
 from pyfc.observe.metrics.store import Found, Wanted
 
 HOUR = 3600
+_AT_ONCE = 6 * HOUR
+"""Of a month, so much is in memory."""
 _MB = 1024
 
 
@@ -29,10 +33,17 @@ async def document(
     if not metrics.is_kept:
         raise NotFound(message="no metrics are kept: the server was started with `observe` off")
     order = _order(query, prices, time.time())
+    tally = Tally(order.table, order.change)
     begins, ends = order.month.span(order.table.zone)
-    found = await metrics.read(Wanted(HOUR, begins, min(ends, order.now + HOUR)))
-    rows = used(found)
-    return bill(rows, order, _assumptions(served, {row.function for row in rows}))
+    while begins < min(ends, order.now):
+        until = min(begins + _AT_ONCE, ends)
+        await run_in_threadpool(_add, tally, await metrics.read(Wanted(HOUR, begins, until)))
+        begins = until
+    return bill(tally, order, _assumptions(served, set(tally.sums)))
+
+
+def _add(tally: Tally, found: list[Found]) -> None:
+    tally.add(used(found))
 
 
 def _order(query: dict[str, str], prices: dict[str, Any] | None, now: float) -> Order:

@@ -10,7 +10,7 @@ import pytest
 
 from pyfc.billing import prices
 from pyfc.billing.bill import Month, Order, bill
-from pyfc.billing.usage import Change, Parts, Used, parts_of
+from pyfc.billing.usage import Change, Parts, Tally, Used, parts_of
 from pyfc.errors import InvalidArgument
 
 CHINA = prices.in_force("china", date(2026, 11, 1))
@@ -19,6 +19,7 @@ NOVEMBER = Month(2026, 11)
 BEGINS, ENDS = (int(each) for each in NOVEMBER.span("Asia/Shanghai"))
 HOUR = 3600
 NO_CHANGE = Change()
+NOTHING = Tally(CHINA, NO_CHANGE)
 
 
 def used(function: str = "demo/hello", hour: int = BEGINS, **what: Any) -> Used:
@@ -27,7 +28,10 @@ def used(function: str = "demo/hello", hour: int = BEGINS, **what: Any) -> Used:
 
 
 def told(*rows: Used, now: float = ENDS, change: Change = NO_CHANGE, table: prices.Table = CHINA) -> dict[str, Any]:
-    return bill(rows, Order(NOVEMBER, table, now, change))
+    tally = Tally(table, change)
+    for row in rows:  # they come by and by
+        tally.add([row])
+    return bill(tally, Order(NOVEMBER, table, now, change))
 
 
 def test_the_vendors_example_is_217500_cu() -> None:
@@ -186,7 +190,7 @@ def test_the_old_model_has_prices_of_its_own_and_a_free_part() -> None:
 
 
 def test_what_is_not_known_for_sure_is_said_with_the_bill() -> None:
-    found = bill([], Order(NOVEMBER, CHINA, ENDS), ["vCPU is guessed"])
+    found = bill(NOTHING, Order(NOVEMBER, CHINA, ENDS), ["vCPU is guessed"])
 
     assert "vCPU is guessed" in found["assumptions"]
     assert any("512 MB" in each for each in found["assumptions"])
@@ -196,7 +200,9 @@ def test_what_is_not_known_for_sure_is_said_with_the_bill() -> None:
 
 def test_a_month_with_the_end_of_a_discount_or_before_the_prices_says_so() -> None:
     def said(month: Month) -> list[str]:
-        return [each for each in bill([], Order(month, CHINA, ENDS))["assumptions"] if each not in CHINA.assumptions]
+        return [
+            each for each in bill(NOTHING, Order(month, CHINA, ENDS))["assumptions"] if each not in CHINA.assumptions
+        ]
 
     assert said(Month(2026, 8)) == ["the discount ends on 2026-08-27, and counts for the whole month here"]
     assert said(Month(2020, 1)) == ["the prices hold from 2024-08-27; 2020-01 is older"]

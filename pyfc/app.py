@@ -8,9 +8,8 @@ import hashlib
 import resource
 import sys
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.once import Once
@@ -23,20 +22,12 @@ from pyfc.bundles.bundle import Bundles
 from pyfc.bundles.copying import CodeLimits
 from pyfc.calls.table import Table, subject_of
 from pyfc.cloud.cms import door as cms_door
-from pyfc.cloud.mns import asked as mns_asked
 from pyfc.cloud.mns import door as mns_door
 from pyfc.cloud.mns import parts as mns_parts
 from pyfc.cloud.mns.inbox import LocalInbox
-from pyfc.cloud.mns.pulling import Queues
-from pyfc.cloud.oss import parts as oss_parts
-from pyfc.cloud.oss.asked import Environment
 from pyfc.cloud.oss.door import Door
-from pyfc.cloud.oss.watching import Watcher
-from pyfc.cloud.sls import asked as sls_asked
 from pyfc.cloud.sls import door as sls_door
-from pyfc.cloud.sls import parts as sls_parts
 from pyfc.cloud.sls.files import LogFiles
-from pyfc.cloud.sls.windows import Windows
 from pyfc.data.folder import FolderWatch, lock, take_over
 from pyfc.data.version import QUEUE, STORE
 from pyfc.deployment import Deployment
@@ -46,7 +37,6 @@ from pyfc.destinations.webhook import Webhook
 from pyfc.dispatch.attempts import DispatchContext
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.records import Records
-from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import JsonReader
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.apis import ApiDoor
@@ -81,6 +71,8 @@ from pyfc.registry.registry import Registry
 from pyfc.registry.versions import Versions
 from pyfc.sandbox.cage import Cage
 from pyfc.sandbox.sandbox import Sandbox
+from pyfc.services import Ground, Services
+from pyfc.services import build as build_services
 from pyfc.settings import Settings, state_folder
 from pyfc.stores.sqlite import SqliteStore
 from pyfc.supervisor.birth import BirthContext, debugger, packages
@@ -91,24 +83,8 @@ from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.supervisor.trials import Trials
 from pyfc.tasks import end_of
-from pyfc.triggers.eventbridge import EventBridge
-from pyfc.triggers.log import LogSource
-from pyfc.triggers.mns_topic import MnsTopic
-from pyfc.triggers.oss import Oss
-from pyfc.triggers.pulling import Brokers
-from pyfc.triggers.pushed import TYPES, Pushed
-from pyfc.triggers.timer import Timer
 from pyfc.triggers.trail import Trail
 from pyfc.workers.launchers.by_runtime import Launchers
-
-
-class _Services(NamedTuple):
-    """The stand-ins of the cloud's services."""
-
-    oss: Environment
-    sls: sls_asked.Environment
-    mns: mns_asked.Environment
-    bus: EventBridge
 
 
 class App:
@@ -159,7 +135,10 @@ class App:
         self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.observed.journal, deliver))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
-        services = await self._build_services(mns)
+        ground = Ground(self.data_folder, settings, self._stack, self._led_by)
+        journal, buckets = self.observed.journal, self._folders.buckets
+        services = await build_services(ground, buckets, mns, journal, self.supervisor, self.dispatcher)
+        self._sources = services.sources
         told_bus.serve(services.bus.deliver)
         operations = Operations(
             registry, bundles, settings, self.supervisor.caught_up, self._codes,
@@ -173,28 +152,6 @@ class App:
         await self._build_gateway(operations, keys, built_in, services)
         self._watch = FolderWatch(self.data_folder)
         self._stack.push_async_callback(self._watch.close)
-
-    async def _build_services(self, mns: mns_asked.Environment) -> _Services:
-        """The stand-ins of the cloud's services, and the sources of events, most of which are in them."""
-        settings = self.settings
-        self.sources = Sources(self.dispatcher)
-        self.sources.add(lambda emit: Timer(emit, settings.timer_misfire))
-        oss = await oss_parts.build(self.data_folder, settings, self._stack, self._folders.buckets, self._led_by)
-        changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
-        watcher = Watcher(oss.store)
-        self._stack.push_async_callback(watcher.close)
-        self.sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region), watcher.start)
-        sls = sls_parts.build(
-            self.data_folder, settings, self._stack, self.observed.journal, lambda: self.supervisor.table.services
-        )
-        self.sources.add(lambda emit: LogSource(emit, Windows(sls.store), settings.region))
-        self.sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
-        queues, brokers = Queues(mns), Brokers(settings.rabbitmq, settings.kafka)
-        bus = self.sources.add(lambda emit: EventBridge(emit, self.sources, changes, queues, account, region, brokers))
-        for kind in TYPES:
-            self.sources.add(partial(Pushed, kind))
-        self._stack.push_async_callback(self.sources.close)
-        return _Services(oss, sls, mns, bus)
 
     def _open_folder(self) -> None:
         """The data folder becomes this process's, and of this version; what happens is written to it."""
@@ -234,13 +191,14 @@ class App:
         settings = self.settings
         launcher = Launchers(settings, self.runtimes, self.sandbox)
         scaler = Scaler(settings.maximum_server_instances)
-        pools = PoolContext(settings, launcher, scaler, self.observed.journal.wrote, self.observed.metrics.reserved)
+        journal, reserved = self.observed.journal, self.observed.metrics.reserved
+        pools = PoolContext(settings, launcher, scaler, journal.wrote, journal.passed, reserved)
         births = BirthContext(settings, self.sandbox, lambda target: keys.of(target).as_context())
         maker = Maker(registry, bundles, self.runtimes, builds, pools, births)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 
-    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn, services: _Services) -> None:
+    async def _build_gateway(self, operations: Operations, keys: Keys, built_in: BuiltIn, services: Services) -> None:
         settings, is_local = self.settings, is_loopback(self.settings.host)
         verifier = Verifier(keys.find, None if is_local else Once())
         guard = Guard((settings.host, *settings.allow_host))
@@ -254,15 +212,16 @@ class App:
             """Serve by another table from now on."""
             context.use(table)
             self.dispatcher.use(table)
-            self.sources.use(table)
+            services.sources.use(table)
+            services.sls.functions.use(table.functions)
 
         self.supervisor.publish(use)
         recent = Recent()
         self.observed.journal.listeners.append(recent.listen)
         is_open = settings.auth == "off"
-        oss, sls, mns, bus = services
+        oss, sls, mns, bus, _ = services
         door = Door(oss, keys.find, permissions, is_open=is_open)
-        logs = sls_door.Door(sls, keys.find, permissions, is_open=is_open)
+        logs = sls_door.Door(sls.environment, keys.find, permissions, is_open=is_open)
         trail = Trail(bus, self._led_by, settings.account_id, settings.region)
         messages = mns_door.Door(mns, keys.find, permissions, trail, is_open=is_open)
         api = self._build_api(operations, callers, services, built_in, trail)
@@ -278,7 +237,7 @@ class App:
         self._stack.callback(self.server.unbind)
 
     def _build_api(
-        self, operations: Operations, callers: Callers, services: _Services, built_in: BuiltIn, trail: Trail
+        self, operations: Operations, callers: Callers, services: Services, built_in: BuiltIn, trail: Trail
     ) -> Api:
         """What the management API works with."""
         versions = Versions(operations)
@@ -299,11 +258,11 @@ class App:
             permissions=callers.permissions,
             verifier=callers.verifier,
             records=Records(self.queue, self.dispatcher),
-            sources=self.sources,
+            sources=services.sources,
             trail=trail,
             table=lambda: self.supervisor.table,
             metrics=self.observed.metrics,
-            logs=LogFiles(self.data_folder / "logs", services.sls.searcher),
+            logs=LogFiles(self.data_folder / "logs", services.sls.environment.searcher),
             endpoint=lambda: self.endpoint,
             builds=self.deployment.builds.describe,
             problems=self.problems,
@@ -346,7 +305,7 @@ class App:
         gc.collect()
         gc.freeze()  # what was built to serve stays: later collections need not look at it
         await self.dispatcher.start()
-        await self.sources.start(self.supervisor.table)
+        await self._sources.start(self.supervisor.table)
         await self.server.answer(self._refuse_held)
 
     async def _refuse_held(self) -> None:

@@ -38,6 +38,11 @@ class Table(NamedTuple):
     """By service, scope and name."""
     domains: Mapping[str, Domain]
 
+    @property
+    def functions(self) -> list[Function]:
+        """All versions that can be called."""
+        return [entry.function for entry in self.entries.values()]
+
 
 def newest(table: Table) -> list[Entry]:
     """Each function once, whatever of it was published."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from pyfc.model.function import Function
 from pyfc.model.invocation import Invocation, Result
+from pyfc.observe.lives import Life, Passed
 
 _log = logging.getLogger(__name__)
 _BATCH_DELAY = 0.004
@@ -57,6 +58,8 @@ class Journal:
     def __init__(self) -> None:
         self.inbox: list[Record] = []
         self.listeners: list[Listener] = []
+        self.followers: list[Callable[[Life], None]] = []
+        """Who is told what instances go through, at once."""
         self.wake: Callable[[], object] = partial(asyncio.get_running_loop().call_later, _BATCH_DELAY, self.flush)
         """Read the inbox soon. To be called when it is empty, before a record is appended."""
 
@@ -69,6 +72,11 @@ class Journal:
     def wrote(self, function: Function, instance_id: str, request_id: str, data: bytes) -> None:
         """Append what an instance wrote; see OutputRecord."""
         self.add(OutputRecord(time.time(), function, instance_id, request_id, data))
+
+    def passed(self, function: Function, instance_id: str, passed: Passed, when: float) -> None:
+        """Tell what an instance has gone through; `when`: seconds since the epoch."""
+        for follower in self.followers:
+            follower(Life(when, function, instance_id, passed))
 
     def flush(self) -> None:
         """Hand everything to the listeners now."""

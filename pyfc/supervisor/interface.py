@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from pyfc.errors import PyfcError
 from pyfc.model.function import Function
+from pyfc.observe.lives import Passed
 from pyfc.settings import Settings
 from pyfc.supervisor.instance import Instance
 from pyfc.supervisor.line import Line
@@ -16,6 +17,8 @@ from pyfc.workers.launch import Launcher
 
 OutputSink = Callable[[Function, str, str, bytes], None]
 """Takes output that no answer carries: function, instance id, request id or '', bytes."""
+LifeSink = Callable[[Function, str, Passed, float], None]
+"""Takes what an instance has gone through: function, instance id, what, and when in seconds since the epoch."""
 
 
 class Tended(LinkOwner, Protocol):
@@ -101,4 +104,5 @@ class PoolContext(NamedTuple):
     room: Room
     sink: OutputSink
     """Of each instance it gets at most `log_rate` bytes a second."""
+    told: LifeSink
     reserved: OnReserved = lambda *_: None

@@ -13,6 +13,7 @@ from pyfc.host.process import Exit
 from pyfc.model.function import Function
 from pyfc.model.names import request_id
 from pyfc.observe.flood import Flood
+from pyfc.observe.lives import Passed
 from pyfc.supervisor.birth import Birth
 from pyfc.supervisor.instance import Instance
 from pyfc.supervisor.interface import PoolContext, Tended
@@ -39,6 +40,7 @@ class Population:
         self._function = function
         self._room = context.room
         self._sink = context.sink
+        self._told = context.told
         self._log_rate = context.settings.log_rate
         self._starting: set[Instance] = set()
         self._losses = 0
@@ -78,6 +80,7 @@ class Population:
         instance = Instance(self.birth, self.launcher, self._dead)
         self._pool.roster.add(instance)
         self._starting.add(instance)
+        self._told(self._function, instance.id, Passed.CREATING, instance.created)
         name = f"a start of {self._function.service}/{self._function.name}"
         self._tasks.begin(name, self._bring_up(instance, request_id))
 
@@ -92,6 +95,7 @@ class Population:
             self._losses = 0
             self.start_took = time.monotonic() - began
             self.reserve.succeeded()
+            self._tell_start(instance)
             instance.serve(self._pool, Flood(partial(self._sink, self._function, instance.id), self._log_rate))
             self._pool.started(instance)
         except BaseException as error:
@@ -102,6 +106,7 @@ class Population:
     def _not_started(self, instance: Instance, error: BaseException, request_id: str) -> None:
         """The one way out of every start that failed: who waits is told, and nothing of the instance stays counted."""
         self._starting.discard(instance)
+        self._tell_failure(instance)
         if isinstance(error, StartFailed):
             self.reserve.failed(error, error.result)
             if not self._pool.waiting.fail_next(error.result) and error.result.startup:
@@ -117,7 +122,25 @@ class Population:
         instance.abandon()
         self.grow()
 
+    def _tell_start(self, instance: Instance) -> None:
+        """Each step when it ended."""
+        prepared, loaded, initialized = instance.beginning.phases
+        steps = [(Passed.CODE_PREPARED, prepared), (Passed.RUNTIME_READY, loaded)]
+        if self.birth.init.initializer:
+            steps.append((Passed.INITIALIZED, initialized))
+        when = instance.created
+        for passed, took in steps:
+            when += took
+            self._told(self._function, instance.id, passed, when)
+        self._told(self._function, instance.id, Passed.CREATED, time.time())
+
+    def _tell_failure(self, instance: Instance) -> None:
+        failed = Passed.NOT_INITIALIZED if instance.beginning.has_loaded else Passed.RUNTIME_FAILED
+        for passed in (failed, Passed.NOT_CREATED):
+            self._told(self._function, instance.id, passed, time.time())
+
     def _dead(self, instance: Instance, _how: Exit) -> None:
+        self._told(self._function, instance.id, Passed.DESTROYED, time.time())
         self._pool.roster.forget(instance)
         self._room.give_back()
         self.grow()

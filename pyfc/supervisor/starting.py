@@ -46,6 +46,8 @@ class Start:
         """What Ready carried: the times of imports, if they were asked for."""
         self.output = b""
         """What has been written in it."""
+        self.has_loaded = False
+        """Whether the user's module is loaded."""
         self._birth = birth
         self._id = instance_id
         self._is_unwanted = is_unwanted
@@ -73,6 +75,7 @@ class Start:
         environment = {**init.environment, **cell.environment, "FC_INSTANCE_ID": self._id}
         link.send(frames.INIT, init._replace(environment=environment))
         self.imports = await self._step(link, frames.READY, timeout, "Loading the handler's module")
+        self.has_loaded = True
         self._times.append(time.monotonic())
 
     async def initialize(self, link: Link, request_id: str) -> None:

@@ -18,6 +18,7 @@ from pyfc.model.function import Function, Service
 from pyfc.model.invocation import Result, Route
 from pyfc.model.names import Target
 from pyfc.model.resources import Config
+from pyfc.observe.lives import Sample
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.settings import Settings
 from pyfc.supervisor.affine import pools_of
@@ -27,6 +28,7 @@ from pyfc.supervisor.making import Maker
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.progress import Progress
 from pyfc.supervisor.reserve import SUPERSEDED
+from pyfc.supervisor.samples import samples
 from pyfc.supervisor.scaler import Scaler
 from pyfc.tasks import Tasks, while_alive
 from pyfc.workers.launchers.by_runtime import Launchers
@@ -226,6 +228,11 @@ class Supervisor:
     async def _drained(self, pool: Pool) -> None:
         await _emptied(pool)
         self._draining.discard(pool)
+
+    async def samples(self, is_wanted: Callable[[Function], bool]) -> list[Sample]:
+        """What the instances of those functions use now for which that is wanted."""
+        pools = (each for pool in self._draining | self._pools for each in pools_of(pool))
+        return await samples(pools, is_wanted)
 
     def give_up_proofs(self) -> None:
         """Wait for no version that has not started yet: newer ones have come."""

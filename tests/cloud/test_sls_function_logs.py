@@ -25,6 +25,8 @@ def handler(event, context):
     return b"ok"
 """})}  # fmt: skip
 LOG_CONFIG = {"project": PROJECT, "logstore": LOGSTORE, "enableRequestMetrics": True}
+EVERYTHING = {**LOG_CONFIG, "enableInstanceMetrics": True}
+FC3 = {"functionName": "watched", "runtime": "python3.10", "handler": "index.handler"}
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,92 @@ def test_a_function_without_a_service_has_a_log_config_of_its_own(server: Server
     (row,) = wait_until(lambda: _found(server, "order and seven"), "the log")
 
     assert (row["__topic__"], row["serviceName"], row["functionName"]) == ("FCLogs:newer", "", "newer")
+
+
+def test_a_row_of_a_call_tells_what_it_took(server: Server) -> None:
+    number = _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"good")
+    (row,) = wait_until(lambda: _found(server, f'__topic__:"FCRequestMetrics:shop/pay" and {number}'), "the metrics")
+    took, ran = float(row["invokeFunctionLatencyMs"]), float(row["durationMs"])
+
+    assert took >= ran > 0
+    assert int(row["invocationStartTimestamp"]) >= int(row["invokeFunctionStartTimestamp"]) > time.time() * 1000 - 6e4
+    wanted = {"operation": "InvokeFunction", "invocationType": "Sync", "resourceMode": "OnDemand", "isSampled": "false"}
+    assert {name: row[name] for name in wanted} == wanted
+    assert float(row["initializationDurationMs"]) == 0.0
+
+
+@pytest.fixture
+def watched(server: Server) -> Iterator[None]:
+    """A function of which everything is wanted."""
+    body = {**FC3, "code": CODE, "logConfig": EVERYTHING}
+    assert server.manage("POST", "/2023-03-30/functions", body).status == 200
+    yield
+    server.manage("DELETE", "/2023-03-30/functions/watched")
+
+
+@pytest.mark.usefixtures("watched")
+def test_what_an_instance_goes_through_is_told_as_fc_tells_it(server: Server) -> None:
+    _call(server, "/2023-03-30/functions/watched/invocations", b"x")
+    query = '__topic__:"FCInstanceEvents:/watched"'
+    rows = wait_until(lambda: (found := _found(server, query)) and len(found) > 3 and found, "the events")
+    server.manage("DELETE", "/2023-03-30/functions/watched")
+    end = f"{query} and DestroySuccess and {rows[0]['instanceID']}"
+    (gone,) = wait_until(lambda: _found(server, end), "the end")
+    (event,) = json.loads(rows[0]["events"])
+
+    assert {row["message"].removeprefix("fc:Instance:") for row in rows} == {
+        "Creating", "PrepareCodeSuccess", "RuntimeInitializationSuccess", "CreateSuccess",
+    }  # fmt: skip
+    assert (event["name"], event["level"]) == (rows[0]["message"], "Normal")
+    assert {(row["functionName"], row["serviceName"], row["qualifier"]) for row in rows} == {("watched", "", "LATEST")}
+    assert int(gone["__time__"]) >= int(rows[0]["__time__"])
+
+
+def test_an_instance_that_does_not_start_is_told_with_a_warning(server: Server) -> None:
+    code = {"zipFile": zipped({"index.py": "raise ValueError('no')\n"})}
+    body = {**FC3, "functionName": "broken", "code": code, "logConfig": EVERYTHING}
+    assert server.manage("POST", "/2023-03-30/functions", body).status == 200
+    _call(server, "/2023-03-30/functions/broken/invocations", b"x")
+    query = '__topic__:"FCInstanceEvents:/broken"'
+    rows = wait_until(lambda: (found := _found(server, query)) and len(found) > 3 and found, "the events")
+    levels = {row["message"].removeprefix("fc:Instance:"): json.loads(row["events"])[0]["level"] for row in rows}
+
+    assert levels == {
+        "Creating": "Normal", "RuntimeInitializationFailed": "Warning", "CreateFailed": "Warning",
+        "DestroySuccess": "Normal",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("watched")
+@pytest.mark.long
+def test_what_an_instance_uses_is_told_every_ten_seconds(server: Server) -> None:
+    _call(server, "/2023-03-30/functions/watched/invocations", b"x")
+    query = '__topic__:"FCInstanceMetrics:/watched"'
+    (row,) = wait_until(lambda: _found(server, query), "the metrics", timeout=30)
+    wanted = {
+        "aggPeriodSeconds": "10", "concurrentRequests": "0", "memoryLimitMB": "128.00", "operation": "InvokeFunction",
+        "functionName": "watched", "qualifier": "LATEST", "versionId": "LATEST",
+    }  # fmt: skip
+
+    assert {name: row[name] for name in wanted} == wanted
+    assert 1 < float(row["memoryUsageMB"]) < 128
+    assert 0 <= float(row["cpuPercent"]) < 200
+    assert float(row["memoryUsagePercent"]) == pytest.approx(float(row["memoryUsageMB"]) / 128 * 100, abs=0.02)
+
+
+def test_rows_of_instances_are_told_only_where_they_are_wanted(server: Server) -> None:
+    _call(server, "/2016-08-15/services/shop/functions/pay/invocations", b"unwatched")
+    wait_until(lambda: _found(server, "unwatched"), "the log")
+
+    assert _found(server, '__topic__:"FCInstanceEvents:shop/pay"') == []
+    assert _found(server, '__topic__:"FCInstanceMetrics:shop/pay"') == []
+
+
+def test_the_logstore_of_a_function_that_nobody_has_called_is_there(server: Server) -> None:
+    body = {**FC3, "functionName": "quiet", "code": CODE, "logConfig": {"project": "made-soon", "logstore": "quiet"}}
+    assert server.manage("POST", "/2023-03-30/functions", body).status == 200
+
+    wait_until(lambda: Client(server, "made-soon")("GET", "/logstores/quiet").status == 200, "the logstore")
 
 
 def test_functions_without_a_logstore_write_to_none(server: Server) -> None:

@@ -92,7 +92,7 @@ def pool_of(launcher: Launcher, scaler: Scaler, initializer: str = "", concurren
     birth = Birth(
         spec=spec, init=init, load_timeout=1.0, initialization_timeout=1.0, maximum_result=1, confine=lambda _: {}
     )
-    pool = Pool(FUNCTION, birth, PoolContext(Settings(), launcher, scaler, lambda *_: None))
+    pool = Pool(FUNCTION, birth, PoolContext(Settings(), launcher, scaler, lambda *_: None, lambda *_: None))
     scaler.add(pool)
     return pool
 

@@ -1,7 +1,8 @@
-"""Logs of functions whose logConfig names a logstore, as FC writes them there: its topics FCLogs, a row for each line
-with the marker lines around a call's, and FCRequestMetrics where they are asked for.
+"""Logs of functions whose logConfig names a logstore, as FC writes them there: topic FCLogs, and where they are asked
+for FCRequestMetrics, FCInstanceEvents and FCInstanceMetrics.
 
-What happens is told by the journal and written every second. Project and logstore are made when they are first needed.
+What happens is told by the journal and written every second. Project and logstore are made when such a function is
+served, and again when they are missing.
 """
 
 from __future__ import annotations
@@ -11,19 +12,27 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from pyfc.cloud.sls.faults import Fault
+from pyfc.cloud.sls.function_rows import (
+    PERIOD,
+    LogConfig,
+    config_of,
+    instance_event,
+    instance_metrics,
+    lines,
+    request_metrics,
+    topic_of,
+)
 from pyfc.cloud.sls.groups import Labels, Log, Pairs, write_group
 from pyfc.cloud.sls.model import DEFAULT_DAYS, Logstore, Project
 from pyfc.cloud.sls.searchers import Searcher
 from pyfc.cloud.sls.store import Store
 from pyfc.model.function import Function, Service
-from pyfc.model.invocation import FaultKind, Result
-from pyfc.model.names import DEFAULT_SERVICE, LATEST
-from pyfc.observe.journal import CallRecord, OutputRecord, Record
-from pyfc.observe.markers import transcript
+from pyfc.observe.journal import CallRecord, Record
+from pyfc.observe.lives import Life, Sample
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -33,8 +42,8 @@ _MOST_WAITING = 64 * 1024 * 1024
 """Bytes of rows that wait to be written; what is beyond is lost, and told once."""
 _MOST_ROWS = 5000
 """Rows of a group."""
-_ERRORS = {FaultKind.TIMEOUT: "FunctionTimeoutError", FaultKind.OUT_OF_MEMORY: "FunctionOOMError"}
 Services = Callable[[], Mapping[str, Service]]
+Samples = Callable[[Callable[[Function], bool]], Awaitable[list[Sample]]]
 
 
 class _Place(NamedTuple):
@@ -43,54 +52,94 @@ class _Place(NamedTuple):
     topic: str
 
 
-class _Config(NamedTuple):
-    """What a logConfig says."""
-
-    project: str
-    logstore: str
-    with_metrics: bool
-
-
 class FunctionLogstores:
     """What functions write, in their logstores."""
 
-    def __init__(self, store: Store, searcher: Searcher, services: Services) -> None:
-        """`services`: those that are served, by name."""
+    def __init__(self, store: Store, searcher: Searcher, services: Services, samples: Samples) -> None:
+        """`services`: those that are served, by name. `samples`: what the instances use of the functions for which that
+        is wanted.
+        """
         self._store = store
         self._searcher = searcher
         self._services = services
+        self._samples = samples
         self._waiting: defaultdict[_Place, list[Log]] = defaultdict(list)
         self._size = 0
         self._tasks = Tasks()
         self._writing: asyncio.Task[None] | None = None
+        self._sampling: asyncio.Task[None] | None = None
+        self._making = asyncio.Lock()
         self._has_lost = False
         self._ending = asyncio.Event()
 
+    def use(self, functions: Iterable[Function]) -> None:
+        """These are served from now on."""
+        configs = set(filter(None, map(self._config, functions)))
+        missing = {(each.project, each.logstore) for each in configs} - self._store.logstores.keys()
+        if missing:
+            self._tasks.begin("making logstores of functions", self._make(missing))
+        self._watch(any(each.of_instances for each in configs))
+
+    def _watch(self, is_wanted: bool) -> None:
+        """Take samples of instances, or do no more."""
+        if is_wanted and self._sampling is None:
+            self._sampling = self._tasks.begin("sampling what instances use", self._sample())
+        elif not is_wanted and self._sampling is not None:
+            self._sampling.cancel()
+            self._sampling = None
+
+    async def _make(self, places: Iterable[tuple[str, str]]) -> None:
+        for place in places:
+            try:
+                await self._logstore(*place)
+            except Fault as fault:
+                _log.warning("logstore %s of project %s can not be made: %s", place[1], place[0], fault)
+
     def listen(self, batch: list[Record]) -> None:
         """A Journal listener."""
-        services, last, config = self._services(), None, None
+        last, config = None, None
         for record in batch:
-            if (
-                record.function is not last
-            ):  # most of a batch are of few functions, and most of these log to files alone
+            if record.function is not last:  # most of a batch are of few functions, and most of these have no logstore
                 last = record.function
-                config = _config(last, services.get(last.service))
+                config = self._config(last)
             if config is not None:
                 self._take(record, config)
-        if self._waiting and (self._writing is None or self._writing.done()):
-            self._writing = self._tasks.begin("writing functions' logs", self._write_soon())
+        self._begin()
 
-    def _take(self, record: Record, config: _Config) -> None:
-        function = record.function
-        name = function.name if function.service == DEFAULT_SERVICE else f"{function.service}/{function.name}"
-        place, common = _Place(config.project, config.logstore, f"FCLogs:{name}"), _common(record)
-        for text in filter(None, _text(record).decode("utf-8", "replace").splitlines()):
-            self._add(place, record.time, [("message", text), *common])
-        if isinstance(record, CallRecord) and config.with_metrics:
-            topic = f"FCRequestMetrics:{'/' if name == function.name else ''}{name}"
-            self._add(place._replace(topic=topic), record.time, _metrics(record))
+    def follow(self, life: Life) -> None:
+        """A Journal follower."""
+        config = self._config(life.function)
+        if config is not None and config.of_instances:
+            self._add(config, "FCInstanceEvents", life.function, life.time, instance_event(life))
+            self._begin()
 
-    def _add(self, place: _Place, moment: float, contents: Pairs) -> None:
+    def _config(self, function: Function) -> LogConfig | None:
+        return config_of(function, self._services().get(function.service))
+
+    def _take(self, record: Record, config: LogConfig) -> None:
+        for row in lines(record):
+            self._add(config, "FCLogs", record.function, record.time, row)
+        if isinstance(record, CallRecord) and config.of_requests:
+            self._add(config, "FCRequestMetrics", record.function, record.time, request_metrics(record))
+
+    async def _sample(self) -> None:
+        before: dict[str, Sample] = {}
+        while True:
+            found = await self._samples(self._is_sampled)
+            for sample in found:
+                config, last = self._config(sample.function), before.get(sample.instance_id)
+                if config is not None:
+                    row = instance_metrics(sample, last)
+                    self._add(config, "FCInstanceMetrics", sample.function, sample.time, row)
+            before = {each.instance_id: each for each in found}
+            self._begin()
+            await asyncio.sleep(PERIOD)
+
+    def _is_sampled(self, function: Function) -> bool:
+        config = self._config(function)
+        return config is not None and config.of_instances
+
+    def _add(self, config: LogConfig, kind: str, function: Function, moment: float, contents: Pairs) -> None:
         size = 64 + sum(len(key) + len(value) for key, value in contents)
         if self._size + size > _MOST_WAITING:
             if not self._has_lost:
@@ -99,7 +148,13 @@ class FunctionLogstores:
             return
         self._size += size
         seconds = int(moment)
+        place = _Place(config.project, config.logstore, topic_of(kind, function))
         self._waiting[place].append(Log(seconds, int((moment - seconds) * 1_000_000_000), contents))
+
+    def _begin(self) -> None:
+        """Write soon what waits."""
+        if self._waiting and (self._writing is None or self._writing.done()) and not self._ending.is_set():
+            self._writing = self._tasks.begin("writing functions' logs", self._write_soon())
 
     async def _write_soon(self) -> None:
         while self._waiting:
@@ -112,7 +167,7 @@ class FunctionLogstores:
         waiting, self._waiting, self._size = self._waiting, defaultdict(list), 0
         for place, logs in waiting.items():
             try:
-                logstore = await self._logstore(place)
+                logstore = await self._logstore(place.project, place.logstore)
                 for begin in range(0, len(logs), _MOST_ROWS):
                     part = logs[begin : begin + _MOST_ROWS]
                     labels = Labels(place.topic, "")
@@ -122,75 +177,20 @@ class FunctionLogstores:
                 _log.warning("logs of functions can not be put into logstore %s: %s", place.logstore, fault)
         self._searcher.tell()
 
-    async def _logstore(self, place: _Place) -> Logstore:
-        now = int(time.time())
-        if place.project not in self._store.projects:
-            made = Project(place.project, "made for logs of functions", now, now)
-            await self._store.put_project(made, is_new=True)
-        found = self._store.logstores.get((place.project, place.logstore))
-        return found or await self._store.create_logstore(place.project, place.logstore, {"ttl": DEFAULT_DAYS})
+    async def _logstore(self, project: str, name: str) -> Logstore:
+        """One that is there already, or is made. Raises Fault."""
+        async with self._making:
+            now = int(time.time())
+            if project not in self._store.projects:
+                made = Project(project, "made for logs of functions", now, now)
+                await self._store.put_project(made, is_new=True)
+            found = self._store.logstores.get((project, name))
+            return found or await self._store.create_logstore(project, name, {"ttl": DEFAULT_DAYS})
 
     async def close(self) -> None:
         """Write what waits."""
         self._ending.set()
         if self._writing is not None:
             await asyncio.wait({self._writing})
+        await self._tasks.close()
         await self._write()
-
-
-def _config(function: Function, service: Service | None) -> _Config | None:
-    """The logConfig of a function, or of its service; None without a logstore."""
-    own, told = function.extras.get("logConfig"), service.extras.get("logConfig") if service is not None else None
-    if isinstance(own, Mapping) and own.get("project"):
-        found = _Config(str(own["project"]), str(own.get("logstore") or ""), own.get("enableRequestMetrics") is True)
-    elif service is not None:
-        has_metrics = isinstance(told, Mapping) and told.get("enableRequestMetrics") is True
-        found = _Config(service.log_project, service.log_store, has_metrics)
-    else:
-        return None
-    return found if found.project and found.logstore else None
-
-
-def _text(record: Record) -> bytes:
-    if isinstance(record, OutputRecord):
-        return record.data
-    if record.result is None:
-        return f"FC refused the call {record.call.request_id}: {record.error}".encode()
-    return transcript(record.call.request_id, record.function, record.result)
-
-
-def _common(record: Record) -> Pairs:
-    """What every row of a record has."""
-    function = record.function
-    instance = record.instance_id if isinstance(record, OutputRecord) else _instance(record.result)
-    qualifier = record.call.target.qualifier if isinstance(record, CallRecord) else LATEST
-    service = "" if function.service == DEFAULT_SERVICE else function.service
-    return [
-        ("serviceName", service), ("functionName", function.name), ("qualifier", qualifier),
-        ("versionId", function.version_id or LATEST), ("instanceID", instance),
-    ]  # fmt: skip
-
-
-def _instance(result: Result | None) -> str:
-    return "" if result is None else result.usage.instance_id
-
-
-def _metrics(record: CallRecord) -> Pairs:
-    """A row of FCRequestMetrics."""
-    call, result, function = record.call, record.result, record.function
-    fault = None if result is None else result.fault
-    found = [
-        *_common(record), ("requestId", call.request_id), ("operation", "InvokeFunction"),
-        ("invocationType", "Async" if call.attempt else "Sync"),
-        ("memoryMB", str(function.limits.memory_size)), ("hasFunctionError", str(fault is not None).lower()),
-        ("errorType", "" if fault is None else _ERRORS.get(fault.kind, "FunctionUnhandledError")),
-        ("statusCode", str(record.status)),
-    ]  # fmt: skip
-    if result is not None:
-        milliseconds = result.usage.duration * 1000
-        found += [
-            ("durationMs", f"{milliseconds:.2f}"), ("memoryUsageMB", f"{result.usage.peak_memory:.2f}"),
-            ("isColdStart", str(result.usage.cold).lower()),
-            ("invocationStartTimestamp", str(int(record.time * 1000 - milliseconds))),
-        ]  # fmt: skip
-    return found

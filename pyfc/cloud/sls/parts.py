@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 from pyfc.cloud.sls.asked import Environment
-from pyfc.cloud.sls.function_logs import FunctionLogstores, Services
+from pyfc.cloud.sls.function_logs import FunctionLogstores, Samples, Services
 from pyfc.cloud.sls.heartbeats import Heartbeats
 from pyfc.cloud.sls.searchers import Searcher
 from pyfc.cloud.sls.store import Store
@@ -15,14 +16,31 @@ from pyfc.observe.journal import Journal
 from pyfc.settings import Settings
 
 
-def build(folder: Path, settings: Settings, stack: AsyncExitStack, journal: Journal, services: Services) -> Environment:
-    """Open it in a data folder; `stack` closes it. `services`: whose logs go where."""
+class Parts(NamedTuple):
+    """What others need of it."""
+
+    environment: Environment
+    functions: FunctionLogstores
+
+
+class Origin(NamedTuple):
+    """Where logs of functions come from."""
+
+    journal: Journal
+    services: Services
+    """Which say where logs go."""
+    samples: Samples
+
+
+def build(folder: Path, settings: Settings, stack: AsyncExitStack, origin: Origin) -> Parts:
+    """Open it in a data folder; `stack` closes it."""
     store = Store(folder / SLS, settings.log_service_bytes, settings.log_service_days)
     stack.push_async_callback(store.close)
     searcher = Searcher(folder / SLS, folder / SLS_INDEX)
     stack.push_async_callback(searcher.close)
-    written = FunctionLogstores(store, searcher, services)
+    written = FunctionLogstores(store, searcher, origin.services, origin.samples)
     stack.push_async_callback(written.close)
-    journal.listeners.append(written.listen)
-    stack.callback(journal.flush)
-    return Environment(store, searcher, Heartbeats(), settings.account_id, settings.region)
+    origin.journal.listeners.append(written.listen)
+    origin.journal.followers.append(written.follow)
+    stack.callback(origin.journal.flush)
+    return Parts(Environment(store, searcher, Heartbeats(), settings.account_id, settings.region), written)

@@ -188,15 +188,18 @@ class Client(Transport):
     ) -> dict[str, Any]:
         """The newest `lines` of a function's log, or what came after `offset`: `records`, the `offset` of their end,
         and `complete`: whether all were looked through. `search`: `query` in SLS's language, `since` (seconds since the
-        epoch), `request` (an id).
+        epoch), `request` (an id). A query with SQL has rows as `records`, and the names of its `columns`; they are
+        None otherwise.
         """
         asked: dict[str, str | int] = {"lines": lines} if offset is None else {"offset": offset}
         asked |= {name: value for name, value in search.items() if value}
         found: dict[str, Any] = self.api("GET", f"/pyfc/logs/{part(service)}/{part(function)}?{urlencode(asked)}")
+        columns = found.get("columns")
         return {
             "records": self.objects(found, "records"),
             "offset": found.get("offset"),
             "complete": found.get("complete") is not False,
+            "columns": [str(each) for each in columns] if isinstance(columns, list) else None,
         }
 
     def metrics(self, function: str = "", *, seconds: float = 3600.0, qualifier: str = "") -> dict[str, Any]:

@@ -187,7 +187,10 @@ class _Own:
             offset=whole(query.get("offset", ""), _DIGITS),
         )
         found = await self._api.logs.records(names["service"], names["function"], wanted)
-        return json_response({"records": found["records"], "offset": found["offset"], "complete": found["is_complete"]})
+        columns = {"columns": found["columns"]} if "columns" in found else {}
+        return json_response(
+            {"records": found["records"], "offset": found["offset"], "complete": found["is_complete"], **columns}
+        )
 
     async def metrics(self, request: Request) -> Response:
         """What calls have cost since a time."""

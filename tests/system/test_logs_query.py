@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from support import DEADLINE, Server, wait_until
 
+_CHINA = timezone(timedelta(hours=8))
 CODE = """
 def handler(event, context):
     print("order", event.decode())
@@ -36,12 +38,15 @@ def _command(server: Server, *words: str) -> list[str]:
     return [sys.executable, "-m", "pyfc", "logs", "default/pay", *words, "--endpoint", server.endpoint]
 
 
+def _done(server: Server, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(_command(server, *words), capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert done.returncode == status, done.stderr
+    return done
+
+
 def _asked(server: Server, *words: str) -> list[str]:
     """The ids of the records that the command prints."""
-    done = subprocess.run(
-        _command(server, *words, "--json"), capture_output=True, text=True, timeout=DEADLINE, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = _done(server, *words, "--json")
     return [json.loads(line).get("requestId", "") for line in done.stdout.splitlines()]
 
 
@@ -76,10 +81,52 @@ def test_one_request_is_asked_for(server: tuple[Server, list[str]]) -> None:
     assert _asked(found, "one", "--request", ids[1]) == []
 
 
-def test_a_query_that_is_not_understood_is_told(server: tuple[Server, list[str]]) -> None:
-    done = subprocess.run(_command(server[0], "a and"), capture_output=True, text=True, timeout=DEADLINE, check=False)
+def test_sql_behind_a_query_is_answered(server: tuple[Server, list[str]]) -> None:
+    sql = "order | select cold, count(1) as calls, max(durationMs) >= 0 as measured group by cold order by calls"
+    shown = _done(server[0], sql)
+    rows = _done(server[0], f"{sql} desc limit 1", "--json")
 
-    assert done.returncode == 2
+    assert [line.split() for line in shown.stdout.splitlines()] == [
+        ["cold", "calls", "measured"], ["true", "1", "1"], ["false", "2", "1"],
+    ]  # fmt: skip
+    assert json.loads(rows.stdout) == {"cold": "false", "calls": "2", "measured": "1"}
+
+
+def test_sql_asks_for_the_time_of_a_record_and_only_for_those_of_a_request(server: tuple[Server, list[str]]) -> None:
+    found, ids = server
+    sql = f"* | select date_format(from_unixtime(__time__), '%Y') as year, requestId where requestId = '{ids[0]}'"
+    of_one = _done(found, "* | select count(*) as calls", "--request", ids[1], "--json")
+
+    assert _done(found, sql).stdout.splitlines()[1].split() == [str(datetime.now(_CHINA).year), ids[0]]
+    assert json.loads(of_one.stdout) == {"calls": "1"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["* | select nope(1)"], "nope"),
+        (["* | drop table log"], "SELECT"),
+        (["* | select count(*)", "-f"], "leave out -f"),
+    ],
+)
+def test_sql_that_cannot_be_answered_is_told(server: tuple[Server, list[str]], words: list[str], told: str) -> None:
+    done = _done(server[0], *words, status=2)
+
+    assert told in done.stderr
+    assert (done.stdout, "Traceback" in done.stderr) == ("", False)
+
+
+def test_a_request_that_is_not_there_is_told(server: tuple[Server, list[str]]) -> None:
+    done = _done(server[0], "--request", "nope")
+
+    assert done.stdout == ""
+    assert "no record of default/pay" in done.stderr
+    assert "request nope" in done.stderr
+
+
+def test_a_query_that_is_not_understood_is_told(server: tuple[Server, list[str]]) -> None:
+    done = _done(server[0], "a and", status=2)
+
     assert "default/pay" in done.stderr
     assert "Traceback" not in done.stderr
 

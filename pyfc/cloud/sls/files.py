@@ -21,7 +21,8 @@ class LogFiles:
         self._searcher = searcher
 
     async def records(self, service: str, function: str, wanted: Wanted) -> dict[str, Any]:
-        """`records` of a function, the `offset` of their end, and `is_complete`: whether all were looked through.
+        """`records` of a function, the `offset` of their end, and `is_complete`: whether all were looked through; the
+        rows of an answer and its `columns` if the query has SQL.
         Raises InvalidArgument for a query that is not understood, Unavailable.
         """
         path = self._folder / service / f"{function}.jsonl"

@@ -1,7 +1,7 @@
 """Functions' log files, asked in the language of searches: in the process that searches, newest first, file by file.
 
 A record is found by its output and by all that it says of its call: `error and durationMs > 100`. The files have a
-size, so all of them are looked through, as far back as it is asked for.
+size, so all of them are looked through, as far back as it is asked for. SQL behind a | counts what is found.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyfc.cloud.sls.language import parse
+from pyfc.cloud.sls import analysis
+from pyfc.cloud.sls.language import divided, parse
 from pyfc.cloud.sls.matching import Index, test_of
 from pyfc.observe.logs import backwards, tail
 
@@ -20,6 +21,8 @@ _LONGEST = 20.0
 """Seconds for looking through files."""
 _MOST = 64 * 1024 * 1024
 """Characters of an answer."""
+_UNKNOWN = float("inf")
+"""When a record was written that does not say it: it may be meant."""
 
 
 class Wanted(NamedTuple):
@@ -38,15 +41,42 @@ class Wanted(NamedTuple):
 
 def found(path: Path, wanted: Wanted) -> dict[str, Any]:
     """The records of a function's files that are meant, the offset of their end, and whether all were looked through.
-    Raises Fault, Unavailable.
+    Of a query with SQL instead the rows of its answer, and `columns`: their names. Raises Fault, Unavailable.
     """
-    is_meant = _test(wanted)
+    where, sql = divided(wanted.query)
+    is_meant = _test(wanted._replace(query=where))
+    if sql:
+        return _answered(path, wanted, is_meant, sql)
     records, end = tail(path, wanted.offset, 0)
     if wanted.offset is not None:
         return {"records": list(filter(is_meant, records)), "offset": end, "is_complete": True}
     kept: list[dict[str, Any]] = []
     is_complete = _gather(_since(backwards(path, end), wanted.since), is_meant, wanted.lines, kept)
     return {"records": kept[::-1], "offset": end, "is_complete": is_complete}
+
+
+def _answered(path: Path, wanted: Wanted, is_meant: Callable[[dict[str, Any]], bool], sql: str) -> dict[str, Any]:
+    """What SQL says of all the records that are meant, however many an answer has."""
+    _, end = tail(path, None, 0)
+    limit, is_complete = time.monotonic() + _LONGEST, True
+
+    def rows() -> Iterator[Mapping[str, str]]:
+        nonlocal is_complete
+        for record in _since(backwards(path, end), wanted.since):
+            if time.monotonic() > limit:
+                is_complete = False
+                return
+            if is_meant(record):
+                yield _row(record)
+
+    answer, columns = analysis.run(sql, rows(), None)
+    return {"records": answer, "columns": columns, "offset": end, "is_complete": is_complete}
+
+
+def _row(record: Mapping[str, Any]) -> dict[str, str]:
+    """A record for SQL, which asks for its time as for that of any log."""
+    moment = _moment(record)
+    return {**dict(_fields(record)), **({"__time__": str(int(moment))} if moment != _UNKNOWN else {})}
 
 
 def _gather(
@@ -77,7 +107,7 @@ def _moment(record: Mapping[str, Any]) -> float:
     try:
         return datetime.strptime(str(record.get("time", "")), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
-        return float("inf")  # it says no time, and may be meant
+        return _UNKNOWN
 
 
 def _test(wanted: Wanted) -> Callable[[dict[str, Any]], bool]:

@@ -1,15 +1,14 @@
 """Calls become numbers: a listener of the journal that counts in plain dicts.
 
-Of plain calls, that began at once and succeeded, only the usage is noted; many are counted together (`_Plain.fold`).
+Of plain calls, that began at once and succeeded, only two numbers are noted; many are counted together (`_Plain.fold`).
 """
 
 from __future__ import annotations
 
 import math
-from operator import attrgetter
 
 from pyfc.model.function import Function, Limits
-from pyfc.model.invocation import FaultKind, Result, Usage
+from pyfc.model.invocation import FaultKind, Result
 from pyfc.model.names import Target
 from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.metrics.activity import Activity
@@ -25,7 +24,6 @@ _FOLDED = 1024
 _LEFT = 499
 _OUTCOMES = {429: "throttles", 503: "resource_throttles"}
 _FREE_DISK = Limits().disk_size
-_duration, _memory = attrgetter("duration"), attrgetter("peak_memory")
 
 
 class Counting:
@@ -53,7 +51,8 @@ class Counting:
             if plain is None or plain.function is not function:
                 plain = self._of(call.target, function)
             if status == plain.status and result is not None and result.fault is None and result.usage.start is None:
-                plain.usages.append(result.usage)
+                plain.durations.append(result.usage.duration)
+                plain.memories.append(result.usage.peak_memory)
             else:
                 self._count(plain, record)
         self._noted += len(batch)
@@ -128,7 +127,7 @@ class Counting:
         usage, start = result.usage, result.usage.start
         shares = plain.function.limits.instance_concurrency > 1
         active = self._activity.of(usage.instance_id, record.time, usage.duration) if shares else None
-        plain.ran([usage], active)
+        plain.ran([usage.duration], [usage.peak_memory], active)
         if usage.cold:
             point.add("cold_starts", 1)
         if start is None:
@@ -150,30 +149,31 @@ class Counting:
 class _Plain:
     """What is counted for one function by one qualifier."""
 
-    __slots__ = ("function", "point", "status", "usages")
+    __slots__ = ("durations", "function", "memories", "point", "status")
 
     def __init__(self, function: Function, point: Point) -> None:
         self.function = function
         self.point = point
-        self.usages: list[Usage] = []
-        """Of plain calls that are not counted yet."""
+        self.durations: list[float] = []
+        """Of plain calls that are not counted yet, in seconds: the collector does not look at numbers."""
+        self.memories: list[float] = []
+        """Of the same calls, in MB."""
         self.status = 200 if function.limits.instance_concurrency == 1 else 0
         """What plain calls are answered; 0: none is plain, as instances run several at once."""
 
     def fold(self) -> None:
         """Count what was noted."""
-        usages = self.usages
-        if usages:
-            self.usages = []
-            self.point.add("invocations", len(usages))
-            self.ran(usages)
-            self.point.see("direct", counted(map(_duration, usages)))
+        durations, memories = self.durations, self.memories
+        if durations:
+            self.durations, self.memories = [], []
+            self.point.add("invocations", len(durations))
+            self.ran(durations, memories)
+            self.point.see("direct", counted(durations))
 
-    def ran(self, usages: list[Usage], active: int | None = None) -> None:
+    def ran(self, durations: list[float], memories: list[float], active: int | None = None) -> None:
         """Calls have used so much. `active`: ms of them that are counted, if not all."""
         point, function = self.point, self.function
-        durations = list(map(_duration, usages))
-        point.most("memory_max_kb", math.ceil(max(map(_memory, usages)) * 1024))
+        point.most("memory_max_kb", math.ceil(max(memories) * 1024))
         point.add("duration_us", _us(sum(durations)))
         point.most("duration_max_us", _us(max(durations)))
         billed = sum(map(math.ceil, [duration * 1000 for duration in durations]))

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyfc import errors, settings
 from pyfc.cli import COMMANDS, parser_of
-from pyfc.documents import reader, shapes, triggers
+from pyfc.documents import reader, scaling, shapes, triggers
 from pyfc.project import shapes as files
 
 FOLDER = Path(__file__).parent / "reference"
@@ -116,7 +116,7 @@ _SHAPES: dict[str, list[type[shapes.Shape]]] = {
     "API of the API gateway": [triggers.ApiTrigger],
     "Domain": [files.FileDomain],
     "Asynchronous calls": [files.FileAsynchronous],
-    "Reserved instances": [shapes.Provision],
+    "Reserved instances": [scaling.Provision],
 }
 
 

@@ -18,7 +18,8 @@ from fastcrc import crc64
 from pyfc.boundary import Boundary
 from pyfc.bundles.archive import pack
 from pyfc.client import Client, Collection
-from pyfc.documents.objects import domain_fields, function_fields, trigger_config
+from pyfc.documents.declared_triggers import trigger_config
+from pyfc.documents.objects import domain_fields, function_fields
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service
 from pyfc.model.resources import Domain

@@ -1,64 +1,42 @@
 """FC's JSON objects become what is kept (pyfc/model) and the other way round; also what shapes cannot say, since it
-takes several properties together. Everything here raises WrongProperty with the place of what is wrong.
+takes several properties together. Triggers are in declared_triggers.py, what is said of a function beside it is in
+configurations.py. Everything here raises WrongProperty with the place of what is wrong.
 
 What pyfc keeps without honouring it (`extras`) is returned as it was given.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import repeat
 
 import msgspec
 
-from pyfc.documents import shapes, triggers, values
+from pyfc.documents import shapes, values
 from pyfc.documents.affinity import affinity_of
 from pyfc.documents.reader import (
     Document,
-    JsonReader,
     Place,
     WrongProperty,
     absent,
     names,
-    parsed,
     typed,
     wrong,
 )
 from pyfc.errors import InvalidArgument
-from pyfc.model.asynchronous import MAXIMUM_PAYLOAD
-from pyfc.model.bucket import events_of, nearest
 from pyfc.model.function import (
-    FOREVER,
     Function,
     Hook,
     Limits,
     Program,
-    Provision,
-    ScheduledAction,
     Service,
-    TrackingPolicy,
 )
 from pyfc.model.names import numbered
-from pyfc.model.patterns import Pattern
-from pyfc.model.policy import check_expression
-from pyfc.model.resources import ASYNC, CONCURRENCY, ON_DEMAND, PROVISION, SCALING, Alias, Config, Domain, Route
+from pyfc.model.resources import Alias, Domain, Route
 from pyfc.model.rewriting import check as check_rewriting
-from pyfc.model.schedule import NeverComes, moment_of, parse, zone_of
-from pyfc.model.trigger import Trigger
 
-_CONFIGS = JsonReader()
-"""Reads configurations of triggers, which are text in a request or in it."""
-_TIMER_ENVELOPE = 512
-"""Bytes of a timer's event beside its payload, at most."""
 _VARIABLES_SIZE = 4096
 """Bytes of all environment variables of a function."""
-
-
-_MOST_ACTIONS = 100
-"""Scheduled actions of one reserve."""
-
-
 _USUAL: Document = {
     "role": "", "vpcConfig": {"vpcId": "", "vSwitchIds": [], "securityGroupId": ""},
     "nasConfig": {"userId": -1, "groupId": -1, "mountPoints": []},
@@ -266,109 +244,6 @@ def function_fields(function: Function) -> Document:
     return document
 
 
-def trigger_of(service: str, function: str, document: Document, convention: str, old: Trigger | None = None) -> Trigger:
-    """The trigger that `document` describes, or makes of `old`. `convention`: see triggers/http.py."""
-    before = _trigger_fields(old) if old is not None else {}
-    document, said = typed({**before, **document}, triggers.NewerTrigger)
-    return Trigger(
-        service=service,
-        function=function,
-        name=old.name if old is not None else said.trigger_name,
-        type=old.type if old is not None else said.trigger_type,
-        config=_trigger_config(said, convention, old),
-        description=said.description,
-        source_arn=old.source_arn if old is not None else said.source_arn,
-        invocation_role=said.invocation_role,
-        qualifier=numbered(said.qualifier),
-    )
-
-
-def _trigger_fields(trigger: Trigger) -> Document:
-    return {
-        "triggerName": trigger.name,
-        "triggerType": trigger.type,
-        "triggerConfig": trigger_config(trigger),
-        "description": trigger.description,
-        "invocationRole": trigger.invocation_role,
-        "qualifier": trigger.qualifier,
-    }
-
-
-def _trigger_config(said: triggers.NewerTrigger, convention: str, old: Trigger | None) -> Document:
-    kind = old.type if old is not None else said.trigger_type
-    config = parsed(said.trigger_config, ("triggerConfig",))
-    shape = triggers.TRIGGERS.get(kind, triggers.OtherTrigger)
-    read = _CONFIGS.read(config, shape, ("triggerConfig",))
-    if kind != "http":
-        merged = {**old.config, **read} if old is not None else read
-        if kind == "timer":
-            _check_timer(merged)
-        elif kind == "oss":
-            _check_events(merged)
-        elif kind == "eventbridge":
-            _check_pattern(merged)
-        return merged
-    # what is not named stays: who may call, above all; what pages of other sites may do is said anew
-    kept = {name: value for name, value in old.config.items() if name != "corsConfig"} if old is not None else {}
-    before = {**kept, **read}
-    defaults = triggers.HttpTrigger()
-    check_authorization(before, ("triggerConfig",))
-    return {"authType": defaults.auth_type, "methods": list(defaults.methods), **before, "convention": convention}
-
-
-def _check_timer(config: Document) -> None:
-    found = config.get("cronExpression")
-    if not found:
-        raise absent(("triggerConfig",), "cronExpression")
-    try:
-        parse(str(found))
-    except ValueError as error:
-        raise wrong(("triggerConfig", "cronExpression"), f"'{found}'", f"{values.TIMER} ({error})") from None
-    size = len(json.dumps(config.get("payload", ""), ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    if size > MAXIMUM_PAYLOAD - _TIMER_ENVELOPE:
-        raise wrong(
-            ("triggerConfig", "payload"), f"{size} bytes as JSON",
-            f"at most {MAXIMUM_PAYLOAD - _TIMER_ENVELOPE}: the event of an asynchronous call has {MAXIMUM_PAYLOAD}",
-        )  # fmt: skip
-
-
-def _check_events(config: Document) -> None:
-    try:
-        events_of(config.get("events", []))
-    except ValueError as error:
-        near = nearest(str(error))
-        allowed = f"one of OSS's, perhaps {' or '.join(near)}" if near else "one of OSS's, like oss:ObjectCreated:*"
-        raise wrong(("triggerConfig", "events"), f"'{error}'", allowed) from None
-
-
-def _check_pattern(config: Document) -> None:
-    found = config.get("eventRuleFilterPattern")
-    try:
-        Pattern.read(found)
-    except ValueError as error:
-        place = ("triggerConfig", "eventRuleFilterPattern")
-        raise wrong(place, f"'{found}'", f"an event pattern of EventBridge ({error})") from None
-
-
-def check_authorization(config: Document, place: Place) -> None:
-    """An HTTP trigger that wants tokens says by what they are checked. `place`: of its configuration."""
-    if config.get("authType") != "jwt":
-        return
-    from pyfc.auth.tokens import authorizer_of  # noqa: PLC0415  80 ms that only who checks tokens should wait for
-
-    if not config.get("authConfig"):
-        raise absent(place, "authConfig")
-    try:
-        authorizer_of(config["authConfig"])
-    except InvalidArgument as error:
-        raise WrongProperty((*place, "authConfig"), f"checks no tokens: {error}") from None
-
-
-def trigger_config(trigger: Trigger) -> Document:
-    """What it was declared with."""
-    return {key: value for key, value in trigger.config.items() if key != "convention"}
-
-
 def alias_of(service: str, scope: str, document: Document, old: Alias | None = None) -> Alias:
     """The alias that `document` describes, or makes of `old`; FC's older tools send an empty version for none."""
     before = alias_fields(old) if old is not None else {}
@@ -465,118 +340,3 @@ def _rewriting(said: shapes.RewriteConfig, place: Place) -> Document:
     except InvalidArgument as error:
         raise WrongProperty(place, f"can not be followed: {error}") from None
     return rules
-
-
-def provision_of(document: Document) -> Provision:
-    """What a provision-config says."""
-    _, said = typed(document, shapes.Provision)
-    return Provision(
-        target=(said.default_target if said.default_target is not None else said.target) or 0,
-        scheduled_actions=_actions(said.scheduled_actions),
-        target_tracking_policies=tuple(
-            _policy(each, ("targetTrackingPolicies", number))
-            for number, each in enumerate(said.target_tracking_policies)
-        ),
-    )
-
-
-def _actions(said: list[shapes.ScheduledAction]) -> tuple[ScheduledAction, ...]:
-    found: dict[str, ScheduledAction] = {}
-    if len(said) > _MOST_ACTIONS:
-        own = f"ScheduledActions contains too many values (max: {_MOST_ACTIONS}, actual: {len(said)})"
-        raise wrong(("scheduledActions",), f"a list of {len(said)}", f"a list of at most {_MOST_ACTIONS}", own)
-    for number, each in enumerate(said):
-        place: Place = ("scheduledActions", number)
-        action = _action(each, place)
-        if action.name in found:
-            own = f"Duplicate action name '{action.name}' in ScheduledActions is not allowed"
-            raise wrong((*place, "name"), f"'{action.name}'", "another than that of an action before it", own)
-        found[action.name] = action
-    return tuple(found.values())
-
-
-def _action(said: shapes.ScheduledAction, place: Place) -> ScheduledAction:
-    start, end = _times(said, place)
-    try:
-        check_expression(said.schedule_expression, said.time_zone)
-    except ValueError as error:
-        found = f"'{said.schedule_expression}'"
-        own = (
-            "The ScheduleExpression should be atTime or cron expression (example: ['at(2020-10-10T10:10:10Z)', "
-            f"'cron(0 */30 * * * *)'], actual: {found})"
-        )
-        own = "" if isinstance(error, NeverComes) else own  # which FC takes
-        raise wrong((*place, "scheduleExpression"), found, f"{values.SCHEDULE} ({error})", own) from None
-    return ScheduledAction(
-        name=said.name,
-        expression=said.schedule_expression,
-        target=said.target,
-        zone=said.time_zone,
-        start=start,
-        end=end,
-    )
-
-
-def _policy(said: shapes.TrackingPolicy, place: Place) -> TrackingPolicy:
-    if said.max_capacity < said.min_capacity:
-        least = f"at least minCapacity, {said.min_capacity}"
-        raise wrong((*place, "maxCapacity"), str(said.max_capacity), least)
-    start, end = _times(said, place)
-    return TrackingPolicy(
-        name=said.name,
-        metric_target=said.metric_target,
-        minimum=said.min_capacity,
-        maximum=said.max_capacity,
-        start=start,
-        end=end,
-    )
-
-
-def _times(said: shapes.Timed, place: Place) -> tuple[float, float]:
-    zone = said.time_zone
-    try:
-        zone_of(zone)
-    except ValueError:
-        raise wrong((*place, "timeZone"), f"'{zone}'", "the name of a time zone, like Asia/Shanghai") from None
-    start = _moment(said.start_time, zone, (*place, "startTime")) if said.start_time else 0.0
-    return start, _moment(said.end_time, zone, (*place, "endTime")) if said.end_time else FOREVER
-
-
-def _moment(text: str, zone: str, place: Place) -> float:
-    """A time in seconds since the epoch."""
-    try:
-        return moment_of(text, zone)
-    except (ValueError, OverflowError):
-        name = str(place[-1])
-        own = (
-            f"The {name[0].upper()}{name[1:]} is not in UTC time format "
-            f"(example: '2020-10-10T10:10:10Z', actual: '{text}')"
-        )
-        raise wrong(place, f"'{text}'", values.TIME, own if not zone else "") from None
-
-
-def config_of(kind: str, service: str, function: str, qualifier: str, document: Document) -> Config:
-    """The configuration that `document` describes; `kind` as in model/resources.py."""
-    provision = limit = None
-    if kind == PROVISION:
-        provision = provision_of(document)
-        document = {"scheduledActions": [], "targetTrackingPolicies": [], "alwaysAllocateCPU": False, **document}
-        document["target"] = provision.target
-    elif kind == ON_DEMAND:
-        limit = typed(document, shapes.OnDemand)[1].maximum_instance_count
-    elif kind == CONCURRENCY:
-        limit = typed(document, shapes.Concurrency)[1].reserved_concurrency
-    elif kind == SCALING:
-        least = typed(document, shapes.Scaling)[1].min_instances
-        provision = Provision(target=least) if least is not None else None
-    elif kind == ASYNC:
-        document = {"destinationConfig": {}, **typed(document, shapes.Asynchronous)[0]}
-    return Config(
-        kind=kind,
-        service=service,
-        function=function,
-        qualifier=qualifier,
-        document=document,
-        provision=provision,
-        limit=limit,
-    )

@@ -1,7 +1,8 @@
-"""FC's JSON objects: which properties each has, and what each may be. Nothing is declared anywhere else.
+"""FC's JSON objects: which properties each has, and what each may be. Triggers are in triggers.py, what is said of a
+function beside it in scaling.py; nothing is declared anywhere else.
 
 Bodies of the management API and template files are both read by these (documents/reader.py), OpenAPI shows them. What
-takes several properties together, or more than a type, a range and a pattern, is in documents/objects.py. A property
+takes several properties together, or more than a type, a range and a pattern, is in objects.py and its like. A property
 without a default must be there, unless something is changed that has it already.
 """
 
@@ -12,17 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal
 from msgspec import Meta, Struct, field
 
 from pyfc.documents.values import (
-    SCHEDULE,
     AliasName,
     Count,
-    DestinationArn,
     DomainName,
     HeaderPart,
-    Instances,
     Method,
     Name,
     NameOrNone,
-    Part,
     Port,
     Protocol,
     RoutePath,
@@ -30,7 +27,6 @@ from pyfc.documents.values import (
     SessionIdleTime,
     SessionTime,
     Size,
-    Time,
     VariableName,
     Weight,
 )
@@ -468,89 +464,6 @@ class NewerTags(Shape):
     tag: list[Tag] = []
     tag_key: list[str] = []
     all: bool = False
-
-
-class Timed(Shape):
-    """Something that is in force for a time; times without a zone are those of `timeZone`."""
-
-    name: str
-    time_zone: str = ""
-    start_time: Time | None = None
-    end_time: Time | None = None
-
-
-class ScheduledAction(Timed, kw_only=True):
-    """When the number of reserved instances changes."""
-
-    target: Instances
-    schedule_expression: Annotated[str, Meta(description=SCHEDULE)]
-
-
-class TrackingPolicy(Timed, kw_only=True):
-    """How the number of reserved instances follows the load: part of their slots is to be in use."""
-
-    metric_type: Literal["ProvisionedConcurrencyUtilization"] = "ProvisionedConcurrencyUtilization"
-    metric_target: Part
-    min_capacity: Instances
-    max_capacity: Instances
-
-
-class Provision(Shape):
-    """Reserved instances."""
-
-    target: Instances | None = None
-    default_target: Instances | None = None
-    scheduled_actions: Annotated[list[ScheduledAction], Meta(extra_json_schema={"maxItems": 100})] = []
-    target_tracking_policies: list[TrackingPolicy] = []
-    always_allocate_cpu: bool = field(default=False, name="alwaysAllocateCPU")
-    always_allocate_gpu: bool = field(default=False, name="alwaysAllocateGPU")
-
-
-class OnDemand(Shape):
-    """A limit of instances."""
-
-    maximum_instance_count: Instances
-
-
-class Concurrency(Shape):
-    """A limit of instances, in the newer API."""
-
-    reserved_concurrency: Instances
-
-
-class Scaling(Shape):
-    """Reserved instances, in the newer API; policies are kept and told."""
-
-    min_instances: Instances | None = None
-    horizontal_scaling_policies: list[dict[str, Any]] = []
-    scheduled_policies: list[dict[str, Any]] = []
-    enable_on_demand_scaling: bool = True
-    enable_mix_mode: bool = False
-    request_dispatch_policy: str = ""
-    resident_pool_id: str = ""
-
-
-class Destination(Shape):
-    """Where an outcome goes."""
-
-    destination: DestinationArn = ""
-
-
-class Destinations(Shape):
-    """Where outcomes go."""
-
-    on_success: Destination | None = None
-    on_failure: Destination | None = None
-
-
-class Asynchronous(Shape):
-    """How asynchronous calls are made."""
-
-    max_async_retry_attempts: Annotated[int, Meta(ge=0, le=8)] = 3
-    max_async_event_age_in_seconds: Annotated[int, Meta(ge=1, le=2_592_000)] = 86400
-    stateful_invocation: bool = False
-    async_task: bool = False
-    destination_config: Destinations | None = None
 
 
 class SessionPart(Shape):

@@ -31,8 +31,9 @@ from msgspec import Meta
 
 from pyfc.boundary import Boundary
 from pyfc.cloud.oss.store import check_name
-from pyfc.documents.objects import provision_of
-from pyfc.documents.shapes import Provision, Shape
+from pyfc.documents.configurations import provision_of
+from pyfc.documents.scaling import Provision
+from pyfc.documents.shapes import Shape
 from pyfc.documents.triggers import TYPES
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.mounts import TOPS, can_mount

@@ -15,13 +15,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pyfc.documents import shapes, triggers, values
-from pyfc.documents.objects import (
-    config_of,
-    domain_of,
-    function_of,
-    route_of,
-    service_of,
-)
+from pyfc.documents.configurations import config_of
+from pyfc.documents.objects import domain_of, function_of, route_of, service_of
 from pyfc.documents.reader import Document, Place, Reader, WrongProperty, names, properties, shown
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.model.function import Service

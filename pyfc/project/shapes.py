@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import field
 
-from pyfc.documents import shapes, triggers, values
+from pyfc.documents import scaling, shapes, triggers, values
 from pyfc.model.names import LATEST
 
 Elsewhere = Any
@@ -45,11 +45,11 @@ class FileFunction(shapes.AnyFunction):
 class FileDestinations(shapes.Shape):
     """Where outcomes go; an ARN alone will do."""
 
-    on_success: str | shapes.Destination = ""
-    on_failure: str | shapes.Destination = ""
+    on_success: str | scaling.Destination = ""
+    on_failure: str | scaling.Destination = ""
 
 
-class FileAsynchronous(shapes.Asynchronous):
+class FileAsynchronous(scaling.Asynchronous):
     """How asynchronous calls are made, and of which qualifier."""
 
     destination: FileDestinations | None = None

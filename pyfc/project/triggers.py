@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyfc.documents.objects import check_authorization, trigger_of
+from pyfc.documents.declared_triggers import check_authorization, trigger_of
 from pyfc.documents.reader import Document, WrongProperty, absent, wrong
 from pyfc.documents.triggers import TRIGGERS, OtherTrigger
 from pyfc.model.trigger import Trigger

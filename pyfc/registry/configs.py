@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pyfc.documents.objects import config_of
+from pyfc.documents.configurations import config_of
 from pyfc.documents.reader import Document
 from pyfc.errors import (
     AsyncConfigNotExists,

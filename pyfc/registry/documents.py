@@ -5,14 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pyfc.documents.objects import (
-    INSTANCE_TYPE,
-    alias_fields,
-    domain_fields,
-    function_fields,
-    service_fields,
-    trigger_config,
-)
+from pyfc.documents.declared_triggers import trigger_config
+from pyfc.documents.objects import INSTANCE_TYPE, alias_fields, domain_fields, function_fields, service_fields
 from pyfc.documents.reader import Document
 from pyfc.model.function import Function, Service
 from pyfc.model.resources import Alias, Config, Domain

@@ -8,7 +8,8 @@ import dataclasses
 from typing import BinaryIO
 
 from pyfc.cloud.oss.store import check_name
-from pyfc.documents.objects import function_of, service_of, trigger_of
+from pyfc.documents.declared_triggers import trigger_of
+from pyfc.documents.objects import function_of, service_of
 from pyfc.documents.reader import Document
 from pyfc.errors import (
     FunctionAlreadyExists,

@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
+from pyfc.documents.configurations import config_of, provision_of
+from pyfc.documents.declared_triggers import trigger_of
 from pyfc.documents.objects import (
     alias_of,
-    config_of,
     domain_fields,
     domain_of,
     function_fields,
     function_of,
-    provision_of,
     service_fields,
     service_of,
-    trigger_of,
 )
 from pyfc.documents.reader import WrongProperty
 from pyfc.model.function import Limits

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from pyfc.documents.objects import trigger_of
+from pyfc.documents.declared_triggers import trigger_of
 from pyfc.documents.reader import names, properties
 from pyfc.documents.shapes import Shape
 from pyfc.documents.triggers import TRIGGERS, Selecting

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from pyfc.calls.table import version_of
-from pyfc.documents import shapes
+from pyfc.documents import scaling, shapes
 from pyfc.documents.reader import Document
 from pyfc.gateway.management import GONE, Answer, Call, Endpoint
 from pyfc.model import policy
@@ -114,9 +114,9 @@ def _asynchronous(_: Call, record: Record[Config]) -> Document:
 
 
 _ONE = "/services/{service}/functions/{function}"
-_PROVISION = Configs(PROVISION, "provisionConfigs", shapes.Provision, _provision, _service)
-_ON_DEMAND = Configs(ON_DEMAND, "configs", shapes.OnDemand, _on_demand, _service)
-_ASYNC = Configs(ASYNC, "configs", shapes.Asynchronous, _asynchronous, _service)
+_PROVISION = Configs(PROVISION, "provisionConfigs", scaling.Provision, _provision, _service)
+_ON_DEMAND = Configs(ON_DEMAND, "configs", scaling.OnDemand, _on_demand, _service)
+_ASYNC = Configs(ASYNC, "configs", scaling.Asynchronous, _asynchronous, _service)
 _LISTED = ("serviceName", "qualifier")
 _LISTED_FROM = (*_LISTED, "prefix", "startKey")
 # a target of 0 ends a reserve, nothing deletes it

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from pyfc.documents.objects import RESOURCE_GROUP, text_of, trigger_config
+from pyfc.documents.declared_triggers import trigger_config
+from pyfc.documents.objects import RESOURCE_GROUP, text_of
 from pyfc.documents.reader import Document
 from pyfc.errors import InvalidArgument
 from pyfc.gateway.management import Call, trigger_url

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyfc.documents import shapes
-from pyfc.documents.objects import config_of
+from pyfc.documents import scaling, shapes
+from pyfc.documents.configurations import config_of
 from pyfc.documents.reader import Document
 from pyfc.errors import ProvisionConfigNotFound
 from pyfc.gateway.api2016.scaling import Configs, reserved
@@ -52,8 +52,8 @@ def _endpoints(kind: str, key: str, body: type[shapes.Shape], name: str) -> tupl
 
 
 ENDPOINTS = (
-    *_endpoints(ASYNC, "configs", shapes.Asynchronous, "AsyncInvokeConfig"),
-    *_endpoints(PROVISION, "provisionConfigs", shapes.Provision, "ProvisionConfig"),
-    *_endpoints(CONCURRENCY, "configs", shapes.Concurrency, "ConcurrencyConfig"),
-    *_endpoints(SCALING, "scalingConfigs", shapes.Scaling, "ScalingConfig"),
+    *_endpoints(ASYNC, "configs", scaling.Asynchronous, "AsyncInvokeConfig"),
+    *_endpoints(PROVISION, "provisionConfigs", scaling.Provision, "ProvisionConfig"),
+    *_endpoints(CONCURRENCY, "configs", scaling.Concurrency, "ConcurrencyConfig"),
+    *_endpoints(SCALING, "scalingConfigs", scaling.Scaling, "ScalingConfig"),
 )

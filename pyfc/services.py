@@ -70,7 +70,7 @@ async def build(
     changes, account, region = oss.store.index.outbox, settings.account_id, settings.region
     watcher = Watcher(oss.store)
     stack.push_async_callback(watcher.close)
-    sources.add(lambda emit: Oss(emit, changes, oss.store.have, account, region), watcher.start)
+    sources.add(lambda emit: Oss(emit, changes, oss.store, account, region), watcher.start)
     sls = sls_parts.build(
         folder, settings, stack, sls_parts.Origin(journal, lambda: supervisor.table.services, supervisor.samples)
     )

@@ -27,7 +27,7 @@ from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
 from pyfc.triggers import kafka, rabbitmq
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
-from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, option, within, wrong
+from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, deleted, option, within, wrong
 from pyfc.triggers.kafka import KafkaTopic
 from pyfc.triggers.pulling import Brokers, MnsQueue, MnsSession, Pullers, Queues, Session
 from pyfc.triggers.rabbitmq import RabbitQueue
@@ -365,7 +365,14 @@ class EventBridge:
             return State(error=f"stopped at a call that was given up: {advice}", is_stopped=True)
         error = self._errors.get(key, "") or self._windows.errors.get(key, "")
         error = error or (self._feed.error if key in self._fed else "") or self._pullers.errors.get(key, "")
-        return State(found is None or found.rule.is_enabled, None, error)
+        return State(found is None or found.rule.is_enabled, None, error or self._absent(found))
+
+    def _absent(self, found: _Declared | None) -> str:
+        """What a trigger pulls that was deleted, '' if it was not."""
+        source = found.rule.queue if found is not None else None
+        if isinstance(source, MnsQueue) and self._queues.is_deleted(source.queue):
+            return deleted(f"queue {source.queue}")
+        return ""
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""

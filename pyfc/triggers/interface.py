@@ -117,10 +117,17 @@ class Watched(Protocol):
         """What keeps it from firing now."""
 
 
-def state_of(watched: Watched | None, error: str) -> State:
-    """How a trigger is: `watched`, or not taken into use for an error, or switched off."""
-    error = error or (watched.error if watched is not None else "")
+def state_of(watched: Watched | None, error: str, absent: str = "") -> State:
+    """How a trigger is: `watched`, or not taken into use for an error, or switched off. `absent`: what it is for and is
+    not there, see deleted.
+    """
+    error = error or (watched.error or absent if watched is not None else "")
     return State(watched is not None or bool(error), None, error)
+
+
+def deleted(what: str) -> str:
+    """Why a trigger does not fire whose bucket, queue or the like somebody has deleted."""
+    return f"{what} is not there: it was deleted, and the trigger fires again when it is made"
 
 
 def option(config: Mapping[str, Any], name: str, default: Any = None) -> Any:

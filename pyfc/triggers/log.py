@@ -18,7 +18,7 @@ import msgspec
 
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.trigger import Trigger
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, within, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, is_enabled, option, state_of, within, wrong
 
 _SHORTEST, _USUAL, _LONGEST = 3, 60, 600
 """Seconds of `triggerInterval`."""
@@ -46,6 +46,9 @@ class Shards(Protocol):
 
     async def have(self, project: str, logstore: str) -> None:
         """Have a logstore, which is made if it is missing. Raises PyfcError."""
+
+    def has(self, project: str, logstore: str) -> bool:
+        """Whether a logstore is there."""
 
     async def window(self, project: str, logstore: str, begin: int) -> Window | None:
         """What a logstore has from a number on; None for nothing. Raises PyfcError, also for one that is not there."""
@@ -145,17 +148,20 @@ class LogSource:
             pass
 
     async def _have(self, watched: _Watched) -> None:
-        """Have a trigger's logstore; one that cannot be is told when it is looked for logs there."""
-        watched.is_there = True
+        """Have a trigger's logstore."""
+        names = watched.project, watched.logstore
         try:
-            await self._shards.have(watched.project, watched.logstore)
+            await self._shards.have(*names)
         except PyfcError as error:
             watched.error = str(error)
+        watched.is_there = names == (watched.project, watched.logstore)
         watched.due = watched.due or time.monotonic() + watched.interval
 
     async def _look(self, watched: _Watched) -> None:
         """Tell of what is new in a logstore."""
         watched.due = time.monotonic() + watched.interval
+        if not self._shards.has(watched.project, watched.logstore):
+            return
         try:
             window = await self._shards.window(watched.project, watched.logstore, watched.begin)
             if window is not None:
@@ -185,7 +191,10 @@ class LogSource:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        return state_of(self._watched.get(key), self._errors.get(key, ""))
+        watched, absent = self._watched.get(key), ""
+        if watched is not None and watched.is_there and not self._shards.has(watched.project, watched.logstore):
+            absent = deleted(f"logstore {watched.logstore} of project {watched.project}")
+        return state_of(watched, self._errors.get(key, ""), absent)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source. When it is looked for logs: whether there will be any nobody knows."""

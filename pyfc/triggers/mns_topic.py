@@ -23,7 +23,7 @@ from pyfc.model.policy import back_off
 from pyfc.model.topic import NAME, Notice, Wish, can_be
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, is_enabled, option, state_of, wrong
 
 _LAST = 2**62
 """No number is higher."""
@@ -46,6 +46,9 @@ class Notices(Protocol):
 
     def want(self, wishes: Mapping[str, Sequence[Wish]]) -> None:
         """Keep what triggers wish to hear from now on, by topic; a topic that is not there is made."""
+
+    def has(self, topic: str) -> bool:
+        """Whether a topic is there, or on its way."""
 
     async def notices(self, trigger: str, after: int, limit: int) -> list[tuple[int, Notice]]:
         """The first `limit` messages for a trigger that have higher numbers, by number. Raises PyfcError."""
@@ -213,7 +216,10 @@ class MnsTopic:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        return state_of(self._watched.get(key), self._errors.get(key, ""))
+        watched = self._watched.get(key)
+        topic = watched.topic if watched is not None else ""
+        absent = deleted(f"topic {topic}") if topic and not self._notices.has(topic) else ""
+        return state_of(watched, self._errors.get(key, ""), absent)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""

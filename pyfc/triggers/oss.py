@@ -15,7 +15,7 @@ import hashlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +26,7 @@ from pyfc.model.bucket import MOST_TRIGGERS, Happened, Rule, events_of
 from pyfc.model.policy import back_off
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, State, is_enabled, option, state_of, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, is_enabled, option, state_of, wrong
 
 _BATCH = 100
 """Changes that are read at once."""
@@ -38,6 +38,16 @@ _OVERLAP = "event source 'oss' returned error: Cannot specify overlapping prefix
 """What FC answers to a trigger that another one of the bucket overlaps."""
 Rows = Sequence[tuple[int, Happened]]
 _log = logging.getLogger(__name__)
+
+
+class Buckets(Protocol):
+    """The buckets of a store."""
+
+    def have(self, name: str) -> None:
+        """Make a bucket if it is missing. Raises InvalidArgument."""
+
+    def has(self, name: str) -> bool:
+        """Whether a bucket is there."""
 
 
 class Changes(Protocol):
@@ -185,11 +195,10 @@ class Oss:
 
     type = "oss"
 
-    def __init__(self, emit: Emit, changes: Changes, have: Callable[[str], object], account: str, region: str) -> None:
-        """`have` makes a bucket if it is missing; raises InvalidArgument."""
+    def __init__(self, emit: Emit, changes: Changes, buckets: Buckets, account: str, region: str) -> None:
         self._emit = emit
         self._changes = changes
-        self._have = have
+        self._buckets = buckets
         self._account = account
         self._region = region
         self._watched: dict[Key, _Watched] = {}
@@ -209,7 +218,7 @@ class Oss:
         for key, trigger in sorted(triggers.items()):
             try:
                 rule = beside.add(trigger)
-                self._have(rule.bucket)
+                self._buckets.have(rule.bucket)
             except InvalidArgument as error:
                 self._errors[key] = str(error)
                 continue
@@ -360,7 +369,10 @@ class Oss:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        return state_of(self._watched.get(key), self._errors.get(key, ""))
+        watched = self._watched.get(key)
+        bucket = watched.rule.bucket if watched is not None else ""
+        absent = deleted(f"bucket {bucket}") if bucket and not self._buckets.has(bucket) else ""
+        return state_of(watched, self._errors.get(key, ""), absent)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""

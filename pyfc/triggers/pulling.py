@@ -42,9 +42,15 @@ class Pulled(NamedTuple):
 class Queues(Protocol):
     """The queues of a message service."""
 
+    async def have(self, queue: str) -> None:
+        """Make a queue if it is missing and can be."""
+
+    def is_deleted(self, queue: str) -> bool:
+        """Whether a queue was there and is no more."""
+
     async def receive(self, queue: str, count: int) -> Sequence[Pulled]:
-        """At most so many messages, which nobody else receives for a while; none after having waited for some. The
-        queue is made if it is missing. Raises PyfcError.
+        """At most so many messages, which nobody else receives for a while; none after having waited for some. A queue
+        that is not there is waited for. Raises PyfcError.
         """
 
     async def delete(self, queue: str, handles: Sequence[str]) -> None:
@@ -105,9 +111,13 @@ class MnsSession:
         self._source = source
         self._bus = bus
         self._place = place
+        self._is_made = False
 
     async def receive(self) -> Received:
-        """See Session."""
+        """See Session. The queue is made before the first time if it is missing."""
+        if not self._is_made:
+            await self._queues.have(self._source.queue)
+            self._is_made = True
         found = await self._queues.receive(self._source.queue, _MOST)
         events = [event_of(each, self._source, self._bus, self._place) for each in found]
         return Received(events, [each.handle for each in found])

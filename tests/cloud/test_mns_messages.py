@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pyfc.cloud.mns.asked import Environment
 from pyfc.cloud.mns.faults import Fault
 from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Draft, Resource, settings_of
+from pyfc.cloud.mns.pulling import Queues
 from pyfc.cloud.mns.store import Store
-from support import run_with
+from pyfc.cloud.mns.topics import Topics
+from pyfc.triggers.interface import Key
+from pyfc.triggers.pulling import MnsQueue, MnsSession, Pullers
+from support import DEADLINE, run_with
 
 
 async def never() -> None:
@@ -113,3 +119,54 @@ def test_nothing_is_sent_to_a_queue_that_was_deleted_meanwhile_nor_found_in_a_ne
         assert await messages.counts(store.resource("queues", "q")) == (0, 0, 0)
 
     run_with(lambda: Store(tmp_path / "mns.sqlite"), scenario)
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_who_waits_at_a_queue_that_is_deleted_hears_it_at_once(tmp_path: Path, *, is_made_again: bool) -> None:
+    async def waits(messages: Messages, queue: Resource) -> None:
+        waiting = [asyncio.create_task(messages.receive(queue, 1, 30, never)) for _ in range(3)]
+        while len(messages.arrivals._waiting[queue.number]) < len(waiting):
+            await asyncio.sleep(0.001)
+        await messages.delete_queue("q")
+        if is_made_again:
+            await messages._store.create("queues", "q", settings_of("queues", {}))
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+
+        assert [each.code for each in found if isinstance(each, Fault)] == ["QueueNotExist"] * 3
+        assert not messages.arrivals._waiting
+
+    run(tmp_path / "mns.sqlite", waits)
+
+
+def test_a_queue_that_was_deleted_is_pulled_when_it_is_made_again(tmp_path: Path) -> None:
+    key, told = Key("s", "f", "t"), list[str]()
+
+    async def tell(_: Key, events: Sequence[dict[str, Any]]) -> None:
+        told.extend(each["data"]["messageBody"] for each in events)
+
+    async def scenario(messages: Messages, queue: Resource) -> None:
+        store = messages._store
+        where = Environment(store, messages, Topics(store, messages, "1"), "1", "cn-hangzhou", lambda _: 0)
+        queues = Queues(where)
+        session = MnsSession(queues, MnsQueue("new", is_decoded=False), "bus", "cn-hangzhou:1")
+        pullers: Pullers[str] = Pullers(lambda *_: nullcontext(session), tell)
+        pullers.use({key: "new"})
+        assert not queues.is_deleted("new"), "it is on its way"
+        running = asyncio.create_task(pullers.run())
+        made = await store.there("queues", "new")
+        await messages.send(made, [Draft("a")])
+        async with asyncio.timeout(DEADLINE):
+            while told != ["a"]:
+                await asyncio.sleep(0.001)
+            await messages.delete_queue("new")
+            assert queues.is_deleted("new")
+            await store.have("queues", "new")
+            assert not queues.is_deleted("new")
+            await messages.send(store.resource("queues", "new"), [Draft("b")])
+            while told != ["a", "b"]:
+                await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run(tmp_path / "mns.sqlite", scenario)

@@ -54,7 +54,13 @@ class Quiet:
 
 
 class NoQueues:
-    """A message service without queues."""
+    """A message service whose queues have nothing."""
+
+    async def have(self, queue: str) -> None:
+        pass
+
+    def is_deleted(self, queue: str) -> bool:
+        return False
 
     async def receive(self, queue: str, count: int) -> list[Pulled]:
         raise Unavailable(message=f"there is no queue {queue}")
@@ -200,6 +206,16 @@ def test_a_queue_is_pulled_again_after_a_mistake_of_ours() -> None:
         pulling.cancel()
 
     asyncio.run(work())
+
+
+def test_one_whose_queue_was_deleted_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = {"sourceMNSParameters": {"QueueName": "orders"}}
+    bus = Bus(pulls={"eventSourceConfig": {"eventSourceType": "MNS", "eventSourceParameters": parameters}})
+    key = Key("demo", "hello", "pulls")
+    assert bus.source.state(key).error == ""
+
+    monkeypatch.setattr(NoQueues, "is_deleted", lambda _, queue: queue == "orders")
+    assert bus.source.state(key).error.startswith("queue orders is not there")
 
 
 def test_a_named_trigger_fires_whatever_its_rule_says() -> None:

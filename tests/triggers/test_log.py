@@ -189,6 +189,23 @@ def test_a_project_and_a_logstore_that_are_missing_are_made(
     _run(tmp_path, monkeypatch, scenario)
 
 
+def test_one_whose_logstore_was_deleted_says_so_and_fires_when_it_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
+) -> None:
+    async def scenario(running: Running) -> None:
+        running.source.use({KEY: fast}, {})
+        await running.put()
+        await running.until(lambda: len(running.told) == 1)
+        await running.store.delete_logstore(running.store.logstore("web", "access"))
+        assert running.source.state(KEY).error.startswith("logstore access of project web is not there")
+        await running.store.have("web", "access", "again")
+        assert running.source.state(KEY).error == ""
+        await running.put()
+        await running.until(lambda: len(running.told) == 2)
+
+    _run(tmp_path, monkeypatch, scenario)
+
+
 def test_no_logs_make_no_call_and_a_logstore_that_can_be_none_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Draft
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
-from pyfc.errors import Unavailable
 from pyfc.model.trigger import Trigger
 from pyfc.triggers import mns_topic
-from pyfc.triggers.interface import Firing, Key
+from pyfc.triggers.interface import Key
 from pyfc.triggers.mns_topic import MnsTopic, topic_of
 from support import DEADLINE
+from triggers.bench import TriggerBench, until
 
 ARN = "acs:mns:cn-hangzhou:1:/topics/news"
 
@@ -28,27 +29,16 @@ def _trigger(name: str = "t", arn: str = ARN, **config: Any) -> Trigger:
     return Trigger(service="s", function="f", name=name, type="mns_topic", source_arn=arn, config=config)
 
 
-class Bench:
-    """A message service, the triggers of its topics, and what they have told."""
+class Bench(TriggerBench):
+    """A message service and the triggers of its topics."""
 
-    def __init__(self, folder: Path, marks: dict[Key, str]) -> None:
+    source: MnsTopic
+
+    def __init__(self, folder: Path, marks: dict[Key, str] | None) -> None:
+        super().__init__(marks)
         self.store = Store(folder / "mns.sqlite")
         self.topics = Topics(self.store, Messages(self.store), "1")
-        self.told: list[Firing] = []
-        self.failing: set[str] = set()
-        self.marks = marks
-        self.source = MnsTopic(self._emit, self.topics, "1")
-
-    async def _emit(self, *firings: Firing) -> None:
-        await asyncio.sleep(0)
-        if firings[0].trigger.name in self.failing:
-            raise Unavailable(message="the queue is full")
-        self.told += firings
-        for each in firings:
-            self.marks[Key.of(each.trigger)] = each.mark
-
-    def use(self, *triggers: Trigger) -> None:
-        self.marks |= self.source.use({Key.of(each): each for each in triggers}, self.marks)
+        self.source = MnsTopic(self.emit, self.topics, "1")
 
     async def publish(self, *bodies: str, tag: str = "", attributes: dict[str, str] | None = None) -> None:
         for body in bodies:
@@ -66,12 +56,6 @@ class Bench:
         await self.store.close()
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 def run(
     folder: Path,
     work: Callable[[Bench], Awaitable[None]],
@@ -82,15 +66,12 @@ def run(
     """`work` with triggers, which run or do not."""
 
     async def whole() -> Bench:
-        bench = Bench(folder, {} if marks is None else marks)
+        bench = Bench(folder, marks)
         bench.use(*(triggers or [_trigger()]))
-        running = asyncio.create_task(bench.source.run()) if runs else None
         try:
-            await work(bench)
+            async with bench.running() if runs else nullcontext():
+                await work(bench)
         finally:
-            if running is not None:
-                running.cancel()
-                await asyncio.wait([running])
             await bench.close()
         return bench
 
@@ -150,7 +131,7 @@ def test_what_was_published_before_a_restart_fires_after_it_and_nothing_twice(tm
     async def before(bench: Bench) -> None:
         await bench.publish("a", "b")
         rows = await bench.topics.notices("s/f/t", 0, 10)
-        await bench._emit(bench.source._firing(bench.source._watched[Key("s", "f", "t")], *rows[0]))
+        await bench.emit(bench.source._firing(bench.source._watched[Key("s", "f", "t")], *rows[0]))
 
     async def after(bench: Bench) -> None:
         await until(lambda: bench.told)
@@ -171,10 +152,10 @@ def test_one_that_can_not_fire_holds_up_no_other_and_catches_up(
         bench.failing.add("full")
         await bench.publish("a", "b")
         await until(lambda: bench.fired("other") == ["a", "b"])
-        await until(lambda: bench.source.state(Key("s", "f", "full")).error == "the queue is full")
+        await until(lambda: bench.error("full") == "the queue is full")
         bench.failing.clear()
         await until(lambda: bench.fired("full") == ["a", "b"])
-        await until(lambda: not bench.source.state(Key("s", "f", "full")).error)
+        await until(lambda: not bench.error("full"))
 
     run(tmp_path, work, _trigger("full"), _trigger("other"))
 
@@ -192,6 +173,31 @@ def test_a_trigger_that_is_gone_is_told_of_nothing_when_it_comes_back(tmp_path: 
         assert await bench.rows() == 0
 
     run(tmp_path, work, runs=False)
+
+
+def test_one_whose_topic_was_deleted_says_so_and_fires_when_it_is_made_again(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.topics.ready()
+        assert bench.error() == ""
+        await bench.store.delete("topics", "news")
+        assert bench.error().startswith("topic news is not there")
+        await bench.store.have("topics", "news")
+        assert bench.error() == ""
+        await bench.publish("a")
+        await until(lambda: bench.fired() == ["a"])
+
+    run(tmp_path, work)
+
+
+def test_one_whose_topic_was_deleted_makes_it_when_something_is_deployed(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.topics.ready()
+        await bench.store.delete("topics", "news")
+        bench.use(_trigger(), _trigger("other"))
+        await bench.publish("a")
+        await until(lambda: bench.fired() == bench.fired("other") == ["a"])
+
+    run(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +227,6 @@ def test_a_topic_is_named_by_an_arn_or_by_its_name(trigger: Trigger, topic: str)
 )
 def test_what_is_wrong_with_a_trigger_is_said(tmp_path: Path, trigger: Trigger, why: str) -> None:
     async def work(bench: Bench) -> None:
-        assert why in bench.source.state(Key("s", "f", "t")).error
+        assert why in bench.error()
 
     run(tmp_path, work, trigger)

@@ -16,15 +16,9 @@ from pyfc.model import bucket
 from pyfc.model.bucket import Rule, events_of
 from pyfc.model.trigger import Trigger
 from pyfc.triggers import oss
-from pyfc.triggers.interface import Firing, Key
+from pyfc.triggers.interface import Key
 from support import DEADLINE
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not condition():
-            await asyncio.sleep(0.005)
-
+from triggers.bench import TriggerBench, until
 
 BY = Cause(bucket.PUT, "REQUEST", "127.0.0.1")
 
@@ -34,27 +28,15 @@ def _trigger(name: str = "t", prefix: str = "", suffix: str = "", events: object
     return Trigger(service="s", function="f", name=name, type="oss", config=config)
 
 
-class Bench:
-    """A store, the triggers of its buckets, and what they have told."""
+class Bench(TriggerBench):
+    """A store and the triggers of its buckets."""
+
+    source: oss.Oss
 
     def __init__(self, folder: Path, marks: dict[Key, str] | None = None) -> None:
+        super().__init__(dict(marks or {}))
         self.store = Store(folder / "buckets", folder / "oss.sqlite")
-        self.told: list[Firing] = []
-        self.failing: set[str] = set()
-        self.marks = dict(marks or {})
-        self.source = oss.Oss(self._emit, self.store.index.outbox, self.store.have, "1", "cn-hangzhou")
-
-    async def _emit(self, *firings: Firing) -> None:
-        await asyncio.sleep(0)
-        if firings[0].trigger.name in self.failing:
-            raise Unavailable(message="the queue is full")
-        self.told += firings
-        for each in firings:
-            self.marks[Key.of(each.trigger)] = each.mark
-
-    def use(self, *triggers: Trigger) -> None:
-        marks = self.source.use({Key.of(each): each for each in triggers}, self.marks)
-        self.marks |= marks
+        self.source = oss.Oss(self.emit, self.store.index.outbox, self.store, "1", "cn-hangzhou")
 
     async def put(self, *keys: str, content: bytes = b"x") -> None:
         async def pieces() -> AsyncIterator[bytes]:
@@ -77,12 +59,10 @@ def run(folder: Path, work: Callable[[Bench], Awaitable[None]], marks: dict[Key,
     async def whole() -> Bench:
         bench = Bench(folder, marks)
         bench.use(_trigger())
-        running = asyncio.create_task(bench.source.run())
         try:
-            await work(bench)
+            async with bench.running():
+                await work(bench)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
             await bench.store.close()
         return bench
 
@@ -169,15 +149,13 @@ def test_a_trigger_that_cannot_fire_catches_up_in_order_while_others_go_on(
         await bench.put(*keys)
         await until(lambda: len(bench.fired("u")) == 10)
         assert bench.fired("t") == []
-        assert (
-            "QueueFull" in str(bench.source.state(Key("s", "f", "t"))) or bench.source.state(Key("s", "f", "t")).error
-        )
+        assert bench.error() == "the queue is full"
         assert await bench.rows(), "what one trigger has not fired for stays"
         bench.failing.clear()
         await bench.put("a10")
         await until(lambda: len(bench.fired("t")) == 11)
         assert bench.fired("t") == [f"a{number}" for number in range(11)]
-        await until(lambda: not bench.source.state(Key("s", "f", "t")).error)
+        await until(lambda: not bench.error())
         await bench.put("a11")
         await until(lambda: bench.fired("t")[-1] == "a11")
         assert len(bench.fired("t")) == 12
@@ -211,8 +189,7 @@ def test_a_trigger_whose_function_is_repaired_fires_for_what_came_before_and_mea
     async def after() -> None:
         bench = Bench(tmp_path, before.marks)
         bench.use(_trigger("u", prefix="b"))  # the function of the other one is mistaken at the start
-        running = asyncio.create_task(bench.source.run())
-        try:
+        async with bench.running():
             await bench.put("a2", "b2")
             await until(lambda: bench.fired("u") == ["b1", "b2"])
             await until(lambda: bench.source._tidying is not None and bench.source._tidying.done())
@@ -222,10 +199,7 @@ def test_a_trigger_whose_function_is_repaired_fires_for_what_came_before_and_mea
             assert (bench.fired("t"), bench.fired("u")) == (["a1", "a2", "a3"], ["b1", "b2", "b3"])
             while await bench.rows():
                 await asyncio.sleep(0.01)
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await bench.store.close()
+        await bench.store.close()
 
     asyncio.run(asyncio.wait_for(after(), DEADLINE))
 
@@ -256,17 +230,13 @@ def test_for_a_trigger_that_does_not_come_back_nothing_is_kept_for_more_than_a_d
     async def after() -> None:
         bench = Bench(tmp_path, before.marks)
         bench.use(_trigger("u", prefix="b"))
-        running = asyncio.create_task(bench.source.run())
-        try:
+        async with bench.running():
             await bench.put("a2", "b2")
             while await bench.rows():
                 await asyncio.sleep(0.01)
             await bench.put("a3")
             assert await bench.rows() == []
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await bench.store.close()
+        await bench.store.close()
 
     asyncio.run(asyncio.wait_for(after(), DEADLINE))
 
@@ -287,10 +257,8 @@ def test_a_failure_of_the_store_is_over_when_the_source_runs_again(tmp_path: Pat
         await bench.put("a")
         with pytest.raises(Unavailable):
             await bench.source.run()
-        again = asyncio.create_task(bench.source.run())
-        await until(lambda: bench.fired() == ["a"])
-        again.cancel()
-        await asyncio.gather(again, return_exceptions=True)
+        async with bench.running():
+            await until(lambda: bench.fired() == ["a"])
 
     async def whole() -> None:
         bench = Bench(tmp_path)
@@ -301,6 +269,19 @@ def test_a_failure_of_the_store_is_over_when_the_source_runs_again(tmp_path: Pat
             await bench.store.close()
 
     asyncio.run(whole())
+
+
+def test_one_whose_bucket_was_deleted_says_so_and_fires_when_it_is_made_again(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        assert bench.error() == ""
+        await bench.store.delete_bucket(bench.store.bucket("bkt"))
+        assert bench.error().startswith("bucket bkt is not there")
+        await bench.store.create("bkt")
+        assert bench.error() == ""
+        await bench.put("a")
+        await until(lambda: bench.fired() == ["a"])
+
+    run(tmp_path, work)
 
 
 @pytest.mark.parametrize(

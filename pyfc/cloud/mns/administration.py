@@ -35,14 +35,16 @@ def create(kind: Kind) -> Callable[[Asked], Awaitable[Answer]]:
     return run
 
 
-def delete(kind: Kind) -> Callable[[Asked], Awaitable[Answer]]:
-    """DeleteQueue, DeleteTopic."""
+async def delete_queue(asked: Asked) -> Answer:
+    """DeleteQueue."""
+    await asked.environment.messages.delete_queue(asked.names[0])
+    return Answer(204)
 
-    async def run(asked: Asked) -> Answer:
-        await asked.environment.store.delete(kind, asked.names[0])
-        return Answer(204)
 
-    return run
+async def delete_topic(asked: Asked) -> Answer:
+    """DeleteTopic."""
+    await asked.environment.store.delete("topics", asked.names[0])
+    return Answer(204)
 
 
 async def get_queue(asked: Asked) -> Answer:

@@ -65,10 +65,14 @@ class Arrivals:
 
     def _ring(self, queue: int) -> None:
         del self._alarms[queue]
-        self.told(queue, len(self._waiting[queue]))
+        self.told_all(queue)
+
+    def told_all(self, queue: int) -> None:
+        """Wake all who wait at a queue."""
+        self.told(queue, len(self._waiting.get(queue, ())))
 
     def close(self) -> None:
         """Nobody waits any more."""
         self.is_closed = True
-        for queue, line in self._waiting.items():
-            self.told(queue, len(line))
+        for queue in self._waiting:
+            self.told_all(queue)

@@ -56,7 +56,7 @@ _OPERATIONS: Sequence[Operation] = (
     _operation("GET /queues/{}", administration.get_queue, "GetQueueAttributes"),
     _operation("PUT /queues/{}", administration.create("queues"), "SetQueueAttributes", "metaoverride"),
     _operation("PUT /queues/{}", administration.create("queues"), "CreateQueue"),
-    _operation("DELETE /queues/{}", administration.delete("queues"), "DeleteQueue"),
+    _operation("DELETE /queues/{}", administration.delete_queue, "DeleteQueue"),
     _operation("GET /queues", administration.list_all("queues"), "ListQueue"),
     _operation("POST /topics/{}/messages", topic_operations.publish, "PublishMessage"),
     _operation(
@@ -69,7 +69,7 @@ _OPERATIONS: Sequence[Operation] = (
     _operation("GET /topics/{}", administration.get_topic, "GetTopicAttributes"),
     _operation("PUT /topics/{}", administration.create("topics"), "SetTopicAttributes", "metaoverride"),
     _operation("PUT /topics/{}", administration.create("topics"), "CreateTopic"),
-    _operation("DELETE /topics/{}", administration.delete("topics"), "DeleteTopic"),
+    _operation("DELETE /topics/{}", administration.delete_topic, "DeleteTopic"),
     _operation("GET /topics", administration.list_all("topics"), "ListTopic"),
 )
 

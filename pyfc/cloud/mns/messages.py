@@ -88,7 +88,9 @@ class Messages:
     async def receive(
         self, queue: Resource, count: int, wait: float, gone: Callable[[], Awaitable[object]]
     ) -> list[Message]:
-        """At most so many; none if there are none for `wait` seconds, or the client has `gone` before."""
+        """At most so many; none if there are none for `wait` seconds, or the client has `gone` before. Raises Fault
+        QueueNotExist, also when it is deleted meanwhile.
+        """
         until = asyncio.get_running_loop().time() + wait
         waiter = self.arrivals.enter(queue.number)
         leaving: asyncio.Future[Any] | None = None
@@ -96,8 +98,11 @@ class Messages:
             while True:
                 found = await self._take(queue, count)
                 pause = until - asyncio.get_running_loop().time()
-                if found or pause <= 0 or self.arrivals.is_closed:
+                if found:
                     return found
+                self._store.check(queue)
+                if pause <= 0 or self.arrivals.is_closed:
+                    return []
                 leaving = leaving or asyncio.ensure_future(gone())
                 await asyncio.wait({waiter, leaving}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
                 if leaving.done():
@@ -122,6 +127,12 @@ class Messages:
         if following is not None:
             self.arrivals.expect(queue.number, following - self._store.now)
         return found
+
+    async def delete_queue(self, name: str) -> None:
+        """Forget a queue with what is in it, if it is there; who waits at it hears that."""
+        gone = await self._store.delete("queues", name)
+        if gone is not None:
+            self.arrivals.told_all(gone.number)
 
     async def peek(self, queue: Resource, count: int) -> list[Message]:
         """Look at those that would be received."""

@@ -19,14 +19,25 @@ class Queues:
 
     def __init__(self, mns: Environment) -> None:
         self._mns = mns
+        self._had: set[str] = set()
+
+    async def have(self, queue: str) -> None:
+        """See Queues of the triggers."""
+        await self._mns.store.have("queues", queue)
+        self._had.add(queue)
+
+    def is_deleted(self, queue: str) -> bool:
+        """See Queues of the triggers."""
+        return queue in self._had and not self._mns.store.has("queues", queue)
 
     async def receive(self, queue: str, count: int) -> Sequence[Pulled]:
         """See Queues of the triggers."""
         try:
-            await self._mns.store.have("queues", queue)
-            resource = self._mns.store.resource("queues", queue)
+            resource = await self._mns.store.there("queues", queue)
             found = await self._mns.messages.receive(resource, count, _WAIT, asyncio.Event().wait)
         except Fault as fault:
+            if fault.code == "QueueNotExist":  # it was deleted meanwhile
+                return ()
             raise Unavailable(message=f"the queue {queue!r}: {fault}") from None
         return [Pulled(each.id, each.handle, each.body, each.enqueued) for each in found]
 

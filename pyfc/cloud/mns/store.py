@@ -6,11 +6,13 @@ told.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +44,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._resources: dict[tuple[Kind, str], Resource] = {}
+        self._made: defaultdict[tuple[Kind, str], asyncio.Event] = defaultdict(asyncio.Event)
+        """Set when there is one of a name for which somebody waits."""
         self._clock = Steady(None)
         self._marked = 0.0
         self._database = LazyDatabase(path, "message service", MNS_TABLES, self._opened, _fault)
@@ -64,6 +68,18 @@ class Store:
         if found is None:
             raise not_there(kind)
         return found
+
+    def check(self, resource: Resource) -> None:
+        """Raises Fault QueueNotExist, TopicNotExist for one that was deleted, even if there is another of its name."""
+        found = self._resources.get((resource.kind, resource.name))
+        if found is None or found.number != resource.number:
+            raise not_there(resource.kind)
+
+    async def there(self, kind: Kind, name: str) -> Resource:
+        """The one of a name, when there is one."""
+        while not self.has(kind, name):
+            await self._made[kind, name].wait()
+        return self._resources[kind, name]
 
     def has(self, kind: Kind, name: str) -> bool:
         """Whether it is there."""
@@ -91,6 +107,7 @@ class Store:
         made = await self.write(job)
         if made is not None:
             self._resources[kind, name] = made
+            self._made.pop((kind, name), asyncio.Event()).set()
         return made is not None
 
     async def have(self, kind: Kind, name: str) -> None:
@@ -111,11 +128,11 @@ class Store:
         await self.write(job)
         self._resources[kind, before.name] = before._replace(settings=settings, modified=now)
 
-    async def delete(self, kind: Kind, name: str) -> None:
-        """Forget it with what it has, if it is there."""
+    async def delete(self, kind: Kind, name: str) -> Resource | None:
+        """Forget it with what it has, if it is there: the one that is gone now."""
         gone = self._resources.get((kind, name))
         if gone is None:
-            return
+            return None
 
         def job(connection: sqlite3.Connection) -> None:
             connection.execute(f"DELETE FROM {kind} WHERE number = ?", (gone.number,))  # noqa: S608
@@ -125,6 +142,7 @@ class Store:
         await self.write(job)
         if self._resources.get((kind, name)) is gone:
             del self._resources[kind, name]
+        return gone
 
     async def read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """The rows of a query. Raises Fault ServiceUnavailable."""

@@ -127,6 +127,10 @@ class Topics:
         if missing:
             self._tasks.begin("making topics of triggers", self._make(missing))
 
+    def has(self, topic: str) -> bool:
+        """Whether a topic is there, or may be made for a trigger just now."""
+        return self._store.has("topics", topic) or bool(self._tasks)
+
     async def _make(self, missing: Sequence[str]) -> None:
         for name in missing:
             await self._store.have("topics", name)

@@ -126,6 +126,10 @@ class Store:
         self.changed.set()
         self._unwritten.add(made)
 
+    def has(self, name: str) -> bool:
+        """Whether a bucket is there."""
+        return name in self._index.buckets
+
     async def set_acl(self, bucket: Bucket, acl: str) -> None:
         """Who may read and write it without a key."""
         check_acl(acl, BUCKET_ACLS)

@@ -30,6 +30,10 @@ class Windows:
             kind = Unavailable if fault.code == "ServerBusy" else InvalidArgument
             raise kind(message=f"logstore {logstore[:100]} of project {project[:100]}: {fault.message}") from None
 
+    def has(self, project: str, logstore: str) -> bool:
+        """See Shards."""
+        return (project, logstore) in self._store.logstores
+
     async def window(self, project: str, logstore: str, begin: int) -> Window | None:
         """What a logstore has from a number on; None for nothing. Raises NotFound, Unavailable."""
         try:

@@ -223,7 +223,7 @@ class App:
         door = Door(oss, keys.find, permissions, is_open=is_open)
         logs = sls_door.Door(sls.environment, keys.find, permissions, is_open=is_open)
         trail = Trail(bus, self._led_by, settings.account_id, settings.region)
-        messages = mns_door.Door(mns, keys.find, permissions, trail, is_open=is_open)
+        messages = mns_door.Door(mns, keys.find, permissions, trail, oss.store.has, is_open=is_open)
         api = self._build_api(operations, callers, services, built_in, trail)
         monitor = cms_door.Door(self.observed.metrics, verifier, permissions, settings)
         apis = ApiDoor(api.table, self.observed.journal, guard, settings.maximum_body, is_local=is_local or is_open)

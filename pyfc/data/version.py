@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-VERSION = 7
+VERSION = 8
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
 METRICS = "metrics.sqlite"
@@ -107,7 +107,8 @@ CREATE TABLE queues (
 CREATE TABLE messages (
   number INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL, id TEXT NOT NULL, state INTEGER NOT NULL,
   due REAL NOT NULL, priority INTEGER NOT NULL, enqueued REAL NOT NULL, expires REAL NOT NULL, first REAL NOT NULL,
-  count INTEGER NOT NULL, handle TEXT NOT NULL, body TEXT NOT NULL, properties TEXT NOT NULL
+  count INTEGER NOT NULL, handle TEXT NOT NULL, body TEXT NOT NULL, properties TEXT NOT NULL,
+  depth INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX visible ON messages (queue, priority, number) WHERE state = 0;
 CREATE INDEX hidden ON messages (queue, due) WHERE state <> 0;
@@ -135,9 +136,9 @@ CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, latest REAL NOT NU
 INSERT INTO clock VALUES ('', 0, 0);
 INSERT INTO sqlite_sequence SELECT 'firings', CAST(strftime('%s', 'now') AS INTEGER) * 1000000;
 """
-"""`settings` and `properties` are JSON. `state`: see cloud/mns/messages.py. `deliveries` is what subscriptions are
-still to be told of, `firings` what triggers are; `notice`: a Notice of model/topic.py, as an array in MessagePack. No
-number of a firing of one file comes again in a later one.
+"""`settings` and `properties` are JSON. `state`: see cloud/mns/messages.py; `depth`: how many calls have led to a
+message. `deliveries` is what subscriptions are still to be told of, `firings` what triggers are; `notice`: a Notice of
+model/topic.py, as an array in MessagePack. No number of a firing of one file comes again in a later one.
 """
 METRICS_TABLES = """
 CREATE TABLE series (
@@ -233,6 +234,10 @@ def _add_outbox_and_contents(connection: sqlite3.Connection, schema: str) -> Non
         connection.execute(statement.format(schema))
 
 
+def _add_depths(connection: sqlite3.Connection, schema: str) -> None:
+    connection.execute(f"ALTER TABLE {schema}.messages ADD COLUMN depth INTEGER NOT NULL DEFAULT 0")
+
+
 def change_values(
     connection: sqlite3.Connection, table: str, key: str, column: str, change: Callable[[bytes], bytes | None]
 ) -> None:
@@ -266,5 +271,6 @@ STEPS: dict[int, Step] = {
     5: Step(oss=_add_outbox_and_contents),
     6: Step(queue=_add_traces),
     7: Step(queue=_add_triggers),
+    8: Step(mns=_add_depths),
 }
 """By the version that each leads to."""

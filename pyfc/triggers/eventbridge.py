@@ -29,7 +29,7 @@ from pyfc.triggers import kafka, rabbitmq
 from pyfc.triggers.feed import SOURCE, BucketFeed, Following
 from pyfc.triggers.interface import Emit, Firing, Holding, Key, State, deleted, option, within, wrong
 from pyfc.triggers.kafka import KafkaTopic
-from pyfc.triggers.pulling import Brokers, MnsQueue, MnsSession, Pullers, Queues, Session
+from pyfc.triggers.pulling import Brokers, MnsQueue, MnsSession, Pullers, Queues, Received, Session
 from pyfc.triggers.rabbitmq import RabbitQueue
 from pyfc.triggers.windows import Stream, Window, Windows, paced_window_of, window_of
 
@@ -264,14 +264,18 @@ class EventBridge:
         if self._windows.stopped_at(key) != before:
             self._pull()
 
-    async def _pulled(self, key: Key, events: Sequence[CloudEvent]) -> None:
+    async def _pulled(self, key: Key, received: Received) -> None:
         """See Tell of pulling."""
         found = self._declared.get(key)
         if found is None:
             raise TriggerNotFound(service=key.service, function=key.function, trigger=key.name)
         trigger, rule = found
-        fitting = [self._told(each, is_trusted=True) for each in events if rule.fits(each)]
-        await self._fire(self._firings(trigger, rule, fitting, 0))
+        depths = received.depths or [0] * len(received.events)
+        fitting = [
+            (self._told(each, is_trusted=True), depth) for each, depth in zip(received.events, depths, strict=True)
+            if rule.fits(each)
+        ]  # fmt: skip
+        await self._fire([each for part in _parts(rule, fitting) for each in self._firings(trigger, rule, *part)])
 
     def _use_feed(self, marks: Mapping[Key, str]) -> Mapping[Key, str]:
         """What is to be remembered of triggers that may be for what happens in buckets, since they are so now."""
@@ -377,6 +381,13 @@ class EventBridge:
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source."""
         return []
+
+
+def _parts(rule: Rule, found: Sequence[tuple[CloudEvent, int]]) -> list[tuple[list[CloudEvent], int]]:
+    """Events with their depths, sorted into those that come together at once, and how deep these are."""
+    if rule.is_streaming and rule.window is None and found:
+        return [([event for event, _ in found], max(depth for _, depth in found))]
+    return [([event], depth) for event, depth in found]
 
 
 def _firing(trigger: Trigger, payload: bytes, depth: int) -> Firing:

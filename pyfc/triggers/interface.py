@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from pyfc.errors import InvalidArgument
+from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.asynchronous import Event, Status
 from pyfc.model.invocation import Trace
 from pyfc.model.trigger import Trigger
+
+_log = logging.getLogger(__name__)
 
 
 class Key(NamedTuple):
@@ -123,6 +126,13 @@ def state_of(watched: Watched | None, error: str, absent: str = "") -> State:
     """
     error = error or (watched.error or absent if watched is not None else "")
     return State(watched is not None or bool(error), None, error)
+
+
+def failed(key: Key, error: Exception) -> str:
+    """What keeps a trigger from firing. A mistake of ours is in the log too, and must not end the firing."""
+    if not isinstance(error, PyfcError):
+        _log.error("the trigger %s could not fire", "/".join(key), exc_info=error)
+    return str(error) or type(error).__name__
 
 
 def deleted(what: str) -> str:

@@ -23,7 +23,7 @@ from pyfc.model.policy import back_off
 from pyfc.model.topic import NAME, Notice, Wish, can_be
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, is_enabled, option, state_of, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, failed, is_enabled, option, state_of, wrong
 
 _LAST = 2**62
 """No number is higher."""
@@ -167,8 +167,8 @@ class MnsTopic:
             try:
                 await self._tell(watched)
                 failures, watched.error = 0, ""
-            except PyfcError as error:
-                failures, watched.error = failures + 1, str(error)
+            except Exception as error:
+                failures, watched.error = failures + 1, failed(watched.key, error)
                 await asyncio.sleep(back_off(failures))
         watched.is_busy = False
 
@@ -181,7 +181,7 @@ class MnsTopic:
             if rows:
                 await self._promise(watched, [self._firing(watched, *row) for row in rows])
                 await self._notices.forget(watched.name, watched.cursor)
-        except PyfcError:
+        except Exception:
             self._notices.waiting.add(watched.name)
             raise
         if len(rows) == _BATCH:

@@ -26,7 +26,7 @@ from pyfc.model.bucket import MOST_TRIGGERS, Happened, Rule, events_of
 from pyfc.model.policy import back_off
 from pyfc.model.trigger import Trigger
 from pyfc.tasks import Tasks
-from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, is_enabled, option, state_of, wrong
+from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, failed, is_enabled, option, state_of, wrong
 
 _BATCH = 100
 """Changes that are read at once."""
@@ -290,8 +290,8 @@ class Oss:
     async def _try(self, watched: _Watched, rows: Rows) -> None:
         try:
             await self._tell(watched, rows)
-        except PyfcError as error:
-            watched.error = str(error)
+        except Exception as error:
+            watched.error = failed(watched.key, error)
             self._fall_behind(watched, failures=1)
 
     async def _catch_up(self, watched: _Watched, failures: int) -> None:
@@ -304,8 +304,8 @@ class Oss:
                     seen = max(seen, self._read or 0)
                     await self._tell(watched, rows)
                     failures, watched.error = 0, ""
-            except PyfcError as error:
-                failures, watched.error = failures + 1, str(error)
+            except Exception as error:
+                failures, watched.error = failures + 1, failed(watched.key, error)
                 continue
             watched.cursor = max(watched.cursor, seen)
             if watched.cursor >= (self._read or 0):

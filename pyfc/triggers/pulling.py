@@ -37,6 +37,8 @@ class Pulled(NamedTuple):
     body: str
     time: float
     """When it was sent, seconds since the epoch."""
+    depth: int = 0
+    """How many calls have led to it."""
 
 
 class Queues(Protocol):
@@ -90,6 +92,8 @@ class Received(NamedTuple):
     events: Sequence[dict[str, Any]]
     receipt: Any
     """The session's own: what these are by."""
+    depths: Sequence[int] = ()
+    """How many calls have led to each; () where that is not known."""
 
 
 class Session(Protocol):
@@ -120,15 +124,15 @@ class MnsSession:
             self._is_made = True
         found = await self._queues.receive(self._source.queue, _MOST)
         events = [event_of(each, self._source, self._bus, self._place) for each in found]
-        return Received(events, [each.handle for each in found])
+        return Received(events, [each.handle for each in found], [each.depth for each in found])
 
     async def done(self, received: Received) -> None:
         """See Session."""
         await self._queues.delete(self._source.queue, received.receipt)
 
 
-Tell = Callable[[Key, Sequence[dict[str, Any]]], Awaitable[None]]
-"""Fires a trigger for events. Raises PyfcError; then nothing was promised."""
+Tell = Callable[[Key, Received], Awaitable[None]]
+"""Fires a trigger for what has come. Raises PyfcError; then nothing was promised."""
 Open = Callable[[Key, S], AbstractAsyncContextManager[Session]]
 """Begins to receive for a trigger. Raises PyfcError, also in its course."""
 
@@ -185,7 +189,7 @@ class Pullers(Generic[S]):
     async def _pull_some(self, key: Key, session: Session) -> None:
         received = await session.receive()
         if received.events:
-            await self._tell(key, received.events)
+            await self._tell(key, received)
             await session.done(received)
         self.errors.pop(key, None)
         await asyncio.sleep(0 if received.events else _PAUSE)

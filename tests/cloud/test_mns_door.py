@@ -76,6 +76,14 @@ def test_a_message_is_sent_received_and_deleted(ask: Client, queue: str) -> None
     assert ask.delete(queue, got.fields["ReceiptHandle"]).code == "MessageNotExist"
 
 
+@pytest.mark.parametrize("path", ["/queues", "/queues/q/messages", "/topics/t"])
+def test_who_signs_nothing_gets_the_message_services_own_error(server: Server, path: str) -> None:
+    answer = server.request("GET", path)
+
+    assert answer.status == 400
+    assert b"<Code>MissingAuthorizationHeader</Code>" in answer.body
+
+
 def test_an_empty_queue_is_answered_after_the_wait(ask: Client, queue: str) -> None:
     begin = time.monotonic()
     found = ask.receive(queue, wait=1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ from pyfc.cloud.mns.pulling import Queues
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
 from pyfc.triggers.interface import Key
-from pyfc.triggers.pulling import MnsQueue, MnsSession, Pullers
+from pyfc.triggers.pulling import MnsQueue, MnsSession, Pullers, Received
 from support import DEADLINE, run_with
 
 
@@ -142,8 +141,8 @@ def test_who_waits_at_a_queue_that_is_deleted_hears_it_at_once(tmp_path: Path, *
 def test_a_queue_that_was_deleted_is_pulled_when_it_is_made_again(tmp_path: Path) -> None:
     key, told = Key("s", "f", "t"), list[str]()
 
-    async def tell(_: Key, events: Sequence[dict[str, Any]]) -> None:
-        told.extend(each["data"]["messageBody"] for each in events)
+    async def tell(_: Key, received: Received) -> None:
+        told.extend(each["data"]["messageBody"] for each in received.events)
 
     async def scenario(messages: Messages, queue: Resource) -> None:
         store = messages._store

@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from cloud.mns_client import fields_of
+from pyfc.cloud.mns import pusher
+from pyfc.cloud.mns.faults import Fault
 from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Draft, settings_of
 from pyfc.cloud.mns.notices import Subscription
@@ -252,3 +254,37 @@ def test_the_strategies_wait_as_mns_does() -> None:
 )
 def test_a_queue_is_named_by_its_arn(endpoint: str, queue: str) -> None:
     assert queue_of(endpoint) == queue
+
+
+def test_what_fails_later_is_tried_as_soon_as_what_failed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+
+    def recorded(failures: int) -> float:
+        pauses.append(failures)
+        return 0.001
+
+    monkeypatch.setattr(pusher, "back_off", recorded)
+
+    async def work(bench: Bench) -> None:
+        read, broken, looked = bench.store.read, 0, 0
+
+        async def reads(query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+            nonlocal broken, looked
+            if broken and query == pusher._DUE:
+                broken -= 1
+                raise Fault("ServiceUnavailable", "the disk is gone")
+            looked += query == pusher._DUE
+            return await read(query, values)
+
+        monkeypatch.setattr(bench.store, "read", reads)
+        for count in (2, 1):
+            broken, before = count, looked
+            bench.topics.arrived.set()
+            async with asyncio.timeout(DEADLINE):
+                while looked == before:
+                    await asyncio.sleep(0.001)
+
+    run(tmp_path, work)
+    assert pauses == [1, 2, 1]

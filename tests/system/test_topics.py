@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cloud.mns_client import Client, xml
-from support import SHARES_FILES, Server, wait_until
+from support import SHARES_FILES, Server, pyfc, wait_until
 
 CODE = """
 def handler(event, context):
@@ -140,31 +140,50 @@ def test_what_was_published_is_called_after_a_kill(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_function_that_publishes_to_its_own_topic_is_stopped(serve: Callable[..., Server]) -> None:
+QUEUE = {
+    "eventSourceConfig": {
+        "eventSourceType": "MNS", "eventSourceParameters": {"sourceMNSParameters": {"QueueName": "news"}},
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["topics", "queues"])
+def test_a_function_that_sends_to_what_fires_it_is_stopped(serve: Callable[..., Server], kind: str) -> None:
     code = """
-import base64, hashlib, hmac, http.client
+import base64, hashlib, hmac, http.client, re
 from email.utils import formatdate
 
 def handler(event, context):
     print("fired", event.decode(), "end")
-    body = b"<Message><MessageBody>" + event + b"</MessageBody></Message>"
-    path, date, keys = "/topics/news/messages", formatdate(usegmt=True), context.credentials
+    place = re.search(rb"127[.]0[.]0[.]1:[0-9]+", event)[0]
+    body = b"<Message><MessageBody>" + place + b"</MessageBody></Message>"
+    path, date, keys = "/KIND/news/messages", formatdate(usegmt=True), context.credentials
     text = f"POST\\n\\n\\n{date}\\nx-mns-version:2015-06-06\\n{path}"
     digest = hmac.new(keys.access_key_secret.encode(), text.encode(), hashlib.sha1).digest()
     signed = f"MNS {keys.access_key_id}:{base64.b64encode(digest).decode()}"
-    connection = http.client.HTTPConnection(*event.decode().split(":"))
+    connection = http.client.HTTPConnection(*place.decode().split(":"))
     headers = {"date": date, "x-mns-version": "2015-06-06", "authorization": signed}
     connection.request("POST", path, body, {**headers, "security-token": keys.security_token})
     assert connection.getresponse().status == 201
 """
-    server = serve(funcraft(code, t={"TopicName": "news"}))
-    publish(server, f"127.0.0.1:{server.port}")
+    server = serve(funcraft(code.replace("KIND", kind), **({"t": {"TopicName": "news"}} if kind == "topics" else {})))
+    place = f"127.0.0.1:{server.port}"
+    if kind == "topics":
+        publish(server, place)
+    else:
+        trigger = {"triggerName": "t", "triggerType": "eventbridge", "triggerConfig": QUEUE}
+        assert server.manage("POST", "/2016-08-15/services/demo/functions/tick/triggers", trigger).status == 200
+        ask = Client(server)
+        wait_until(lambda: ask("GET", "/queues/news").status == 200, "the queue that the trigger names")
+        assert ask.send("news", place).status == 201
     wait_until(lambda: server.manage("GET", "/pyfc/events").json["events"], "the end of the loop")
     (kept,) = server.manage("GET", "/pyfc/events").json["events"]
     found = server.manage("GET", f"/pyfc/events/{kept['requestId']}").json
 
     assert (found["status"], found["condition"]) == ("Failed", "LoopDetected")
     assert len(fired(server)) == 17
+    status, why, _ = pyfc("why", kept["requestId"], "--endpoint", server.endpoint)
+    assert (status, "17 calls have led to each other" in why) == (0, True), why
 
 
 @pytest.mark.parametrize("kind", ["queues", "topics"])

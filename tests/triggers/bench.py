@@ -20,13 +20,15 @@ class TriggerBench:
     def __init__(self, marks: dict[Key, str] | None = None) -> None:
         self.told: list[Firing] = []
         self.failing: set[str] = set()
-        """Names of triggers whose function's queue is full."""
+        """Names of triggers that cannot fire."""
+        self.reason: Exception = Unavailable(message="the queue is full")
+        """Why not."""
         self.marks = {} if marks is None else marks
 
     async def emit(self, *firings: Firing) -> None:
         await asyncio.sleep(0)
         if firings[0].trigger.name in self.failing:
-            raise Unavailable(message="the queue is full")
+            raise self.reason
         self.told += firings
         for each in firings:
             self.marks[Key.of(each.trigger)] = each.mark

@@ -175,6 +175,24 @@ def test_a_trigger_that_is_gone_is_told_of_nothing_when_it_comes_back(tmp_path: 
     run(tmp_path, work, runs=False)
 
 
+def test_a_mistake_of_ours_keeps_a_trigger_from_firing_for_a_while_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(mns_topic, "back_off", lambda _: 0.01)
+
+    async def work(bench: Bench) -> None:
+        bench.failing.add("t")
+        bench.reason = RuntimeError("a bug")
+        await bench.publish("a")
+        await until(lambda: bench.error() == "a bug")
+        bench.failing.clear()
+        await until(lambda: bench.fired() == ["a"])
+        await until(lambda: not bench.error())
+
+    run(tmp_path, work)
+    assert "could not fire" in caplog.text
+
+
 def test_one_whose_topic_was_deleted_says_so_and_fires_when_it_is_made_again(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         await bench.topics.ready()

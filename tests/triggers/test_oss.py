@@ -271,6 +271,24 @@ def test_a_failure_of_the_store_is_over_when_the_source_runs_again(tmp_path: Pat
     asyncio.run(whole())
 
 
+def test_a_mistake_of_ours_keeps_a_trigger_from_firing_for_a_while_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(oss, "back_off", lambda _: 0.01)
+
+    async def work(bench: Bench) -> None:
+        bench.failing.add("t")
+        bench.reason = RuntimeError("a bug")
+        await bench.put("a")
+        await until(lambda: bench.error() == "a bug")
+        bench.failing.clear()
+        await until(lambda: bench.fired() == ["a"])
+        await until(lambda: not bench.error())
+
+    run(tmp_path, work)
+    assert "could not fire" in caplog.text
+
+
 def test_one_whose_bucket_was_deleted_says_so_and_fires_when_it_is_made_again(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         assert bench.error() == ""

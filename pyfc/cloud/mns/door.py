@@ -20,6 +20,7 @@ from pyfc.auth.signature import Find
 from pyfc.cloud.mns import administration, queue_operations, topic_operations
 from pyfc.cloud.mns.asked import Answer, Asked, Environment
 from pyfc.cloud.mns.faults import Fault, internal
+from pyfc.cloud.mns.model import NAMED
 from pyfc.cloud.mns.request import Sent, is_host, is_meant, sent
 from pyfc.cloud.mns.signature import check_body, verify
 from pyfc.cloud.request import body_of
@@ -78,18 +79,31 @@ class Door:
     """The message service as an ASGI application."""
 
     def __init__(
-        self, environment: Environment, find: Find, permissions: Permissions, trail: Trail, *, is_open: bool
+        self,
+        environment: Environment,
+        find: Find,
+        permissions: Permissions,
+        trail: Trail,
+        is_bucket: Callable[[str], bool],
+        *,
+        is_open: bool,
     ) -> None:
-        """`find`: a key by its id. `trail`: what hears of changes. `is_open`: whether nobody has to sign."""
+        """`find`: a key by its id. `trail`: what hears of changes. `is_bucket`: whether the object store has one of a
+        name, whose paths are its own where nothing is signed. `is_open`: whether nobody has to sign.
+        """
         self._trail = trail
         self._environment = environment
         self._find = find
         self._permissions = permissions
+        self._is_bucket = is_bucket
         self.is_open = is_open
 
-    def takes(self, _: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a request is for the message service."""
-        return is_meant(host, headers)
+    def takes(self, scope: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request is for the message service; one that nobody has signed is by its path."""
+        if is_meant(host, headers):
+            return True
+        first = scope["path"][1:].partition("/")[0]
+        return first in NAMED and b"authorization" not in headers and not self._is_bucket(first)
 
     def names(self, host: str) -> bool:
         """Whether a host is one of the message service's own."""

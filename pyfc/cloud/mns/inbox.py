@@ -24,7 +24,7 @@ class LocalInbox:
         await self._topics.ready()
         try:
             if kind == "queues" and self._store.has("queues", name):
-                await self._messages.send(self._store.resource("queues", name), [Draft(body)])
+                await self._messages.send(self._store.resource("queues", name), [Draft(body, depth=depth)])
                 return True
             if kind == "topics" and self._store.has("topics", name):
                 await self._topics.publish(name, Draft(body), "", {}, depth, trace)

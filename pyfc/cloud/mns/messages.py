@@ -20,10 +20,11 @@ from pyfc.cloud.mns.model import Draft, Message, Resource
 from pyfc.cloud.mns.store import Store, not_there
 
 _VISIBLE, _RECEIVED, _DELAYED = 0, 1, 2
-_COLUMNS = "number, id, body, enqueued, first, count, priority, properties"
+_COLUMNS = "number, id, body, enqueued, first, count, priority, properties, depth"
 _INSERT = """
-INSERT INTO messages (queue, id, state, due, priority, enqueued, expires, first, count, handle, body, properties)
-VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?)
+INSERT INTO messages (queue, id, state, due, priority, enqueued, expires, first, count, handle, body, properties,
+  depth)
+VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?, ?, ?)
 """
 _SHOW = "UPDATE messages SET state = 0 WHERE queue = ? AND state <> 0 AND due <= ?"
 _VISIBLE_ONES = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND state = 0 ORDER BY priority, number LIMIT ?"  # noqa: S608
@@ -197,23 +198,25 @@ def _insert(connection: sqlite3.Connection, queue: Resource, draft: Draft, now: 
     secret = secrets.token_hex(8) if delay else ""
     expires = now + queue.settings["MessageRetentionPeriod"]
     state, due = (_DELAYED if delay else _VISIBLE), now + delay
-    values = (queue.number, name, state, due, draft.priority, now, expires, secret, draft.body, draft.properties)
+    values = (queue.number, name, state, due, draft.priority, now, expires, secret, draft.body, draft.properties,
+              draft.depth)  # fmt: skip
     number = connection.execute(_INSERT, values).lastrowid
     return Posted(name, f"{draft.priority}-{number:x}-{secret}" if delay else "")
 
 
 def _hide(connection: sqlite3.Connection, row: tuple[Any, ...], now: float, until: float) -> Message:
     """Receive one of those that can be received."""
-    number, name, body, enqueued, first, count, priority, properties = row
+    number, name, body, enqueued, first, count, *rest = row
+    priority = rest[0]
     secret = secrets.token_hex(8)
-    seen = (number, name, body, enqueued, first or now, count + 1, priority, properties)
+    seen = (number, name, body, enqueued, first or now, count + 1, *rest)
     connection.execute(_HIDE, (until, first or now, count + 1, secret, number))
     return _message(seen, f"{priority}-{number:x}-{secret}", until)
 
 
 def _message(row: tuple[Any, ...], handle: str, visible: float) -> Message:
-    _, name, body, enqueued, first, count, priority, properties = row
-    return Message(name, handle, body, enqueued, visible, first, count, priority, properties)
+    _, name, body, enqueued, *rest = row
+    return Message(name, handle, body, enqueued, visible, *rest)
 
 
 def _parts(handle: str) -> tuple[int, str]:

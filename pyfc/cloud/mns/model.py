@@ -56,6 +56,8 @@ class Draft(NamedTuple):
     """1 is the highest."""
     properties: str = ""
     """See Properties in properties.py; '' for none."""
+    depth: int = 0
+    """How many calls have led to it."""
 
 
 class Message(NamedTuple):
@@ -74,6 +76,7 @@ class Message(NamedTuple):
     """How often it was received."""
     priority: int
     properties: str
+    depth: int
 
 
 def check_name(what: str, name: str) -> None:

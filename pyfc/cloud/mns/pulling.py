@@ -39,7 +39,7 @@ class Queues:
             if fault.code == "QueueNotExist":  # it was deleted meanwhile
                 return ()
             raise Unavailable(message=f"the queue {queue!r}: {fault}") from None
-        return [Pulled(each.id, each.handle, each.body, each.enqueued) for each in found]
+        return [Pulled(each.id, each.handle, each.body, each.enqueued, each.depth) for each in found]
 
     async def delete(self, queue: str, handles: Sequence[str]) -> None:
         """See Queues of the triggers."""

@@ -80,25 +80,26 @@ class Pusher:
         failures = 0
         while True:
             try:
-                await self._run()
+                await self._begin_due()
+                failures = 0
+                await self._wait()
             except Fault as fault:
                 failures += 1
                 _log.warning("what was published to topics is not delivered for a while: %s", fault)
                 await asyncio.sleep(back_off(failures))
 
-    async def _run(self) -> None:
-        while True:
-            self._topics.arrived.clear()
-            rows = await self._store.read(_DUE, (self._store.now, _AT_ONCE + len(self._under_way)))
-            found = [
-                _Delivery(number, attempts, _decode(notice), Subscription(*rest))
-                for number, attempts, notice, *rest in rows
-            ]
-            for delivery in [each for each in found if each.number not in self._under_way]:
-                if len(self._under_way) < _AT_ONCE:
-                    self._under_way.add(delivery.number)
-                    self._tasks.begin(f"a message for {delivery.subscription.name}", self._deliver(delivery))
-            await self._wait()
+    async def _begin_due(self) -> None:
+        """Begin as many of those that are due as may be under way. Raises Fault."""
+        self._topics.arrived.clear()
+        rows = await self._store.read(_DUE, (self._store.now, _AT_ONCE + len(self._under_way)))
+        found = [
+            _Delivery(number, attempts, _decode(notice), Subscription(*rest))
+            for number, attempts, notice, *rest in rows
+        ]
+        for delivery in [each for each in found if each.number not in self._under_way]:
+            if len(self._under_way) < _AT_ONCE:
+                self._under_way.add(delivery.number)
+                self._tasks.begin(f"a message for {delivery.subscription.name}", self._deliver(delivery))
 
     async def _wait(self) -> None:
         """Until something may be due that is not under way."""

@@ -31,7 +31,7 @@ async def send(asked: Asked) -> Answer:
     queue = asked.resource("queues")
     root = asked.element("Message", "Messages")
     is_batch = name_of(root) == "Messages"
-    drafts = [_draft(queue, each) for each in (children(root, "Message") if is_batch else [root])]
+    drafts = [_draft(asked, queue, each) for each in (children(root, "Message") if is_batch else [root])]
     if not 1 <= len(drafts) <= _MOST:
         raise Fault("InvalidArgument", f"A batch has 1 to {_MOST} messages, and this one {len(drafts)}.")
     check_size(queue, *(draft.body for draft in drafts))
@@ -51,11 +51,11 @@ def check_size(resource: Resource, *bodies: str) -> None:
         raise Fault("InvalidArgument", f"The value of MessageBody should between 1 and {most} bytes.")
 
 
-def _draft(queue: Resource, message: Element) -> Draft:
+def _draft(asked: Asked, queue: Resource, message: Element) -> Draft:
     found = texts(message, "MessageBody", "DelaySeconds", "Priority")
     delay = whole("DelaySeconds", found["DelaySeconds"], queue.settings["DelaySeconds"], 0, LONGEST_DELAY)
     priority = whole("Priority", found["Priority"], USUAL_PRIORITY, 1, LOWEST_PRIORITY)
-    return Draft(found["MessageBody"], delay, priority, properties.read(message))
+    return Draft(found["MessageBody"], delay, priority, properties.read(message), asked.depth)
 
 
 def _posted(draft: Draft, posted: Posted) -> list[Node]:

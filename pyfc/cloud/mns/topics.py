@@ -109,7 +109,7 @@ class Topics:
         if queue is None:
             return None
         text = notices.told(notice, subscription, self._account)
-        draft = Draft(text, properties=notice.properties)
+        draft = Draft(text, properties=notice.properties, depth=notice.depth)
         self._messages.put(connection, queue, [draft])
         return queue, draft
 

@@ -9,7 +9,7 @@ from pyfc.billing.prices import read
 from pyfc.billing.usage import Change
 from pyfc.cli.prices import add_prices
 from pyfc.cli.shared import add_endpoint, client_of
-from pyfc.dev.costs import bill_notes, bill_table
+from pyfc.dev.costs import bill_notes, bill_table, wrapped
 from pyfc.dev.output import say, say_json, width
 
 
@@ -38,5 +38,5 @@ def run(options: argparse.Namespace) -> int:
     with client.understanding():
         shown = bill_table(found, width()) if found["functions"] else f"Nothing was used in {found['month']}."
         notes = bill_notes(found)
-    say("\n".join([shown, "", *notes]))
+    say(f"{shown}\n\n{wrapped(notes, width())}")
     return 0

@@ -12,8 +12,8 @@ from pyfc.cli.invoke import target
 from pyfc.cli.prices import add_prices, table_of
 from pyfc.cli.shared import add_endpoint, add_event, given_event
 from pyfc.client import Client
-from pyfc.dev.costs import tuned_lines, tuned_notes
-from pyfc.dev.output import say, say_json
+from pyfc.dev.costs import tuned_lines, tuned_notes, wrapped
+from pyfc.dev.output import say, say_json, width
 
 _MOST_SIZES = 32
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         say_json(_document(options, rows, table))
     else:
-        say("\n".join(f"* {note}" for note in tuned_notes(rows, table)))
+        say(wrapped((f"* {note}" for note in tuned_notes(rows, table)), width()))
     return 0
 
 

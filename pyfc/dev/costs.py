@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +11,7 @@ from pyfc.billing.prices import Table
 from pyfc.dev.output import first_line, one_line
 from pyfc.dev.table import table
 
-_PARTS = {"invocations": "INVOCATIONS", "vcpu": "VCPU", "memory": "MEMORY", "disk": "DISK", "rounding": "ROUNDING"}
+_PARTS = {"invocations": "CALLS", "vcpu": "VCPU", "memory": "MEMORY", "disk": "DISK", "rounding": "ROUNDING"}
 _LARGE = ("vcpu", "memory")
 _WIDTHS = (8, 10, 9, 9, 9, 11, 11)
 
@@ -20,17 +22,19 @@ def bill_table(found: dict[str, Any], columns: int) -> str:
     """
     lines = [*found["functions"].items(), ("total", found["total"])]
     parts = {name: heading for name, heading in _PARTS.items() if any(line["parts"][name] for _, line in lines)}
-    currency = str(found["prices"]["currency"])
-    whole = _bill(lines, parts, currency)
+    prices = found["prices"]
+    whole = _bill(lines, parts, prices)
     if max(map(len, whole.splitlines())) <= columns:
         return whole
     large = {name: heading for name, heading in parts.items() if name in _LARGE}
-    return _bill(lines, {**large, "": "OTHER"}, currency)
+    return _bill(lines, {**large, "": "OTHER"}, prices)
 
 
-def _bill(lines: list[tuple[str, dict[str, Any]]], parts: dict[str, str], currency: str) -> str:
+def _bill(lines: list[tuple[str, dict[str, Any]]], parts: dict[str, str], prices: dict[str, Any]) -> str:
     """`parts`: their headings; '' for what the others leave."""
-    headings = ("FUNCTION", "CALLS", *parts.values(), "CU", currency, "FORECAST")
+    unit, *others = f"{prices['unit']}:", *parts.values()
+    named_parts = [f"{unit} {others[0]}", *others[1:]] if others else []
+    headings = ("FUNCTION", "INVOCATIONS", *named_parts, f"= {prices['unit']}", str(prices["currency"]), "FORECAST")
     rows = []
     for name, line in lines:
         named = {part: line["parts"][part] for part in parts if part}
@@ -60,6 +64,14 @@ def bill_notes(found: dict[str, Any]) -> list[str]:
         "Assumed:",
         *(f"* {each}" for each in found["assumptions"]),
     ]
+
+
+def wrapped(notes: Iterable[str], columns: int) -> str:
+    """Notes as lines that are no longer than that; an address stays whole."""
+    return "\n".join(
+        textwrap.fill(one_line(note), columns, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for note in notes
+    )
 
 
 def _amount(line: dict[str, Any], unit: str, currency: str) -> str:

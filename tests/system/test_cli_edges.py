@@ -272,7 +272,7 @@ def test_keys_are_made_and_revoked_as_json_too(tmp_path: Path, capsys: pytest.Ca
         return json.loads(capsys.readouterr().out)
 
     made = run("create", "mine")
-    assert made.keys() == {"id", "created", "note", "secret"}
+    assert made.keys() == {"id", "created", "note", "scope", "secret"}
     assert [(each["id"], each["note"]) for each in run("list")] == [(made["id"], "mine")]
     assert run("revoke", made["id"]) == {"id": made["id"]}
     assert run("list") == []

@@ -54,7 +54,6 @@ from pyfc.host.descriptors import BUDGET
 from pyfc.host.runtimes import Runtimes
 from pyfc.observe import parts as observe_parts
 from pyfc.observe.journal import Listener
-from pyfc.observe.recent import Recent
 from pyfc.project.interface import NO_FOLDERS, Folders
 from pyfc.queues.interface import Queue
 from pyfc.queues.sqlite import SqliteQueue
@@ -216,8 +215,6 @@ class App:
             services.sls.functions.use(table.functions)
 
         self.supervisor.publish(use)
-        recent = Recent()
-        self.observed.journal.listeners.append(recent.listen)
         is_open = settings.auth == "off"
         oss, sls, mns, bus, _ = services
         door = Door(oss, keys.find, permissions, is_open=is_open)
@@ -229,7 +226,7 @@ class App:
         apis = ApiDoor(api.table, self.observed.journal, guard, settings.maximum_body, is_local=is_local or is_open)
         events = EventDoor(api, bus, self._led_by, is_local=is_local)
         self.server = GatewayServer(
-            application(api, guard, recent, self.sandbox, (apis, logs, messages, monitor, door), events),
+            application(api, guard, self.observed.recent, self.sandbox, (apis, logs, messages, monitor, door), events),
             context,
             BUDGET,
             release=(mns.messages.arrivals.close, api.trials.end),
@@ -262,6 +259,7 @@ class App:
             trail=trail,
             table=lambda: self.supervisor.table,
             metrics=self.observed.metrics,
+            requests=self.observed.requests,
             logs=LogFiles(self.data_folder / "logs", services.sls.environment.searcher),
             endpoint=lambda: self.endpoint,
             builds=self.deployment.builds.describe,

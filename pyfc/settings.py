@@ -149,8 +149,16 @@ class Settings:
     log_file_count: int = _setting(5, "Rotated log files kept per function.")
     log_service_bytes: int = _setting(1024 * MEBIBYTE, "Most bytes that the log service keeps; the oldest go first.")
     observe: str = _setting(
-        "on", "on: metrics of all calls are kept in the data folder; off: none.", flag=True, choices=("on", "off")
+        "on",
+        "on: metrics of all calls, and records of requests, are kept in the data folder; off: none.",
+        flag=True,
+        choices=("on", "off"),
     )
+    record_rate: int = _setting(
+        200, "Records a second of a function's plain calls (warm, quick and successful); others are all kept."
+    )
+    record_retention: float = _setting(604800.0, "Seconds for which records of requests are kept (7 days).")
+    record_bytes: int = _setting(512 * MEBIBYTE, "Most bytes of them; the oldest go first.")
     log_service_days: int = _setting(7, "Most days for which it keeps logs; a logstore may ask for fewer.")
 
 

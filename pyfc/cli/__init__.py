@@ -33,6 +33,7 @@ COMMANDS = {
     "provision": "show or set reserved instances",
     "logs": "show what a function has logged",
     "stats": "show what calls have cost: outcomes, durations, memory",
+    "requests": "show records of calls: those that failed, the slowest",
     "keys": "make, list and revoke access keys",
     "config": "show and set which server other commands talk to",
     "explain": "show what a cold start of a function consists of, and what to do about it",

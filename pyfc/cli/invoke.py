@@ -6,15 +6,17 @@ Exit status: 0 a result, 1 the function failed, 2 wrong usage, 3 the platform re
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint, add_event, event_of, given_event
+from pyfc.cli.why import phases
 from pyfc.client import Answer, Client
 from pyfc.dev.output import answer as print_answer
-from pyfc.dev.output import is_typed, say, say_json, tell
-from pyfc.errors import InvalidArgument
+from pyfc.dev.output import is_typed, one_line, say, say_json, tell
+from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.model.names import LATEST
 from pyfc.settings import load as load_settings
 
@@ -63,13 +65,26 @@ def run(options: argparse.Namespace) -> int:
         if options.json or options.log:
             raise InvalidArgument(message="--json and --log are for calls that are waited for: see pyfc events show")
         return _later(options, event)
-    answer = Client(options.endpoint).invoke(
-        service, function, event, qualifier=qualifier, tail=options.log or options.json
-    )
+    client = Client(options.endpoint)
+    answer = client.invoke(service, function, event, qualifier=qualifier, tail=options.log or options.json)
     if options.json:
         say_json(_as_json(answer))
         return EXIT_FUNCTION if answer.error_type else 0
-    return show_answer(answer, log=options.log, raw=options.raw)
+    status = show_answer(answer, log=options.log, raw=options.raw)
+    if options.log:
+        _tell_record(client, answer.request_id)
+    return status
+
+
+def _tell_record(client: Client, request_id: str) -> None:
+    """What a call waited for. Who may call need not be allowed to ask that."""
+    with contextlib.suppress(PyfcError):
+        call = client.call(request_id)
+        with client.understanding():
+            if "why" in call:
+                tell(one_line(f"pyfc: the call waited {call['waitedMs']:.2f} ms, since {call['why']}"))
+            if "phasesMs" in call:
+                tell(one_line(f"pyfc: cold start: {phases(call)}"))
 
 
 def _later(options: argparse.Namespace, event: bytes) -> int:

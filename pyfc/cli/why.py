@@ -1,4 +1,4 @@
-"""`pyfc why REQUEST_ID`: why a call was cold, waited, failed or was refused."""
+"""`pyfc why REQUEST_ID`: why a call was cold, waited, failed or was refused, and what else is known of it."""
 
 from __future__ import annotations
 
@@ -47,8 +47,30 @@ def _sentences(call: dict[str, Any]) -> list[str]:
     else:
         lines.append("It began at once: an instance was free.")
     if "phasesMs" in call:
-        parts = ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in call["phasesMs"].items())
-        lines.append(f"Its instance was started for it (cold start): {parts}. `pyfc explain {name}` tells more.")
+        lines.append(f"Its instance was started for it (cold start): {phases(call)}. `pyfc explain {name}` tells more.")
     if call["fault"]:
         lines.append(f"It failed: {first_line(call['fault'])}")
+    return [*lines, *_recorded(call)]
+
+
+def phases(call: dict[str, Any]) -> str:
+    """What the cold start of a call consisted of."""
+    return ", ".join(f"{phase} {milliseconds:.2f} ms" for phase, milliseconds in call["phasesMs"].items())
+
+
+def _recorded(call: dict[str, Any]) -> list[str]:
+    """What only a record tells: of other calls this much is not remembered."""
+    if "memoryMb" not in call:
+        return []
+    lines = [f"Its instance has used {call['memoryMb']:.2f} of {call['memorySize']} MB; version {call['version']}."]
+    if "queuedMs" in call:
+        trigger = f", put there by the trigger {call['trigger']}" if call.get("trigger") else ""
+        lines.append(f"It was asynchronous: {call['queuedMs']:.2f} ms since it came into the queue{trigger}.")
+    if "runs" in call:
+        told = ", ".join(str(run.get("errorType") or "succeeded") for run in call["runs"])
+        lines.append(f"It ran {len(call['runs'])} times: {told}.")
+    if call.get("traceId"):
+        lines.append(f"It belongs to the trace {call['traceId']}.")
+    if call["log"]:
+        lines.append(f"Its log: {call['log']['file']}, from byte {call['log']['offset']} on.")
     return lines

@@ -216,8 +216,32 @@ class Client(Transport):
         return found
 
     def call(self, request_id: str) -> dict[str, Any]:
-        """What is known of one of the newest calls. Raises ApiError."""
+        """What is known of one call: its record or, of one that has none, what is remembered of the newest. Raises
+        ApiError.
+        """
         found: dict[str, Any] = self.api("GET", f"/pyfc/calls/{part(request_id)}")
+        return found
+
+    def calls(
+        self,
+        function: str = "",
+        *,
+        seconds: float = 3600.0,
+        error: str = "",
+        status: int = 0,
+        slowest: bool = False,
+        limit: int = 50,
+    ) -> dict[str, Any]:
+        """Records of calls of the last so many seconds, of all functions or of SERVICE/FUNCTION: `calls`, the newest or
+        the slowest first, and `leftOut`, how many have no record. `error`: FC's type of it, `*` for any. Raises
+        ApiError.
+        """
+        asked = {"function": function, "seconds": f"{seconds:.0f}", "error": error, "limit": limit}
+        query = urlencode({**asked, **({"status": status} if status else {}), **({"slowest": 1} if slowest else {})})
+        found: dict[str, Any] = self.api("GET", f"/pyfc/calls?{query}")
+        with self.understanding():
+            if not isinstance(found["calls"], list) or not isinstance(found["leftOut"], int):
+                raise TypeError("'calls' is no list, or 'leftOut' no number")
         return found
 
     def explain(self, service: str, function: str) -> dict[str, Any]:

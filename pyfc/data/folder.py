@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 from pyfc import nofollow
-from pyfc.data.version import METRICS, MNS, OSS, QUEUE, SLS, STEPS, STORE, VERSION
+from pyfc.data.version import METRICS, MNS, OSS, QUEUE, REQUESTS, SLS, STEPS, STORE, VERSION
 from pyfc.errors import DataFolderInUse, DataFolderNotTakenOver, DataFolderTooNew, InvalidArgument
 from pyfc.sqlite import identity, transaction
 from pyfc.tasks import Tasks
@@ -28,7 +28,9 @@ from pyfc.tasks import Tasks
 _log = logging.getLogger(__name__)
 _LOOK = 2.0
 """Seconds between two looks at whether it is still there."""
-_FILES = {STORE: "store", QUEUE: "queue", OSS: "oss", SLS: "sls", MNS: "mns", METRICS: "metrics"}
+_FILES = {
+    STORE: "store", QUEUE: "queue", OSS: "oss", SLS: "sls", MNS: "mns", METRICS: "metrics", REQUESTS: "requests",
+}  # fmt: skip
 """Files that bear the version, and what of a Step is theirs."""
 _MAIN = "main"
 """SQLite's name for the file that was opened first."""

@@ -16,7 +16,7 @@ import msgspec
 VERSION = 8
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
-METRICS = "metrics.sqlite"
+METRICS, REQUESTS = "metrics.sqlite", "requests.sqlite"
 SLS_INDEX = "sls-index.sqlite"
 """Made of the other: it has a version of its own, and is never taken over."""
 STORE_TABLES = """
@@ -153,6 +153,24 @@ CREATE TABLE points (
 """A point is of `step` seconds from `time` on (seconds since the epoch, a multiple of the step): a Point of
 observe/metrics/point.py, packed. What is in one of 10 s is in those of 60 s and 3,600 s too, which are kept longer.
 """
+REQUESTS_TABLES = """
+CREATE TABLE requests (
+  number INTEGER PRIMARY KEY, time REAL NOT NULL, service TEXT NOT NULL, function TEXT NOT NULL, id TEXT NOT NULL,
+  status INTEGER NOT NULL, error TEXT NOT NULL, total REAL NOT NULL, record BLOB NOT NULL
+);
+CREATE INDEX ids ON requests (id);
+CREATE INDEX times ON requests (time);
+CREATE INDEX times_of_functions ON requests (service, function, time);
+CREATE INDEX totals ON requests (total);
+CREATE INDEX failures ON requests (time) WHERE error <> '';
+CREATE TABLE left_out (
+  service TEXT NOT NULL, function TEXT NOT NULL, time INTEGER NOT NULL, count INTEGER NOT NULL,
+  PRIMARY KEY (service, function, time)
+) WITHOUT ROWID;
+"""
+"""`record`: what observe/requests/record.py makes of a call, in MessagePack. `left_out`: how many calls have none, by
+minutes (seconds since the epoch).
+"""
 _BATCH = 1000
 _ENQUEUED, _BORN, _TRACE, _TRIGGER = 4, 20, 21, 22
 """Places in the array."""
@@ -172,6 +190,7 @@ class Step(NamedTuple):
     sls: Change | None = None
     mns: Change | None = None
     metrics: Change | None = None
+    requests: Change | None = None
 
 
 def _add_sizes(connection: sqlite3.Connection, schema: str) -> None:

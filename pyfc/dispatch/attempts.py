@@ -20,7 +20,7 @@ from pyfc.dispatch.lanes import Lanes
 from pyfc.dispatch.persistence import report
 from pyfc.errors import FunctionDisabled, NotFound, PyfcError
 from pyfc.model.asynchronous import DEEPEST, LOOP, LOOP_STATUS, Event, Policy, Ran, Status, request_of
-from pyfc.model.invocation import Invocation, Kind, Result, Trace, WholeReply
+from pyfc.model.invocation import Cause, Invocation, Kind, Result, Trace, WholeReply
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC, Config
 from pyfc.observe.journal import CallRecord, Journal
@@ -134,7 +134,10 @@ class Attempts:
             return
         http = request_of(event.http)
         kind = Kind.HTTP if http is not None else Kind.EVENT
-        call = Invocation(event.request_id, event.target, kind, event.payload, http, event.trace, event.attempts)
+        cause = Cause(event.id, event.trigger, max(now - event.enqueued, 0.0))
+        call = Invocation(
+            event.request_id, event.target, kind, event.payload, http, event.trace, event.attempts, cause=cause
+        )
         if event.depth > DEEPEST:
             event.error = event.condition = LOOP
             self._journal.add(CallRecord(now, entry.function, call, LOOP_STATUS, None, LOOP))

@@ -32,6 +32,7 @@ from pyfc.gateway.api2023 import asynchronous as newer_asynchronous
 from pyfc.gateway.api2023 import functions as newer_functions
 from pyfc.gateway.api2023 import scaling as newer_scaling
 from pyfc.gateway.api2023 import sessions
+from pyfc.gateway.calls import Calls
 from pyfc.gateway.costs import Costs
 from pyfc.gateway.events import EventDoor
 from pyfc.gateway.failures import failed
@@ -74,7 +75,7 @@ def application(
     api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door], events: EventDoor
 ) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
-    own, costs = _Own(api, recent), Costs(api)
+    own, costs, calls = _Own(api), Costs(api), Calls(api.requests, recent)
     scraped = metrics.Scraped(api, is_local=is_loopback(api.settings.host))
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -86,7 +87,8 @@ def application(
         Route(HEALTH, own.health, methods=["GET"]),
         *(Route(path, scraped.answer, methods=["GET"]) for path in SCRAPED),
         Route(OURS + "/functions", own.managed(own.functions), methods=["GET"]),
-        Route(OURS + "/calls/{id}", own.managed(own.call), methods=["GET"]),
+        Route(OURS + "/calls", own.managed(calls.search), methods=["GET"]),
+        Route(OURS + "/calls/{id}", own.managed(calls.one), methods=["GET"]),
         Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
         Route(OURS + "/metrics", own.managed(own.metrics), methods=["GET"]),
         Route(OURS + "/events", events.listed(own.managed(own.events)), methods=["GET"]),
@@ -122,9 +124,8 @@ def application(
 class _Own:
     """Paths that are not of FC's API."""
 
-    def __init__(self, api: Api, recent: Recent) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._recent = recent
 
     def managed(self, handler: Handler) -> Handler:
         """For who may manage only."""
@@ -166,13 +167,6 @@ class _Own:
     def _built(self, entry: Entry) -> dict[str, Any]:
         code = entry.function.code
         return self._api.builds(code.source) if code is not None and code.source else {}
-
-    async def call(self, request: Request) -> Response:
-        """What is known of a call."""
-        found = self._recent.get(request.path_params["id"])
-        if found is None:
-            raise NotFound(message=f"there is no call {request.path_params['id']} among the newest 10,000")
-        return json_response(found)
 
     async def logs(self, request: Request) -> Response:
         """A function's log: its newest records, or what came after an offset; all of them or what a search is for."""

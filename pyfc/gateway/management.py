@@ -36,6 +36,7 @@ from pyfc.documents.shapes import Shape
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 from pyfc.observe.metrics.metrics import Metrics
+from pyfc.observe.requests.requests import Requests
 from pyfc.registry.configs import Configs
 from pyfc.registry.domains import Domains
 from pyfc.registry.functions import Functions
@@ -79,6 +80,7 @@ class Api:
     table: Callable[[], Table]
     logs: LogFiles
     metrics: Metrics
+    requests: Requests
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
     builds: Callable[[str], dict[str, Any]]

@@ -60,7 +60,7 @@ async def document(metrics: Metrics, table: Table, seconds: str, wanted: Names, 
     Raises InvalidArgument, FunctionNotFound, NotFound where no metrics are kept.
     """
     check_kept(metrics)
-    span = _Span.of(_seconds(seconds), time.time())
+    span = _Span.of(seconds_of(seconds), time.time())
     found = await metrics.read(Wanted(span.step, span.start, math.inf, *wanted, qualifier))
     if wanted[1] and not found and Target(*wanted) not in table.entries:
         raise FunctionNotFound(service=wanted[0], function=wanted[1])
@@ -82,7 +82,8 @@ def check_kept(metrics: Metrics) -> None:
         raise NotFound(message="no metrics are kept: the server was started with `observe` off")
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
+    """How far back it is asked. Raises InvalidArgument."""
     try:
         seconds = float(text) if text else DEFAULT_SPAN
     except ValueError:

@@ -42,6 +42,17 @@ Trace = tuple[str, dict[str, str]]
 """OpenTracing span context ('' for none) and baggage items, as the caller sent them."""
 
 
+class Cause(NamedTuple):
+    """The event of the queue that a call was made for."""
+
+    event: str
+    """Its id."""
+    trigger: str
+    """The name of the trigger that has fired it, '' for none."""
+    queued: float
+    """Seconds since it came into the queue."""
+
+
 class Invocation(NamedTuple):
     """One call of one function."""
 
@@ -57,6 +68,8 @@ class Invocation(NamedTuple):
     """What of a large body of an HTTP function is still on its way; then `body` is its beginning."""
     session: str = ""
     """The session that it belongs to, if its function has such (affinity.py)."""
+    cause: Cause | None = None
+    """Of an asynchronous call."""
 
     @property
     def size(self) -> int:
@@ -80,6 +93,14 @@ class FaultKind(StrEnum):
     def error_type(self) -> str:
         """The value of FC's header X-Fc-Error-Type."""
         return "HandledInvocationError" if self is FaultKind.HANDLED else "UnhandledInvocationError"
+
+    @property
+    def metric_type(self) -> str:
+        """The errorType of FC's metrics of requests."""
+        return _METRIC_TYPES.get(self.value, "FunctionUnhandledError")
+
+
+_METRIC_TYPES = {"TIMEOUT": "FunctionTimeoutError", "OUT_OF_MEMORY": "FunctionOOMError"}
 
 
 class Fault(NamedTuple):

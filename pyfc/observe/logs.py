@@ -32,6 +32,8 @@ class FunctionLogs:
     def __init__(self, folder: Path, file_size: int, file_count: int) -> None:
         self.folder = folder
         self.lost = 0
+        self.places: dict[tuple[str, str], tuple[int, int]] = {}
+        """Where a function's newest batch begins: the file's inode, and the offset."""
         self._file_size = file_size
         self._file_count = file_count
         self._files: dict[tuple[str, str], FileIO] = {}
@@ -42,6 +44,7 @@ class FunctionLogs:
         lines: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         for record in batch:
             lines[record.function.service, record.function.name].append(line(record))
+        self.places = {}
         for name, texts in lines.items():
             try:
                 self._append(name, "\n".join(texts) + "\n")
@@ -57,12 +60,15 @@ class FunctionLogs:
 
     def _append(self, name: tuple[str, str], text: str) -> None:
         file = self._files.pop(name, None) or self._open(name)
+        data = text.encode("utf-8", "backslashreplace")
         try:
-            _write(file, text.encode("utf-8", "backslashreplace"))
+            _write(file, data)
         except OSError:
             file.close()
             raise
-        if os.fstat(file.fileno()).st_size <= self._file_size:
+        status = os.fstat(file.fileno())
+        self.places[name] = (status.st_ino, status.st_size - len(data))
+        if status.st_size <= self._file_size:
             self._files[name] = file
         else:
             file.close()
@@ -110,6 +116,19 @@ def tail(path: Path, offset: int | None, lines: int) -> tuple[list[dict[str, Any
         found = list(_records(texts[begun:]))
         return found[-lines:] if lines else [], start + end
     return list(_records(texts)), start + end
+
+
+def with_inode(path: Path, inode: int) -> Path | None:
+    """Which file has that inode: a log file, or one of those that it was before it was rotated; None: it is gone."""
+    for number in itertools.count():
+        each = path.with_name(f"{path.name}.{number}") if number else path
+        try:
+            if each.lstat().st_ino == inode:
+                return each
+        except OSError:
+            if number:
+                return None
+    return None
 
 
 def backwards(path: Path, end: int) -> Iterator[dict[str, Any]]:

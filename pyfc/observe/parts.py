@@ -9,6 +9,9 @@ from typing import NamedTuple
 from pyfc.observe.journal import Journal
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.metrics.metrics import Metrics
+from pyfc.observe.recent import Recent
+from pyfc.observe.requests.requests import Requests
+from pyfc.observe.requests.table import Limits
 from pyfc.settings import Settings
 
 
@@ -17,6 +20,8 @@ class Parts(NamedTuple):
 
     journal: Journal
     metrics: Metrics
+    requests: Requests
+    recent: Recent
 
 
 def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
@@ -31,5 +36,12 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(metrics.close)
     if metrics.is_kept:
         journal.listeners.append(metrics.listen)
+    limits = Limits(settings.record_retention, settings.record_bytes)
+    requests = Requests(folder, logs, settings.record_rate, limits, journal.flush, is_kept=settings.observe == "on")
+    stack.push_async_callback(requests.close)
+    if requests.is_kept:
+        journal.listeners.append(requests.listen)
+    recent = Recent()
+    journal.listeners.append(recent.listen)
     stack.callback(journal.flush)
-    return Parts(journal, metrics)
+    return Parts(journal, metrics, requests, recent)

@@ -47,6 +47,7 @@ TALKING = {
     "bill": [[], ["--json"], ["--month", "2026-11", "--what-if", "memory=512"]],
     "stats": [[], ["s/f"], ["--json"]],
     "tune": [["s/f"], ["s/f", "-e", "x", "--memory", "128", "--json"]],
+    "requests": [[], ["s/f", "--slow"], ["--json"]],
     "why": [["i"], ["i", "--json"]],
     "doctor": [["s/f"]],
 }

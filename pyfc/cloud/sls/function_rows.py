@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pyfc.cloud.sls.groups import Pairs
 from pyfc.model.function import Function, Service
-from pyfc.model.invocation import FaultKind, Result
+from pyfc.model.invocation import Result
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.observe.journal import CallRecord, OutputRecord, Record
 from pyfc.observe.lives import Life, Sample
@@ -16,7 +16,6 @@ from pyfc.observe.markers import transcript
 
 PERIOD = 10
 """Seconds between two samples of an instance."""
-_ERRORS = {FaultKind.TIMEOUT: "FunctionTimeoutError", FaultKind.OUT_OF_MEMORY: "FunctionOOMError"}
 _MEGABYTE = 1024 * 1024
 
 
@@ -98,9 +97,9 @@ def request_metrics(record: CallRecord) -> Pairs:
     fault = None if result is None else result.fault
     found = [
         *_common(function, _instance(record), call.target.qualifier), ("requestId", call.request_id),
-        ("operation", "InvokeFunction"), ("invocationType", "Async" if call.attempt else "Sync"),
+        ("operation", "InvokeFunction"), ("invocationType", "Async" if call.cause is not None else "Sync"),
         ("memoryMB", str(function.limits.memory_size)), ("hasFunctionError", _truth(fault is not None)),
-        ("errorType", "" if fault is None else _ERRORS.get(fault.kind, "FunctionUnhandledError")),
+        ("errorType", "" if fault is None else fault.kind.metric_type),
         ("statusCode", str(record.status)), ("resourceMode", "OnDemand"),
         ("isSampled", _truth(bool(trace))), ("traceContext", trace),
     ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""A record per request, kept by a process of its own."""

@@ -131,7 +131,8 @@ class App:
         webhook = Webhook(settings.destination_endpoint)
         told_bus = EventBus(webhook)
         deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), told_bus)
-        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, self.observed.journal, deliver))
+        journal, sampling = self.observed.journal, self.observed.sampling
+        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, journal, deliver, sampling))
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
         ground = Ground(self.data_folder, settings, self._stack, self._led_by)
@@ -170,10 +171,7 @@ class App:
 
     def _build_sandbox(self) -> None:
         settings, runtimes = self.settings, self.runtimes
-        shown = packages(runtimes.base, sys.executable, settings, debugs=False)
-        if settings.debug and not shown:
-            with contextlib.suppress(InvalidArgument):  # Deployment tells who needs it
-                shown = debugger(runtimes.base, settings.debugger)
+        shown = _shown(runtimes, settings)
         self.sandbox = Sandbox(settings.sandbox, self.data_folder, shown, runtimes, self._folders.mounts)
         self._stack.callback(self.sandbox.close)
         self.sandbox.open()
@@ -204,7 +202,10 @@ class App:
         promises = Promises(self.dispatcher, settings.account_id)
         permissions = Permissions(lambda target: subject_of(self.supervisor.table, target))
         callers = Callers(keys, verifier, permissions)
-        invocations = Invocations(settings, guard, self.observed.journal, callers, promises.accept, is_local=is_local)
+        observed = self.observed
+        invocations = Invocations(
+            settings, guard, observed.journal, callers, promises.accept, observed.sampling, is_local=is_local
+        )
         context = ServerContext(settings, invocations, Sites(settings.site, guard.is_known))
 
         def use(table: Table) -> None:
@@ -318,6 +319,15 @@ class App:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+
+def _shown(runtimes: Runtimes, settings: Settings) -> list[str]:
+    """Folders of packages that functions see, or a debugger."""
+    shown = packages(runtimes.base, sys.executable, settings, debugs=False)
+    if settings.debug and not shown:
+        with contextlib.suppress(InvalidArgument):  # Deployment tells who needs it
+            shown = debugger(runtimes.base, settings.debugger)
+    return shown
 
 
 def _bounds(settings: Settings) -> Bounds:

@@ -19,10 +19,16 @@ MEBIBYTE = 1024 * 1024
 
 
 _LAST_PORT = 65535
+_OTLP = "OTEL_EXPORTER_OTLP"
+Also = tuple[tuple[str, str], ...]
 
 
-def _setting(default: Any, doc: str, *, flag: bool = False, choices: tuple[str, ...] = (), most: float = inf) -> Any:
-    return dataclasses.field(default=default, metadata={"doc": doc, "flag": flag, "choices": choices, "most": most})
+def _setting(
+    default: Any, doc: str, *, flag: bool = False, choices: tuple[str, ...] = (), most: float = inf, also: Also = ()
+) -> Any:
+    """`also`: variables that others use for the same, each with what is appended to its text."""
+    metadata = {"doc": doc, "flag": flag, "choices": choices, "most": most, "also": also}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +165,22 @@ class Settings:
     )
     record_retention: float = _setting(604800.0, "Seconds for which records of requests are kept (7 days).")
     record_bytes: int = _setting(512 * MEBIBYTE, "Most bytes of them; the oldest go first.")
+    otlp_endpoint: str = _setting(
+        "",
+        "Where spans of calls are posted (OTLP over HTTP), as http://127.0.0.1:4318/v1/traces; also by OTEL's "
+        "own variables, as OTEL_EXPORTER_OTLP_ENDPOINT.",
+        also=((f"{_OTLP}_TRACES_ENDPOINT", ""), (f"{_OTLP}_ENDPOINT", "/v1/traces")),
+    )
+    otlp_headers: tuple[str, ...] = _setting(
+        (),
+        "Headers of these requests, like api-key=VALUE; also OTEL_EXPORTER_OTLP_HEADERS.",
+        also=((f"{_OTLP}_TRACES_HEADERS", ""), (f"{_OTLP}_HEADERS", "")),
+    )
+    trace_ratio: float = _setting(
+        1.0,
+        "Part of the calls without a caller's trace that begin one; also OTEL_TRACES_SAMPLER_ARG.",
+        also=(("OTEL_TRACES_SAMPLER_ARG", ""),),
+    )
     log_service_days: int = _setting(7, "Most days for which it keeps logs; a logstore may ask for fewer.")
 
 
@@ -179,6 +201,8 @@ def load(environment: Mapping[str, str] = os.environ, **chosen: Any) -> Settings
             values[field.name] = chosen[field.name]
         elif variable in environment:
             values[field.name] = _parse(variable, environment[variable], field.default)
+        else:
+            values |= _by_others(field, environment)
         choices = field.metadata["choices"]
         if choices and values.get(field.name, choices[0]) not in choices:
             allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
@@ -187,6 +211,15 @@ def load(environment: Mapping[str, str] = os.environ, **chosen: Any) -> Settings
         if most < inf and not 0 <= values.get(field.name, 0) <= most:
             raise InvalidArgument(message=f"{field.name} is {values[field.name]}: it must be from 0 to {most}")
     return Settings(**values)
+
+
+def _by_others(field: dataclasses.Field[Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The value of a field by the first variable of others that says something."""
+    for variable, ending in field.metadata["also"]:
+        text = environment.get(variable, "")
+        if text:
+            return {field.name: _parse(variable, text.rstrip("/") + ending if ending else text, field.default)}
+    return {}
 
 
 def _parse(variable: str, text: str, default: Any) -> Any:

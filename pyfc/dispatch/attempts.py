@@ -24,6 +24,7 @@ from pyfc.model.invocation import Cause, Invocation, Kind, Result, Trace, WholeR
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC, Config
 from pyfc.observe.journal import CallRecord, Journal
+from pyfc.observe.traces.sampling import Sampling
 from pyfc.settings import Settings
 from pyfc.supervisor.pool import Pool
 from pyfc.tasks import Tasks
@@ -67,6 +68,8 @@ class DispatchContext(NamedTuple):
     served: Served
     journal: Journal
     deliver: Deliver
+    sampling: Sampling | None = None
+    """Which calls belong to traces; None: no spans are exported."""
 
 
 class _Reply(WholeReply):
@@ -99,7 +102,7 @@ class Attempts:
     """Makes them, for the lanes of one server."""
 
     def __init__(self, context: DispatchContext, tasks: Tasks, lanes: Lanes, endings: Endings) -> None:
-        self._settings, self._served, self._journal, self._deliver = context
+        self._settings, self._served, self._journal, self._deliver, self._sampling = context
         self._tasks = tasks
         self._lanes = lanes
         self._endings = endings
@@ -138,6 +141,8 @@ class Attempts:
         call = Invocation(
             event.request_id, event.target, kind, event.payload, http, event.trace, event.attempts, cause=cause
         )
+        if self._sampling is not None:
+            call = self._sampling.continued(call)
         if event.depth > DEEPEST:
             event.error = event.condition = LOOP
             self._journal.add(CallRecord(now, entry.function, call, LOOP_STATUS, None, LOOP))

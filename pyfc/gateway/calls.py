@@ -44,7 +44,8 @@ class Calls:
         if not self._requests.is_kept:
             raise NotFound(message="no records are kept: the server was started with `observe` off")
         found = await self._requests.find(_wanted(request))
-        return json_response({"calls": found.records, "leftOut": found.left_out})
+        told = {} if found.spans is None else {"spans": found.spans}
+        return json_response({"calls": found.records, "leftOut": found.left_out, **told})
 
 
 def _wanted(request: Request) -> Wanted:

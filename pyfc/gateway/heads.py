@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from pyfc.errors import InvalidArgument, PyfcError
 from pyfc.gateway.exchange import Exchange
 from pyfc.model.invocation import Trace
+from pyfc.model.tracing import from_jaeger, from_w3c
 
 MAXIMUM_HEAD = 64 * 1024
 TOO_MUCH_HEAD = f"the head of a request has at most {MAXIMUM_HEAD} bytes"
@@ -31,6 +33,7 @@ _ONCE = (b"host", b"content-length", b"transfer-encoding")
 _TRACING = b"x-fc-tracing-opentracing-span-"
 _BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
 """The second as FC's SDK for Node.js tests it."""
+_UBER_BAGGAGE = b"uberctx-"
 
 
 class Known(NamedTuple):
@@ -128,16 +131,31 @@ def problem_of(head: Parsed) -> PyfcError | None:
 
 
 def trace_of(fields: dict[bytes, bytes]) -> Trace | None:
-    """Span context ('' for none) and baggage of a trace, if the caller sent any of it."""
+    """Span context ('' for none) and baggage of a trace, if the caller sent any of it: in FC's own headers, else as
+    W3C or Jaeger have it.
+    """
     sent = {name: value.decode("latin-1") for name, value in fields.items() if name.startswith(_TRACING)}
     if not sent:
-        return None
+        return _others_trace(fields) if b"traceparent" in fields or b"uber-trace-id" in fields else None
     baggage = {
         name.partition(b"baggage-")[2].decode("latin-1"): value
         for name, value in sent.items()
         if name.startswith(_BAGGAGE)
     }
     return sent.get(b"x-fc-tracing-opentracing-span-context", ""), baggage
+
+
+def _others_trace(fields: dict[bytes, bytes]) -> Trace | None:
+    context = from_w3c(fields.get(b"traceparent", b"").decode("latin-1"))
+    if context is None:
+        context = from_jaeger(unquote(fields.get(b"uber-trace-id", b"").decode("latin-1")))
+    if context is None:
+        return None
+    baggage = {name: value for name, value in fields.items() if name.startswith(_UBER_BAGGAGE)}
+    return context.as_jaeger(), {
+        name.removeprefix(_UBER_BAGGAGE).decode("latin-1"): unquote(value.decode("latin-1"))
+        for name, value in baggage.items()
+    }
 
 
 def length_of(fields: dict[bytes, bytes]) -> int:

@@ -38,6 +38,7 @@ from pyfc.model.invocation import Fault, FaultKind, HttpRequest, Invocation, Kin
 from pyfc.model.names import request_ids
 from pyfc.observe.journal import CallRecord, Journal
 from pyfc.observe.markers import TAIL, transcript
+from pyfc.observe.traces.sampling import Sampling
 from pyfc.settings import Settings
 from pyfc.triggers.cors import Cors
 from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
@@ -134,6 +135,8 @@ class _Context:
     accept: Accept
     """Takes asynchronous calls."""
     account_id: str
+    sampling: Sampling | None
+    """Which calls belong to traces; None: no spans are exported."""
     disposition: str
     """A line of the head of every HTTP trigger's answer."""
 
@@ -155,13 +158,14 @@ class Invocations:
         journal: Journal,
         callers: Callers,
         accept: Accept,
+        sampling: Sampling | None = None,
         *,
         is_local: bool,
     ) -> None:
         disposition = "Content-Disposition: attachment\r\n" if settings.content_disposition else ""
         senders = _Senders(guard, callers, is_open=settings.auth == "off", is_local=is_local)
         self._places = _Places()
-        self._context = _Context(self._places, senders, journal, accept, settings.account_id, disposition)
+        self._context = _Context(self._places, senders, journal, accept, settings.account_id, sampling, disposition)
         self._numbers: list[str] = []
 
     def use(self, table: Table) -> None:
@@ -326,8 +330,9 @@ class EventReply(_Reply):
         if is_async:
             context.accept(exchange, self.request_id, place, exchange.body, None, self._not_promised)
             return
-        call = self.call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, exchange.trace)
-        self.ticket = place.entry.route.submit(call, self)
+        call = Invocation(self.request_id, place.target, Kind.EVENT, exchange.body, None, exchange.trace)
+        self.call = call if context.sampling is None else context.sampling.continued(call)
+        self.ticket = place.entry.route.submit(self.call, self)
 
     def _answer(self, result: Result) -> None:
         exchange, place, call = self.exchange, self.place, self.call
@@ -414,6 +419,8 @@ class HttpReply(_Reply):
         else:
             incoming = exchange.incoming
             self.call = Invocation(number, place.target, Kind.HTTP, body, request, exchange.trace, 0, incoming)
+        if self.context.sampling is not None:
+            self.call = self.context.sampling.continued(self.call)
         self.ticket = place.entry.route.submit(self.call, self)
 
     def _answer(self, result: Result) -> None:

@@ -70,6 +70,10 @@ class Invocation(NamedTuple):
     """The session that it belongs to, if its function has such (affinity.py)."""
     cause: Cause | None = None
     """Of an asynchronous call."""
+    caller_span: int = 0
+    """The span that the trace came with, if that is exported: `trace` is then the one that the function goes on from;
+    0 for none.
+    """
 
     @property
     def size(self) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import NamedTuple
 
 _JAEGER = re.compile(r"([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{0,16}):([0-9a-fA-F]{1,2})")
 _W3C = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_SAMPLED = 1
+SAMPLED = 1
+"""The flag of a trace that is to be exported."""
 
 
 class SpanContext(NamedTuple):
@@ -22,7 +24,7 @@ class SpanContext(NamedTuple):
     @property
     def is_sampled(self) -> bool:
         """Whether it is to be exported."""
-        return bool(self.flags & _SAMPLED)
+        return bool(self.flags & SAMPLED)
 
     def as_jaeger(self, parent: int = 0) -> str:
         """As FC's own header and uber-trace-id have it: trace:span:parent:flags, in hex."""
@@ -30,7 +32,7 @@ class SpanContext(NamedTuple):
 
     def as_w3c(self) -> str:
         """As traceparent has it."""
-        return f"00-{self.trace:032x}-{self.span:016x}-{self.flags & _SAMPLED:02x}"
+        return f"00-{self.trace:032x}-{self.span:016x}-{self.flags & SAMPLED:02x}"
 
 
 def from_jaeger(text: str) -> SpanContext | None:
@@ -51,7 +53,7 @@ def from_w3c(text: str) -> SpanContext | None:
     return SpanContext(trace, span, int(found[4], 16)) if trace and span else None
 
 
-def trace_id(context: str) -> str:
-    """The 32 hex digits of a trace; '' for a span context that is none."""
-    found = from_jaeger(context)
-    return "" if found is None else f"{found.trace:032x}"
+def span_id(name: str, request_id: str, attempt: int) -> int:
+    """The id of a span of one run of a call: made of what it is, so that nobody has to remember it."""
+    digest = hashlib.blake2b(f"{name} {request_id} {attempt}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") or 1

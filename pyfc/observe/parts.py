@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from pyfc.observe.metrics.metrics import Metrics
 from pyfc.observe.recent import Recent
 from pyfc.observe.requests.requests import Requests
 from pyfc.observe.requests.table import Limits
+from pyfc.observe.traces.sampling import Sampling
+from pyfc.observe.traces.target import destination
 from pyfc.settings import Settings
 
 
@@ -22,6 +25,8 @@ class Parts(NamedTuple):
     metrics: Metrics
     requests: Requests
     recent: Recent
+    sampling: Sampling | None
+    """None: no spans are exported."""
 
 
 def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
@@ -37,11 +42,16 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
     if metrics.is_kept:
         journal.listeners.append(metrics.listen)
     limits = Limits(settings.record_retention, settings.record_bytes)
-    requests = Requests(folder, logs, settings.record_rate, limits, journal.flush, is_kept=settings.observe == "on")
+    target = destination(settings, os.environ)
+    requests = Requests(
+        folder, logs, settings.record_rate, limits, journal.flush, target,
+        begins_traces=target is not None, is_kept=settings.observe == "on",
+    )  # fmt: skip
     stack.push_async_callback(requests.close)
     if requests.is_kept:
         journal.listeners.append(requests.listen)
     recent = Recent()
     journal.listeners.append(recent.listen)
     stack.callback(journal.flush)
-    return Parts(journal, metrics, requests, recent)
+    sampling = None if target is None else Sampling(settings.trace_ratio)
+    return Parts(journal, metrics, requests, recent, sampling)

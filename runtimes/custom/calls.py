@@ -105,6 +105,15 @@ def traced(trace: tuple[str, dict[str, str]] | None) -> list[tuple[str, str]]:
     return [*span, ("x-fc-tracing-opentracing-span-baggages", as_base64(trace[1]))]
 
 
+def traceparent(trace: tuple[str, dict[str, str]] | None) -> list[tuple[str, str]]:
+    """W3C's header for the same. A request of an HTTP function has its own."""
+    parts = trace[0].split(":") if trace is not None else []
+    if len(parts) != 4 or not all(parts) or set("".join(parts)) - set("0123456789abcdefABCDEF"):
+        return []
+    number, span, flags = int(parts[0], 16), int(parts[1], 16), int(parts[3], 16) & 1
+    return [("traceparent", f"00-{number:032x}-{span:016x}-{flags:02x}")] if number and span else []
+
+
 class Call(machine.Machine):
     """`header`: that of its Invoke frame; `payload`: its body or the beginning of it."""
 
@@ -194,7 +203,7 @@ class Call(machine.Machine):
         _, size, request_id, _, attempt, _, http, trace = self._header[:8]
         method, target, sent, last = _of_event(size) if self._is_event else _of_http(size, http)
         own = [("x-fc-request-id", request_id), ("x-fc-retry-count", str(attempt))]
-        own += traced(trace)
+        own += [*traced(trace), *(traceparent(trace) if self._is_event else [])]
         return client.request_head(method, target, [*sent, *own_fixed(self._bridge, self._header), *own, *last])
 
     # what is done: the answer

@@ -174,7 +174,7 @@ class PulledCall(machine.Machine):
         headers = describe(fixed, request_id, _HANDLER, deadline / 1000 - time.time(), attempt)
         if kind == 1:
             headers.append(("x-fc-http-params", _params(http)))
-        headers += calls.traced(trace)
+        headers += [*calls.traced(trace), *calls.traceparent(trace)]
         self._pull.offer(headers, b"".join(self._pieces))
         self._pieces.clear()
 

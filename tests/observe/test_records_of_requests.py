@@ -132,6 +132,7 @@ def test_a_record_joins_what_is_known_of_a_request(
             "errorType": "FunctionUnhandledError", "faultKind": "UNHANDLED", "fault": "no money", "attempt": 0,
             "memorySize": 128, "payloadBytes": 2, "resultBytes": 0, "kept": "failed", "event": "e",
             "trigger": "nightly", "queuedMs": 1500.0, "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "callerSpan": "0" * 16, "sampled": True, "hasInitializer": False,
             "instanceId": "i", "cold": True, "durationMs": 250.0, "memoryMb": 20.0, "waitedMs": 500.0,
             "why": "no instance", "phasesMs": {"PrepareCode": 100.0, "RuntimeInitialize": 200.0, "Initializer": 300.0},
         }  # fmt: skip

@@ -186,3 +186,19 @@ def test_a_go1_program_that_ends_has_the_same_error_in_its_initializer_and_in_a_
     assert answer.json["errorMessage"].startswith("Process exited unexpectedly before completing request (duration: ")
     log = base64.b64decode(answer.headers["X-Fc-Log-Result"]).decode()
     assert "its last words\nthe program exited with status 3\n" in log
+
+
+W3C = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+JAEGER = "4bf92f3577b34da6a3ce929d0e0e4736:f067aa0ba902b7:0:1"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"traceparent": W3C}, {"uber-trace-id": JAEGER.replace(":", "%3A"), "uberctx-user": "me%20too"}],
+    ids=["w3c", "jaeger"],
+)
+def test_traces_of_w3c_and_jaeger_reach_the_function(server: Server, headers: dict[str, str]) -> None:
+    baggage = {"user": "me too"} if "uberctx-user" in headers else {}
+
+    assert server.invoke("demo/python", b"", **headers).json[:2] == [JAEGER, baggage]
+    assert server.invoke("demo/custom", b"", **headers).json[:2] == [JAEGER, baggage]

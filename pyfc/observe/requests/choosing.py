@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from pyfc.model.function import Function
-from pyfc.model.invocation import Result
+from pyfc.model.invocation import Invocation
 from pyfc.model.names import Target
 from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.logs import FunctionLogs
@@ -20,8 +20,6 @@ _KNOWN = 100
 _NEWEST = 1000
 SLOW = 1.0
 """Seconds: the bound until then."""
-_REFRESH = 1.0
-"""Seconds between two looks at the percentile."""
 _MOST_FUNCTIONS = 4096
 _FAILED = 400
 LeftOut = tuple[str, str, int, int]
@@ -39,24 +37,28 @@ class _Durations:
         self.seen = 0
         """Since the bound was found."""
         self.bound = SLOW
-        self.looked = 0.0
         self.second = 0
         self.room = 0
         """Plain calls that may be kept in this second."""
         self.left_out = 0
 
-    def look(self, now: float) -> None:
-        """Find the bound again, if there is enough to find it by."""
-        if self.seen >= _KNOWN and not 0 <= now - self.looked < _REFRESH:
-            self.bound = sorted(self.newest)[len(self.newest) * 99 // 100]
-            self.looked, self.seen = now, 0
+    def begin(self, now: float, rate: int) -> None:
+        """Calls of this moment follow. Once a second: find the bound again, if there is enough to find it by."""
+        if self.second == int(now):
+            return
+        self.second, self.room = int(now), rate
+        if self.seen >= _KNOWN:
+            self.bound, self.seen = sorted(self.newest)[len(self.newest) * 99 // 100], 0
 
 
 class Choosing:
     """Makes rows of batches."""
 
-    def __init__(self, rate: int, logs: FunctionLogs) -> None:
-        """`logs`: hears of each batch before."""
+    def __init__(self, rate: int, logs: FunctionLogs, *, begins_traces: bool = False) -> None:
+        """`logs`: hears of each batch before. `begins_traces`: a trace without a caller's span is the server's own, and
+        does not make a call other than plain.
+        """
+        self._begins_traces = begins_traces
         self._rate = rate
         self._logs = logs
         self._functions: dict[Target, _Durations] = {}
@@ -67,26 +69,23 @@ class Choosing:
         now = batch[-1].time
         found: list[Row] = []
         of: _Durations | None = None
-        second, places = int(now), self._logs.places
+        places = self._logs.places
         for record in batch:
             if not isinstance(record, CallRecord):
                 continue
-            function, result = record.function, record.result
-            if of is None or of.function is not function:
-                of = self._of(function, now)
-                if of.second != second:
-                    of.second, of.room = second, self._rate
-                    of.look(now)
-            why = _why(record, result, of.bound)
-            if result is not None:
-                of.newest.append(result.usage.duration)
+            if of is None or of.function is not record.function:
+                of = self._of(record.function, now)
+                of.begin(now, self._rate)
+            if record.result is not None:
+                of.newest.append(record.result.usage.duration)
                 of.seen += 1
-            if not why:
+            why = "plain" if _is_plain(record, of.bound) else self._why(record, of.bound)
+            if why == "plain":
                 if of.room <= 0:
                     of.left_out += 1
                     continue
                 of.room -= 1
-            found.append(row(record, why or "plain", places.get((function.service, function.name))))
+            found.append(row(record, why, places.get((of.function.service, of.function.name))))
         return found
 
     def left_out(self, now: float) -> list[LeftOut]:
@@ -108,6 +107,23 @@ class Choosing:
         for each in rows:
             self._left_out.append((each.service, each.function, int(each.time) // 60 * 60, 1))
 
+    def _why(self, record: CallRecord, bound: float) -> str:
+        """For which reason a call is kept that is more than a quick one, if it is kept in any case."""
+        call, result = record.call, record.result
+        if result is None or result.fault is not None or record.status >= _FAILED:
+            return "failed"
+        usage = result.usage
+        if usage.cold:
+            return "cold"
+        if max(usage.duration, usage.start.waited if usage.start is not None else 0.0) > bound:
+            return "slow"
+        if call.cause is not None:
+            return "asynchronous"
+        return "traced" if self._is_traced(call) else "plain"
+
+    def _is_traced(self, call: Invocation) -> bool:
+        return call.trace is not None and bool(call.caller_span or not self._begins_traces)
+
     def _of(self, function: Function, now: float) -> _Durations:
         found = self._functions.get(function.target)
         if found is None or found.function is not function:
@@ -120,15 +136,10 @@ class Choosing:
         return found
 
 
-def _why(record: CallRecord, result: Result | None, bound: float) -> str:
-    """For which reason a call is kept in any case; '' for a plain one."""
-    call = record.call
-    if result is None or result.fault is not None or record.status >= _FAILED:
-        return "failed"
-    if result.usage.cold:
-        return "cold"
-    if result.usage.duration > bound or (result.usage.start is not None and result.usage.start.waited > bound):
-        return "slow"
-    if call.cause is not None:
-        return "asynchronous"
-    return "traced" if call.trace is not None else ""
+def _is_plain(record: CallRecord, bound: float) -> bool:
+    """Whether a call is one of those that most are: about which nothing more has to be asked."""
+    _, _, call, status, result, _ = record
+    if result is None or result.fault is not None or status >= _FAILED:
+        return False
+    duration, _, cold, _, start = result.usage
+    return start is None and not cold and duration <= bound and call.cause is None and call.trace is None

@@ -2,9 +2,9 @@
 
 Not the one that indexes logs: that works for seconds at a step and rests as long, and records must be in the file
 within a second. It takes frames (4 bytes of length, big-endian, then MessagePack) from its input:
-["keep", rows, left out] and ["find", Wanted], and answers the second in the same form: {"records", "leftOut"} or
-{"error"}. It ends at the end of its input, when it has written what came; so the end of the server loses nothing of
-what it was sent.
+["export", Destination], ["keep", rows, left out] and ["find", Wanted], and answers the last in the same form:
+{"records", "leftOut", "spans"} or {"error"}. It ends at the end of its input, when it has written what came; so the
+end of the server loses nothing of what it was sent.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 
 from pyfc.errors import PyfcError
 from pyfc.observe.requests.table import Limits, Records, Wanted
+from pyfc.observe.traces.exporter import Destination, Exporter
 
 _LENGTH = 4
 _log = logging.getLogger(__name__)
@@ -44,9 +45,18 @@ class Keeper:
         self._limits = limits
         self._records: Records | None = None
         self._problem = ""
+        self._exporter: Exporter | None = None
 
     def do(self, message: list[Any]) -> bytes:
         """The answer, b"" for none."""
+        if message[0] == "export":
+            self._exporter = Exporter(msgspec.convert(message[1], Destination))
+            return b""
+        if message[0] == "keep" and self._exporter is not None:
+            self._exporter.offer(row[-1] for row in message[1])
+        return self._kept(message)
+
+    def _kept(self, message: list[Any]) -> bytes:
         try:
             self._records = self._records or Records(self._path, self._limits)
             if message[0] == "keep":
@@ -54,7 +64,9 @@ class Keeper:
                 self._problem = ""
                 return b""
             found, left_out = self._records.find(Wanted(*message[1]))
-            return frame({"records": found, "leftOut": left_out})
+            exporter = self._exporter
+            spans = {"exported": exporter.exported, "dropped": exporter.dropped} if exporter is not None else None
+            return frame({"records": found, "leftOut": left_out, "spans": spans})
         except (sqlite3.Error, PyfcError, OSError) as error:
             self._failed(error)
             return frame({"error": str(error)}) if message[0] == "find" else b""
@@ -73,7 +85,9 @@ class Keeper:
             self._path.replace(self._path.with_name(f"{self._path.name}.damaged"))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and export what waits."""
+        if self._exporter is not None:
+            self._exporter.close()
         if self._records is not None:
             self._records.close()
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pyfc.model.asynchronous import Ran
 from pyfc.model.invocation import Kind, Result
-from pyfc.model.tracing import trace_id
+from pyfc.model.tracing import from_jaeger
 from pyfc.observe.journal import CallRecord
 
 PHASES = ("PrepareCode", "RuntimeInitialize", "Initializer")
@@ -48,6 +48,7 @@ def row(call: CallRecord, why: str, log: tuple[int, int] | None) -> Row:
         "fault": "",
         "attempt": invocation.attempt,
         "memorySize": function.limits.memory_size,
+        "hasInitializer": bool(function.initializer or function.initializer_command),
         "payloadBytes": invocation.size,
         "kept": why,
         "log": list(log) if log is not None else None,
@@ -57,7 +58,10 @@ def row(call: CallRecord, why: str, log: tuple[int, int] | None) -> Row:
     elif invocation.kind is Kind.HTTP:
         record["trigger"] = "http"
     if invocation.trace is not None:
-        record["traceId"] = trace_id(invocation.trace[0])
+        context = from_jaeger(invocation.trace[0])
+        if context is not None:
+            caller = f"{invocation.caller_span:016x}"
+            record |= {"traceId": f"{context.trace:032x}", "callerSpan": caller, "sampled": context.is_sampled}
     if result is not None:
         record |= _used(result)
     total = record.get("durationMs", 0.0) + record.get("waitedMs", 0.0)

@@ -23,6 +23,7 @@ from pyfc.observe.requests.choosing import Choosing
 from pyfc.observe.requests.keeper import frame, size_of
 from pyfc.observe.requests.record import Row
 from pyfc.observe.requests.table import Limits, Wanted
+from pyfc.observe.traces.exporter import Destination
 from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Found(NamedTuple):
     records: list[dict[str, Any]]
     left_out: int
     """Calls of the same functions in the same time that have no record."""
+    spans: dict[str, int] | None = None
+    """How many were exported and dropped since the process has begun, if they are exported at all."""
 
 
 class Requests:
@@ -56,11 +59,13 @@ class Requests:
         rate: int,
         limits: Limits,
         gather: Callable[[], None] = lambda: None,
+        destination: Destination | None = None,
         *,
+        begins_traces: bool = False,
         is_kept: bool = True,
     ) -> None:
         """`folder`: the data folder; `logs` hears of batches before; `gather` has `listen` be told at once of what has
-        happened up to now.
+        happened up to now. `destination`: where spans of calls are exported to; `begins_traces`: see Choosing.
         """
         self._words = (
             sys.executable, "-P", "-m", "pyfc.observe.requests.keeper",
@@ -70,7 +75,8 @@ class Requests:
         """Whether there are any."""
         self._logs = logs
         self._gather = gather
-        self._choosing = Choosing(rate, logs)
+        self._destination = destination
+        self._choosing = Choosing(rate, logs, begins_traces=begins_traces)
         self._waiting: list[Row] = []
         self._timer: asyncio.TimerHandle | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -134,6 +140,8 @@ class Requests:
                 _log.warning("the process that keeps records of requests cannot be started: %s", error)
                 return None
             self._process = process
+            if self._destination is not None and process.stdin is not None:
+                process.stdin.write(frame(["export", self._destination]))
         return process.stdin
 
     async def find(self, wanted: Wanted) -> Found:
@@ -146,7 +154,7 @@ class Requests:
             answer = await self._ask(wanted)
         if "error" in answer:
             raise Unavailable(message=f"the records of requests cannot be read: {answer['error']}")
-        return Found([self._shown(record) for record in answer["records"]], answer["leftOut"])
+        return Found([self._shown(record) for record in answer["records"]], answer["leftOut"], answer["spans"])
 
     async def _ask(self, wanted: Wanted) -> dict[str, Any]:
         writer, process = await self._writer(), self._process

@@ -1,0 +1,1 @@
+"""Spans of calls, made of their records and exported by OTLP."""

@@ -288,3 +288,30 @@ def test_what_fails_later_is_tried_as_soon_as_what_failed_first(
 
     run(tmp_path, work)
     assert pauses == [1, 2, 1]
+
+
+def test_a_subscription_that_takes_nothing_is_named_in_the_log_once_with_the_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(bench: Bench) -> None:
+        await bench.subscribe("http://127.0.0.1:1/", name="refused")
+        await bench.publish("a")
+        await bench.publish("b")
+        await until(lambda: _none(bench))
+
+    async def _none(bench: Bench) -> bool:
+        return await bench.waiting() == 0
+
+    async def whole() -> None:
+        bench = Bench(tmp_path)  # whose rules allow no address of this machine
+        try:
+            await bench.make()
+            await work(bench)
+        finally:
+            await bench.close()
+
+    asyncio.run(whole())
+    told = [each.getMessage() for each in caplog.records if "takes no messages" in each.getMessage()]
+    assert len(told) == 1
+    assert "subscription refused of topic t takes no messages" in told[0]
+    assert "PYFC_ALLOW_OUTGOING" in told[0]

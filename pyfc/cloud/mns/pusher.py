@@ -70,6 +70,8 @@ class Pusher:
         self._account = account
         self._pause = pause
         self._under_way: set[int] = set()
+        self._failing: set[tuple[str, str]] = set()
+        """Topics and subscriptions of which the log says that nothing arrives."""
         self._tasks = Tasks()
 
     def start(self) -> None:
@@ -118,6 +120,7 @@ class Pusher:
     async def _deliver(self, delivery: _Delivery) -> None:
         try:
             reason = await self._attempt(delivery)
+            self._tell(delivery.subscription, reason)
             await self._store.write(lambda connection: self._settle(connection, delivery, reason))
         except Fault as fault:
             _log.warning("a message for %s is delivered again: %s", delivery.subscription.name, fault)
@@ -125,6 +128,17 @@ class Pusher:
         finally:
             self._under_way.discard(delivery.number)
             self._topics.arrived.set()
+
+    def _tell(self, subscription: Subscription, reason: str) -> None:
+        """Have the log say once that nothing arrives at a subscription, and when something does again."""
+        names = subscription.topic, subscription.name
+        if reason and names not in self._failing:
+            self._failing.add(names)
+            advice = "it is tried again as its strategy says"
+            _log.warning("subscription %s of topic %s takes no messages: %r; %s", names[1], names[0], reason, advice)
+        elif not reason and names in self._failing:
+            self._failing.discard(names)
+            _log.warning("subscription %s of topic %s takes messages again", names[1], names[0])
 
     async def _attempt(self, delivery: _Delivery) -> str:
         """Why it could not be delivered, '' if it was."""

@@ -146,6 +146,24 @@ def test_every_file_that_the_map_names_exists() -> None:
     assert sorted(named - there) == []
 
 
+@pytest.mark.parametrize(
+    ("row", "mark", "homes"),
+    [
+        ("a setting", r"= _setting\(", {"settings.py"}),
+        ("what cron expressions mean", r"\bcronsim\b", {"model/schedule.py"}),
+        ("what functions may do with their credentials", r'"Aliyun[A-Z]\w+Access"', {"auth/policies.py"}),
+        ("how a path begins", r'"/20\d\d-\d\d-\d\d', {"calls/paths.py", "client/client.py", "client/transport.py"}),
+        ("an error, its code or status", r'^    code = "\w+"\n    status = \d', {"errors.py"}),
+    ],
+)
+def test_what_the_map_leads_to_is_in_no_other_file(row: str, mark: str, homes: set[str]) -> None:
+    [told] = [line for line in MAP.splitlines() if line.startswith(f"| {row} |")]
+    files = {str(path.relative_to(ROOT / "pyfc")): path for path in (ROOT / "pyfc").rglob("*.py")}
+
+    assert {name for name, path in files.items() if re.search(mark, path.read_text("utf-8"), re.MULTILINE)} == homes
+    assert any(f"`{home}`" in told for home in homes)
+
+
 def test_every_frame_is_in_the_runtimes_readme() -> None:
     names = [name for name in vars(frames) if name[0].isupper() and hasattr(getattr(frames, name), "_fields")]
 

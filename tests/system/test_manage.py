@@ -141,3 +141,18 @@ def test_the_client_for_event_loops_does_many_things_at_once(server: Server, tmp
             return [answer.body for answer in answers]
 
     assert asyncio.run(scenario()) == [b"%d" % number for number in range(20)]
+
+
+def test_properties_that_are_not_known_are_ignored_and_stand_in_the_servers_log_once(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    server = Server(tmp_path / "project", tmp_path / "data")
+    for number in range(3):
+        document = {"serviceName": f"s{number}", "brandNew": {"a": 1}, "logConfig": {"project": "", "later": 1}}
+        answer = server.manage("POST", "/2016-08-15/services", document)
+        assert answer.status == 200, answer.body
+        assert "brandNew" not in answer.json
+
+    status, log = server.stop()
+    assert status == 0
+    for shape, name in (("Service", "brandNew"), ("LogConfig", "later")):
+        assert log.count(f'requests have properties of {shape} that are not known and ignored: ["{name}"]') == 1

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pyfc.auth.keys import Key
+from pyfc.calls.table import version_of
 from pyfc.cloud.mns import asked as mns_asked
 from pyfc.cloud.mns.pulling import Queues
 from pyfc.cloud.oss import asked as oss_asked
 from pyfc.cloud.oss import parts as oss_parts
 from pyfc.cloud.oss.watching import Watcher
 from pyfc.cloud.sls import parts as sls_parts
+from pyfc.cloud.sls.function_rows import config_of
 from pyfc.cloud.sls.windows import Windows
 from pyfc.dispatch.dispatcher import Dispatcher
 from pyfc.dispatch.sources import Sources
+from pyfc.model.names import LATEST, Target
+from pyfc.model.trigger import Trigger
 from pyfc.observe.journal import Journal
 from pyfc.settings import Settings
 from pyfc.supervisor.supervisor import Supervisor
@@ -72,9 +76,14 @@ async def build(
     stack.push_async_callback(watcher.close)
     sources.add(lambda emit: Oss(emit, changes, oss.store, account, region), watcher.start)
     sls = sls_parts.build(
-        folder, settings, stack, sls_parts.Origin(journal, lambda: supervisor.table.services, supervisor.samples)
+        folder,
+        settings,
+        stack,
+        sls_parts.Origin(journal, lambda: supervisor.table.services, supervisor.samples, led_by),
     )
-    sources.add(lambda emit: LogSource(emit, Windows(sls.environment.store), region))
+    sources.add(
+        lambda emit: LogSource(emit, Windows(sls.environment.store), region, partial(_own_logstore, supervisor))
+    )
     sources.add(lambda emit: MnsTopic(emit, mns.topics, account))
     queues, brokers = Queues(mns), Brokers(settings.rabbitmq, settings.kafka)
     bus = sources.add(lambda emit: EventBridge(emit, sources, changes, queues, account, region, brokers))
@@ -82,3 +91,13 @@ async def build(
         sources.add(partial(Pushed, kind))
     stack.push_async_callback(sources.close)
     return Services(oss, sls, mns, bus, sources)
+
+
+def _own_logstore(supervisor: Supervisor, trigger: Trigger) -> tuple[str, str] | None:
+    """Where the logs of a trigger's function go."""
+    table = supervisor.table
+    target = version_of(table, Target(trigger.service, trigger.function, trigger.qualifier or LATEST))
+    if target is None:
+        return None
+    config = config_of(table.entries[target].function, table.services.get(trigger.service))
+    return (config.project, config.logstore) if config is not None else None

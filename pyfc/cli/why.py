@@ -33,7 +33,7 @@ def _sentences(call: dict[str, Any]) -> list[str]:
     if call["error"] == LOOP:
         return [
             f"{name} was not run: {DEEPEST + 1} calls have led to each other before it, and pyfc makes no more.",
-            "Look for a function that writes to the bucket that fires it, or for destinations in a circle.",
+            "Look for a function that writes to the bucket or logstore that fires it, or for destinations in a circle.",
         ]
     if "instanceId" not in call:
         return [f"{name} was not run: pyfc refused the call with {call['status']} {call['error']}."]

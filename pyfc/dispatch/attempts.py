@@ -28,7 +28,7 @@ from pyfc.observe.traces.sampling import Sampling
 from pyfc.settings import Settings
 from pyfc.supervisor.pool import Pool
 from pyfc.tasks import Tasks
-from pyfc.triggers import eventbridge
+from pyfc.triggers import eventbridge, log
 
 _LOG = 64 * 1024
 """Bytes of a log that a record keeps."""
@@ -37,7 +37,10 @@ _RESULT = 1024 * 1024
 _HISTORY = 50
 """States of an event that are remembered."""
 _ACCEPTED = 202
-_PUSHING: dict[str, Callable[[Mapping[str, Any]], Policy | None]] = {"eventbridge": eventbridge.policy_of}
+_PUSHING: dict[str, Callable[[Mapping[str, Any]], Policy | None]] = {
+    "eventbridge": eventbridge.policy_of,
+    "log": log.policy_of,
+}
 """What says of a type of triggers how its source goes on pushing; None: it leaves that to the function."""
 _POLICIES = 4096
 """Configurations that are kept as they were read."""

@@ -11,17 +11,21 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from pyfc.errors import InvalidArgument, PyfcError
+from pyfc.model.asynchronous import DEFAULT_RETRIES, Policy
 from pyfc.model.trigger import Trigger
 from pyfc.triggers.interface import Emit, Firing, Key, State, deleted, is_enabled, option, state_of, within, wrong
 
 _SHORTEST, _USUAL, _LONGEST = 3, 60, 600
 """Seconds of `triggerInterval`."""
+_MOST_RETRIES = 100
+Own = Callable[[Trigger], tuple[str, str] | None]
+"""Project and logstore of the logs that a trigger's function writes by itself, by its logConfig."""
 _SPACE = uuid.UUID("0a7f6c52-2f4b-4a36-9d0e-8c1f5f1f9f66")
 """Ids of tasks are made in it of what they are for."""
 
@@ -35,6 +39,8 @@ class Window(NamedTuple):
     end_cursor: str
     received: int
     """When the last of them came, seconds since the epoch."""
+    depth: int = 0
+    """How many calls have led to them, at the most."""
 
 
 class Shards(Protocol):
@@ -92,7 +98,25 @@ def complete(trigger: Trigger) -> tuple[str, str, int]:
         raise wrong("sourceConfig.logstore", logstore, "it must name a logstore")
     if not isinstance(interval, int) or not _SHORTEST <= interval <= _LONGEST:
         raise wrong("jobConfig.triggerInterval", interval, f"it must be {_SHORTEST} to {_LONGEST} seconds")
+    _retries(config)
     return project, logstore, interval
+
+
+def policy_of(config: Mapping[str, Any]) -> Policy:
+    """How often a window is tried that the function fails with. SLS waits for the answer, so the function's own
+    asynchronous configuration does not count.
+    """
+    return Policy(retries=_retries(config))
+
+
+def _retries(config: Mapping[str, Any]) -> int:
+    """Raises InvalidArgument."""
+    found = within(config, "jobConfig", "maxRetryTime")
+    if found is None:
+        return DEFAULT_RETRIES
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= _MOST_RETRIES:
+        raise wrong("jobConfig.maxRetryTime", found, f"it must be a whole number from 0 to {_MOST_RETRIES}")
+    return found
 
 
 class LogSource:
@@ -100,8 +124,9 @@ class LogSource:
 
     type = "log"
 
-    def __init__(self, emit: Emit, shards: Shards, region: str) -> None:
+    def __init__(self, emit: Emit, shards: Shards, region: str, own: Own = lambda _: None) -> None:
         self._emit = emit
+        self._own = own
         self._shards = shards
         self._endpoint = f"http://{region}-intranet.log.aliyuncs.com"
         self._watched: dict[Key, _Watched] = {}
@@ -160,7 +185,7 @@ class LogSource:
     async def _look(self, watched: _Watched) -> None:
         """Tell of what is new in a logstore."""
         watched.due = time.monotonic() + watched.interval
-        if not self._shards.has(watched.project, watched.logstore):
+        if self._circle(watched) or not self._shards.has(watched.project, watched.logstore):
             return
         try:
             window = await self._shards.window(watched.project, watched.logstore, watched.begin)
@@ -171,10 +196,21 @@ class LogSource:
         except PyfcError as error:  # the next window begins where this one should have
             watched.error = str(error)
 
+    def _circle(self, watched: _Watched) -> str:
+        """What keeps a trigger from firing whose function fills what it reads, so that each call would make the next
+        one; '' if there is nothing. SLS has no such triggers.
+        """
+        if self._own(watched.trigger) != (watched.project, watched.logstore):
+            return ""
+        return (
+            f"the logs of {watched.key.service}/{watched.key.function} go to logstore {watched.logstore} of project "
+            f"{watched.project}, so each call would make the next one: read another logstore, or change logConfig"
+        )
+
     def _firing(self, watched: _Watched, window: Window) -> Firing:
         identity = f"log/{'/'.join(watched.key)}/{window.begin_cursor}/{window.end_cursor}"
         payload = msgspec.json.encode(self._event(watched, window, identity))
-        return Firing(watched.trigger, payload, identity, str(window.end))
+        return Firing(watched.trigger, payload, identity, str(window.end), window.depth)
 
     def _event(self, watched: _Watched, window: Window, identity: str) -> dict[str, Any]:
         """What SLS tells a function."""
@@ -191,10 +227,10 @@ class LogSource:
 
     def state(self, key: Key) -> State:
         """See Source."""
-        watched, absent = self._watched.get(key), ""
+        watched, absent, error = self._watched.get(key), "", self._errors.get(key, "")
         if watched is not None and watched.is_there and not self._shards.has(watched.project, watched.logstore):
             absent = deleted(f"logstore {watched.logstore} of project {watched.project}")
-        return state_of(watched, self._errors.get(key, ""), absent)
+        return state_of(watched, error or ("" if watched is None else self._circle(watched)), absent)
 
     def upcoming(self, key: Key, count: int) -> Sequence[float]:
         """See Source. When it is looked for logs: whether there will be any nobody knows."""

@@ -12,9 +12,30 @@ import pytest
 
 from cloud.sls_client import Client
 from pyfc.auth.keys import Keys
-from pyfc.cloud.sls.groups import Log
-from support import Server, wait_until, zipped
+from pyfc.cloud.sls.groups import Labels, Log, write_group
+from support import Server, pyfc, wait_until, zipped
 
+_GROUP = write_group(Labels(), [Log(1, 0, [("again", "1")])])
+LOOP = f"""
+import base64, hashlib, hmac, http.client
+from email.utils import formatdate
+
+BODY = {_GROUP!r}
+
+def handler(event, context):
+    key = context.credentials
+    headers = {{"x-log-apiversion": "0.6.0", "x-log-bodyrawsize": str(len(BODY)), "x-log-signaturemethod": "hmac-sha1",
+               "x-acs-security-token": key.security_token}}
+    kind, date, digest = "application/x-protobuf", formatdate(usegmt=True), hashlib.md5(BODY).hexdigest().upper()
+    told = [f"{{name}}:{{value}}" for name, value in sorted(headers.items())]
+    text = "\\n".join(["POST", digest, kind, date, *told, "/logstores/circle/shards/lb"])
+    signature = base64.b64encode(hmac.new(key.access_key_secret.encode(), text.encode(), hashlib.sha1).digest())
+    headers |= {{"Host": "shop-logs.cn-hangzhou.log.aliyuncs.com", "Content-Type": kind, "Content-MD5": digest,
+                "Date": date, "Authorization": f"LOG {{key.access_key_id}}:{{signature.decode()}}"}}
+    connection = http.client.HTTPConnection("127.0.0.1", PORT)
+    connection.request("POST", "/logstores/circle/shards/lb", BODY, headers)
+    print("put", connection.getresponse().status)
+"""
 PROJECT, LOGSTORE = "shop-logs", "functions"
 CODE = {"zipFile": zipped({"index.py": """
 import os
@@ -267,3 +288,75 @@ def test_a_trigger_tells_its_function_of_new_logs(server: Server) -> None:
     assert (event["parameter"], event["source"]["logstoreName"]) == ({"a": "b"}, "orders")
     pulled = ask.pull(event["source"]["beginCursor"], "orders")
     assert pulled.headers["x-log-cursor"] == event["source"]["endCursor"]
+
+
+def _trigger(logstore: str, **job: int) -> dict[str, Any]:
+    return {
+        "triggerName": logstore, "triggerType": "log", "sourceArn": f"acs:log:cn-hangzhou:1:project/{PROJECT}",
+        "triggerConfig": {"sourceConfig": {"logstore": logstore}, "jobConfig": {"triggerInterval": 3, **job}},
+    }  # fmt: skip
+
+
+def _state(server: Server, name: str) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = server.manage("GET", "/pyfc/triggers").json["triggers"]
+    return next((row for row in rows if row["trigger"] == name), {"state": "", "error": ""})
+
+
+def test_a_trigger_that_reads_its_own_functions_logs_is_told(server: Server) -> None:
+    api = "/2016-08-15/services/shop/functions/pay/triggers"
+    assert server.manage("POST", api, _trigger(LOGSTORE)).status == 200
+    wait_until(lambda: _state(server, LOGSTORE)["state"] == "failing", "the state of the trigger")
+
+    assert f"the logs of shop/pay go to logstore {LOGSTORE}" in _state(server, LOGSTORE)["error"]
+    assert server.manage("DELETE", f"{api}/{LOGSTORE}").status == 204
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("auth", ["auto", "off"])
+def test_a_function_that_puts_logs_where_its_trigger_reads_is_stopped(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, auth: str
+) -> None:
+    server = Server(tmp_path, tmp_path_factory.mktemp("data") / "data", "--auth", auth)
+    made = server.manage("POST", "/2016-08-15/services", {"serviceName": "shop", "logConfig": LOG_CONFIG})
+    assert made.status == 200, made.body
+    code = {"zipFile": zipped({"index.py": LOOP.replace("PORT", str(server.port))})}
+    function = {"functionName": "loop", "runtime": "python3", "handler": "index.handler", "code": code}
+    assert server.manage("POST", "/2016-08-15/services/shop/functions", function).status == 200
+    made = server.manage("POST", "/2016-08-15/services/shop/functions/loop/triggers", _trigger("circle"))
+    assert made.status == 200, made.body
+    ask = Client(server, PROJECT)
+    wait_until(lambda: ask.put(Log(1, 0, [("first", "1")]), logstore="circle").status == 200, "the logstore")
+    for count in range(1, 18):
+        wait_until(lambda count=count: server.log("shop", "loop").count("put 200") >= count, f"call {count}")
+    wait_until(lambda: server.manage("GET", "/pyfc/events").json["events"], "the end of the circle")
+    (kept,) = server.manage("GET", "/pyfc/events").json["events"]
+    found = server.manage("GET", f"/pyfc/events/{kept['requestId']}").json
+    told = pyfc("why", kept["requestId"], "--endpoint", server.endpoint)[1]
+    server.stop()
+
+    assert (found["status"], found["condition"]) == ("Failed", "LoopDetected")
+    assert "17 calls have led to each other" in told
+    assert "logstore" in told
+
+
+@pytest.mark.long
+def test_a_window_is_tried_as_often_as_its_trigger_says(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    server = Server(tmp_path, tmp_path_factory.mktemp("data") / "data", PYFC_ASYNC_RETRY_DELAY="0.05")
+    made = server.manage("POST", "/2016-08-15/services", {"serviceName": "shop"})
+    assert made.status == 200, made.body
+    code = {"zipFile": zipped({"index.py": "def handler(event, context):\n    raise ValueError('no stock')\n"})}
+    function = {"functionName": "fails", "runtime": "python3", "handler": "index.handler", "code": code}
+    assert server.manage("POST", "/2016-08-15/services/shop/functions", function).status == 200
+    trigger = _trigger("orders", maxRetryTime=5)
+    made = server.manage("POST", "/2016-08-15/services/shop/functions/fails/triggers", trigger)
+    assert made.status == 200, made.body
+    ask = Client(server, PROJECT)
+    wait_until(lambda: ask.put(Log(1, 0, [("order", "1")]), logstore="orders").status == 200, "the logstore")
+    wait_until(lambda: server.manage("GET", "/pyfc/events").json["events"], "the end of the tries")
+    wait_until(lambda: server.log("shop", "fails").count("ValueError: no stock") >= 6, "the log")
+    tries = server.log("shop", "fails").count("ValueError: no stock")
+    server.stop()
+
+    assert tries == 6

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pyfc.cloud.sls import store as module
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.groups import Labels
 from pyfc.cloud.sls.model import Logstore, Project
@@ -141,6 +142,36 @@ def test_what_is_too_old_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, d
     _run(tmp_path, before, most_days=most_days)
     monkeypatch.setattr(time, "time", lambda: clock() + 2 * DAY + 60)
     _run(tmp_path, after, most_days=most_days)
+
+
+def test_what_is_too_old_goes_also_when_nothing_is_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = time.time
+    monkeypatch.setattr(module, "_LONGEST_WAIT", 0.02)
+
+    async def before(store: Store) -> None:
+        await _put(store, await _logstore(store, 2))
+        monkeypatch.setattr(time, "time", lambda: clock() + DAY)
+        await _put(store, store.logstore("web", "access"))
+        monkeypatch.setattr(time, "time", lambda: clock() + 2 * DAY + 60)
+        await _until(store, 1)
+
+    async def after(store: Store) -> None:
+        store.watch_age()
+        await _until(store, 1)
+        monkeypatch.setattr(time, "time", lambda: clock() + 3 * DAY + 60)
+        await _until(store, 0)
+        async with asyncio.timeout(10):
+            while len(store._tasks):  # nothing is kept, so nothing waits
+                await asyncio.sleep(0.01)
+
+    _run(tmp_path, before)
+    _run(tmp_path, after)
+
+
+async def _until(store: Store, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(await _numbers(store, store.logstore("web", "access"))) != count:
+            await asyncio.sleep(0.01)
 
 
 def test_a_clock_that_is_set_back_does_not_mix_up_cursors_and_times(

@@ -16,10 +16,11 @@ from pyfc.cloud.sls.model import Project, cursor_of
 from pyfc.cloud.sls.store import Store
 from pyfc.cloud.sls.windows import Windows
 from pyfc.errors import Unavailable
+from pyfc.model.asynchronous import Policy
 from pyfc.model.trigger import Trigger
 from pyfc.triggers import log
 from pyfc.triggers.interface import Firing, Key
-from pyfc.triggers.log import LogSource
+from pyfc.triggers.log import LogSource, policy_of
 from support import run_with
 
 KEY = Key("demo", "hello", "logs")
@@ -42,15 +43,17 @@ class Running:
         self.store = store
         self.told: list[Firing] = []
         self.fails = False
-        self.source = LogSource(self.emit, Windows(store), "cn-hangzhou")
+        self.own: tuple[str, str] | None = None
+        """Where the function's own logs go."""
+        self.source = LogSource(self.emit, Windows(store), "cn-hangzhou", lambda _: self.own)
 
     async def emit(self, *firings: Firing) -> None:
         if self.fails:
             raise Unavailable(message="the queue is full")
         self.told += firings
 
-    async def put(self) -> int:
-        return await self.store.put(self.store.logstore("web", "access"), Labels(), 1, GROUP)
+    async def put(self, depth: int = 0) -> int:
+        return await self.store.put(self.store.logstore("web", "access"), Labels(), 1, GROUP, depth)
 
     @property
     def windows(self) -> list[tuple[str, str]]:
@@ -154,6 +157,57 @@ def test_what_could_not_be_told_is_in_the_next_window(
     _run(tmp_path, monkeypatch, scenario)
 
 
+def test_a_window_tells_how_many_calls_have_led_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
+) -> None:
+    async def scenario(running: Running) -> None:
+        running.source.use({KEY: fast}, {})
+        for count, depth in enumerate((0, 3, 1, 0), 1):
+            await running.put(depth)
+            await running.until(lambda count=count: len(running.told) == count)
+        running.fails = True
+        await running.put(5)
+        await running.put(2)
+        running.fails = False
+        last = await running.put()
+        await running.until(lambda: running.told[-1].mark == str(last + 1))
+
+        assert [each.depth for each in running.told[:4]] == [0, 3, 1, 0]
+        assert max(each.depth for each in running.told[4:]) == 5
+
+    _run(tmp_path, monkeypatch, scenario)
+
+
+def test_a_trigger_does_not_read_what_its_own_function_logs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
+) -> None:
+    async def scenario(running: Running) -> None:
+        running.own = ("web", "access")
+        other = KEY._replace(name="other")
+        elsewhere = _trigger(sourceConfig={"logstore": "elsewhere"})
+        running.source.use({KEY: fast, other: elsewhere}, {})
+        await running.until(lambda: ("web", "elsewhere") in running.store.logstores)
+        first = await running.put()
+        await running.store.put(running.store.logstore("web", "elsewhere"), Labels(), 1, GROUP)
+        await running.until(lambda: running.told)
+        state = running.source.state(KEY)
+
+        assert {each.trigger.name for each in running.told} == {"logs"}
+        assert json.loads(running.told[0].payload)["source"]["logstoreName"] == "elsewhere"
+        assert "change logConfig" in state.error
+        running.own = ("web", "another")
+        await running.until(lambda: running.told[-1].mark == str(first + 1) or len(running.told) > 1)
+        assert running.windows[-1][0] == cursor_of(first)
+        assert not running.source.state(KEY).error
+
+    _run(tmp_path, monkeypatch, scenario)
+
+
+@pytest.mark.parametrize(("said", "retries"), [({"maxRetryTime": 0}, 0), ({"maxRetryTime": 7}, 7), ({}, 3)])
+def test_a_window_is_tried_again_as_often_as_the_trigger_says(said: dict[str, int], retries: int) -> None:
+    assert policy_of({"jobConfig": {"triggerInterval": 3, **said}}) == Policy(retries=retries)
+
+
 def test_a_trigger_goes_on_where_it_was_before_the_server_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
 ) -> None:
@@ -226,6 +280,8 @@ def test_no_logs_make_no_call_and_a_logstore_that_can_be_none_is_told(
     [
         ({"jobConfig": {"triggerInterval": 700}}, "3 to 600"),
         ({"jobConfig": {"triggerInterval": "x"}}, "3 to 600"),
+        ({"jobConfig": {"maxRetryTime": 101}}, "0 to 100"),
+        ({"jobConfig": {"maxRetryTime": "often"}}, "0 to 100"),
         ({"sourceConfig": {}}, "logstore"),
         ({"sourceArn": ""}, "names a project"),
     ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from pyfc.auth.keys import Key
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.heartbeats import Heartbeats
 from pyfc.cloud.sls.model import Logstore
@@ -35,18 +36,23 @@ class Environment(NamedTuple):
     heartbeats: Heartbeats
     account: str
     region: str
+    led_by: Callable[[Key], int] = lambda _: 0
+    """How many calls have led to what the holder of a key does."""
 
 
 class Asked:
     """One request."""
 
-    def __init__(self, environment: Environment, sent: Sent, project: str, names: tuple[str, ...]) -> None:
-        """`names`: what of the path names something, like the logstore."""
+    def __init__(
+        self, environment: Environment, sent: Sent, project: str, names: tuple[str, ...], depth: int = 0
+    ) -> None:
+        """`names`: what of the path names something, like the logstore. `depth`: how many calls have led to it."""
         self.environment = environment
         self.store = environment.store
         self.sent = sent
         self.project = project
         self.names = names
+        self.depth = depth
         self.query = sent.query
 
     @property

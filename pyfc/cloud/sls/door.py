@@ -4,6 +4,7 @@ as SLS does.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import secrets
@@ -130,14 +131,23 @@ class Door:
     async def _answer(self, sent: Sent, chunks: AsyncIterator[bytes]) -> Answer:
         """Nothing of a body is kept before the signature of its head is right."""
         operation, names = _found(sent)
-        key = None if self.is_open or operation.is_public else verify(self._find, sent, time.time())
+        key = None if operation.is_public else self._signer(sent)
         project = self._project(operation, sent)
-        if key is not None:
+        if key is not None and not self.is_open:
             self._check(key, operation, project, names)
         sent = sent._replace(body=await _body(chunks, _MOST_PUBLIC if operation.is_public else MOST))
-        if key is not None:
+        if key is not None and not self.is_open:
             check_body(sent)
-        return await operation.run(Asked(self._environment, sent, project, names))
+        depth = self._environment.led_by(key) if key is not None else 0
+        return await operation.run(Asked(self._environment, sent, project, names, depth))
+
+    def _signer(self, sent: Sent) -> Key | None:
+        """Whose key has signed the head of a request. Raises Fault where somebody has to."""
+        if not self.is_open:
+            return verify(self._find, sent, time.time())
+        with contextlib.suppress(Fault):  # nobody has to sign; who does is known
+            return verify(self._find, sent, time.time())
+        return None
 
     def _project(self, operation: Operation, sent: Sent) -> str:
         """The project that is meant; of a client that has a plain address and does not say which: the only one."""

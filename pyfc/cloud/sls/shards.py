@@ -27,7 +27,7 @@ async def put_logs(asked: Asked) -> Answer:
     is_small = len(sent.body) <= _SMALL and len(told) < len(str(_SMALL))
     data, group = _read(sent) if is_small else await asyncio.to_thread(_read, sent)
     if group.places:
-        await asked.store.put(logstore, group.labels, len(group.places), data)
+        await asked.store.put(logstore, group.labels, len(group.places), data, asked.depth)
         asked.environment.searcher.tell()
     return answer({})
 

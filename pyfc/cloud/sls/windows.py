@@ -42,4 +42,7 @@ class Windows:
         except Fault as fault:
             kind = Unavailable if fault.code == "ServerBusy" else NotFound
             raise kind(message=f"logstore {logstore} of project {project}: {fault.message}") from None
-        return None if last is None else Window(last + 1, cursor_of(begin), cursor_of(last + 1), received)
+        if last is None:
+            return None
+        depth = self._store.depth(found, begin)
+        return Window(last + 1, cursor_of(begin), cursor_of(last + 1), received, depth)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pyfc.cloud.sls import store as module
+from pyfc.cloud.sls import aging
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.groups import Labels
 from pyfc.cloud.sls.model import Logstore, Project
@@ -146,7 +146,7 @@ def test_what_is_too_old_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, d
 
 def test_what_is_too_old_goes_also_when_nothing_is_put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = time.time
-    monkeypatch.setattr(module, "_LONGEST_WAIT", 0.02)
+    monkeypatch.setattr(aging, "_LONGEST", 0.02)
 
     async def before(store: Store) -> None:
         await _put(store, await _logstore(store, 2))
@@ -156,12 +156,12 @@ def test_what_is_too_old_goes_also_when_nothing_is_put(tmp_path: Path, monkeypat
         await _until(store, 1)
 
     async def after(store: Store) -> None:
-        store.watch_age()
+        store.aging.watch()
         await _until(store, 1)
         monkeypatch.setattr(time, "time", lambda: clock() + 3 * DAY + 60)
         await _until(store, 0)
         async with asyncio.timeout(10):
-            while len(store._tasks):  # nothing is kept, so nothing waits
+            while store.aging.is_watching:  # nothing is kept, so nothing waits
                 await asyncio.sleep(0.01)
 
     _run(tmp_path, before)

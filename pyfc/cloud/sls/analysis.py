@@ -26,6 +26,7 @@ _AFTER_FROM = frozenset(("where", "group", "having", "order", "limit", "union", 
 _MOST_ROWS = 100
 """Rows of an answer where the SQL has no LIMIT."""
 _MOST = 100_000
+_COUNT = re.compile(r"'?(-?[0-9]{1,9})'?")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,15})?")
 _ALLOWED = frozenset((sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE))
 _MOST_COLUMNS = 500
@@ -85,7 +86,8 @@ def _with_from(sql: str) -> tuple[str, set[str]]:
     """SQL in which each SELECT is of something, and all names in it, in lower case, with * for all fields. Raises
     Fault.
     """
-    tokens = _spelt([(str(found.lastgroup), found[0]) for found in _TOKEN.finditer(sql)])
+    tokens = [(str(found.lastgroup), found[0]) for found in _TOKEN.finditer(sql)]
+    tokens = _shifted(_spelt(_without_extracts(tokens)))
     words = [_word(*token) for token in tokens]
     shown = [word for word in words if word]
     if not shown or shown[0] not in ("select", "with"):
@@ -113,6 +115,53 @@ def _spelt(tokens: list[tuple[str, str]]) -> list[tuple[str, str]]:
         else:
             found.append((kind, text))
     return found
+
+
+def _without_extracts(tokens: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """extract(hour from a) is hour(a); interval '1' day is a token of its own."""
+    found: list[tuple[str, str]] = []
+    place = 0
+    while place < len(tokens):
+        following = [(at, *tokens[at]) for at in range(place, min(place + 8, len(tokens))) if tokens[at][0] != "space"]
+        words = [text.lower() for _, _, text in following]
+        if words[:2] == ["extract", "("] and words[3:4] == ["from"]:
+            found += [("space", " "), following[2][1:], ("other", "(")]
+            place = following[3][0] + 1
+        elif words[:1] == ["interval"] and len(words) > 2 and (count := _COUNT.fullmatch(words[1])) is not None:
+            found.append(("interval", f"{words[2].removesuffix('s')} {count[1]}"))
+            place = following[2][0] + 1
+        else:
+            found.append(tokens[place])
+            place += 1
+    return found
+
+
+def _shifted(tokens: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """a - interval '1' day is date_add('day', -1, a). Raises Fault."""
+    found: list[tuple[str, str]] = []
+    for kind, text in tokens:
+        if kind == "interval":
+            _shift(found, text)
+        else:
+            found.append((kind, text))
+    return found
+
+
+def _shift(tokens: list[tuple[str, str]], interval: str) -> None:
+    """Make `a -` at the end of these the time that lies so much before a. Raises Fault."""
+    unit, _, count = interval.partition(" ")
+    kept = [token for token in tokens if token[0] != "space"][-2:]
+    if len(kept) < 2 or kept[1][1] not in ("+", "-"):
+        raise _wrong("an interval stands behind a time and + or -, like now() - interval '1' day")
+    while (last := tokens.pop())[0] == "space":
+        pass
+    while tokens[-1][0] == "space":
+        tokens.pop()
+    number = int(count) * (1 if last[1] == "+" else -1)
+    before: list[tuple[str, str]] = [("word", "date_add"), ("other", "("), ("text", f"'{unit}'"), ("other", ",")]
+    begin = _term(tokens)
+    tokens[begin:begin] = [*before, ("other", str(number)), ("other", ",")]
+    tokens.append(("other", ")"))
 
 
 def _term(tokens: Sequence[tuple[str, str]]) -> int:

@@ -40,7 +40,7 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack, origin: Origi
     """Open it in a data folder; `stack` closes it."""
     store = Store(folder / SLS, settings.log_service_bytes, settings.log_service_days)
     stack.push_async_callback(store.close)
-    store.watch_age()
+    store.aging.watch()
     searcher = Searcher(folder / SLS, folder / SLS_INDEX)
     stack.push_async_callback(searcher.close)
     written = FunctionLogstores(store, searcher, origin.services, origin.samples)

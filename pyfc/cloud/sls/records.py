@@ -76,7 +76,7 @@ def _answered(path: Path, wanted: Wanted, is_meant: Callable[[dict[str, Any]], b
 def _row(record: Mapping[str, Any]) -> dict[str, str]:
     """A record for SQL, which asks for its time as for that of any log."""
     moment = _moment(record)
-    return {**dict(_fields(record)), **({"__time__": str(int(moment))} if moment != _UNKNOWN else {})}
+    return {**dict(_fields(record)), "__time__": str(int(moment)) if moment != _UNKNOWN else ""}
 
 
 def _gather(

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pyfc.cloud.database import LazyDatabase, SideEffects
+from pyfc.cloud.sls.aging import Aging
+from pyfc.cloud.sls.depths import Depths
 from pyfc.cloud.sls.faults import Fault, internal, no_logstore, no_project
 from pyfc.cloud.sls.groups import Labels
 from pyfc.cloud.sls.model import DEFAULT_DAYS, Kept, Logstore, Project, check_logstore, check_project
 from pyfc.data.version import SLS_TABLES
 from pyfc.errors import PyfcError, Unavailable
-from pyfc.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -34,11 +35,6 @@ _TOO_MUCH = 0.05
 """Of the most that is kept: what goes at once when there is more."""
 _AGES = 60
 """Seconds between two looks at the age of what is kept."""
-_LONGEST_WAIT = 86400.0
-"""Seconds until the age is looked at again at the latest: a clock may be set, and a logstore's days may change."""
-_OLDEST_OF_EACH = """
-SELECT l.number, (SELECT min(received) FROM groups WHERE logstore = l.number) FROM logstores l
-"""
 _BATCH = 100
 _PUT = "INSERT INTO groups (logstore, received, topic, source, tags, logs, size, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PULL = "SELECT number, received, data FROM groups WHERE logstore = ? AND number >= ? AND number < ? ORDER BY number"
@@ -60,13 +56,9 @@ class Store:
         self.logstores: dict[tuple[str, str], Logstore] = {}
         self._size = self._received = self.newest = 0
         """`newest`: the number of the group that came last."""
-        self._depths: dict[tuple[int, int], int] = {}
-        """By logstore and depth, the number of the last group with it. It is forgotten with the server: a circle has to
-        begin anew then too, and ends later.
-        """
+        self.depths = Depths()
         self._looked = 0.0
-        self._tasks = Tasks()
-        self._watching: asyncio.Task[None] | None = None
+        self.aging = Aging(self, most_days)
         self._making = asyncio.Lock()
         self._effects = SideEffects()
         self._database = LazyDatabase(path, "log service", SLS_TABLES, self._opened, _fault, effects=self._effects)
@@ -164,7 +156,6 @@ class Store:
         """Forget a logstore and its logs."""
         await self.write(lambda connection: self._forget(connection, [gone.number]))
         self.logstores.pop((gone.project, gone.name), None)
-        self._depths = {key: last for key, last in self._depths.items() if key[0] != gone.number}
 
     def _forget(self, connection: sqlite3.Connection, numbers: Sequence[int]) -> None:
         for number in numbers:
@@ -188,39 +179,22 @@ class Store:
             number = connection.execute(_PUT, (logstore.number, self._received, *values)).lastrowid
             self._resize(self._size + size)
             if depth:  # before it can be seen
-                self._depths[logstore.number, depth] = cast("int", number)
+                self.depths.note(logstore.number, depth, cast("int", number))
             return cast("int", number)
 
         number = await self.write(write)
         self.newest = max(self.newest, number)
-        self.watch_age()
+        self.aging.watch()
         return number
 
-    def watch_age(self) -> None:
-        """Remove by and by what will be too old, also when nothing is put; as long as anything is kept."""
-        if self._size and (self._watching is None or self._watching.done()):
-            self._watching = self._tasks.begin("removing logs that are too old", self._watch_age())
+    async def trim(self) -> None:
+        """Remove what is too much or too old now. Raises Fault ServerBusy."""
 
-    async def _watch_age(self) -> None:
         def trim(connection: sqlite3.Connection) -> None:
             self._looked = 0.0
             self._trim(connection)
 
-        try:
-            while (wait := await self._until_too_old()) is not None:
-                await asyncio.sleep(wait)
-                await self.write(trim)
-        except Fault as fault:
-            _log.warning("logs that are too old cannot be removed until others are put: %s", fault)
-
-    async def _until_too_old(self) -> float | None:
-        """Seconds until something is; None if nothing is kept. Raises Fault ServerBusy."""
-        oldest = dict(await self.read(_OLDEST_OF_EACH, ()))
-        ends = [
-            oldest[each.number] + min(each.days, self._most_days) * _DAY
-            for each in self.logstores.values() if oldest.get(each.number) is not None
-        ]  # fmt: skip
-        return min(max(min(ends) - time.time(), 0) + _AGES, _LONGEST_WAIT) if ends else None
+        await self.write(trim)
 
     def _trim(self, connection: sqlite3.Connection) -> None:
         """Remove what is too much or too old."""
@@ -263,11 +237,6 @@ class Store:
         limit = 2**63 - 1 if end is None else end
         return [Kept(*row) for row in await self.read(f"{_PULL} LIMIT ?", (logstore.number, begin, limit, most), pick)]
 
-    def depth(self, logstore: Logstore, begin: int) -> int:
-        """How many calls have led to what a logstore has from a number on, at the most."""
-        depths = list(self._depths.items())  # another thread adds to it
-        return max((depth for (of, depth), last in depths if of == logstore.number and last >= begin), default=0)
-
     async def number_at(self, logstore: Logstore, received: int) -> int | None:
         """The first group that came at this time or later; None if none has."""
         query = "SELECT min(number) FROM groups WHERE logstore = ? AND received >= ?"
@@ -301,7 +270,7 @@ class Store:
 
     async def close(self) -> None:
         """Write what waits, and close the file."""
-        await self._tasks.close()
+        await self.aging.close()
         await self._database.close()
 
 

@@ -44,5 +44,5 @@ class Windows:
             raise kind(message=f"logstore {logstore} of project {project}: {fault.message}") from None
         if last is None:
             return None
-        depth = self._store.depth(found, begin)
+        depth = self._store.depths.since(found.number, begin)
         return Window(last + 1, cursor_of(begin), cursor_of(last + 1), received, depth)

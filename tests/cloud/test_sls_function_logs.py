@@ -144,6 +144,14 @@ def test_a_row_of_a_call_tells_what_it_took(server: Server) -> None:
     assert float(row["initializationDurationMs"]) == 0.0
 
 
+def test_a_row_of_an_asynchronous_call_says_so_from_the_first_run_on(server: Server) -> None:
+    answer = server.invoke("shop/pay", b"good", X_Fc_Invocation_Type="Async")
+    number = answer.headers["x-fc-request-id"]
+    (row,) = wait_until(lambda: _found(server, f'__topic__:"FCRequestMetrics:shop/pay" and {number}'), "the metrics")
+
+    assert row["invocationType"] == "Async"
+
+
 @pytest.fixture
 def watched(server: Server) -> Iterator[None]:
     """A function of which everything is wanted."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from pyfc.documents import triggers, values
-from pyfc.documents.reader import Document, JsonReader, Place, WrongProperty, absent, parsed, typed, wrong
+from pyfc.documents.reader import Document, Place, WrongProperty, absent, parsed, typed, wrong
 from pyfc.errors import InvalidArgument
 from pyfc.model.asynchronous import MAXIMUM_PAYLOAD
 from pyfc.model.bucket import events_of, nearest
@@ -16,7 +16,7 @@ from pyfc.model.patterns import Pattern
 from pyfc.model.schedule import parse
 from pyfc.model.trigger import Trigger
 
-_CONFIGS = JsonReader()
+_CONFIGS = triggers.ConfigReader()
 """Reads configurations of triggers, which are text in a request or in it."""
 _TIMER_ENVELOPE = 512
 """Bytes of a timer's event beside its payload, at most."""

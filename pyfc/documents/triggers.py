@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import Meta, field
 
+from pyfc.documents.reader import JsonReader, names
 from pyfc.documents.shapes import CorsConfig, LogConfig, Shape
 from pyfc.documents.values import Method, Name, Scalar, Size
+from pyfc.errors import InvalidArgument
+
+_CLOSE = 0.8
+"""How much of a misspelt name is that of the one that is meant."""
 
 
 class Selecting(Shape):
@@ -15,6 +22,26 @@ class Selecting(Shape):
 
     selects: ClassVar[frozenset[str]] = frozenset()
     """The properties that say so: if one is misspelt, others fire it than are meant."""
+
+
+def meant(shape: type[Shape], name: str) -> str:
+    """Which of the properties that say what fires a name is meant for that the shape does not have; '' for none."""
+    if not issubclass(shape, Selecting):
+        return ""
+    lower = {each.lower(): each for each in names(shape)}
+    found = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, 1, _CLOSE)]
+    return found[0] if found and found[0] in shape.selects else ""
+
+
+class ConfigReader(JsonReader):
+    """Refuses what seems to be meant for a property that says what fires: everything would."""
+
+    def unknown(self, value: Any, shape: type[Shape], strange: Sequence[str]) -> None:
+        """See Reader. Raises InvalidArgument."""
+        for name in strange:
+            if right := meant(shape, name):
+                raise InvalidArgument(message=f"triggerConfig has {ascii(name)[:100]}, which is not known: use {right}")
+        super().unknown(value, shape, strange)
 
 
 class HttpTrigger(Shape):

@@ -7,7 +7,6 @@ What is wrong is told with file, line and property; what pyfc cannot honour yet 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -111,8 +110,7 @@ class FileReader(Reader):
             return  # nothing is known of it
         known = [*names(shape), *(name for name, _ in value.items() if name not in strange)]
         known += _NAMES_OF_TOOLS.get(shape, ())
-        if issubclass(shape, triggers.Selecting):
-            _check_selecting(value, shape, strange, known)
+        _check_selecting(value, shape, strange)
         self._project.warnings.extend(value.unknown(known))
 
     def declared(self, field: Field, shape: type[shapes.Shape]) -> Document:
@@ -122,16 +120,13 @@ class FileReader(Reader):
         return {name: value for name, value in found.items() if properties(shape)[name.lower()].type is not Any}
 
 
-def _check_selecting(
-    value: Field, shape: type[triggers.Selecting], strange: Sequence[str], known: Sequence[str]
-) -> None:
+def _check_selecting(value: Field, shape: type[shapes.Shape], strange: Sequence[str]) -> None:
     """Raises ProjectError for a name that seems to be meant for one of those that say what fires."""
-    lower, fields = {name.lower(): name for name in known}, dict(value.items())
+    fields = dict(value.items())
     for name in strange:
-        close = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, 1)]
-        if close and close[0] in shape.selects and name.lower() not in lower:
+        if (right := triggers.meant(shape, name)) and name not in _NAMES_OF_TOOLS.get(shape, ()):
             field = fields[name]
-            text = f"is not a property that pyfc knows; {close[0]} says what fires the function: did you mean that?"
+            text = f"is not a property that pyfc knows; {right} says what fires the function: did you mean that?"
             raise ProjectError(where=field.where, message=f"{field.problem_place} {text}")
 
 

@@ -146,6 +146,16 @@ def test_a_trigger_by_the_api_with_a_wrong_pattern_is_refused(server: Server) ->
     refused = server.manage("POST", path, document)
 
     assert (refused.status, "the operator 'wildcard'" in refused.json["Message"]) == (400, True)
+    misspelt = {"eventSourceConfig": {"eventSourceParameters": {"sourceMNSParameters": {"QueueNam": "q"}}}}
+    for config, right in (({"eventRuleFilterPatern": "{}"}, "eventRuleFilterPattern"), (misspelt, "QueueName")):
+        refused = server.manage("POST", path, {**document, "triggerConfig": json.dumps(config)})
+        assert (refused.status, f"use {right}" in refused.json["Message"]) == (400, True)
+    newer = {
+        **document,
+        "triggerName": "new",
+        "triggerConfig": json.dumps({"triggerEnable": False, "filterPolicy": {}}),
+    }
+    assert server.manage("POST", path, newer).status == 200
     document["triggerConfig"] = json.dumps({"runOptions": {"batchWindow": {"CountBasedWindow": 0}}})
     assert "CountBasedWindow" in server.manage("POST", path, document).json["Message"]
 

@@ -11,6 +11,7 @@ from typing import Any
 from pyfc import errors, settings
 from pyfc.cli import COMMANDS, parser_of
 from pyfc.documents import reader, scaling, shapes, triggers
+from pyfc.observe.metrics import names
 from pyfc.project import shapes as files
 
 FOLDER = Path(__file__).parent / "reference"
@@ -19,7 +20,13 @@ _NOTE = "<!-- Written by docs/reference.py from the code; change it there. -->\n
 
 def pages() -> dict[str, str]:
     """The text of each page, by its file name."""
-    made = {"commands.md": _commands(), "settings.md": _settings(), "errors.md": _errors(), "template.md": _template()}
+    made = {
+        "commands.md": _commands(),
+        "settings.md": _settings(),
+        "errors.md": _errors(),
+        "template.md": _template(),
+        "metrics.md": _metrics(),
+    }
     return {name: f"{_NOTE}\n" + "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
 
 
@@ -92,6 +99,15 @@ def _errors() -> list[str]:
     )
     rows = sorted({_error(each) for each in _leaves(errors.PyfcError)})
     return ["# Errors", "", text, "", *_table(("code", "status", "message"), *rows)]
+
+
+def _metrics() -> list[str]:
+    lines = ["# Metrics", "", "FC's names, as `pyfc stats --json` and CloudMonitor's clients have them: with `Region`, "
+             "`Service` or `Function` before each, as in `FunctionTotalInvocations`.", ""]  # fmt: skip
+    lines += _table(("name", "unit", "statistic"), *((f"`{name}`", each.unit, each.statistic)
+                    for name, each in names.METRICS.items()))  # fmt: skip
+    lines += ["## Names that are never told", "", "They are absent, and never 0.", ""]
+    return [*lines, *_table(("name", "why"), *((f"`{name}`", why) for name, why in names.ABSENT.items()))]
 
 
 def _leaves(kind: type[errors.PyfcError]) -> Iterator[type[errors.PyfcError]]:

@@ -1,7 +1,7 @@
 """FC's names of metrics: what a point says under each of them, with its unit.
 
 A name is a level (Region, Service, Function) and what is measured. What was not measured in a span is absent from it;
-what one machine cannot know is in ABSENT, with the reason, and never told.
+what is never told is in ABSENT, with the reason.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyfc.observe.metrics.point import Point
 
 REGION, SERVICE, FUNCTION = "Region", "Service", "Function"
 SUM, AVERAGE, MAXIMUM = "Sum", "Average", "Maximum"
-COUNT, MILLISECONDS, MEGABYTES = "Count", "Milliseconds", "MBytes"
+COUNT, PERCENT, MILLISECONDS, MEGABYTES = "Count", "Percent", "Milliseconds", "MBytes"
 
 
 class Metric(NamedTuple):
@@ -41,6 +41,14 @@ def _percentile(share: float) -> Metric:
         return None if found is None else round(min(found * 1000, point["duration_max_us"] / 1000), 3)
 
     return Metric(MILLISECONDS, AVERAGE, value)
+
+
+def _rate(metric: Metric) -> Metric:
+    def value(point: Point) -> float | None:
+        count, calls = metric.value(point), point["invocations"]
+        return None if not calls or count is None else round(100 * count / calls, 3)
+
+    return Metric(PERCENT, AVERAGE, value)
 
 
 def _mean_duration(point: Point) -> float | None:
@@ -82,8 +90,40 @@ METRICS: dict[str, Metric] = {
     "MaxMemoryUsage": _most("memory_max_kb", MEGABYTES, 1024),
 }
 """By their names without the level. A call that was throttled is in no other count of errors."""
-ABSENT: dict[str, str] = {}
-"""Names without the level, and why one machine cannot know them."""
+METRICS |= {
+    f"{name}Rate": _rate(METRICS[name])
+    for name in ("BillableInvocations", "ServerErrors", "ClientErrors", "FunctionErrors", "Throttles")
+}
+_QUOTA = "a quota that the cloud gives an account; here the settings say how many instances there may be"
+_NETWORK = "instances share the network of the machine, which does not count for whom bytes are"
+_GPU = "no instance is given a graphics card"
+_NOT_YET = "pyfc does not count it yet"
+ABSENT: dict[str, str] = {
+    "ConcurrencyLimit": _QUOTA,
+    "OndemandInstanceQuota": _QUOTA,
+    "RXBytesPerSec": _NETWORK,
+    "TXBytesPerSec": _NETWORK,
+    "InternetOut": _NETWORK,
+    **dict.fromkeys(
+        (
+            "GPUMemoryUsage", "GPUMemoryUtilization", "GPUSMUtilization", "GPUEncoderUtilization",
+            "GPUDecoderUtilization", "GPUMemoryLimit",
+        ),
+        _GPU,
+    ),
+    **dict.fromkeys(
+        (
+            "ConcurrentCount", "ProvisionedCurrentInstance", "OndemandActiveInstance", "ProvisionInvocations",
+            "EnqueueCount", "DequeueCount", "AsyncMessageLatencyAvg", "AsyncMessageLatencyMax",
+            "AsyncEventExpiredDropped", "DestinationErrors", "DestinationSucceeded", "AsyncMessagesBacklogV2",
+            "AsyncMessagesInProcess", "MaxConcurrentRequests", "AvgConcurrentRequests", "vCPUQuotaCores",
+            "MaxvCPUCores", "AvgvCPUCores", "MaxvCPUUtilization", "AvgvCPUUtilization", "MaxMemoryUsageMB",
+            "AvgMemoryUsageMB", "MaxMemoryUtilization", "AvgMemoryUtilization",
+        ),
+        _NOT_YET,
+    ),
+}  # fmt: skip
+"""Names without the level that are never told, and why: one machine cannot know them, or they are not counted."""
 
 
 def told(point: Point, level: str) -> dict[str, float]:

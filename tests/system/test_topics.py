@@ -186,6 +186,28 @@ def handler(event, context):
     assert (status, "17 calls have led to each other" in why) == (0, True), why
 
 
+@pytest.mark.parametrize("kind", ["topics", "queues"])
+def test_one_of_what_was_deleted_says_so_in_the_list_of_triggers(serve: Callable[..., Server], kind: str) -> None:
+    server = serve(funcraft())
+    topic = {"triggerType": "mns_topic", "sourceArn": ARN, "triggerConfig": {}}
+    trigger = topic if kind == "topics" else {"triggerType": "eventbridge", "triggerConfig": QUEUE}
+    path = "/2016-08-15/services/demo/functions/tick/triggers"
+    assert server.manage("POST", path, {"triggerName": "t", **trigger}).status == 200
+    ask = Client(server)
+    wait_until(lambda: ask("GET", f"/{kind}/news").status == 200, "what the trigger names")
+
+    def row() -> dict[str, Any]:
+        (found,) = server.manage("GET", "/pyfc/triggers").json["triggers"]
+        return dict(found)
+
+    wait_until(lambda: row()["state"] == "ready", "a trigger that is ready")
+    assert ask("DELETE", f"/{kind}/news").status == 204
+    deleted = row()
+    assert (deleted["state"], deleted["error"].partition(":")[0]) == ("failing", f"{kind[:-1]} news is not there")
+    assert ask.create(f"{kind}/news").status == 201
+    assert row()["state"] == "ready"
+
+
 @pytest.mark.parametrize("kind", ["queues", "topics"])
 def test_a_destination_that_is_here_has_what_became_of_a_call(serve: Callable[..., Server], kind: str) -> None:
     server = serve(funcraft())

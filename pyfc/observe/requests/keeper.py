@@ -13,14 +13,14 @@ import logging
 import os
 import sqlite3
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import msgspec
 
 from pyfc.errors import PyfcError
 from pyfc.observe.requests.table import Limits, Records, Wanted
-from pyfc.observe.traces.exporter import Destination, Exporter
 
 _LENGTH = 4
 _log = logging.getLogger(__name__)
@@ -37,6 +37,19 @@ def size_of(head: bytes) -> int:
     return int.from_bytes(head, "big")
 
 
+class Exports(Protocol):
+    """What exports spans (traces/exporter.py)."""
+
+    exported: int
+    dropped: int
+
+    def offer(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """See Exporter."""
+
+    def close(self) -> None:
+        """See Exporter."""
+
+
 class Keeper:
     """Does what frames say."""
 
@@ -45,12 +58,14 @@ class Keeper:
         self._limits = limits
         self._records: Records | None = None
         self._problem = ""
-        self._exporter: Exporter | None = None
+        self._exporter: Exports | None = None
 
     def do(self, message: list[Any]) -> bytes:
         """The answer, b"" for none."""
         if message[0] == "export":
-            self._exporter = Exporter(msgspec.convert(message[1], Destination))
+            from pyfc.observe.traces.exporter import exporter_to  # noqa: PLC0415  10 MB that only who exports needs
+
+            self._exporter = exporter_to(message[1])
             return b""
         if message[0] == "keep" and self._exporter is not None:
             self._exporter.offer(row[-1] for row in message[1])

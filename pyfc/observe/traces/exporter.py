@@ -152,5 +152,10 @@ class Exporter:
             _log.warning("traces cannot be exported to %s: %s", self._destination.url, problem)
 
 
+def exporter_to(destination: Mapping[str, Any]) -> Exporter:
+    """An Exporter to a Destination that came in a message."""
+    return Exporter(msgspec.convert(destination, Destination))
+
+
 def _seconds(text: str) -> float:
     return min(float(text), _LONGEST_PAUSE) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

@@ -24,7 +24,8 @@ from pyfc.errors import (
 from pyfc.model.affinity import chance_of
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target
-from pyfc.triggers.http import Config
+from pyfc.model.resources import Domain
+from pyfc.triggers.http import Config, config_at
 
 _EXPOSED = (
     "Date,x-fc-request-id,x-fc-error-type,x-fc-code-checksum,x-fc-invocation-duration,x-fc-max-memory-usage,"
@@ -44,6 +45,10 @@ RESERVED = frozenset(each[1:] for each in (*OLDER, NEWER, OURS, HEALTH))
 PROXY = f"{OLDER[0]}/proxy"
 PREFIX_PARTS = 5
 """Of the path of an HTTP trigger, split at slashes, so many lead to its function: /VERSION/proxy/SERVICE/FUNCTION."""
+_DOMAIN = "~"
+"""Before the name of the domain, in paths of HTTP triggers that are made of requests to one; no client's path is taken
+for such.
+"""
 _OWN = tuple(f"{each}/".encode() for each in (*OLDER, NEWER, OURS))
 _NEWER = tuple(f"{each}/" for each in (*OLDER[1:], NEWER))
 _PROXIES = tuple(f"{each}/proxy/".encode() for each in OLDER)
@@ -61,7 +66,7 @@ def resources_of(path: str) -> tuple[str, ...]:
     """
     version, _, rest = path.partition("?")[0].removeprefix("/").partition("/")
     names = rest.split("/")
-    if names[0] == "proxy" and f"/{version}" in OLDER:
+    if names[0].partition(_DOMAIN)[0] == "proxy" and f"/{version}" in OLDER:
         names = ["services", *names[1:2], "functions", *names[2:3]]
     pairs = zip_longest(names[::2], names[1::2], fillvalue="")
     named = takewhile(lambda pair: pair[0] in _COLLECTIONS, pairs)
@@ -95,9 +100,9 @@ def call_of(url: bytes) -> tuple[bytes, bool] | None:
     return (url, False) if path.startswith(_FUNCTIONS) else None
 
 
-def trigger_path(service: str, function: str) -> str:
-    """How the path of an HTTP trigger begins."""
-    return f"{PROXY}/{service}/{function}"
+def trigger_path(service: str, function: str, domain: str = "") -> str:
+    """How the path of an HTTP trigger begins. `domain`: of FC 3, which may have a say in who calls."""
+    return f"{PROXY}{_DOMAIN}{domain}/{service}/{function}" if domain else f"{PROXY}/{service}/{function}"
 
 
 def event_path(service: str, function: str) -> str:
@@ -131,8 +136,12 @@ def _names_of_event(path: bytes) -> tuple[str, str]:
     raise PathNotSupported(method="POST", path=unquote(path.decode("latin-1")))
 
 
-def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes], *, is_http: bool) -> Place:
-    """What these (percent-encoded) names lead a call with these headers to. Raises the NotFound that fits."""
+def find(
+    table: Table, service: str, function: str, fields: Mapping[bytes, bytes], *, is_http: bool, domain: str = ""
+) -> Place:
+    """What these (percent-encoded) names lead a call with these headers to. `domain`: that of FC 3 which it has come
+    by. Raises the NotFound that fits.
+    """
     service, _, qualifier = unquote(service).partition(".")
     qualifier = qualifier or LATEST
     asked = Target(service, unquote(function), qualifier)
@@ -141,7 +150,7 @@ def find(table: Table, service: str, function: str, fields: Mapping[bytes, bytes
     if session and not is_fixed:
         entry, _ = serving(table, asked, fields, chance_of(session))
     newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
-    config = _config(newest, qualifier)
+    config = _config(newest, qualifier, table.domains.get(domain))
     _check_way(asked, config, is_http=is_http)
     if config is not None and entry.is_server:
         config = config._replace(is_event=False)  # a program of its own gets the request itself in FC 3 too
@@ -167,10 +176,11 @@ class _OfSession:
         return self._route.submit(call._replace(session=self._session), reply)
 
 
-def _config(newest: Entry, qualifier: str) -> Config | None:
-    """That of the HTTP trigger of a version or alias, if there is one."""
+def _config(newest: Entry, qualifier: str, domain: Domain | None) -> Config | None:
+    """That of the HTTP trigger of a version or alias, if there is one, or at a domain of FC 3."""
     triggers = [each for each in newest.triggers if each.type == "http" and (each.qualifier or LATEST) == qualifier]
-    return Config.read(triggers[0].config) if triggers else None
+    config = Config.read(triggers[0].config) if triggers else None
+    return config if domain is None else config_at(domain.extras.get("authConfig") or {}, config)
 
 
 def _check_way(target: Target, config: Config | None, *, is_http: bool) -> None:
@@ -226,4 +236,4 @@ def http_place(table: Table, path: bytes, fields: Mapping[bytes, bytes]) -> Plac
     parts = path.decode("latin-1").split("/", PREFIX_PARTS)
     if len(parts) < PREFIX_PARTS or not parts[PREFIX_PARTS - 1]:
         raise PathNotSupported(method="ANY", path=unquote(path.decode("latin-1")))
-    return find(table, parts[3], parts[4], fields, is_http=True)
+    return find(table, parts[3], parts[4], fields, is_http=True, domain=parts[2].partition(_DOMAIN)[2])

@@ -108,16 +108,20 @@ def _check_pattern(config: Document) -> None:
 
 def check_authorization(config: Document, place: Place) -> None:
     """An HTTP trigger that wants tokens says by what they are checked. `place`: of its configuration."""
-    if config.get("authType") != "jwt":
-        return
+    if config.get("authType") == "jwt":
+        check_tokens(config, place, "authConfig")
+
+
+def check_tokens(config: Document, place: Place, name: str) -> None:
+    """Raises WrongProperty where what `name` says checks no tokens. `place`: of `config`."""
     from pyfc.auth.tokens import authorizer_of  # noqa: PLC0415  80 ms that only who checks tokens should wait for
 
-    if not config.get("authConfig"):
-        raise absent(place, "authConfig")
+    if not config.get(name):
+        raise absent(place, name)
     try:
-        authorizer_of(config["authConfig"])
+        authorizer_of(config[name])
     except InvalidArgument as error:
-        raise WrongProperty((*place, "authConfig"), f"checks no tokens: {error}") from None
+        raise WrongProperty((*place, name), f"checks no tokens: {error}") from None
 
 
 def trigger_config(trigger: Trigger) -> Document:

@@ -14,6 +14,7 @@ import msgspec
 
 from pyfc.documents import shapes, values
 from pyfc.documents.affinity import affinity_of
+from pyfc.documents.declared_triggers import check_tokens
 from pyfc.documents.reader import (
     Document,
     Place,
@@ -280,6 +281,7 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
     document, said = typed({**before, **document}, shapes.Domain)
     if "certConfig" in document and "certConfig" in before:
         document["certConfig"] = _with_key(document["certConfig"], before["certConfig"])
+    _check_auth(said, document)
     name = old.name if old is not None else said.domain_name.lower()
     routes = old.routes if old is not None else ()
     if said.route_config is not None:
@@ -292,6 +294,11 @@ def domain_of(document: Document, old: Domain | None = None, *, service: str = "
         spelling=old.spelling if old is not None else "" if said.domain_name == name else said.domain_name,
         extras=_kept(document, shapes.KeptOfDomain, _USUAL_OF_DOMAIN),
     )
+
+
+def _check_auth(said: shapes.Domain, document: Document) -> None:
+    if said.auth_config is not None and said.auth_config.auth_type == "jwt":
+        check_tokens(document["authConfig"], ("authConfig",), "authInfo")
 
 
 def _with_key(new: Document, old: Document) -> Document:

@@ -407,13 +407,22 @@ class CorsConfig(Shape):
     max_age: Annotated[int, Meta(ge=0, le=86400)] = 86400
 
 
+class AuthConfig(Shape):
+    """Who may call by a domain."""
+
+    is_open = True
+    auth_type: Literal["anonymous", "function", "jwt"] = "anonymous"
+    auth_info: str | dict[str, Any] = {}
+    """Of tokens: the keys, and where a token stands."""
+
+
 class KeptOfDomain(Shape):
-    """What of a domain changes nothing here."""
+    """What a domain has beside its routes."""
 
     cert_config: CertConfig | None = None
     tls_config: TlsConfig | None = None
     waf_config: WafConfig | None = None
-    auth_config: dict[str, Any] = {}
+    auth_config: AuthConfig | None = None
     cors_config: CorsConfig | None = None
     is_e2b: bool = field(default=False, name="isE2B")
 

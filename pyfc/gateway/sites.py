@@ -14,7 +14,7 @@ from pyfc.calls.paths import APIGATEWAY, PROXY, is_own, trigger_path
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.guard import host_name
-from pyfc.model.names import LATEST
+from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import Domain, Route
 from pyfc.model.rewriting import rewrite
 
@@ -79,8 +79,9 @@ class Sites:
             return PROXY.encode(), url, error
         name = f"{route.service}.{route.qualifier}" if route.qualifier else route.service
         rewritten = rewrite(route.rewrite, path)
+        said = domain.name if route.service == DEFAULT_SERVICE else ""
         return (
-            f"{trigger_path(name, route.function)}{rewritten}".encode("latin-1"),
+            f"{trigger_path(name, route.function, said)}{rewritten}".encode("latin-1"),
             f"{rewritten}{mark}{query}".encode("latin-1"),
             None,
         )

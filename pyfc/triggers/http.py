@@ -35,6 +35,7 @@ FIELD = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 """What a header's name and value may be."""
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"})
 _OF_UPGRADES = {"connection", "upgrade"}
 _MAXIMUM_HEADERS = 8192
 _MAXIMUM_URI = 4096
@@ -62,6 +63,19 @@ class Config(NamedTuple):
             authorizer=_authorizer(values["authConfig"]) if values["authType"] == "jwt" else None,
             cors=Cors.read(values.get("corsConfig") or {}),
         )
+
+
+def config_at(auth: Mapping[str, Any], trigger: Config | None) -> Config:
+    """Of a function of FC 3 at a domain with this authConfig: it needs no trigger there, and the domain decides who may
+    call, unless it lets everybody.
+    """
+    config = trigger or Config(anonymous=True, methods=_METHODS, is_event=True)
+    kind = auth.get("authType", "anonymous")
+    if kind == "anonymous":
+        return config
+    return config._replace(
+        anonymous=kind == "jwt", authorizer=_authorizer(auth.get("authInfo", {})) if kind == "jwt" else None
+    )
 
 
 class Response(NamedTuple):

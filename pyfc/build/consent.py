@@ -57,13 +57,15 @@ async def refuse(_: Question) -> Answer:
     return Answer.NO
 
 
-def always(answer: Answer) -> Ask:
-    """Whoever gives this has been asked already."""
+class Always:
+    """The answer of who has been asked already, whatever was said before."""
 
-    async def ask(_: Question) -> Answer:
-        return answer
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
 
-    return ask
+    async def __call__(self, _: Question) -> Answer:
+        """See Ask."""
+        return self._answer
 
 
 def consents_file() -> Path:
@@ -81,10 +83,10 @@ class Consents:
         """What the user says, or has said, to these scripts. A no is not kept."""
         key = _digest(manifest, scripts)
         given = self._read()
-        if key in given:
+        if key in given and not isinstance(ask, Always):
             return Answer(given[key])
         said = await ask(Question(str(manifest.folder / manifest.source), tuple(scripts), weakness))
-        if said is not Answer.NO:
+        if said is not Answer.NO and given.get(key) != said.value:
             self._write({**self._read(), key: said.value})
         return said
 

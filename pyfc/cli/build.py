@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyfc.build.builder import Builder, Built, cache_folder
-from pyfc.build.consent import Answer, Consents, always, consents_file
+from pyfc.build.consent import Always, Answer, Consents, consents_file
 from pyfc.build.lean import parts
 from pyfc.cli.shared import add_project, settings_of
 from pyfc.dev.output import end_progress, progress, say, tell
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidArgument(message="--network says more of --yes: give both")
     project = _load(options, checks=False)
     builder = Builder(cache_folder(), Cage(), Consents(consents_file()), progress())
-    builder.ask_by(always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking())
+    builder.ask_by(Always(Answer.NETWORK if options.network else Answer.YES) if options.yes else asking())
     if project.actions:
         asyncio.run(_run_actions(project, builder))
     project = _load(options, checks=True)  # what actions have made is there now

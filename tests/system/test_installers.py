@@ -26,7 +26,7 @@ import pytest
 from packages import PROBE, Registry, node_archive, node_package, source_distribution, source_files
 from pyfc.boundary import Boundary
 from pyfc.build.builder import Builder, Wanted
-from pyfc.build.consent import Answer, Consents, always
+from pyfc.build.consent import Always, Answer, Consents
 from pyfc.errors import PyfcError
 from pyfc.sandbox.cage import Cage
 from support import MODES, UID, Server, impossible, wait_until
@@ -302,7 +302,7 @@ def test_a_build_that_takes_too_long_is_told_as_any_other_failure(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
     builder = Builder(tmp_path / "built", Cage(seconds=5), Consents(tmp_path / "consents"))
-    builder.ask_by(always(Answer.YES))
+    builder.ask_by(Always(Answer.YES))
 
     with pytest.raises(PyfcError, match="it took more than 5 s"):
         asyncio.run(builder.build(Wanted(own.folder / "f", sys.executable, "3", Boundary(own.folder))))

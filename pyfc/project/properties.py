@@ -268,15 +268,18 @@ def read_function(
     *,
     capital: bool,
     shape: type[FileFunction] = FileFunction,
+    usual: Document | None = None,
 ) -> Declaration:
-    """One function from its properties. `shape`: with what the format has beside them."""
+    """One function from its properties. `shape`: with what the format has beside them. `usual`: what the format's tool
+    says where the file says nothing.
+    """
     what = f"function {service}/{name}"
     document = _with_mounts(FileReader(project).declared(field, shape), field, name)
     note_later(field, _NOTED_OF_FUNCTION, what, project, capital=capital)
     logs = automatic.of_function(project.given)
     with located(field):
         document = _settled(_with_logs(document, logs), what, project, capital=capital)
-        function = function_of(service, {**document, "functionName": name})
+        function = function_of(service, {**(usual or {}), **document, "functionName": name})
     function = replace(function, policies=_policies(field, what, project, capital=capital))
     if (asynchronous := _asynchronous(field, service, name, project)) is not None:
         project.configs.append(asynchronous)

@@ -32,6 +32,10 @@ _OF_TOOLS = ("s ", "fun ")
 _RESOURCE = ("component", "props", "actions", "access", "extend")
 
 
+_USUAL = {"runtime": "nodejs10", "handler": "index.handler"}
+"""What component fc makes of a function that does not say."""
+
+
 class _Fc3Function(FileFunction):
     """A function of FC 3, with what stands beside it."""
 
@@ -205,7 +209,8 @@ def _take_out(kind: list[Any], own: tuple[str, str]) -> None:
 def _add_function(
     field: Field, own: tuple[str, str], region: str, project: Project, shape: type[FileFunction] = FileFunction
 ) -> None:
-    declaration = read_function(field, *own, project, capital=False, shape=shape)
+    usual = _USUAL if shape is FileFunction else None
+    declaration = read_function(field, *own, project, capital=False, shape=shape, usual=usual)
     project.functions.append(dataclasses.replace(declaration, region=region))
 
 

@@ -679,3 +679,13 @@ def test_a_mistake_in_pyfc_yml_leaves_the_rest_of_it_and_of_the_project(tmp_path
     (tmp_path / "pyfc.yml").write_text("buckets: [")
     assert len(load(tmp_path, tolerates=True).functions) == 2
     assert read_folders(tmp_path, tolerates=True) == NO_FOLDERS
+
+
+def test_component_fc_has_a_handler_and_a_runtime_of_its_own_for_functions_that_say_none(tmp_path: Path) -> None:
+    function = "{name: f, codeUri: ./}"
+    text = f"services: {{a: {{component: fc, props: {{service: {{name: shop}}, function: {function}}}}}}}"
+    [declared] = project(tmp_path, s_yaml=text, index_js="").functions
+
+    assert (declared.function.runtime, declared.function.handler) == ("nodejs10", "index.handler")
+    with pytest.raises(ProjectError, match="runtime"):
+        project(tmp_path, s_yaml="resources: {a: {component: fc3, props: {functionName: f, code: ./}}}")

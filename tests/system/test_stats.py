@@ -8,6 +8,8 @@ import random
 import re
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -207,6 +209,20 @@ def test_people_are_shown_a_table_with_lines_of_how_calls_were_spread(server: Se
     assert line.split()[:4] == ["shop/pay", "3", "0", "1"]
     assert line.endswith("█")
     assert "/256 MB" in line
+
+
+def test_who_watches_is_shown_the_calls_that_come_meanwhile(server: Server) -> None:
+    server.invoke("shop/pay", b"work")
+    command = [sys.executable, "-m", "pyfc", "stats", "--watch", "--endpoint", server.endpoint]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        shown = (line.split()[1] for line in watching.stdout if line.startswith("shop/pay"))
+        first = next(shown)
+        server.invoke("shop/pay", b"work")
+        second = next(shown)
+        watching.kill()
+
+    assert (first, second) == ("1", "2")
 
 
 def test_a_function_that_nobody_has_called_has_counts_and_nothing_that_was_not_measured(server: Server) -> None:

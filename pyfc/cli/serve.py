@@ -84,19 +84,20 @@ async def _serve(root: Path, settings: Settings) -> None:
         console = Console(as_json=settings.json)
         began = time.time()
         try:
-            project = await app.server.unless_stopped(_start(app, root, console))
+            project, report = await app.server.unless_stopped(_start(app, root, console))
         except Stopped:
             return
         except BaseException:
             _tell_of_key(app)
             raise
         with announced(app.endpoint, app.data_folder):
+            _announce(app, project, report)  # who reads it finds the key already
             async with _reloading(app, project, console, began):
                 app.deployment.start_builds(partial(_built, app, console), console.building)
                 await app.serve()
 
 
-async def _start(app: App, root: Path, console: Console) -> Project:
+async def _start(app: App, root: Path, console: Console) -> tuple[Project, Report]:
     """Everything that comes before serving. The loop goes on meanwhile, so that a signal is heard."""
     settings = app.settings
     project = await asyncio.to_thread(
@@ -112,10 +113,9 @@ async def _start(app: App, root: Path, console: Console) -> Project:
         app.deployment.builds.ask_by(asking())
     report = await app.deployment.deploy(project, beside=True)
     app.server.bind()
-    _announce(app, project, report)
     if not settings.quiet:
         app.listen(console.listen)
-    return project
+    return project, report
 
 
 def _built(app: App, console: Console, outcome: Outcome) -> None:

@@ -61,9 +61,11 @@ def data_folder(endpoint: str) -> Path | None:
 def announced(endpoint: str, folder: Path) -> Iterator[None]:
     """Meanwhile clients of the same user find the key of the server at `endpoint`."""
     place = _place(endpoint)
+    new = place.with_name(f"{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.write_text(json.dumps({"endpoint": endpoint, "dataFolder": str(folder.resolve()), "pid": os.getpid()}))
+        new.write_text(json.dumps({"endpoint": endpoint, "dataFolder": str(folder.resolve()), "pid": os.getpid()}))
+        new.replace(place)  # whole, for who reads it meanwhile
     except OSError:
         yield  # then its user has to name the key
         return

@@ -227,7 +227,7 @@ def test_events_of_a_window_come_together_once_also_if_the_server_is_killed(tmp_
     server.stop(signal.SIGKILL)
     server = Server(tmp_path, tmp_path / "data")
     wait_until(lambda: ["4"] in _batches(server), "the call of what was held")
-    assert server.manage("GET", "/pyfc/events?all=true").json["depth"]["waiting"] == 0
+    wait_until(lambda: server.manage("GET", "/pyfc/events?all=true").json["depth"]["waiting"] == 0, "its end")
     server.stop()
     assert sorted(each for batch in _batches_of(tmp_path) for each in batch) == ["0", "1", "2", "3", "4"]
 

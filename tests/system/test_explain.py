@@ -86,7 +86,7 @@ def test_why_tells_cold_warm_waiting_failing_and_refused_calls_apart(server: Ser
     assert "It failed: on purpose" in why(failed)
     assert "pyfc refused the call with 429 ResourceExhausted" in why(refused.headers["X-Fc-Request-Id"])
     status, _, errors = pyfc("why", "no-such-call", "--endpoint", server.endpoint)
-    assert (status, "there is no call no-such-call" in errors) == (2, True)
+    assert (status, "there is no record of a call no-such-call" in errors) == (2, True)
 
 
 def test_a_cold_calls_record_has_its_phases(server: Server) -> None:

@@ -298,6 +298,8 @@ def test_every_form_on_every_route_is_answered_or_closed_in_time(edge: Server) -
     check(
         edge, [form for route in (ROUTES[0], *ROUTES[4:6]) for form in forms(route)]
     )  # now everything is started that they need
+    for path in ("metrics", "calls"):  # so are the files and the process that these are in
+        assert edge.manage("GET", f"/pyfc/{path}").status == 200
     before = process.num_fds()
 
     for start in range(0, len(ROUTES), 5):

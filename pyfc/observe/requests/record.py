@@ -77,7 +77,7 @@ def _used(result: Result) -> dict[str, Any]:
         "cold": usage.cold,
         "durationMs": usage.duration * 1000,
         "memoryMb": usage.peak_memory,
-        "resultBytes": len(result.body),
+        "resultBytes": len(result.body or b""),  # a result that an error of ours has spoilt is told too
     }
     if fault is not None:
         used |= {"errorType": fault.kind.metric_type, "faultKind": fault.kind.value, "fault": fault.message[:_MESSAGE]}

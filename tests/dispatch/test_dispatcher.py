@@ -115,7 +115,7 @@ class World:
         return found
 
 
-async def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
+async def until(condition: Callable[[], object], what: str, timeout: float = 30.0) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f"waited {timeout} s for {what}"
@@ -129,7 +129,7 @@ async def empty(world: World) -> None:
         depth = await world.queue.depth()
         return depth.waiting == depth.delayed == 0
 
-    end = time.monotonic() + 10.0
+    end = time.monotonic() + 30.0
     while not await look():
         assert time.monotonic() < end
         await asyncio.sleep(0.002)

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfc.errors import InvalidArgument, Unavailable
-from pyfc.triggers.interface import option, within
-from pyfc.triggers.pulling import Received
+from pyfc.triggers.interface import option
+from pyfc.triggers.pulling import Received, parameters_of
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, ConsumerRecord
@@ -44,8 +44,7 @@ class KafkaTopic(NamedTuple):
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> KafkaTopic | None:
         """None for a trigger that names no topic: its events come by the door."""
-        parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
-        own = option(parameters, "sourceKafkaParameters") or {}
+        own = parameters_of(config, "Kafka")
         topic = str(option(own, "Topic") or "")
         reset = str(option(own, "OffsetReset") or "latest").lower()
         group = str(option(own, "ConsumerGroup") or "")

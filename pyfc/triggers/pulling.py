@@ -59,6 +59,12 @@ class Queues(Protocol):
         """They are not received again. Raises PyfcError."""
 
 
+def parameters_of(config: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """What a trigger's configuration says of a source of this kind; empty if it says nothing."""
+    parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
+    return option(parameters, f"source{kind}Parameters") or {}
+
+
 class MnsQueue(NamedTuple):
     """What a trigger pulls."""
 
@@ -69,8 +75,7 @@ class MnsQueue(NamedTuple):
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> MnsQueue | None:
         """None for a trigger that names no queue: its events come by the door. Raises InvalidArgument."""
-        parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
-        own = option(parameters, "sourceMNSParameters") or {}
+        own = parameters_of(config, "MNS")
         queue = str(option(own, "QueueName") or "")
         if queue and not can_be(queue):
             place = "eventSourceConfig.eventSourceParameters.sourceMNSParameters.QueueName"

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pyfc.errors import InvalidArgument, Unavailable
-from pyfc.triggers.interface import option, within
-from pyfc.triggers.pulling import Received
+from pyfc.triggers.interface import option
+from pyfc.triggers.pulling import Received, parameters_of
 
 if TYPE_CHECKING:
     from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
@@ -49,8 +49,7 @@ class RabbitQueue(NamedTuple):
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> RabbitQueue | None:
         """None for a trigger that names no queue: its events come by the door."""
-        parameters = within(config, "eventSourceConfig", "eventSourceParameters") or {}
-        own = option(parameters, "sourceRabbitMQParameters") or {}
+        own = parameters_of(config, "RabbitMQ")
         queue = str(option(own, "QueueName") or "")
         host = str(option(own, "VirtualHostName") or "/")
         return cls(str(option(own, "InstanceId") or ""), host, queue) if queue else None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyfc.cloud.sls.faults import Fault
+from pyfc.wire import protobuf
 
 MOST_LOGS = 512_000
 """Logs of a group."""
@@ -87,15 +88,15 @@ def write_group(labels: Labels, logs: Iterable[Log]) -> bytes:
     """A group as clients pack it."""
     found = bytearray()
     for log in logs:
-        packed = b"\x08" + _varint(log.time) + b"".join(_packed(2, _packed_pair(each)) for each in log.contents)
-        found += _packed(1, packed + (b"\x25" + log.part.to_bytes(4, "little") if log.part else b""))
-    found += _packed(3, _bytes(labels.topic)) + _packed(4, _bytes(labels.source))
-    return bytes(found) + b"".join(_packed(6, _packed_pair(tag)) for tag in labels.tags)
+        packed = protobuf.number(1, log.time) + b"".join(protobuf.part(2, _packed_pair(each)) for each in log.contents)
+        found += protobuf.part(1, packed + (b"\x25" + log.part.to_bytes(4, "little") if log.part else b""))
+    found += protobuf.text(3, labels.topic) + protobuf.text(4, labels.source)
+    return bytes(found) + b"".join(protobuf.part(6, _packed_pair(tag)) for tag in labels.tags)
 
 
 def group_list(groups: Iterable[bytes]) -> bytes:
     """Groups one after the other, as PullLogs answers."""
-    return b"".join(_packed(1, group) for group in groups)
+    return b"".join(protobuf.part(1, group) for group in groups)
 
 
 def without_parts(data: bytes) -> bytes:
@@ -104,7 +105,7 @@ def without_parts(data: bytes) -> bytes:
     last = 0
     for number, _, begin, end in _fields(data, 0, len(data)):
         if number == 1:
-            found += _packed(1, b"".join(_kept(data, begin, end)))
+            found += protobuf.part(1, b"".join(_kept(data, begin, end)))
         else:
             found += data[last:end]
         last = end
@@ -201,25 +202,8 @@ def _text(data: bytes, begin: int, end: int) -> str:
     return data[begin:end].decode("utf-8", "replace")
 
 
-def _packed(number: int, data: bytes) -> bytes:
-    return bytes((number << 3 | _BYTES,)) + _varint(len(data)) + data
-
-
 def _packed_pair(pair: tuple[str, str]) -> bytes:
-    return _packed(1, _bytes(pair[0])) + _packed(2, _bytes(pair[1]))
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
-
-
-def _varint(number: int) -> bytes:
-    found = bytearray()
-    while number > 127:
-        found.append(number & 127 | 128)
-        number >>= 7
-    found.append(number)
-    return bytes(found)
+    return protobuf.text(1, pair[0]) + protobuf.text(2, pair[1])
 
 
 def _expect(kind: int, wanted: int) -> None:

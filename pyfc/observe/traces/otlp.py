@@ -16,6 +16,7 @@ from typing import Any
 from pyfc.model.tracing import SAMPLED
 from pyfc.observe.traces.spans import Span
 from pyfc.version import VERSION
+from pyfc.wire.protobuf import key, number, part, text
 
 _ERROR = 2
 _REMOTE_KNOWN = 0x100
@@ -25,12 +26,12 @@ _REMOTE = 0x200
 
 def request_of(groups: Iterable[tuple[Mapping[str, Any], Iterable[Span]]]) -> bytes:
     """Resources, each with its spans."""
-    scope = _text(1, "pyfc") + _text(2, VERSION)
+    scope = text(1, "pyfc") + text(2, VERSION)
     return b"".join(
-        _part(
+        part(
             1,
-            _part(1, _attributes(1, resource))
-            + _part(2, _part(1, scope) + b"".join(_part(2, _span(each)) for each in spans)),
+            part(1, _attributes(1, resource))
+            + part(2, part(1, scope) + b"".join(part(2, _span(each)) for each in spans)),
         )
         for resource, spans in groups
     )
@@ -39,10 +40,10 @@ def request_of(groups: Iterable[tuple[Mapping[str, Any], Iterable[Span]]]) -> by
 def rejected(answer: bytes) -> int:
     """How many spans the answer says were refused: partial success (1), rejected spans (1)."""
     try:
-        key, place = _read(answer, 0)
+        field, place = _read(answer, 0)
         _, place = _read(answer, place)
         inner, place = _read(answer, place)
-        return _read(answer, place)[0] if (key, inner) == (1 << 3 | 2, 1 << 3) else 0
+        return _read(answer, place)[0] if (field, inner) == (1 << 3 | 2, 1 << 3) else 0
     except IndexError:
         return 0
 
@@ -60,54 +61,29 @@ def _span(span: Span) -> bytes:
     remote = _REMOTE if span.parent and span.kind != 1 else 0
     return b"".join(
         (
-            _part(1, span.trace.to_bytes(16, "big")),
-            _part(2, span.id.to_bytes(8, "big")),
-            _part(4, span.parent.to_bytes(8, "big")) if span.parent else b"",
-            _text(5, span.name),
-            _number(6, span.kind),
-            _key(7, 1) + struct.pack("<Q", span.start),
-            _key(8, 1) + struct.pack("<Q", span.end),
+            part(1, span.trace.to_bytes(16, "big")),
+            part(2, span.id.to_bytes(8, "big")),
+            part(4, span.parent.to_bytes(8, "big")) if span.parent else b"",
+            text(5, span.name),
+            number(6, span.kind),
+            key(7, 1) + struct.pack("<Q", span.start),
+            key(8, 1) + struct.pack("<Q", span.end),
             _attributes(9, span.attributes),
-            _part(15, _text(2, span.error) + _number(3, _ERROR)) if span.error else b"",
-            _key(16, 5) + struct.pack("<I", SAMPLED | _REMOTE_KNOWN | remote),
+            part(15, text(2, span.error) + number(3, _ERROR)) if span.error else b"",
+            key(16, 5) + struct.pack("<I", SAMPLED | _REMOTE_KNOWN | remote),
         )
     )
 
 
 def _attributes(field: int, values: Mapping[str, Any]) -> bytes:
-    return b"".join(_part(field, _text(1, name) + _part(2, _value(value))) for name, value in values.items())
+    return b"".join(part(field, text(1, name) + part(2, _value(value))) for name, value in values.items())
 
 
 def _value(value: Any) -> bytes:
     if isinstance(value, bool):
-        return _number(2, value)
+        return number(2, value)
     if isinstance(value, int):
-        return _number(3, value)
+        return number(3, value)
     if isinstance(value, float):
-        return _key(4, 1) + struct.pack("<d", value)
-    return _text(1, str(value))
-
-
-def _text(field: int, text: str) -> bytes:
-    return _part(field, text.encode("utf-8", "replace"))
-
-
-def _part(field: int, data: bytes) -> bytes:
-    return _key(field, 2) + _varint(len(data)) + data
-
-
-def _number(field: int, value: int) -> bytes:
-    return _key(field, 0) + _varint(value & ((1 << 64) - 1))
-
-
-def _key(field: int, kind: int) -> bytes:
-    return _varint(field << 3 | kind)
-
-
-def _varint(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+        return key(4, 1) + struct.pack("<d", value)
+    return text(1, str(value))

@@ -14,20 +14,16 @@ from typing import Any
 import pytest
 
 from pyfc.client import Client
+from shop import SOURCE
 from support import Server, pyfc, template, wait_until
 
-CODE = """
-import time
-
+CODE = (
+    SOURCE
+    + """
 def initializer(context):
     time.sleep(0.3)
-
-def handler(event, context):
-    word, _, seconds = event.decode().partition(" ")
-    time.sleep(float(seconds or 0))
-    if word == "fail":
-        raise ValueError("wanted")
 """
+)
 FUNCTIONS = {
     "half": {"MemorySize": 512, "Timeout": 20},
     "begun": {"MemorySize": 1024, "Timeout": 20, "Initializer": "index.initializer", "InitializationTimeout": 20},

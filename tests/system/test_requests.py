@@ -13,28 +13,8 @@ import pytest
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
+from shop import SOURCE, TEMPLATE
 from support import Server, pyfc, wait_until
-
-SOURCE = """
-import time
-
-def handler(event, context):
-    word, _, seconds = event.decode().partition(" ")
-    time.sleep(float(seconds or 0))
-    if word == "fail":
-        raise ValueError("no money")
-    return event
-"""
-TEMPLATE = """
-ROSTemplateFormatVersion: '2015-09-01'
-Transform: 'Aliyun::Serverless-2018-04-03'
-Resources:
-  shop:
-    Type: 'Aliyun::Serverless::Service'
-    pay:
-      Type: 'Aliyun::Serverless::Function'
-      Properties: {Handler: index.handler, Runtime: python3, CodeUri: ./, MemorySize: 256, Timeout: 5}
-"""
 
 
 @pytest.fixture

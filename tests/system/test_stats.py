@@ -21,27 +21,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pyfc.client import Client
+from shop import SOURCE, TEMPLATE
 from support import Server, pyfc, wait_until
 
-SOURCE = """
-import time
-
-def handler(event, context):
-    word, _, seconds = event.decode().partition(" ")
-    time.sleep(float(seconds or 0))
-    if word == "fail":
-        raise ValueError("wanted")
-    return event
-"""
-TEMPLATE = """
-ROSTemplateFormatVersion: '2015-09-01'
-Transform: 'Aliyun::Serverless-2018-04-03'
-Resources:
-  shop:
-    Type: 'Aliyun::Serverless::Service'
-    pay:
-      Type: 'Aliyun::Serverless::Function'
-      Properties: {Handler: index.handler, Runtime: python3, CodeUri: ./, MemorySize: 256, Timeout: 5}
+WEB_TEMPLATE = """\
     web:
       Type: 'Aliyun::Serverless::Function'
       Properties: {Handler: index.web, Runtime: python3, CodeUri: ./}
@@ -69,7 +52,7 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "index.py").write_text(SOURCE + WEB)
-    (folder / "template.yml").write_text(TEMPLATE)
+    (folder / "template.yml").write_text(TEMPLATE + WEB_TEMPLATE)
     return folder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from pyfc.errors import Unavailable
@@ -54,3 +54,18 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(DEADLINE):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def fires_after_a_mistake(
+    bench: TriggerBench, happen: Callable[[str], Awaitable[object]], fired: Callable[[], list[str]]
+) -> None:
+    """A trigger that cannot fire by a mistake of ours says so, and fires when that is over. `happen`: something to fire
+    for, by a name that is among those for which it has `fired` then.
+    """
+    bench.failing.add("t")
+    bench.reason = RuntimeError("a bug")
+    await happen("a")
+    await until(lambda: bench.error() == "a bug")
+    bench.failing.clear()
+    await until(lambda: fired() == ["a"])
+    await until(lambda: not bench.error())

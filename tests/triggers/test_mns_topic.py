@@ -20,7 +20,7 @@ from pyfc.triggers import mns_topic
 from pyfc.triggers.interface import Key
 from pyfc.triggers.mns_topic import MnsTopic, topic_of
 from support import DEADLINE
-from triggers.bench import TriggerBench, until
+from triggers.bench import TriggerBench, fires_after_a_mistake, until
 
 ARN = "acs:mns:cn-hangzhou:1:/topics/news"
 
@@ -180,16 +180,7 @@ def test_a_mistake_of_ours_keeps_a_trigger_from_firing_for_a_while_only(
 ) -> None:
     monkeypatch.setattr(mns_topic, "back_off", lambda _: 0.01)
 
-    async def work(bench: Bench) -> None:
-        bench.failing.add("t")
-        bench.reason = RuntimeError("a bug")
-        await bench.publish("a")
-        await until(lambda: bench.error() == "a bug")
-        bench.failing.clear()
-        await until(lambda: bench.fired() == ["a"])
-        await until(lambda: not bench.error())
-
-    run(tmp_path, work)
+    run(tmp_path, lambda bench: fires_after_a_mistake(bench, bench.publish, bench.fired))
     assert "could not fire" in caplog.text
 
 

@@ -18,7 +18,7 @@ from pyfc.model.trigger import Trigger
 from pyfc.triggers import oss
 from pyfc.triggers.interface import Key
 from support import DEADLINE
-from triggers.bench import TriggerBench, until
+from triggers.bench import TriggerBench, fires_after_a_mistake, until
 
 BY = Cause(bucket.PUT, "REQUEST", "127.0.0.1")
 
@@ -276,16 +276,7 @@ def test_a_mistake_of_ours_keeps_a_trigger_from_firing_for_a_while_only(
 ) -> None:
     monkeypatch.setattr(oss, "back_off", lambda _: 0.01)
 
-    async def work(bench: Bench) -> None:
-        bench.failing.add("t")
-        bench.reason = RuntimeError("a bug")
-        await bench.put("a")
-        await until(lambda: bench.error() == "a bug")
-        bench.failing.clear()
-        await until(lambda: bench.fired() == ["a"])
-        await until(lambda: not bench.error())
-
-    run(tmp_path, work)
+    run(tmp_path, lambda bench: fires_after_a_mistake(bench, bench.put, bench.fired))
     assert "could not fire" in caplog.text
 
 

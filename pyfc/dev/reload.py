@@ -118,7 +118,7 @@ class Reloader:
             self._changed.update(paths)
             self._is_unknown |= self._is_new or is_exchanged or any(map(self._watched.leads_to, paths))
             self._is_moved |= is_exchanged or any(map(self._watched.concerns, paths))
-            self._is_new = False
+            self._is_new = self._ended.is_set()  # else what comes before the next watch begins would be read by nobody
             self._running = asyncio.get_running_loop().create_task(self._follow())
 
     async def _finish(self) -> None:

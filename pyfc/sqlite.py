@@ -47,7 +47,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 class Database(Generic[J, R]):
     """One file, called `name` in messages. `commit`: does some jobs, in a transaction, and tells their outcomes.
 
-    Opening raises InvalidArgument for a file of another version, sqlite3.Error for one that is damaged or none at all.
+    Opening raises InvalidArgument for a file of another version, sqlite3.Error for one that is damaged or none at all,
+    Unavailable where this machine has no thread left; an open one needs no further thread.
     """
 
     def __init__(
@@ -71,8 +72,7 @@ class Database(Generic[J, R]):
         self._waiting: list[tuple[J, asyncio.Future[R]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._tasks = Tasks()
-        self._writer = ThreadPoolExecutor(1, f"pyfc-{name}-writer")
-        self._reader = ThreadPoolExecutor(1, f"pyfc-{name}-reader")
+        self._writer, self._reader = _started(name, "writer"), _started(name, "reader")
         self._write_connection, self.connection = self._open(tables, version), self._open(tables, version)
         """`connection` is the reader's: for others only before the first `read`."""
         self._file = identity(path)
@@ -172,6 +172,18 @@ class Database(Generic[J, R]):
             await asyncio.to_thread(executor.shutdown)
         self._write_connection.close()
         self.connection.close()
+
+
+def _started(name: str, role: str) -> ThreadPoolExecutor:
+    """One thread that runs already. An executor that cannot start its thread keeps what it was given and refused, and
+    does it when the next one starts: a write that was told as failed, and tried again, would be done twice.
+    """
+    executor = ThreadPoolExecutor(1, f"pyfc-{name}-{role}")
+    try:
+        executor.submit(int).result()
+    except RuntimeError as error:
+        raise Unavailable(message=f"this machine has no thread left for the {name}'s {role}") from error
+    return executor
 
 
 def identity(path: Path) -> tuple[int, int] | None:

@@ -241,6 +241,27 @@ def test_for_a_trigger_that_does_not_come_back_nothing_is_kept_for_more_than_a_d
     asyncio.run(asyncio.wait_for(after(), DEADLINE))
 
 
+def test_what_nobody_is_told_of_is_not_looked_for(tmp_path: Path) -> None:
+    async def work(bench: Bench) -> None:
+        outbox = bench.store.index.outbox
+        rows, asked = outbox.rows, 0
+
+        async def counted(after: int, limit: int) -> object:
+            nonlocal asked
+            asked += 1
+            return await rows(after, limit)
+
+        outbox.rows = counted  # type: ignore[method-assign,assignment]
+        bench.use(_trigger(prefix="a"))
+        for number in range(50):
+            await bench.put(f"b{number}")
+        assert asked <= 1  # at the start
+        await bench.put("a")
+        await until(lambda: bench.fired() == ["a"])
+
+    run(tmp_path, work)
+
+
 def test_a_failure_of_the_store_is_over_when_the_source_runs_again(tmp_path: Path) -> None:
     async def work(bench: Bench) -> None:
         outbox = bench.store.index.outbox

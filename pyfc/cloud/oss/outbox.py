@@ -40,6 +40,8 @@ class Outbox:
         self._rules: Mapping[str, Sequence[Rule]] = {}
         self._last = 0
         """The number that was given last, perhaps in a commit that is not done."""
+        self._durable = 0
+        """The highest number that was given since the start in a commit that is done."""
         self._seen = 0
         self._recent: deque[Happened] = deque(maxlen=_RECENT)
         self.arrived = asyncio.Event()
@@ -90,6 +92,10 @@ class Outbox:
             return
         done = connection.execute("INSERT INTO outbox (happened) VALUES (?)", (_encode(happened),))
         self._last = done.lastrowid or 0
+        self._effects.add(lambda: None, partial(self._is_durable, self._last))
+
+    def _is_durable(self, number: int) -> None:
+        self._durable = number
 
     def _forget_recent(self, happened: Happened) -> None:
         """It has not happened: it could not be written."""
@@ -102,9 +108,9 @@ class Outbox:
 
     def committed(self) -> None:
         """A write of the store is durable."""
-        if self._last > self._seen:
+        if self._durable > self._seen:
             self.arrived.set()
-        if self._fed is not None and self._last > self._fed:
+        if self._fed is not None and self._durable > self._fed:
             self.passed.set()
 
     def saw(self, number: int) -> None:

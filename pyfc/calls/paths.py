@@ -5,7 +5,7 @@ every check.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import takewhile, zip_longest
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
@@ -25,6 +25,7 @@ from pyfc.model.affinity import chance_of
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import DEFAULT_SERVICE, LATEST, Target
 from pyfc.model.resources import Domain
+from pyfc.model.trigger import Trigger
 from pyfc.triggers.http import Config, config_at
 
 _EXPOSED = (
@@ -151,7 +152,7 @@ def find(
         entry, _ = serving(table, asked, fields, chance_of(session))
     newest = table.entries.get(asked._replace(qualifier=LATEST), entry)
     config = _config(newest, qualifier, table.domains.get(domain))
-    _check_way(asked, config, is_http=is_http)
+    _check_way(asked, config, is_http=is_http, takes_events=_takes_events(newest.triggers, qualifier))
     if config is not None and entry.is_server:
         config = config._replace(is_event=False)  # a program of its own gets the request itself in FC 3 too
     checksum = entry.function.code.checksum if entry.function.code is not None else ""
@@ -183,9 +184,16 @@ def _config(newest: Entry, qualifier: str, domain: Domain | None) -> Config | No
     return config if domain is None else config_at(domain.extras.get("authConfig") or {}, config)
 
 
-def _check_way(target: Target, config: Config | None, *, is_http: bool) -> None:
+def _takes_events(triggers: Iterable[Trigger], qualifier: str) -> bool:
+    """Whether a version or alias has a trigger that sends events, so that it is called by events too. (FC 2 lets nobody
+    make one beside an HTTP trigger; FC 3 does.)
+    """
+    return any(each.type != "http" and (each.qualifier or LATEST) == qualifier for each in triggers)
+
+
+def _check_way(target: Target, config: Config | None, *, is_http: bool, takes_events: bool) -> None:
     """Raises an error for a call that comes the other way than the function is called."""
-    if not is_http and config is not None and not config.is_event:
+    if not is_http and config is not None and not config.is_event and not takes_events:
         url = f"{trigger_path(target.service, target.function)}/"
         raise InvalidArgument(message=f"function '{target.function}' has an HTTP trigger: call it at {url}")
     if is_http and config is None:

@@ -67,6 +67,7 @@ def load(
     project.files.extend(_ignoring(root, project))
     project.warnings.extend(_unstartable(project))
     project.warnings.extend(_silent(project))
+    project.warnings.extend(_exclusive(project))
     project.is_strict = strict or not tolerates
     if strict:
         project.refuse_warnings()
@@ -135,6 +136,18 @@ def _silent(project: Project) -> Iterator[str]:
         except InvalidArgument as error:
             where = project.places[(trigger.service, trigger.function, trigger.name)]
             yield f"{where}: trigger {trigger.service}/{trigger.function}:{trigger.name} does not fire: {error}"
+
+
+def _exclusive(project: Project) -> Iterator[str]:
+    """A warning for each trigger that FC 2 refuses beside an HTTP trigger of the same function; here both work."""
+    web = {(each.service, each.function) for each in project.triggers if each.config.get("convention") == "handler"}
+    for trigger in sorted(project.event_triggers, key=Key.of):
+        if (trigger.service, trigger.function) in web:
+            where = project.places[(trigger.service, trigger.function, trigger.name)]
+            yield (
+                f"{where}: trigger {trigger.service}/{trigger.function}:{trigger.name} works here, but FC 2 has no "
+                f"triggers of type {trigger.type} beside an HTTP trigger"
+            )
 
 
 def _unstartable(project: Project) -> list[str]:

@@ -108,3 +108,16 @@ def test_a_path_leads_to_its_function_by_the_way_that_the_function_is_called() -
     for path in (b"/2016-08-15/proxy", b"/2016-08-15/proxy/s", b"/2016-08-15/proxy/s//a"):
         with pytest.raises(PathNotSupported):
             http_place(TABLE, path, {})
+
+
+def test_an_http_function_takes_events_when_it_has_a_trigger_that_sends_some() -> None:
+    timer = dataclasses.replace(TRIGGER, name="tick", type="timer", config={})
+    other = dataclasses.replace(timer, qualifier="live")
+
+    def found(*triggers: Trigger) -> Entry:
+        table = TABLE._replace(entries={**TABLE.entries, WEB.target: Entry(WEB, ROUTE, triggers)})
+        return event_place(table, b"/2016-08-15/services/s/functions/web/invocations", {}).entry
+
+    assert found(TRIGGER, timer).function is WEB
+    with pytest.raises(InvalidArgument, match="has an HTTP trigger"):
+        found(TRIGGER, other)

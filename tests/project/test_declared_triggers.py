@@ -195,6 +195,28 @@ def test_a_bucket_that_can_be_none_is_told_where_the_trigger_stands(
     assert warning.startswith(f"{tmp_path}/pyfc.yml:5: trigger default/a:t does not fire: {reason}")
 
 
+def test_a_trigger_beside_an_http_trigger_is_told_that_fc_2_refuses_it(tmp_path: Path) -> None:
+    template = """
+ROSTemplateFormatVersion: '2015-09-01'
+Transform: 'Aliyun::Serverless-2018-04-03'
+Resources:
+  demo:
+    Type: 'Aliyun::Serverless::Service'
+    web:
+      Type: 'Aliyun::Serverless::Function'
+      Properties: {Handler: index.handler, Runtime: python3, CodeUri: .}
+      Events:
+        http: {Type: HTTP, Properties: {AuthType: ANONYMOUS, Methods: [GET]}}
+        tick: {Type: Timer, Properties: {CronExpression: '@every 1m'}}
+"""
+    (tmp_path / "index.py").write_text("def handler(event, context): ...")
+    (tmp_path / "template.yml").write_text(template)
+
+    [warning] = load(tmp_path).warnings
+
+    assert warning.startswith(f"{tmp_path}/template.yml:12: trigger demo/web:tick works here, but FC 2 has no triggers")
+
+
 def test_a_log_trigger_without_a_project_is_told_where_it_stands(tmp_path: Path) -> None:
     [warning] = load(_written(tmp_path, OWN, "log", "{sourceConfig: {logstore: a}}")).warnings
 

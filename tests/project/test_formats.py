@@ -54,10 +54,11 @@ Resources:
         Layers: [x]
       Events:
         web: {Type: HTTP, Properties: {AuthType: Function, Methods: [get, POST]}}
-        daily: {Type: Timer, Properties: {CronExpression: '0 0 8 * * *'}}
     node:
       Type: 'Aliyun::Serverless::Function'
       Properties: {Handler: index.handler, Runtime: java11, CodeUri: nowhere/}
+      Events:
+        daily: {Type: Timer, Properties: {CronExpression: '0 0 8 * * *'}}
   shop.example:
     Type: 'Aliyun::Serverless::CustomDomain'
     Properties: {Protocol: HTTP, RouteConfig: {}}

@@ -267,11 +267,13 @@ def fired_project() -> dict[str, str]:
         "Events": ["oss:ObjectCreated:*"],
         "Filter": {"Key": {"Prefix": "in/", "Suffix": ""}},
     }
+    anyone = {"Type": "HTTP", "Properties": {"AuthType": "ANONYMOUS", "Methods": ["POST"]}}
     service = {
         "Type": "Aliyun::Serverless::Service",
         "tick": function("handler", nightly=timer("0 0 8 1 1 ?", Payload="hello")),
         "two": function("handler", put={"Type": "OSS", "Properties": oss}, nightly=timer("0 0 8 1 1 ?")),
         "web": function("web", http={"Type": "HTTP", "Properties": {"AuthType": "FUNCTION", "Methods": ["POST"]}}),
+        "both": function("handler", http=anyone, nightly=timer("0 0 8 1 1 ?", Payload="hello")),
         "bare": function("handler"),
     }
     template = {"Transform": "Aliyun::Serverless-2018-04-03", "Resources": {"demo": service}}
@@ -299,6 +301,10 @@ def test_a_trigger_is_fired_as_its_source_would(serve: Callable[..., Server], tm
     (tmp_path / "event").write_text('{"events": [{"a": 1}]}')
     status, said, _ = command("trigger", "fire", "demo/tick", "--wait", "-f", str(tmp_path / "event"), "--set", "a=[2]")
     assert json.loads(said) == {"events": [{"a": [2]}]}
+    status, said, _ = command("trigger", "fire", "demo/both:nightly", "--wait")  # beside an HTTP trigger
+    assert (status, json.loads(said)["payload"]) == (0, "hello")
+    status, _, told = command("trigger", "fire", "demo/web", "--type", "timer")
+    assert (status, "has an HTTP trigger: call it at /2016-08-15/proxy/demo/web/" in told) == (2, True), told
 
 
 def test_an_http_trigger_is_fired_by_a_request(serve: Callable[..., Server]) -> None:

@@ -66,7 +66,7 @@ def test_the_package_holds_what_it_needs_and_nothing_of_the_tests(wheel: Path) -
 
     for needed in ("pyfc/py.typed", "pyfc/billing/tables/2020.toml", "pyfc/_runtimes/python/bootstrap.py",
                    "pyfc/_runtimes/nodejs/bootstrap.js", "pyfc/_runtimes/python/template/.vscode/launch.json",
-                   "pyfc/_runtimes/ruby/wire.rb"):  # fmt: skip
+                   "pyfc/_runtimes/ruby/wire.rb", "pyfc/_runtimes/php/worker.php"):  # fmt: skip
         assert needed in names
     assert not [name for name in names if "tests/" in name or "__pycache__" in name or name.startswith("benchmarks")]
 

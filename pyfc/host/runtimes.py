@@ -63,6 +63,8 @@ class Runtime:
     """Whether a machine on which pyfc is tested must have its interpreter."""
     lacks: Mapping[str, str]
     """Cases of the conformance kit that it does not pass, with the reason."""
+    reserved: Mapping[str, str]
+    """Cases of the conformance kit whose names are words of the language, with those of their handlers."""
     commands: tuple[str, ...]
     """Names by which programs of custom runtimes find its interpreter."""
     ended: Mapping[str, str]
@@ -105,6 +107,7 @@ def _read(path: Path) -> Runtime:
         pulls=tuple(table.get("pulls", [])),
         is_required=table.get("required", True),
         lacks=table.get("lacks", {}),
+        reserved=table.get("reserved", {}),
         commands=tuple(table.get("commands", [])),
         ended=table.get("ended", {}),
         refused=table.get("refused", {}),

@@ -29,7 +29,8 @@ from pyfc.workers.peak import Peak
 
 _STOP_GRACE = 0.25
 """Seconds that the worker of a late call gets before SIGKILL."""
-_ABORTED = {-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL}
+_ABORTED = {-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL, 255}
+"""How programs end that abort: by a signal; PHP by 255, since the first process of a namespace cannot signal itself."""
 _MEGABYTE = 1024 * 1024
 _MOST_LOSSES = 3
 """Times that a call is given back because its worker ended before it had begun it: a function whose process always ends

@@ -54,7 +54,8 @@ def kit(runtime: Runtime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("kit")
     shutil.copytree(runtime.folder / "conformance", folder, dirs_exist_ok=True)
     common = {"Runtime": runtime.names[0], "MemorySize": 256, "Timeout": 20}
-    functions = {name: {**common, "Handler": f"index.{name}", **SPECIAL.get(name, {})} for name in EVENTS}
+    handlers = {name: f"index.{runtime.reserved.get(name, name)}" for name in EVENTS}
+    functions = {name: {**common, "Handler": handlers[name], **SPECIAL.get(name, {})} for name in EVENTS}
     functions |= {name: {**common, "Handler": f"index.{name}", "http": ["GET", "POST", "PUT"]} for name in HTTP}
     (folder / "template.yml").write_text(template(functions, "kit"))
     alone = {name: {"maximumInstanceCount": 1} for name in ("unread", "pieces", "digest", "heads")}

@@ -43,7 +43,7 @@ def test_what_is_not_supported_or_not_checked_is_said_at_start(cases: Server) ->
     notes = cases.ready["notes"]
 
     assert any(
-        "not supported yet: runtime java11 of other/java (this pyfc serves custom, nodejs, python3, ruby)" in note
+        "not supported yet: runtime java11 of other/java (this pyfc serves custom, nodejs, php, python3, ruby)" in note
         for note in notes
     )
     assert any(note.startswith("python3 is Python 3.") and "; python3.9 is Python 3." in note for note in notes)

@@ -494,7 +494,7 @@ def test_an_initializer_has_its_own_time_limit(cases: Server) -> None:
         (
             "services/other/functions/java/invocations", 400, "InvalidArgument",
             "function 'java' of service 'other' with runtime 'java11' is not supported yet: "
-            "this pyfc serves custom, nodejs, python3, ruby",
+            "this pyfc serves custom, nodejs, php, python3, ruby",
         ),
     ],
 )  # fmt: skip

@@ -34,6 +34,15 @@ def handler(event, context)
   JSON.generate(told.map { |each| each == '' ? nil : each })
 end
 """
+PHP = r"""<?php
+function handler($event, $context)
+{
+    $tracing = $context['tracing'];
+    $baggages = (object) $tracing['openTracingSpanBaggages'];
+    $told = [$tracing['openTracingSpanContext'], $baggages, $tracing['jaegerEndpoint']];
+    return json_encode(array_map(fn ($each) => $each === '' ? null : $each, $told));
+}
+"""
 PROGRAM = """#!/usr/bin/env python3
 import base64, http.client, json, os, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -70,6 +79,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "python": {"Runtime": "python3"},
     "nodejs": {"Runtime": "nodejs20"},
     "ruby": {"Runtime": "ruby"},
+    "php": {"Runtime": "php7.2"},
     "custom": {"Runtime": "custom"},
     "go": {"Runtime": "go1", "Handler": "bootstrap"},
     "web": {"Runtime": "python3", "Handler": "index.web", "http": ["GET"]},
@@ -80,13 +90,13 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     },
     "call": {"Runtime": "go1", "Handler": "bootstrap", "Timeout": 10, "EnvironmentVariables": {"ENDS": "0"}},
 }  # fmt: skip
-PROGRAMS = {"nodejs": "node", "ruby": "ruby"}
+PROGRAMS = {"nodejs": "node", "ruby": "ruby", "php": "php"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("traced")
-    files = {"index.py": PYTHON, "index.js": NODE, "index.rb": RUBY, "bootstrap": PROGRAM}
+    files = {"index.py": PYTHON, "index.js": NODE, "index.rb": RUBY, "index.php": PHP, "bootstrap": PROGRAM}
     write(folder / "app", {**files, "template.yml": template(FUNCTIONS)})
     (folder / "app/bootstrap").chmod(0o755)
     found = Server(folder / "app", folder / "data")
@@ -108,7 +118,7 @@ def tracing(server: Server, function: str, **headers: str) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "custom", "go", "web"])
+@pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "php", "custom", "go", "web"])
 def test_what_a_caller_sends_of_a_trace_reaches_the_function(server: Server, function: str) -> None:
     span, who = {"Opentracing_Span_Context": "1:2:0:1"}, {"Opentracing_Span_Baggage_who": "ada"}
 
@@ -166,7 +176,7 @@ def test_what_an_asynchronous_call_leads_to_has_its_trace(server: Server, way: s
         server.manage("DELETE", f"{api}/python/async-invoke-config")
 
 
-@pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "custom", "go"])
+@pytest.mark.parametrize("function", ["python", "nodejs", "ruby", "php", "custom", "go"])
 def test_a_function_knows_where_its_service_sends_traces(server: Server, function: str) -> None:
     tracing(server, function)
     config: dict[str, Any] = {"tracingConfig": {"type": "Jaeger", "params": {"endpoint": ENDPOINT}}}

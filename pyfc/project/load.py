@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyfc.boundary import Boundary
 from pyfc.build import fun_yml, funfile
-from pyfc.cloud.oss.store import check_name
+from pyfc.cloud import trigger_sources
 from pyfc.errors import InvalidArgument, ProjectError
 from pyfc.project import bare, funcraft, ignoring, overrides, serverless_devs, variables
 from pyfc.project.files import is_folder, is_there, read_bytes, require_folder
@@ -16,7 +16,7 @@ from pyfc.project.interface import Given, Project
 from pyfc.sandbox.inside import script
 from pyfc.settings import Settings
 from pyfc.settings import load as load_settings
-from pyfc.triggers import eventbridge, log, mns_topic, oss
+from pyfc.triggers import log, oss
 from pyfc.triggers.interface import Key
 
 Read = Callable[[Path, Boundary, Given], Project]
@@ -125,12 +125,9 @@ def _silent(project: Project) -> Iterator[str]:
     of_buckets = oss.Beside()
     for trigger in sorted(project.event_triggers, key=Key.of):
         try:
+            trigger_sources.check(trigger)
             if trigger.type == "oss":
-                check_name(of_buckets.add(trigger).bucket)
-            elif trigger.type == "mns_topic":
-                mns_topic.check(trigger)
-            elif trigger.type == "eventbridge":
-                eventbridge.Rule.read(trigger.config)
+                of_buckets.add(trigger)
             elif trigger.type == "log":
                 log.complete(trigger)
         except InvalidArgument as error:

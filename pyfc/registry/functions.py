@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from typing import BinaryIO
 
-from pyfc.cloud.oss.store import check_name
+from pyfc.cloud import trigger_sources
 from pyfc.documents.declared_triggers import trigger_of
 from pyfc.documents.objects import function_of, service_of
 from pyfc.documents.reader import Document
@@ -34,7 +34,7 @@ from pyfc.registry.operations import Operations
 from pyfc.registry.packages import Packages
 from pyfc.registry.registry import Record, key, key_of
 from pyfc.registry.versions import COUNTER, Versions
-from pyfc.triggers import mns_topic, oss
+from pyfc.triggers import oss
 
 
 class Functions:
@@ -239,14 +239,13 @@ class Functions:
             return await self._operations.create(trigger, exists)
 
     async def _check_trigger(self, trigger: Trigger) -> None:
-        """Raises InvalidArgument for a second HTTP trigger of the same qualifier and for one that cannot be beside
-        others of its bucket or names no topic, VersionNotFound, AliasNotFound.
+        """Raises InvalidArgument for a second HTTP trigger of the same qualifier, for one that cannot be beside others
+        of its bucket and for one whose source can be none, VersionNotFound, AliasNotFound.
         """
         await self._versions.resolve(trigger.service, trigger.function, trigger.qualifier)
+        trigger_sources.check(trigger)
         if trigger.type == "oss":
             await self._check_bucket(trigger)
-        if trigger.type == "mns_topic":
-            mns_topic.check(trigger)
         if trigger.type != "http":
             return
         for record in await self._operations.registry.all(Trigger, trigger.service, trigger.function):
@@ -256,8 +255,6 @@ class Functions:
                 raise InvalidArgument(message=f"{what} has an HTTP trigger already: '{other.name}'")
 
     async def _check_bucket(self, trigger: Trigger) -> None:
-        if (bucket := oss.rule_of(trigger).bucket) != "":
-            check_name(bucket)
         found = [record.value for record in await self._operations.registry.all(Trigger)]
         oss.check(trigger, [each for each in found if each.type == "oss" and key_of(each) != key_of(trigger)])
 

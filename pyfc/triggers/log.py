@@ -84,13 +84,18 @@ class _Watched:
         self.project, self.logstore, self.interval = complete(trigger)
 
 
+def named(trigger: Trigger) -> tuple[str, str]:
+    """The project and the logstore that a trigger names; '' for what it does not."""
+    project = project_of(trigger.source_arn) or str(option(option(trigger.config, "logConfig") or {}, "project") or "")
+    return project, str(within(trigger.config, "sourceConfig", "logstore") or "")
+
+
 def complete(trigger: Trigger) -> tuple[str, str, int]:
     """Project, logstore and seconds between two looks of a trigger that can fire. Raises InvalidArgument that says what
     it is without.
     """
     config = trigger.config
-    project = _project_of(trigger.source_arn) or str(option(option(config, "logConfig") or {}, "project") or "")
-    logstore = str(within(config, "sourceConfig", "logstore") or "")
+    project, logstore = named(trigger)
     interval = within(config, "jobConfig", "triggerInterval") or _USUAL
     if not project:
         raise InvalidArgument(message="neither sourceArn nor logConfig names a project")
@@ -237,7 +242,7 @@ class LogSource:
         return []
 
 
-def _project_of(arn: str) -> str:
+def project_of(arn: str) -> str:
     """The project in acs:log:REGION:ACCOUNT:project/NAME, '' in anything else."""
     parts = arn.split(":", 4)
     kind, _, name = parts[-1].partition("/")

@@ -81,7 +81,8 @@ class _Watched:
         if not self.topic:
             raise InvalidArgument(message="neither sourceArn nor topicName names a topic")
         if not can_be(self.topic):
-            raise wrong("topicName", self.topic, f"a topic's name has {NAME}")
+            place = "triggerConfig.topicName" if option(config, "topicName") else "sourceArn"
+            raise InvalidArgument(message=f"{place} is {self.topic!r}: a topic's name has {NAME}")
         if len(self.tag) > _LONGEST_TAG:
             raise wrong("filterTag", self.tag, f"it has {_LONGEST_TAG} characters at most")
         if self.format not in {_STREAM, _JSON}:

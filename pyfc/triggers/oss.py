@@ -75,8 +75,7 @@ class Changes(Protocol):
 
 def rule_of(trigger: Trigger) -> Rule:
     """What a trigger is for. Raises InvalidArgument that names the property."""
-    config = trigger.config
-    bucket = str(option(config, "bucketName", "") or "") or _bucket_of(trigger.source_arn)
+    config, bucket = trigger.config, bucket_of(trigger)
     names = option(config, "events") or []
     try:
         events = events_of(names if isinstance(names, list) else [str(names)])
@@ -86,9 +85,11 @@ def rule_of(trigger: Trigger) -> Rule:
     return Rule(bucket, events, str(option(key, "prefix", "") or ""), str(option(key, "suffix", "") or ""))
 
 
-def _bucket_of(arn: str) -> str:
-    """The bucket in acs:oss:REGION:ACCOUNT:BUCKET, '' in anything else."""
-    parts = arn.split(":")
+def bucket_of(trigger: Trigger) -> str:
+    """The bucket in bucketName or in acs:oss:REGION:ACCOUNT:BUCKET; '' where neither names one."""
+    if name := str(option(trigger.config, "bucketName", "") or ""):
+        return name
+    parts = trigger.source_arn.split(":")
     return parts[-1].partition("/")[0] if len(parts) == _PARTS and parts[:2] == ["acs", "oss"] else ""
 
 

@@ -78,7 +78,7 @@ def _written(folder: Path, text: str, kind: str, properties: str) -> Path:
         (SERVERLESS, "eventbridge", "{eventSinkConfig: {deliveryOption: {eventShema: RawData}}}",
          "s.yaml:13: resources.pay.props.triggers[0].triggerConfig.eventSinkConfig.deliveryOption.eventShema is not a "
          "property that pyfc knows, it is ignored; did you mean eventSchema?"),
-        (OWN, "log", "{logConfig: {project: web}, sourceConfig: {logstore: a}, jobConfig: {triggerInterv: 5}}",
+        (OWN, "log", "{logConfig: {project: web}, sourceConfig: {logstore: access}, jobConfig: {triggerInterv: 5}}",
          "pyfc.yml:7: services.default.a.triggers[0].config.jobConfig.triggerInterv is not a property that pyfc knows, "
          "it is ignored; did you mean triggerInterval?"),
     ],
@@ -182,8 +182,14 @@ def test_a_misspelt_name_beside_the_configuration_is_a_warning_too(tmp_path: Pat
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        (f"{{bucketName: pyfc, events: [{CREATED}]}}", "the server itself uses the name 'pyfc'"),
-        (f"{{bucketName: Photos, events: [{CREATED}]}}", "'Photos' cannot be the name of a bucket: it has 3 to 63"),
+        (
+            f"{{bucketName: pyfc, events: [{CREATED}]}}",
+            "triggerConfig.bucketName names the bucket: the server itself uses the name 'pyfc'",
+        ),
+        (
+            f"{{bucketName: Photos, events: [{CREATED}]}}",
+            "triggerConfig.bucketName names the bucket: 'Photos' cannot be the name of a bucket: it has 3",
+        ),
         (f"{{events: [{CREATED}]}}", "neither sourceArn nor triggerConfig.bucketName names a bucket"),
     ],
 )
@@ -218,7 +224,7 @@ Resources:
 
 
 def test_a_log_trigger_without_a_project_is_told_where_it_stands(tmp_path: Path) -> None:
-    [warning] = load(_written(tmp_path, OWN, "log", "{sourceConfig: {logstore: a}}")).warnings
+    [warning] = load(_written(tmp_path, OWN, "log", "{sourceConfig: {logstore: access}}")).warnings
 
     assert warning.startswith(f"{tmp_path}/pyfc.yml:5: trigger default/a:t does not fire: neither sourceArn nor")
 

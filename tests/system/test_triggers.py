@@ -191,6 +191,36 @@ def test_a_trigger_that_can_not_fire_shows_why(serve: Callable[..., Server]) -> 
     assert re.search(r"^demo/tick:b: event source 'oss' returned error: .*demo/tick:a$", said, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("kind", "arn", "config", "told"),
+    [
+        ("oss", "", {"bucketName": "Photos"}, "triggerConfig.bucketName names the bucket: 'Photos' cannot be"),
+        ("oss", "acs:oss:cn-hangzhou:1:pyfc", {}, "sourceArn names the bucket: the server itself uses the name 'pyfc'"),
+        ("log", "acs:log:cn-hangzhou:1:project/Web Logs", {}, "sourceArn names 'Web Logs': A project's name has"),
+        ("log", "", {"sourceConfig": {"logstore": "a/b"}}, "triggerConfig.sourceConfig.logstore names 'a/b': A log"),
+        ("log", "", {"logConfig": {"project": "x"}}, "triggerConfig.logConfig.project names 'x': A project's name"),
+        ("mns_topic", "", {"topicName": "n ews"}, "triggerConfig.topicName is 'n ews': a topic's name has"),
+        ("mns_topic", "acs:mns:cn-hangzhou:1:/topics/-", {}, "sourceArn is '-': a topic's name has"),
+        ("eventbridge", "", {"eventSourceConfig": {"eventSourceType": "MNS", "eventSourceParameters": {
+            "sourceMNSParameters": {"QueueName": "or/ders"}}}}, "sourceMNSParameters.QueueName is 'or/ders'"),
+    ],
+)  # fmt: skip
+def test_the_api_refuses_a_trigger_whose_source_can_be_none(
+    serve: Callable[..., Server], kind: str, arn: str, config: dict[str, Any], told: str
+) -> None:
+    server = serve(project())
+    document = {"triggerName": "t", "triggerType": kind, "sourceArn": arn, "triggerConfig": config}
+
+    answer = server.manage("POST", API, document)
+
+    assert (answer.status, answer.json["ErrorCode"]) == (400, "InvalidArgument")
+    assert told in answer.json["ErrorMessage"]
+    if not arn and kind != "mns_topic":
+        assert server.manage("POST", API, {**document, "triggerConfig": {}}).status == 200
+        answer = server.manage("PUT", f"{API}/t", {"triggerConfig": config})
+        assert (answer.status, told in answer.json["ErrorMessage"]) == (400, True)
+
+
 def test_what_a_trigger_has_made_is_already_there_for_clients(serve: Callable[..., Server]) -> None:
     source = {"eventSourceType": "MNS", "eventSourceParameters": {"sourceMNSParameters": {"QueueName": "orders"}}}
     triggers = {

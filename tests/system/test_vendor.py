@@ -263,8 +263,13 @@ def test_a_put_of_a_reserve_tells_what_was_put_and_a_get_what_is_in_force(shared
 
 def test_a_change_of_a_trigger_leaves_parts_of_its_configuration_that_it_does_not_name(shared: Server) -> None:
     path = made(shared, "logged")
-    config = {"sourceConfig": {"logstore": "s"}, "jobConfig": {"maxRetryTime": 3, "triggerInterval": 60}}
-    trigger = {"triggerName": "t", "triggerType": "log", "sourceArn": "acs:log:r:1:project/p", "triggerConfig": config}
+    config = {"sourceConfig": {"logstore": "access"}, "jobConfig": {"maxRetryTime": 3, "triggerInterval": 60}}
+    trigger = {
+        "triggerName": "t",
+        "triggerType": "log",
+        "sourceArn": "acs:log:r:1:project/web",
+        "triggerConfig": config,
+    }
     assert shared.manage("POST", f"{path}/functions/f/triggers", trigger).status == 200
 
     job = {"jobConfig": {"maxRetryTime": 5, "triggerInterval": 120}}

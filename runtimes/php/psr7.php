@@ -19,11 +19,27 @@ const PSR = [
 const PACKAGES = ['RingCentral\\Psr7\\', 'GuzzleHttp\\Psr7\\'];
 const MESSAGES = ['Response', 'Request', 'ServerRequest', 'Stream', 'Uri'];
 
+// $GLOBALS['fcPhpCgiProxy'], which few functions use.
+final class LazyProxy
+{
+    private ?\ServerlessFC\PhpCgiProxy $proxy = null;
+
+    public function __call(string $name, array $arguments)
+    {
+        $this->proxy = $this->proxy ?? new \ServerlessFC\PhpCgiProxy();
+        return $this->proxy->$name(...$arguments);
+    }
+}
+
 // Finds the names that a function's own packages do not have.
 function load_messages(string $name): void
 {
     if (strncmp($name, 'Psr\\Http\\Message\\', 17) === 0 && isset(PSR[$short = substr($name, 17)])) {
         eval('namespace Psr\Http\Message; interface ' . $short . (PSR[$short] ? ' extends ' . PSR[$short] : '') . ' {}');
+        return;
+    }
+    if ($name === 'ServerlessFC\\PhpCgiProxy') {
+        require_once __DIR__ . '/cgi.php';
         return;
     }
     foreach (PACKAGES as $package) {

@@ -66,6 +66,7 @@ final class Worker
             $_SERVER[$name] = 'php';
         }
         $GLOBALS['fcLogger'] = new Logger();
+        $GLOBALS['fcPhpCgiProxy'] = new LazyProxy();
         spl_autoload_register('Pyfc\load_messages');
     }
 

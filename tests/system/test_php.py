@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +83,29 @@ class Response {
     public function getHeaders() { return ['X-Whose' => [$this->text]]; }
     public function getBody() { return new Stream($this->text); }
 }
+"""
+SITE = r"""<?php
+function handler($request, $context) {
+    $proxy = $GLOBALS['fcPhpCgiProxy'];
+    if ($request->getAttribute('path') === '/style.css') {
+        return new RingCentral\Psr7\Response(200, ['Content-Type' => $proxy->getMimeType('style.css')], 'a {}');
+    }
+    $mine = ['SERVER_NAME' => 'shop.example'];
+    return $proxy->requestPhpCgi($request, __DIR__ . '/site', 'index.php', $mine, ['readWriteTimeout' => 1000]);
+}
+"""
+PAGE = r"""<?php
+if (isset($_GET['sleep'])) { sleep(10); }
+if (isset($_GET['end'])) { exec('kill -9 ' . getmypid()); }
+http_response_code(207);
+setcookie('a', '1');
+header('Content-Type: application/json');
+error_log('noted by the page');
+echo json_encode([
+    'method' => $_SERVER['REQUEST_METHOD'], 'uri' => $_SERVER['REQUEST_URI'], 'get' => $_GET, 'post' => $_POST,
+    'cookies' => $_COOKIE, 'host' => $_SERVER['SERVER_NAME'], 'root' => basename($_SERVER['DOCUMENT_ROOT']),
+    'file' => basename(__FILE__), 'info' => $_SERVER['PATH_INFO'] ?? null, 'large' => strlen($_POST['large'] ?? ''),
+]);
 """
 BROKEN = "<?php\n\nfunction handler($event) {\n    return 1 +;\n}\n"
 EVENTS = (
@@ -248,3 +272,46 @@ def test_classes_that_a_function_brings_come_before_those_of_pyfc(php: Server) -
     answer = php.request("GET", "/2016-08-15/proxy/demo/owned")
 
     assert (answer.status, answer.headers["X-Whose"], answer.body) == (202, "of the function", b"of the function")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    program = shutil.which("php-cgi8.2") or shutil.which("php-cgi")
+    if program is None:
+        pytest.skip("php-cgi is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    for path, text in {"index.php": SITE, "site/index.php": PAGE, "site/admin/page.php": PAGE}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    (folder / "bin").mkdir()
+    shutil.copy(program, folder / "bin/php-cgi")
+    settings = {"Runtime": "php7.2", "Timeout": 20, "EnvironmentVariables": {"PATH": "/code/bin:/usr/bin:/bin"}}
+    (folder / "template.yml").write_text(template({"site": {**settings, "http": ["GET", "POST"]}}))
+    server = Server(folder, tmp_path_factory.mktemp("data"))
+    yield server
+    assert server.stop() == (0, "")
+
+
+def test_a_web_application_is_run_by_php_cgi(site: Server) -> None:
+    proxy = "/2016-08-15/proxy/demo/site"
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": "seen=yes"}
+
+    first = site.request("POST", f"{proxy}/shop/cart?x=1", b"large=" + b"y" * 200_000, form)
+    page = site.request("GET", f"{proxy}/admin/page.php/rest?z=2")
+    style = site.request("GET", f"{proxy}/style.css")
+
+    assert (first.status, first.headers["Set-Cookie"]) == (207, "a=1")
+    assert (first.json["get"], first.json["large"], first.json["cookies"]) == ({"x": "1"}, 200_000, {"seen": "yes"})
+    assert (first.json["host"], first.json["root"], first.json["file"]) == ("shop.example", "site", "index.php")
+    assert (page.json["file"], page.json["info"]) == ("page.php", "/rest")
+    assert (style.body, style.headers["Content-Type"]) == (b"a {}", "text/css")
+
+
+def test_a_page_that_takes_too_long_or_ends_its_program_is_the_functions_error_and_the_next_one_is_right(
+    site: Server,
+) -> None:
+    proxy = "/2016-08-15/proxy/demo/site"
+
+    for query, message in (("sleep=1", "php-cgi has not answered in time"), ("end=1", "php-cgi has ended")):
+        assert message in site.request("GET", f"{proxy}/?{query}").json["errorMessage"]
+        assert site.request("GET", f"{proxy}/").status == 207

@@ -78,6 +78,7 @@ from pyfc.supervisor.birth import BirthContext, debugger, packages
 from pyfc.supervisor.builds import Builds
 from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.making import Maker
+from pyfc.supervisor.profiles import Profiling
 from pyfc.supervisor.scaler import Scaler
 from pyfc.supervisor.supervisor import Supervisor
 from pyfc.supervisor.trials import Trials
@@ -191,7 +192,9 @@ class App:
         journal, reserved = self.observed.journal, self.observed.metrics.reserved
         pools = PoolContext(settings, launcher, scaler, journal.wrote, journal.passed, reserved)
         births = BirthContext(settings, self.sandbox, lambda target: keys.of(target).as_context())
-        maker = Maker(registry, bundles, self.runtimes, builds, pools, births)
+        profiling = Profiling(self.sandbox, self.observed.bounds, self.observed.profiles)
+        self._stack.push_async_callback(profiling.close)
+        maker = Maker(registry, bundles, self.runtimes, builds, pools, births, profiling)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 
@@ -261,6 +264,7 @@ class App:
             table=lambda: self.supervisor.table,
             metrics=self.observed.metrics,
             requests=self.observed.requests,
+            profiles=self.observed.profiles,
             logs=LogFiles(self.data_folder / "logs", services.sls.environment.searcher),
             endpoint=lambda: self.endpoint,
             builds=self.deployment.builds.describe,

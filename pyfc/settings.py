@@ -165,6 +165,9 @@ class Settings:
     )
     record_retention: float = _setting(604800.0, "Seconds for which records of requests are kept (7 days).")
     record_bytes: int = _setting(512 * MEBIBYTE, "Most bytes of them; the oldest go first.")
+    profile_bytes: int = _setting(
+        64 * MEBIBYTE, "Most bytes of profiles of slow calls, kept as long as records; the oldest go first."
+    )
     otlp_endpoint: str = _setting(
         "",
         "Where spans of calls are posted (OTLP over HTTP), as http://127.0.0.1:4318/v1/traces; also by OTEL's "

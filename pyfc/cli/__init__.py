@@ -33,6 +33,7 @@ COMMANDS = {
     "provision": "show or set reserved instances",
     "logs": "show what a function has logged",
     "stats": "show what calls have cost: outcomes, durations, memory",
+    "profile": "show what a slow call was busy with",
     "requests": "show records of calls: those that failed, the slowest",
     "keys": "make, list and revoke access keys",
     "config": "show and set which server other commands talk to",

@@ -50,11 +50,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _shown(call: dict[str, Any]) -> dict[str, Any]:
     total = call.get("durationMs", 0.0) + call.get("waitedMs", 0.0)
+    why = "" if call["kept"] in {"plain", "failed"} else call["kept"]
     return {
         **call,
         "time": datetime.fromtimestamp(call["time"]).isoformat(" ", "milliseconds"),
         "function": f"{call['service']}/{call['function']}",
         "error": call["errorType"],
         "totalMs": f"{total:.2f}",
-        "why": "" if call["kept"] in {"plain", "failed"} else call["kept"],
+        "why": f"{why} profile".strip() if call.get("profile") else why,
     }

@@ -71,6 +71,8 @@ def _recorded(call: dict[str, Any]) -> list[str]:
         lines.append(f"It ran {len(call['runs'])} times: {told}.")
     if call.get("traceId"):
         lines.append(f"It belongs to the trace {call['traceId']}.")
+    if call.get("profile"):
+        lines.append(f"What it was busy with has been looked at: `pyfc profile {call['requestId']}`.")
     if call["log"]:
         lines.append(f"Its log: {call['log']['file']}, from byte {call['log']['offset']} on.")
     return lines

@@ -222,6 +222,11 @@ class Client(Transport):
         found: dict[str, Any] = self.api("GET", f"/pyfc/calls/{part(request_id)}")
         return found
 
+    def profile(self, request_id: str) -> dict[str, Any]:
+        """What a slow call was busy with, in speedscope's format. Raises ApiError if there is no profile of it."""
+        found: dict[str, Any] = self.api("GET", f"/pyfc/calls/{part(request_id)}/profile")
+        return found
+
     def calls(
         self,
         function: str = "",

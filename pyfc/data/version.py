@@ -17,6 +17,8 @@ VERSION = 8
 """Of what this pyfc keeps. 3 is that of 0.1.0; smaller numbers were those of single files before the first release."""
 STORE, QUEUE, OSS, SLS, MNS = "store.sqlite", "queue.sqlite", "oss.sqlite", "sls.sqlite", "mns.sqlite"
 METRICS, REQUESTS = "metrics.sqlite", "requests.sqlite"
+PROFILES = "profiles"
+"""A folder of documents in speedscope's format, which others may read and none is told of."""
 SLS_INDEX = "sls-index.sqlite"
 """Made of the other: it has a version of its own, and is never taken over."""
 STORE_TABLES = """

@@ -121,8 +121,8 @@ def function_of(service: str, document: Document, old: Function | None = None) -
     if old is None:
         return read
     kept = (
-        "code", "opt", "tags", "snapshot", "provision", "maximum_instance_count", "is_disabled", "why_disabled",
-        "is_declared", "policies", "left_out",
+        "code", "opt", "tags", "snapshot", "profile", "provision", "maximum_instance_count", "is_disabled",
+        "why_disabled", "is_declared", "policies", "left_out",
     )  # fmt: skip
     return replace(read, **{name: getattr(old, name) for name in kept})
 

@@ -75,7 +75,7 @@ def application(
     api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door], events: EventDoor
 ) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
-    own, costs, calls = _Own(api), Costs(api), Calls(api.requests, recent)
+    own, costs, calls = _Own(api), Costs(api), Calls(api.requests, recent, api.profiles)
     scraped = metrics.Scraped(api, is_local=is_loopback(api.settings.host))
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -89,6 +89,7 @@ def application(
         Route(OURS + "/functions", own.managed(own.functions), methods=["GET"]),
         Route(OURS + "/calls", own.managed(calls.search), methods=["GET"]),
         Route(OURS + "/calls/{id}", own.managed(calls.one), methods=["GET"]),
+        Route(OURS + "/calls/{id}/profile", own.managed(calls.profile), methods=["GET"]),
         Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
         Route(OURS + "/metrics", own.managed(own.metrics), methods=["GET"]),
         Route(OURS + "/events", events.listed(own.managed(own.events)), methods=["GET"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from pyfc.errors import InvalidArgument, NotFound
 from pyfc.gateway.management import json_response
 from pyfc.gateway.metrics import seconds_of
 from pyfc.model.names import whole
+from pyfc.observe.profiles.shelf import Shelf
 from pyfc.observe.recent import KEPT, Recent
 from pyfc.observe.requests.requests import Requests
 from pyfc.observe.requests.table import MOST, Wanted
@@ -23,8 +25,9 @@ _OF_RUN = ("time", "status", "attempt", "errorType", "durationMs", "instanceId",
 class Calls:
     """The paths of calls."""
 
-    def __init__(self, requests: Requests, recent: Recent) -> None:
+    def __init__(self, requests: Requests, recent: Recent, profiles: Shelf) -> None:
         """`recent` has the newest calls, with a record or without."""
+        self._profiles = profiles
         self._requests = requests
         self._recent = recent
 
@@ -37,7 +40,19 @@ class Calls:
             raise NotFound(message=f"there is no record of a call {name}, and it is not among the newest {KEPT:,}")
         if len(runs) > 1:
             found["runs"] = [{key: run[key] for key in _OF_RUN if key in run} for run in reversed(runs)]
-        return json_response(found)
+        return json_response(self._joined(found))
+
+    def _joined(self, call: dict[str, Any]) -> dict[str, Any]:
+        """With whether there is a profile of it."""
+        return {**call, "profile": True} if call["requestId"] in self._profiles else call
+
+    async def profile(self, request: Request) -> Response:
+        """What a slow call was busy with, in speedscope's format."""
+        name = request.path_params["id"]
+        data = await asyncio.to_thread(self._profiles.get, name)
+        if data is None:
+            raise NotFound(message=f"there is no profile of a call {name}")
+        return Response(data, media_type="application/json")
 
     async def search(self, request: Request) -> Response:
         """Records of calls, the newest or the slowest first."""
@@ -45,7 +60,7 @@ class Calls:
             raise NotFound(message="no records are kept: the server was started with `observe` off")
         found = await self._requests.find(_wanted(request))
         told = {} if found.spans is None else {"spans": found.spans}
-        return json_response({"calls": found.records, "leftOut": found.left_out, **told})
+        return json_response({"calls": [*map(self._joined, found.records)], "leftOut": found.left_out, **told})
 
 
 def _wanted(request: Request) -> Wanted:

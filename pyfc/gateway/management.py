@@ -36,6 +36,7 @@ from pyfc.documents.shapes import Shape
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
 from pyfc.model.names import request_id
 from pyfc.observe.metrics.metrics import Metrics
+from pyfc.observe.profiles.shelf import Shelf
 from pyfc.observe.requests.requests import Requests
 from pyfc.registry.configs import Configs
 from pyfc.registry.domains import Domains
@@ -81,6 +82,8 @@ class Api:
     logs: LogFiles
     metrics: Metrics
     requests: Requests
+    profiles: Shelf
+    """Of slow calls."""
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
     builds: Callable[[str], dict[str, Any]]

@@ -55,6 +55,8 @@ class Runtime:
     """Whether a worker with an empty handler compiles the code into the cache."""
     debuggers: Mapping[str, str]
     """The Python module that each way of debugging its functions needs."""
+    profiler: str
+    """What looks into its workers while they run: `py-spy`, a program; `own`, a socket of theirs; '' for nothing."""
     serves: bool
     """Whether its workers start the user's own server (FC's custom runtime)."""
     pulls: tuple[str, ...]
@@ -103,6 +105,7 @@ def _read(path: Path) -> Runtime:
         templates=table.get("templates", False),
         compiles=table.get("compiles", False),
         debuggers=table.get("debuggers", {}),
+        profiler=table.get("profiler", ""),
         serves=table.get("serves", False),
         pulls=tuple(table.get("pulls", [])),
         is_required=table.get("required", True),

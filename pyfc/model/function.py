@@ -164,6 +164,8 @@ class Function:
     program: Program = Program()
     snapshot: str = ""
     """`initialized`: instances are copies of one that has run its initializer, which they do not run again."""
+    profile: str = ""
+    """`slow`: calls that take longer than others are looked at while they run; '' for none."""
     internet_access: bool = True
     """False cuts its instances off every network, this machine's loopback included; so does its service's."""
     layers: tuple[str, ...] = ()

@@ -7,9 +7,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from pyfc.data.version import PROFILES
 from pyfc.observe.journal import Journal
 from pyfc.observe.logs import FunctionLogs
 from pyfc.observe.metrics.metrics import Metrics
+from pyfc.observe.profiles.bounds import Bounds
+from pyfc.observe.profiles.shelf import Shelf
 from pyfc.observe.recent import Recent
 from pyfc.observe.requests.requests import Requests
 from pyfc.observe.requests.table import Limits
@@ -27,6 +30,9 @@ class Parts(NamedTuple):
     recent: Recent
     sampling: Sampling | None
     """None: no spans are exported."""
+    bounds: Bounds
+    """From when on calls are profiled."""
+    profiles: Shelf
 
 
 def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
@@ -54,4 +60,8 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack) -> Parts:
     journal.listeners.append(recent.listen)
     stack.callback(journal.flush)
     sampling = None if target is None else Sampling(settings.trace_ratio)
-    return Parts(journal, metrics, requests, recent, sampling)
+    bounds = Bounds()
+    if requests.is_kept:
+        journal.listeners.append(bounds.listen)
+    profiles = Shelf(folder / PROFILES, settings.record_retention, settings.profile_bytes)
+    return Parts(journal, metrics, requests, recent, sampling, bounds, profiles)

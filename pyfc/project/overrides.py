@@ -10,6 +10,7 @@ services:
     pay:
       maximumInstanceCount: 1
       snapshot: initialized
+      profile: slow                    # look into calls that take longer than others, while they run
       provisionConfig:
         target: 2
         scheduledActions:
@@ -56,6 +57,7 @@ class Overrides(Shape):
 
     maximum_instance_count: Annotated[int, Meta(ge=1, le=10_000)] = 1
     snapshot: Literal["initialized"] | None = None
+    profile: Literal["slow"] | None = None
     provision_config: Provision | None = None
     triggers: Elsewhere = None
 
@@ -201,7 +203,8 @@ def _changes(values: Field, project: Project) -> dict[str, Any]:
     """What is said of one function, by the names of Function's fields."""
     document = FileReader(project).declared(values, Overrides)
     changes: dict[str, Any] = {}
-    for name, field in (("maximumInstanceCount", "maximum_instance_count"), ("snapshot", "snapshot")):
+    same = (("maximumInstanceCount", "maximum_instance_count"), ("snapshot", "snapshot"), ("profile", "profile"))
+    for name, field in same:
         if name in document:
             changes[field] = document[name]
     if "provisionConfig" in document:

@@ -228,6 +228,7 @@ class Sandbox:
                 "offline": _text(program(shared_processes=True, network=False)),
                 "template": _text(program(shared_processes=False, bears=clone.FLAGS)),
                 "bridge": _text(program(shared_processes=False, bridges=True)),
+                "profiler": _text(program(shared_processes=False, network=False, profiles=True)),
                 "copy": _text(seccomp.program_of_copy()),
             },
         }

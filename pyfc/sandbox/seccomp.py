@@ -67,6 +67,7 @@ utimensat 280 88, utimes 235 -, vfork 58 -, wait4 61 260, waitid 247 95, write 1
 """
 """Each allowed call with its number on x86_64 and on aarch64 (`-`: it has none there)."""
 _OF_A_BRIDGE = {"process_vm_readv": (310, 270), "pidfd_getfd": (438, 438)}
+_OF_A_PROFILER = {"process_vm_readv": (310, 270), "ptrace": (101, 117)}
 NEWEST = 462
 """The last number that the list judges; both architectures number newer calls alike."""
 
@@ -131,10 +132,12 @@ def program(
     changes_files: bool = False,
     bears: int = 0,
     bridges: bool = False,
+    profiles: bool = False,
 ) -> bytes:
     """The filter as the kernel takes it; b"" for a processor that it is not written for. `bears`: the flags of a clone
     that a template may make although they name namespaces (clone.py); 0 for none. `bridges`: it may read the memory of
-    the program that it has started, and take its sockets.
+    the program that it has started, and take its sockets. `profiles`: it may look into the other
+    processes of its instance.
 
     Without `network` no socket can be made but pairs: a UNIX one would reach whatever listens for this user. Unless the
     kernel counts its memory (`counted`) it gets none that no process shows: in files without a name, or shared by key.
@@ -148,8 +151,8 @@ def program(
     if machine not in ARCHITECTURES:
         return b""
     calls = numbers(machine)
-    if bridges:
-        calls |= {name: found[ARCHITECTURES[machine].column] for name, found in _OF_A_BRIDGE.items()}
+    for name, found in {**(_OF_A_BRIDGE if bridges else {}), **(_OF_A_PROFILER if profiles else {})}.items():
+        calls[name] = found[ARCHITECTURES[machine].column]
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, ARCHITECTURES[machine].audit),

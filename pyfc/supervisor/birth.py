@@ -29,6 +29,7 @@ from pyfc.sandbox.sandbox import LIMITS, Cell, Sandbox
 from pyfc.settings import Settings
 from pyfc.wire import frames
 from pyfc.workers.launch import LaunchSpec, ProgramSpec, TemplateSpec
+from pyfc.workers.profiling import SOCKET
 
 _SYSTEM = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _MARK = 12
@@ -56,6 +57,8 @@ class Birth:
     """Sees to it that the function's code is there. Raises CodeLost."""
     lacks: Callable[[], bool] = lambda: False
     """Whether what its code needs could not be built."""
+    woken: Callable[[], None] = lambda: None
+    """Hears that an instance is there for calls, as it has started or gets processor again."""
 
 
 def compiler_of(function: Function, runtime: Runtime, interpreter: Interpreter) -> str:
@@ -165,7 +168,13 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
         debug_port=settings.debug_port if function.is_called(settings.debug) else 0,
         program=_program(function, runtime),
         debugger=settings.debugger,
+        profiler=_profiler(subject, sandbox),
     )
+
+
+def _profiler(subject: Subject, sandbox: Sandbox) -> str:
+    is_wanted = subject.function.profile and subject.runtime.profiler == "own"
+    return SOCKET if is_wanted and sandbox.has_namespaces else ""
 
 
 def _program(function: Function, runtime: Runtime) -> dict[str, Any]:

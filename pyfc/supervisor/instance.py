@@ -90,6 +90,7 @@ class Instance(WithoutCalls):
         assert self.link is not None
         self._sink = sink
         self.link.hand_over(owner)
+        self._birth.woken()
 
     def wrote(self, _link: Calls, request_id: str, data: bytes, /) -> None:
         """See LinkOwner: it is a hook's, or was written before the first call, or goes to the function's log."""
@@ -131,6 +132,7 @@ class Instance(WithoutCalls):
         self._advance(Event.THAW)
         if was_frozen:
             self.link.worker.thaw()
+            self._birth.woken()
 
     async def _run_hook(self, name: str, timeout: float) -> bool:
         """Run a hook of an instance without calls; its output and markers go to the function's log. False if it was too

@@ -20,6 +20,7 @@ from pyfc.supervisor.compiler import Compiler
 from pyfc.supervisor.held import Held
 from pyfc.supervisor.interface import PoolContext
 from pyfc.supervisor.pool import Pool
+from pyfc.supervisor.profiles import Profiling
 
 
 class Refusal:
@@ -44,6 +45,7 @@ class Maker:
         builds: Builds,
         pools: PoolContext,
         births: BirthContext,
+        profiling: Profiling | None = None,
     ) -> None:
         self.compiler = Compiler(pools.launcher, births.sandbox)
         self.tried: set[Pool] = set()
@@ -55,6 +57,7 @@ class Maker:
         self._pools = pools
         self._births = births
         self._builds = builds
+        self._profiling = profiling
 
     def is_held(self, function: Function) -> bool:
         """Whether it needs what is still being installed."""
@@ -82,8 +85,13 @@ class Maker:
             return made
         born, artefact = made
         self.compiler.add(function, artefact, born)
-        kind = AffinePool if function.affinity is not None else Pool
-        return kind(function, born, self._pools)
+        watch = self._profiling.watch(function, born) if self._profiling is not None else None
+        if watch is not None:
+            born = dataclasses.replace(born, woken=watch.arm)
+        pool = (AffinePool if function.affinity is not None else Pool)(function, born, self._pools)
+        if watch is not None:
+            watch.follow(pool)
+        return pool
 
     def trial(self, service: Service, function: Function) -> Pool | Refusal:
         """A pool that is tried beside the one that serves the function: without a template, which would outlive it."""

@@ -74,6 +74,8 @@ class Init(NamedTuple):
     """
     debugger: str = "attach"
     """How it is debugged: `attach`: something attaches at the port; `pycharm`: PyCharm listens there."""
+    profiler: str = ""
+    """Path of a UNIX socket at which the language's own profiler is had; '' for none (runtimes/README.md)."""
 
 
 class Invoke(NamedTuple):

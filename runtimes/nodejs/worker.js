@@ -34,6 +34,7 @@ class Worker {
     process.on('uncaughtException', (error) => this._uncaught(error));
     process.on('unhandledRejection', (error) => this._rejected(error));
     process.on('SIGTERM', () => sayWhatIsAwaited());
+    if (init[17]) require('./profiler').offer(init[17]);
   }
 
   async load() {

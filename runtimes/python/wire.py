@@ -67,6 +67,7 @@ class Init(NamedTuple):
     traces: bool = False
     program: dict[str, Any] = {}  # noqa: RUF012  never changed
     debugger: str = "attach"
+    profiler: str = ""
 
     @classmethod
     def of(cls, fields: list[Any]) -> Init:

@@ -160,7 +160,7 @@ class Cage:
 
     def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
         """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker. A bridge
-        has its own, and looks after a program, as nobody could from inside of another Landlock.
+        and a profiler have their own, and look after a program, as nobody could from inside of another Landlock.
         """
         if self.mode == "off":
             return
@@ -173,7 +173,7 @@ class Cage:
             kernel.drop_capabilities()
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else it could not look at its own /proc/self
             self._die_with_the_zygote()  # a change of user has undone it
-        if "landlock" not in self.missing and filter_name != "bridge":
+        if "landlock" not in self.missing and filter_name not in {"bridge", "profiler"}:
             kernel.landlock(wish["read"], wish["write"])
         if "seccomp" not in self.missing:
             kernel.load_filter(self._filters[filter_name or self._usual_filter(wish)])

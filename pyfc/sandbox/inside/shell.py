@@ -31,6 +31,14 @@ _SPEC = 3
 _TIOCSCTTY = 0x540E
 
 
+def join(pid: int) -> None:
+    """Enter the namespaces of that process; a child will be in its process namespace. Nothing can be imported after."""
+    pidfd, kinds = os.pidfd_open(pid), _different(pid)
+    sys.path[:], sys.meta_path[:] = [], []
+    kernel.setns(pidfd, kinds)
+    os.close(pidfd)
+
+
 def _different(pid: int) -> int:
     """The kinds of namespaces of which that process has others than this one."""
     flags = 0
@@ -66,11 +74,7 @@ def main() -> int:
     cage = enter.Cage(spec["profile"], spec["mode"], spec["missing"])
     try:
         if cage.has_namespaces:
-            pidfd = os.pidfd_open(spec["pid"])
-            kinds = _different(spec["pid"])
-            sys.path[:], sys.meta_path[:] = [], []
-            kernel.setns(pidfd, kinds)
-            os.close(pidfd)
+            join(spec["pid"])
         child = os.fork()
         if not child:
             _run(spec, cage)

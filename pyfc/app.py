@@ -270,6 +270,7 @@ class App:
             builds=self.deployment.builds.describe,
             problems=self.problems,
             trials=Trials(self.supervisor.maker, lambda: self.supervisor.table),
+            samples=self.supervisor.samples,
         )
 
     def _led_by(self, key: Key) -> int:

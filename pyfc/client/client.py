@@ -215,6 +215,16 @@ class Client(Transport):
                 raise TypeError("'metrics' is no object, or 'calls' no list")
         return found
 
+    def overview(self, *, seconds: float = 60.0) -> dict[str, Any]:
+        """What every function has done in the last so many seconds, and does now (`gateway/overview.py`): the `time`,
+        the `seconds` that were counted, `isCounted`, and `functions` by SERVICE/FUNCTION. Raises ApiError.
+        """
+        found: dict[str, Any] = self.api("GET", f"/pyfc/overview?seconds={seconds:.0f}")
+        with self.understanding():
+            if not all(isinstance(each["instances"], list) for each in found["functions"].values()):
+                raise TypeError("'instances' is no list")
+        return found
+
     def call(self, request_id: str) -> dict[str, Any]:
         """What is known of one call: its record or, of one that has none, what is remembered of the newest. Raises
         ApiError.

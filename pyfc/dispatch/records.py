@@ -25,6 +25,10 @@ class Records:
         """How many events wait, and how many were given up."""
         return await self._queue.depth()
 
+    def unfinished(self) -> dict[tuple[str, str], int]:
+        """How many events of each service and function wait, are delayed or run."""
+        return self._queue.unfinished()
+
     async def find(self, service: str, function: str, name: str) -> Event | None:
         """The record of a call as it is now, by its id or its request id; '' as names for any function's."""
         found = await self._queue.get(service, function, name)

@@ -24,7 +24,7 @@ from pyfc.cloud.oss.writing import measure
 from pyfc.cloud.sls.records import Wanted
 from pyfc.dispatch.sources import Described
 from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
-from pyfc.gateway import api2021, metrics, openapi
+from pyfc.gateway import api2021, metrics, openapi, overview
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
 from pyfc.gateway.api2023 import account as newer_account
@@ -92,6 +92,7 @@ def application(
         Route(OURS + "/calls/{id}/profile", own.managed(calls.profile), methods=["GET"]),
         Route(OURS + "/logs/{service}/{function}", own.managed(own.logs), methods=["GET"]),
         Route(OURS + "/metrics", own.managed(own.metrics), methods=["GET"]),
+        Route(OURS + "/overview", own.managed(own.overview), methods=["GET"]),
         Route(OURS + "/events", events.listed(own.managed(own.events)), methods=["GET"]),
         Route(OURS + "/events", events.publish, methods=["POST"]),
         Route(OURS + "/events", events.refuse, methods=_METHODS),
@@ -196,6 +197,10 @@ class _Own:
             api.metrics, api.table(), query.get("seconds", ""), (service, function), qualifier
         )  # fmt: skip
         return json_response(found)
+
+    async def overview(self, request: Request) -> Response:
+        """What every function has done lately and does now."""
+        return json_response(await overview.document(self._api, request.query_params.get("seconds", "")))
 
     async def events(self, request: Request) -> Response:
         """Asynchronous calls: those that were given up, or all there are a record of."""

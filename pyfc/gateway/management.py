@@ -34,7 +34,9 @@ from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
 from pyfc.documents.shapes import Shape
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.model.function import Function
 from pyfc.model.names import request_id
+from pyfc.observe.lives import Sample
 from pyfc.observe.metrics.metrics import Metrics
 from pyfc.observe.profiles.shelf import Shelf
 from pyfc.observe.requests.requests import Requests
@@ -91,6 +93,8 @@ class Api:
     problems: Callable[[], list[str]]
     """What keeps the server from doing all that it should."""
     trials: Trials
+    samples: Callable[[Callable[[Function], bool]], Awaitable[list[Sample]]]
+    """What the instances of those functions use now for which that is wanted."""
 
 
 class Answer(NamedTuple):

@@ -37,14 +37,16 @@ Names = tuple[str, str]
 """Service and function."""
 
 
-class _Span(NamedTuple):
+class Span(NamedTuple):
+    """The points of a time that is asked for."""
+
     step: int
     start: int
     """Seconds since the epoch; a multiple of the step."""
     end: float
 
     @classmethod
-    def of(cls, seconds: float, now: float) -> _Span:
+    def of(cls, seconds: float, now: float) -> Span:
         """The last so many seconds."""
         coarse = max((step for step in STEPS if seconds / step >= _FINE), default=min(STEPS))
         step = max(coarse, step_of(now - seconds, now))
@@ -60,7 +62,7 @@ async def document(metrics: Metrics, table: Table, seconds: str, wanted: Names, 
     Raises InvalidArgument, FunctionNotFound, NotFound where no metrics are kept.
     """
     check_kept(metrics)
-    span = _Span.of(seconds_of(seconds), time.time())
+    span = Span.of(seconds_of(seconds), time.time())
     found = await metrics.read(Wanted(span.step, span.start, math.inf, *wanted, qualifier))
     if wanted[1] and not found and Target(*wanted) not in table.entries:
         raise FunctionNotFound(service=wanted[0], function=wanted[1])
@@ -100,7 +102,7 @@ def _by_function(found: Iterable[Found]) -> dict[str, list[Found]]:
     return functions
 
 
-def _told(found: list[Found], span: _Span, level: str) -> dict[str, Any]:
+def _told(found: list[Found], span: Span, level: str) -> dict[str, Any]:
     """Points in one: their metrics, how many calls each part of the span has, and how many of them failed."""
     whole = Point()
     calls, failed = [0] * _PARTS, [0] * _PARTS

@@ -124,5 +124,8 @@ class Queue(Protocol):
     async def depth(self) -> Depth:
         """How many events there are."""
 
+    def unfinished(self) -> dict[tuple[str, str], int]:
+        """How many events have not ended (they wait, are delayed or run), by the service and function that have any."""
+
     async def close(self) -> None:
         """End, and with it every lease; what has been asked for before is done."""

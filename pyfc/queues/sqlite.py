@@ -240,6 +240,10 @@ class SqliteQueue:
         )
         return Depth(*(await self._database.read(f"SELECT {counts}"))[0])
 
+    def unfinished(self) -> dict[tuple[str, str], int]:
+        """See Queue."""
+        return self._usage.counts()
+
     async def close(self) -> None:
         """See Queue."""
         if self._pruner is not None:

@@ -75,6 +75,10 @@ class Usage:
         """So much more waits; less, if `count` is negative (and so `size`)."""
         _add(self._waiting, self._all, owner, size, count)
 
+    def counts(self) -> dict[Owner, int]:
+        """How many wait, by whose they are."""
+        return {owner: amount.count for owner, amount in self._waiting.items() if amount.count}
+
     def keep(self, owner: Owner, size: int, count: int = 1) -> None:
         """There are so many more records, or fewer."""
         _add(self._records, self._all_records, owner, size, count)

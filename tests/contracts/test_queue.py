@@ -371,6 +371,18 @@ def test_records_are_found_by_what_people_ask_for(make: MakeQueue) -> None:
     run_with(make, scenario)
 
 
+def test_what_has_not_ended_is_counted_by_function(make: MakeQueue) -> None:
+    async def scenario(queue: Queue) -> None:
+        await queue.put([event("a"), event("b"), event("c", due=queue.now() + 3600)])
+        assert queue.unfinished() == {LANE[:2]: 3}
+        taken = await queue.take(LANE, 2)
+        assert queue.unfinished() == {LANE[:2]: 3}, "those that run have not ended"
+        await queue.settle([Outcome(ended(each, Status.SUCCEEDED)) for each in taken])
+        assert queue.unfinished() == {LANE[:2]: 1}
+
+    run_with(make, scenario)
+
+
 def test_many_at_once_share_commits_and_none_is_lost(make: MakeQueue) -> None:
     async def scenario(queue: Queue) -> None:
         await asyncio.gather(*(queue.put([event(f"x{number}")]) for number in range(500)))

@@ -128,7 +128,7 @@ class App:
         builder = Builder(cache_folder(), cage, consents)
         builds = Builds(builder, self.runtimes)
         self._build_supervisor(registry, bundles, builds, keys)
-        mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by)
+        mns = mns_parts.build(self.data_folder, settings, self._stack, self._led_by, lambda: self.endpoint)
         webhook = Webhook(settings.destination_endpoint)
         told_bus = EventBus(webhook)
         deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), told_bus)

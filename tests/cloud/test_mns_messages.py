@@ -15,6 +15,7 @@ from pyfc.cloud.mns.faults import Fault
 from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Draft, Resource, settings_of
 from pyfc.cloud.mns.pulling import Queues
+from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
 from pyfc.triggers.interface import Key
@@ -146,7 +147,9 @@ def test_a_queue_that_was_deleted_is_pulled_when_it_is_made_again(tmp_path: Path
 
     async def scenario(messages: Messages, queue: Resource) -> None:
         store = messages._store
-        where = Environment(store, messages, Topics(store, messages, "1"), "1", "cn-hangzhou", lambda _: 0)
+        where = Environment(
+            store, messages, Topics(store, messages, "1"), "1", "cn-hangzhou", lambda _: 0, Signing(Path(), str)
+        )
         queues = Queues(where)
         session = MnsSession(queues, MnsQueue("new", is_decoded=False), "bus", "cn-hangzhou:1")
         pullers: Pullers[str] = Pullers(lambda *_: nullcontext(session), tell)

@@ -19,6 +19,7 @@ from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Draft, settings_of
 from pyfc.cloud.mns.notices import Subscription
 from pyfc.cloud.mns.pusher import BACKOFF, DECAY, Pusher, pause
+from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics, queue_of
 from pyfc.outgoing.client import Outgoing
@@ -43,7 +44,7 @@ class Bench:
             self.failures.append(failures)
             return 0.01 if failures < tries else None
 
-        self.pusher = Pusher(self.store, self.topics, self.outgoing, "1", short)
+        self.pusher = Pusher(self.store, self.topics, self.outgoing, Signing(path, lambda: "http://here:1"), "1", short)
 
     async def make(self, *queues: str) -> None:
         for queue in queues:
@@ -169,6 +170,27 @@ def test_an_endpoint_that_fails_is_asked_again_and_then_no_more(
     with caplog.at_level(logging.WARNING):
         run(tmp_path, work, tries=4)
     assert "is dropped for subscription s after 4 tries: 'it answered 500'" in caplog.text
+
+
+def test_a_mistake_in_sending_uses_up_a_try_as_any_other_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Signing, "signed", fails)
+
+    async def work(bench: Bench) -> None:
+        await bench.subscribe("http://127.0.0.1:9/")
+        await bench.publish("m")
+        await until(lambda: gone(bench))
+        assert bench.failures == [1, 2, 3]
+
+    async def gone(bench: Bench) -> bool:
+        return await bench.waiting() == 0
+
+    run(tmp_path, work)
+    assert "is dropped for subscription s after 3 tries: 'ZeroDivisionError'" in caplog.text
 
 
 def test_an_address_of_this_machine_is_not_asked_unless_it_is_allowed(

@@ -14,6 +14,7 @@ from pyfc.cloud.mns.faults import NAMESPACE, Fault
 from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.model import Kind, Resource, whole
 from pyfc.cloud.mns.request import Sent
+from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
 
@@ -38,6 +39,7 @@ class Environment(NamedTuple):
     region: str
     led_by: Callable[[Key], int]
     """How many calls have led to what the holder of a key does."""
+    signing: Signing
 
 
 class Asked(NamedTuple):

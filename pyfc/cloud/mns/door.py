@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from pyfc.auth.keys import Key
 from pyfc.auth.permissions import Permissions
 from pyfc.auth.signature import Find
-from pyfc.cloud.mns import administration, queue_operations, topic_operations
+from pyfc.cloud.mns import administration, queue_operations, signing, topic_operations
 from pyfc.cloud.mns.asked import Answer, Asked, Environment
 from pyfc.cloud.mns.faults import Fault, internal
 from pyfc.cloud.mns.model import NAMED
@@ -29,6 +29,7 @@ from pyfc.triggers.trail import Done, Trail
 _log = logging.getLogger(__name__)
 _MOST = 1024 * 1024
 """Bytes of a body: 64 KB of text, each character of which may be escaped, and what is around it."""
+_PEM = "application/x-pem-file"
 
 
 class Operation(NamedTuple):
@@ -100,7 +101,7 @@ class Door:
 
     def takes(self, scope: Scope, host: str, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a request is for the message service; one that nobody has signed is by its path."""
-        if is_meant(host, headers):
+        if scope["path"] == signing.PATH or is_meant(host, headers):
             return True
         first = scope["path"][1:].partition("/")[0]
         return first in NAMED and b"authorization" not in headers and not self._is_bucket(first)
@@ -126,6 +127,8 @@ class Door:
 
     async def _answer(self, head: Sent, chunks: AsyncIterator[bytes], receive: Receive, client: str) -> Answer:
         """Nothing of a body is kept before the signature of its head is right."""
+        if (head.method, head.path) == ("GET", signing.PATH):
+            return Answer(200, await self._environment.signing.certificate(), {"Content-Type": _PEM})
         operation, names = _found(head)
         key = None if self.is_open else verify(self._find, head, time.time())
         if key is not None:
@@ -188,7 +191,7 @@ async def _send(found: Answer, request_id: str, send: Send) -> None:
         "Content-Length": str(len(found.body)),
     }  # fmt: skip
     if found.body:
-        headers["Content-Type"] = "text/xml;charset=utf-8"
+        headers.setdefault("Content-Type", "text/xml;charset=utf-8")
     elif found.status == 204:
         del headers["Content-Length"]
     pairs = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]

@@ -54,9 +54,9 @@ def told(notice: Notice, subscription: Subscription, account: str) -> str:
 
 
 def headers(notice: Notice, subscription: Subscription, account: str, body: bytes) -> Mapping[str, str]:
-    """Those of a request to an HTTP endpoint. There is no signature: its certificate would be MNS's."""
+    """Those of a request to an HTTP endpoint, but for its signature; each character is a byte."""
     digest = hashlib.md5(body, usedforsecurity=False).hexdigest()
-    tag = {"x-mns-message-tag": notice.tag} if notice.tag else {}
+    tag = {"x-mns-message-tag": notice.tag.encode().decode("latin-1")} if notice.tag else {}
     return {
         "Content-Type": f"{_TYPES[subscription.format]};charset=utf-8",
         "Content-MD5": base64.b64encode(digest.encode()).decode(),

@@ -10,6 +10,7 @@ from pyfc.auth.keys import Key
 from pyfc.cloud.mns.asked import Environment
 from pyfc.cloud.mns.messages import Messages
 from pyfc.cloud.mns.pusher import Pusher
+from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
 from pyfc.data.version import MNS
@@ -17,9 +18,11 @@ from pyfc.outgoing.client import Outgoing
 from pyfc.settings import Settings
 
 
-def build(folder: Path, settings: Settings, stack: AsyncExitStack, led_by: Callable[[Key], int]) -> Environment:
+def build(
+    folder: Path, settings: Settings, stack: AsyncExitStack, led_by: Callable[[Key], int], endpoint: Callable[[], str]
+) -> Environment:
     """Open it in a data folder; `stack` closes it. `led_by`: how many calls have led to what the holder of a key
-    does.
+    does. `endpoint`: the server's own address.
     """
     outgoing = Outgoing(settings.allow_outgoing)
     stack.push_async_callback(outgoing.close)
@@ -28,7 +31,8 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack, led_by: Calla
     messages = Messages(store)
     topics = Topics(store, messages, account)
     stack.push_async_callback(topics.close)
-    pusher = Pusher(store, topics, outgoing, account)
+    signing = Signing(folder, endpoint)
+    pusher = Pusher(store, topics, outgoing, signing, account)
     stack.push_async_callback(pusher.close)
     pusher.start()
-    return Environment(store, messages, topics, account, settings.region, led_by)
+    return Environment(store, messages, topics, account, settings.region, led_by, signing)

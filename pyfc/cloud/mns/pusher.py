@@ -18,9 +18,10 @@ import msgspec
 from pyfc.cloud.mns import notices
 from pyfc.cloud.mns.faults import Fault
 from pyfc.cloud.mns.notices import Subscription
+from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics, queue_of
-from pyfc.errors import NotReached
+from pyfc.errors import InvalidArgument, NotReached
 from pyfc.model.policy import back_off
 from pyfc.model.topic import Notice
 from pyfc.outgoing.client import Outgoing
@@ -61,12 +62,13 @@ class Pusher:
     """Runs until it is closed."""
 
     def __init__(
-        self, store: Store, topics: Topics, outgoing: Outgoing, account: str,
+        self, store: Store, topics: Topics, outgoing: Outgoing, signing: Signing, account: str,
         pause: Callable[[str, int], float | None] = pause,
     ) -> None:  # fmt: skip
         self._store = store
         self._topics = topics
         self._outgoing = outgoing
+        self._signing = signing
         self._account = account
         self._pause = pause
         self._under_way: set[int] = set()
@@ -146,11 +148,15 @@ class Pusher:
         if queue_of(subscription.endpoint):
             return "" if await self._topics.queue(notice, subscription) else "there is no such queue"
         body = notices.told(notice, subscription, self._account).encode()
-        headers = notices.headers(notice, subscription, self._account, body)
+        headers, url = notices.headers(notice, subscription, self._account, body), _address(subscription.endpoint)
         try:
-            answered = await self._outgoing.post(_address(subscription.endpoint), body, headers, reads=False)
-        except NotReached as error:
+            signed = await self._signing.signed(url, headers)
+            answered = await self._outgoing.post(url, body, signed, reads=False)
+        except (NotReached, InvalidArgument, OSError) as error:
             return str(error)
+        except Exception as error:  # a mistake of ours must not have it tried again without end
+            _log.exception("a message for %s could not be sent", subscription.name)
+            return type(error).__name__
         return "" if 200 <= answered.status < 300 else f"it answered {answered.status}"
 
     def _settle(self, connection: sqlite3.Connection, delivery: _Delivery, reason: str) -> None:

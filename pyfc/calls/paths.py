@@ -106,6 +106,19 @@ def trigger_path(service: str, function: str, domain: str = "") -> str:
     return f"{PROXY}{_DOMAIN}{domain}/{service}/{function}" if domain else f"{PROXY}/{service}/{function}"
 
 
+def targeted(value: bytes) -> bytes:
+    """How the path of the HTTP trigger begins that the header x-fc-invocation-target names: as FC documents it, without
+    the first slash. Raises InvalidArgument.
+    """
+    path = b"/" + value.strip().strip(b"/")
+    if not path.startswith(_PROXIES) or path.count(b"/") != PREFIX_PARTS - 1:
+        told = value.decode("latin-1")[:200]
+        raise InvalidArgument(
+            message=f"x-fc-invocation-target is {told!r}; it must be {PROXY[1:]}/SERVICE[.QUALIFIER]/FUNCTION"
+        )
+    return path
+
+
 def event_path(service: str, function: str) -> str:
     """The path of InvokeFunction."""
     return f"{OLDER[0]}/services/{service}/functions/{function}/invocations"

@@ -387,7 +387,7 @@ class Connection(_Answering):
         problem = problem_of(head)
         if problem is not None:
             self.refuse(problem)
-        elif sites.takes(fields.get(b"host", b""), url):
+        elif sites.takes(fields, url):
             path, self.url, wrong = sites.resolve(parser.get_method(), url, fields, is_secure=self.scheme == "https")
             self._begin(head, path, is_http=True, sent=url, problem=wrong)
         elif (call := call_of(url)) is not None:

@@ -41,7 +41,7 @@ from pyfc.observe.markers import TAIL, transcript
 from pyfc.observe.traces.sampling import Sampling
 from pyfc.settings import Settings
 from pyfc.triggers.cors import Cors
-from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, to_event, translate
+from pyfc.triggers.http import FIELD, NOT_SETTABLE, TOKEN, Config, Response, from_event, of_program, to_event, translate
 
 _CLIENT_CLOSED = 499
 _CORS = "access-control-allow-"
@@ -395,6 +395,9 @@ class HttpReply(_Reply):
         self.context.senders.check_trigger(config, method, exchange)
         url, headers, body = self._authorized(config, rest)
         request = translate(method, rest, url, exchange.outlet.address, headers, upgrades=exchange.upgrades)
+        if place.entry.is_server and not exchange.sent:
+            prefix = exchange.path[: len(exchange.path) - len(rest)]
+            request = of_program(request, prefix, is_newer=config.is_newer)
         is_async = b"x-fc-invocation-type" in fields and is_asynchronous(fields[b"x-fc-invocation-type"])
         self._check_body()
         if is_async:

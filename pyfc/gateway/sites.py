@@ -1,8 +1,8 @@
-"""Requests that name a function by their Host: custom domains, and `FUNCTION.SERVICE.localhost`; and those to the
-server itself, if one of its domains is to answer them.
+"""Requests that name a function by their Host: custom domains, and `FUNCTION.SERVICE.localhost`; those that name it by
+the header x-fc-invocation-target; and those to the server itself, if one of its domains is to answer them.
 
 A request of a site becomes one of the HTTP trigger's own path before it is looked at as a call, so that there is one
-way for both.
+way for all. The function sees the path that the client has sent, or what the domain's rules make of it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from pyfc.calls.paths import APIGATEWAY, PROXY, is_own, trigger_path
+from pyfc.calls.paths import APIGATEWAY, PROXY, is_own, targeted, trigger_path
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.guard import host_name
@@ -20,6 +20,8 @@ from pyfc.model.rewriting import rewrite
 
 _LOCAL = ".localhost"
 _MOST = 256
+_TARGET = b"x-fc-invocation-target"
+"""The header at the server's own address by which FC 2 is asked for a function's own path."""
 
 
 class Sites:
@@ -44,12 +46,13 @@ class Sites:
         domain = table.domains.get(self._name)
         self._default = domain.only(self._path) if domain is not None else None
 
-    def takes(self, host: bytes, url: bytes) -> bool:
+    def takes(self, fields: Mapping[bytes, bytes], url: bytes) -> bool:
         """Whether a request is a function's and not the server's own."""
+        host = fields.get(b"host", b"")
         found = self._found.get(host)
         if found is None:
             found = self._is_one(host)
-        return found or (bool(self._name) and not is_own(url) and self._is_known(host))
+        return found or _TARGET in fields or (bool(self._name) and not is_own(url) and self._is_known(host))
 
     def _is_one(self, host: bytes) -> bool:
         name = host_name(host.decode("latin-1"))
@@ -70,6 +73,8 @@ class Sites:
             domain = self._table.domains.get(host)
             if domain is None and _is_local(host):
                 return (self._local(host) + path).encode("latin-1"), url, None
+            if domain is None and _TARGET in fields:
+                return targeted(fields[_TARGET]) + path.encode("latin-1"), url, None
             if domain is None:
                 domain = self._own()
             elif not is_secure:

@@ -52,6 +52,8 @@ class Config(NamedTuple):
     """What checks the tokens of `authType: jwt`."""
     cors: Cors = Cors()
     """What the pages of other sites may do."""
+    is_newer: bool = False
+    """Whether it is FC 3's."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Config:
@@ -62,6 +64,7 @@ class Config(NamedTuple):
             is_event=values["convention"] == "event",
             authorizer=_authorizer(values["authConfig"]) if values["authType"] == "jwt" else None,
             cors=Cors.read(values.get("corsConfig") or {}),
+            is_newer=values["convention"] == "event",
         )
 
 
@@ -69,7 +72,7 @@ def config_at(auth: Mapping[str, Any], trigger: Config | None) -> Config:
     """Of a function of FC 3 at a domain with this authConfig: it needs no trigger there, and the domain decides who may
     call, unless it lets everybody.
     """
-    config = trigger or Config(anonymous=True, methods=_METHODS, is_event=True)
+    config = trigger or Config(anonymous=True, methods=_METHODS, is_event=True, is_newer=True)
     kind = auth.get("authType", "anonymous")
     if kind == "anonymous":
         return config
@@ -113,6 +116,17 @@ def translate(
         raise InvalidArgument(message=f"the headers have {size} bytes; at most {_MAXIMUM_HEADERS}")
     decoded = unquote(path.decode("latin-1"), "utf-8", "surrogateescape") or "/"
     return HttpRequest(method, decoded, uri.decode("latin-1"), client, headers)
+
+
+def of_program(request: HttpRequest, prefix: bytes, *, is_newer: bool) -> HttpRequest:
+    """A request for a program that is an HTTP server itself, at the server's own address. `prefix`: the raw path up to
+    the function's name. FC 2 hands on the whole path; FC 3, which has no such address, what comes after the name.
+    """
+    base, uri = prefix.decode("latin-1"), request.request_uri
+    if is_newer:
+        uri = uri[len(base) :]
+        uri = uri if uri.startswith("/") else f"/{uri}"
+    return request._replace(request_uri=uri, headers=[*request.headers, ("x-fc-base-path", f"{base}/")])
 
 
 def as_text(body: bytes) -> tuple[str, bool]:

@@ -19,7 +19,6 @@ import wire
 
 ENDLESS = 1 << 62
 """The size of a body that goes on until somebody ends it: the client asks for another protocol."""
-_VERSIONS = ("/2016-08-15/proxy/", "/2021-04-06/proxy/")
 MOST_HEADERS = 32768
 """Bytes of an answer's headers, in every runtime."""
 _ALIAS = 8
@@ -360,28 +359,17 @@ def _of_event(size: int) -> _Request:
 
 
 def _of_http(size: int, http: Sequence[Any]) -> _Request:
-    method, target, base = http[0], *_target(http[2])
+    method, target = http[0], http[2]
     is_upgrade = size == ENDLESS
     dropped = ("content-length",) if is_upgrade else ("content-length", "connection")
     sent = [(name, value) for name, value in http[4] if name not in dropped]
     if not is_upgrade and (size or method not in ("GET", "HEAD", "OPTIONS")):
         sent.append(("content-length", str(size)))
-    last = [("x-fc-base-path", base)] if base else []
-    return method, target, sent, [*last, ("x-fc-control-path", "/http-invoke")]
+    return method, target, sent, [("x-fc-control-path", "/http-invoke")]
 
 
 def _as_text(headers: list[tuple[bytes, bytes]]) -> list[list[str]]:
     return [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers]
-
-
-def _target(uri: str) -> tuple[str, str]:
-    """What the server is asked for: the path after the function's name; and what stands before it."""
-    if not uri.startswith(_VERSIONS):
-        return uri, ""
-    parts = uri.split("/", 5)
-    last, mark, query = parts[4].partition("?")
-    base = "/".join([*parts[:4], last]) + "/"
-    return ("/" + parts[5] if len(parts) > 5 else "/" + mark + query), base
 
 
 def described(body: bytes) -> tuple[str, str, str]:

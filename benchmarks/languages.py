@@ -1,10 +1,11 @@
-"""Node.js and custom runtimes beside what people would use instead, in turns, in one run.
+"""Node.js, PHP and custom runtimes beside what people would use instead, in turns, in one run.
 
     python benchmarks/languages.py [--seconds 3] [--rounds 3] [--json FILE]
 
 1. Warm event calls of Node.js (100 bytes, echoed) beside @google-cloud/functions-framework and workerd.
 2. Cold starts of Node.js, by a program that was started ahead, beside starting `node` with the same module.
-3. What a custom runtime costs over calling its own server directly.
+3. The same of PHP, beside `php -S` with the same code and `php` that loads it.
+4. What a custom runtime costs over calling its own server directly.
 
 npm installs the peers into a folder of the user's cache.
 """
@@ -31,6 +32,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pyfc
 PEERS = ["@google-cloud/functions-framework", "workerd"]
 EVENT = "exports.handler = (event, context, callback) => callback(null, event);\n"
 FRAMEWORK = "exports.echo = (req, res) => res.send(req.rawBody);\n"
+PHP = "<?php\nfunction handler($event, $context) { return $event; }\n"
+ROUTER = "<?php\nrequire __DIR__ . '/index.php';\necho handler(file_get_contents('php://input'), []);\n"
 WORKER = "export default { async fetch(request) { return new Response(await request.arrayBuffer()); } };\n"
 CONFIG = """using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -100,14 +103,32 @@ def workerd(scratch: Path) -> Server:
     return Server([str(program), "serve", str(folder / "config.capnp")], "/", port, EVERYWHERE, scratch)
 
 
-def warm(scratch: Path, seconds: float, rounds: int) -> dict[str, Any]:
-    """Calls a second and p50 in microseconds, by peer and connections."""
-    servers = {
+def php_server(scratch: Path) -> Server:
+    """PHP's own server with the same handler."""
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    (folder / "index.php").write_text(PHP)
+    (folder / "router.php").write_text(ROUTER)
+    port = free_port()
+    return Server(["php", "-S", f"127.0.0.1:{port}", str(folder / "router.php")], "/", port, EVERYWHERE, scratch)
+
+
+def nodejs_peers(scratch: Path) -> dict[str, Server]:
+    """Who serves an event function of Node.js."""
+    return {
         "pyfc": pyfc(scratch, "nodejs", {"index.js": EVENT}),
         "pyfc, instanceConcurrency 10": pyfc(scratch, "nodejs", {"index.js": EVENT}, {"InstanceConcurrency": 10}),
         "functions-framework": framework(scratch),
         "workerd": workerd(scratch),
     }
+
+
+def php_peers(scratch: Path) -> dict[str, Server]:
+    """Who serves one of PHP."""
+    return {"pyfc": pyfc(scratch, "php", {"index.php": PHP}), "php -S": php_server(scratch)}
+
+
+def warm(servers: dict[str, Server], seconds: float, rounds: int) -> dict[str, Any]:
+    """Calls a second and p50 in microseconds, by peer and connections."""
     found: dict[str, dict[str, list[load.Load]]] = {name: {} for name in servers}
     try:
         for _ in range(rounds):
@@ -131,22 +152,22 @@ def warm(scratch: Path, seconds: float, rounds: int) -> dict[str, Any]:
     }
 
 
-def cold(scratch: Path, count: int = 15) -> dict[str, float]:
-    """Milliseconds of a call that needs a new instance, and of `node` with the same module."""
-    module = scratch / "module.js"
-    module.write_text(EVENT)
+def cold(scratch: Path, runtime: str, program: str, file: str, code: str, count: int = 15) -> dict[str, float]:
+    """Milliseconds of a call that needs a new instance, and of the interpreter with the same file."""
+    path = scratch / file
+    path.write_text(code)
     fresh: list[float] = []
     for _ in range(count):
         began = time.perf_counter()
-        subprocess.run(["node", str(module)], check=True)
+        subprocess.run([program, str(path)], check=True)
         fresh.append((time.perf_counter() - began) * 1000)
-    times = [one_cold(scratch) for _ in range(count)]
-    return {"spare": statistics.median(times), "node": statistics.median(fresh)}
+    times = [one_cold(scratch, runtime, {file: code}) for _ in range(count)]
+    return {"spare": statistics.median(times), program: statistics.median(fresh)}
 
 
-def one_cold(scratch: Path) -> float:
+def one_cold(scratch: Path, runtime: str, files: dict[str, str]) -> float:
     """A first call, to a function nobody has called, when a program has been started ahead."""
-    server = pyfc(scratch, "nodejs", {"index.js": EVENT})
+    server = pyfc(scratch, runtime, files)
     try:
         time.sleep(0.3)  # the next program is ready by then: nothing tells of it from outside
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
@@ -190,8 +211,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         figures = {
-            "warm": warm(scratch, options.seconds, options.rounds),
-            "cold": cold(scratch),
+            "warm": warm(nodejs_peers(scratch), options.seconds, options.rounds),
+            "cold": cold(scratch, "nodejs", "node", "index.js", EVENT),
+            "warm PHP": warm(php_peers(scratch), options.seconds, options.rounds),
+            "cold PHP": cold(scratch, "php", "php", "index.php", PHP),
             "custom": custom(scratch, options.seconds, options.rounds),
         }
     print(json.dumps(figures, indent=1))

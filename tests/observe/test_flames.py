@@ -136,7 +136,7 @@ def test_a_profile_that_is_too_old_is_none(tmp_path: Path) -> None:
     assert [path.stem for path in (tmp_path / "profiles").iterdir()] == [new]
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "x", request_id() + "/../x", ""])
+@pytest.mark.parametrize("name", ["../../etc/passwd", "x", "01a2224c-9b8d-7976-a74a-e04409a9b765/../x", ""])
 def test_a_profile_has_no_other_name_than_that_of_a_call(name: str, tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "profiles", 60, 1000)
     with pytest.raises(ValueError, match="no request id"):

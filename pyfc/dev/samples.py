@@ -111,7 +111,7 @@ _RABBITMQ = {
     "aliyuneventbusname": "RabbitMQ-Function-rabbitmq-trigger",
     "data": {
         "envelope": {"deliveryTag": 98, "exchange": "", "redeliver": False, "routingKey": "orders"},
-        "body": {"Hello": "RabbitMQ"},
+        "body": "Hello RabbitMQ",
         "props": {"contentEncoding": "UTF-8", "messageId": "f7622d51-e198-41de-a072-77c1ead7****"},
     },
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pyfc.errors import InvalidArgument
@@ -63,6 +63,31 @@ class Allowed(NamedTuple):
         if self.network is None:
             return self.host == host.lower().rstrip(".")
         return address.version == self.network.version and address in self.network
+
+
+def may_be_asked(host: str, port: int, address: Address, own: Iterable[str], rules: Iterable[Allowed]) -> bool:
+    """Whether `host`, which is at `address`, is asked for others; this machine has the addresses `own`."""
+    if is_forbidden(address):
+        return False
+    return not is_private(address, own) or any(rule.has(host, port, address) for rule in rules)
+
+
+def why_not(host: str, port: int, addresses: Sequence[Address]) -> str:
+    """What people are told of a host none of whose addresses is asked."""
+    shown = ", ".join(dict.fromkeys(map(str, addresses)))
+    name = f"[{host}]" if ":" in host else host
+    advice = "" if all(map(is_forbidden, addresses)) else f" unless PYFC_ALLOW_OUTGOING has {name}:{port}"
+    return f"{shown} is not asked for others{advice}"
+
+
+def said_by(host: str) -> Address | None:
+    """The address that a host is or must mean; None for a name that may have any."""
+    if host.lower().rstrip(".").rpartition(".")[2] == "localhost":
+        return ipaddress.IPv4Address("127.0.0.1")
+    try:
+        return address_of(host)
+    except ValueError:
+        return None
 
 
 def allowed(text: str) -> Allowed:

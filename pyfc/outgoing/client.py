@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from pyfc.errors import NotReached
-from pyfc.model.networks import Allowed, allowed
+from pyfc.model.networks import Allowed, allowed, may_be_asked, said_by, why_not
 from pyfc.outgoing.interface import Answered, Transport
 
 _SECONDS = 5.0
@@ -29,6 +29,15 @@ class Outgoing:
         """`allow`: see the setting allow_outgoing. Raises InvalidArgument."""
         self._rules = [allowed(each) for each in allow]
         self._transport: Transport | None = None
+
+    def check(self, url: str) -> None:
+        """Raises NotReached for what can not be asked or, as far as its host says that, must not be."""
+        check_url(url)
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        address = said_by(host)
+        if address is not None and not may_be_asked(host, port, address, (), self._rules):
+            raise NotReached(url=url[:_SHOWN], reason=why_not(host, port, [address]))
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, reads: bool = True) -> Answered:
         """Send a body; with `reads` the answer has one. Raises NotReached for what was not answered, or must not be

@@ -13,7 +13,7 @@ import httpcore
 import psutil
 
 from pyfc.errors import NotReached
-from pyfc.model.networks import Address, Allowed, address_of, is_forbidden, is_private
+from pyfc.model.networks import Address, Allowed, address_of, may_be_asked, why_not
 from pyfc.outgoing.interface import Answered
 
 _LARGEST = 64 * 1024
@@ -90,23 +90,15 @@ class _Backend(httpcore.AnyIOBackend):
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} is not known: {error}") from error
         addresses, own = [address_of(str(each[4][0])) for each in found], _own()
-        usable = (each for each in addresses if self._may(host, port, each, own))
+        usable = (each for each in addresses if may_be_asked(host, port, each, own, self._rules))
         address = next(usable, None)
         if address is None:
-            shown = ", ".join(dict.fromkeys(map(str, addresses)))
-            name = f"[{host}]" if ":" in host else host
-            advice = "" if all(map(is_forbidden, addresses)) else f" unless PYFC_ALLOW_OUTGOING has {name}:{port}"
-            raise httpcore.ConnectError(f"{shown} is not asked for others{advice}")
+            raise httpcore.ConnectError(why_not(host, port, addresses))
         return address
 
     def close(self) -> None:
         """Look no name up any more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _may(self, host: str, port: int, address: Address, own: Iterable[str]) -> bool:
-        if is_forbidden(address):
-            return False
-        return not is_private(address, own) or any(rule.has(host, port, address) for rule in self._rules)
 
 
 def _own() -> set[str]:

@@ -293,6 +293,10 @@ def test_a_message_that_is_published_reaches_a_queue(ask: Client, queue: str) ->
         ({"Endpoint": "ftp://host/"}, "EndpointInvalid"),
         ({"Endpoint": "http://user@host/"}, "EndpointInvalid"),
         ({"Endpoint": ""}, "EndpointInvalid"),
+        ({"Endpoint": "http://127.0.0.1:9/"}, "EndpointInvalid"),
+        ({"Endpoint": "http://hooks.localhost/"}, "EndpointInvalid"),
+        ({"Endpoint": "https://[::ffff:10.0.0.1]/"}, "EndpointInvalid"),
+        ({"Endpoint": "http://100.100.100.200/latest"}, "EndpointInvalid"),
         ({"Endpoint": "http://host/", "NotifyStrategy": "NEVER"}, "InvalidArgument"),
         ({"Endpoint": "http://host/", "NotifyContentFormat": "YAML"}, "InvalidArgument"),
         ({"Endpoint": "http://host/", "FilterTag": "x" * 17}, "InvalidArgument"),
@@ -303,6 +307,13 @@ def test_a_subscription_that_cannot_be_is_refused(ask: Client, fields: dict[str,
     found = ask("PUT", "/topics/refusing/subscriptions/s", xml("Subscription", **fields))
 
     assert (found.status, found.code) == (400, code)
+
+
+def test_who_subscribes_an_address_that_is_not_asked_hears_how_it_is_allowed(ask: Client) -> None:
+    ask.create("topics/refusing")
+    found = ask("PUT", "/topics/refusing/subscriptions/s", xml("Subscription", Endpoint="http://127.0.0.1:9/x"))
+
+    assert "127.0.0.1 is not asked for others unless PYFC_ALLOW_OUTGOING has 127.0.0.1:9" in found.fields["Message"]
 
 
 def test_a_function_may_use_the_queues_that_it_names_and_no_others(tmp_path_factory: pytest.TempPathFactory) -> None:

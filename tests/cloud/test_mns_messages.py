@@ -18,6 +18,7 @@ from pyfc.cloud.mns.pulling import Queues
 from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
+from pyfc.outgoing.client import Outgoing
 from pyfc.triggers.interface import Key
 from pyfc.triggers.pulling import MnsQueue, MnsSession, Pullers, Received
 from support import DEADLINE, run_with
@@ -148,7 +149,14 @@ def test_a_queue_that_was_deleted_is_pulled_when_it_is_made_again(tmp_path: Path
     async def scenario(messages: Messages, queue: Resource) -> None:
         store = messages._store
         where = Environment(
-            store, messages, Topics(store, messages, "1"), "1", "cn-hangzhou", lambda _: 0, Signing(Path(), str)
+            store,
+            messages,
+            Topics(store, messages, "1"),
+            "1",
+            "cn-hangzhou",
+            lambda _: 0,
+            Signing(Path(), str),
+            Outgoing(),
         )
         queues = Queues(where)
         session = MnsSession(queues, MnsQueue("new", is_decoded=False), "bus", "cn-hangzhou:1")

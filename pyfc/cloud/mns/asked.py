@@ -17,6 +17,7 @@ from pyfc.cloud.mns.request import Sent
 from pyfc.cloud.mns.signing import Signing
 from pyfc.cloud.mns.store import Store
 from pyfc.cloud.mns.topics import Topics
+from pyfc.outgoing.client import Outgoing
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -40,6 +41,7 @@ class Environment(NamedTuple):
     led_by: Callable[[Key], int]
     """How many calls have led to what the holder of a key does."""
     signing: Signing
+    outgoing: Outgoing
 
 
 class Asked(NamedTuple):

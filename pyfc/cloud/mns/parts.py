@@ -35,4 +35,4 @@ def build(
     pusher = Pusher(store, topics, outgoing, signing, account)
     stack.push_async_callback(pusher.close)
     pusher.start()
-    return Environment(store, messages, topics, account, settings.region, led_by, signing)
+    return Environment(store, messages, topics, account, settings.region, led_by, signing, outgoing)

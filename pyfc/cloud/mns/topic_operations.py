@@ -12,7 +12,6 @@ from pyfc.cloud.mns.pusher import BACKOFF, STRATEGIES
 from pyfc.cloud.mns.queue_operations import check_size
 from pyfc.cloud.mns.topics import queue_of
 from pyfc.errors import NotReached
-from pyfc.outgoing.client import check_url
 
 _LONGEST_TAG = 16
 _GIVEN = ("Endpoint", "FilterTag", "NotifyStrategy", "NotifyContentFormat")
@@ -50,27 +49,33 @@ async def subscribe(asked: Asked) -> Answer:
         return Answer(204)
     found = Subscription(topic.name, name, endpoint, tag, strategy or BACKOFF, told or XML, now, now)
     _check(found)
-    if not queue_of(endpoint) and not asked.reaches_out:
-        raise Fault("AccessDenied", "A function without internetAccess may have messages sent to queues only.")
+    if not queue_of(endpoint):
+        _check_reach(asked, endpoint)
     is_new = await topics.subscribe(topic, found)
     return made(asked, f"/topics/{topic.name}/subscriptions/{name}", is_new=is_new)
 
 
 def _check(found: Subscription) -> None:
-    """Raises Fault EndpointInvalid, InvalidArgument."""
+    """Raises Fault InvalidArgument."""
     _check_tag("FilterTag", found.tag)
     for name, value, values in (
         ("NotifyStrategy", found.strategy, STRATEGIES), ("NotifyContentFormat", found.format, FORMATS),
     ):  # fmt: skip
         if value not in values:
             raise Fault("InvalidArgument", f"{name} is {value[:50]!r}: it must be one of {', '.join(values)}.")
-    if queue_of(found.endpoint):
-        return
+
+
+def _check_reach(asked: Asked, endpoint: str) -> None:
+    """Raises Fault EndpointInvalid, AccessDenied. MNS itself takes every address; what this server will never ask is
+    told when it can still be changed.
+    """
     try:
-        check_url(found.endpoint)
+        asked.environment.outgoing.check(endpoint)
     except NotReached as error:
         message = f"The endpoint must be an HTTP address or acs:mns:REGION:ACCOUNT:queues/NAME: {error}"
         raise Fault("EndpointInvalid", message) from None
+    if not asked.reaches_out:
+        raise Fault("AccessDenied", "A function without internetAccess may have messages sent to queues only.")
 
 
 async def unsubscribe(asked: Asked) -> Answer:

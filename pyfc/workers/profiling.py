@@ -27,6 +27,7 @@ SOCKET = "/dev/shm/.profiler"  # noqa: S108  in the instance's own one
 """Where a worker that has a profiler of its own lets itself be asked for a profile."""
 RATE = 100
 """Samples a second."""
+_YAMA, _NOBODY = Path("/proc/sys/kernel/yama/ptrace_scope"), 3
 _SCRIPT = Path(inside.__file__).with_name("profiler.py")
 _CHUNK = 65536
 _LARGEST = 32 * 1024 * 1024
@@ -56,7 +57,19 @@ def missing(sandbox: Sandbox, profiler: str) -> str:
         return f"instances have no namespaces of their own here (the sandbox is {sandbox.mode}: see pyfc doctor)"
     if profiler == "py-spy" and not py_spy():
         return "py-spy is not installed: pip install 'pyfc[profile]'"
+    if profiler == "py-spy" and _scope() >= _NOBODY:
+        return f"this machine lets nobody look into a process ({_YAMA} is {_scope()})"
     return ""
+
+
+def _scope() -> int:
+    """Who may look into another process of the same user, as Yama has it: 0 everybody, 1 and 2 who has the right to,
+    3 nobody.
+    """
+    try:
+        return int(_YAMA.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0  # the kernel has no Yama
 
 
 @functools.cache
@@ -92,7 +105,7 @@ async def take(
             os.close(descriptor)
     document = {
         "profile": sandbox.profile(interpreter), "mode": sandbox.mode, "missing": sandbox.refused,
-        "pid": worker.process.pid, "wish": wish, "socket": SOCKET,
+        "pid": worker.process.pid, "needs_right": _scope() > 0, "wish": wish, "socket": SOCKET,
         "command": [py_spy(), *_PY_SPY] if profiler == "py-spy" else [],
     }  # fmt: skip
     with contextlib.suppress(BrokenPipeError), os.fdopen(spec_write, "wb") as file:

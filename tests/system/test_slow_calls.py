@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -151,6 +152,13 @@ def test_two_slow_calls_at_once_are_looked_at_and_not_a_third(start: Start) -> N
     assert found < set(slow)
 
 
+def looks(process: psutil.Process) -> bool:
+    """Whether it is a profiler."""
+    with contextlib.suppress(psutil.Error):
+        return "profiler.py" in str(process.cmdline()) or process.name() == "py-spy"
+    return False
+
+
 def requests_with_profile(server: Server, least: int) -> set[str]:
     """The request ids of calls that have a profile, when there are so many."""
 
@@ -182,13 +190,42 @@ def test_a_worker_that_is_killed_while_it_is_looked_at_delays_nobody_and_leaves_
     assert server.invoke("shop/pay", b"die 0.8").status == 200
     answered = call(server, 0.001)
 
-    def looks(process: psutil.Process) -> bool:
-        with contextlib.suppress(psutil.Error):
-            return "profiler.py" in str(process.cmdline()) or process.name() == "py-spy"
-        return False
-
     wait_until(lambda: not any(map(looks, server.processes())), "that nothing looks any more", 5)
     assert list(server.data_dir.glob("profiles/*.part")) == []
     assert server.manage("GET", f"/pyfc/calls/{answered}").status == 200
     warm(server)
     profile_of(server, call(server, 1.2))
+
+
+@pytest.mark.parametrize("mode", ["root", "user"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_looks_has_the_instances_user_and_processes_and_no_right_of_its_own(
+    start: Start, language: str, mode: str
+) -> None:
+    server = start(language, mode)
+    warm(server)
+
+    with ThreadPoolExecutor(1) as callers:
+        slow = callers.submit(call, server, 2.0)
+        looking = wait_until(lambda: locked_in(server), "that a call is looked at")
+        spaces = {space(each.pid, "pid") for each in server.workers()}
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{looking}/status").read_text().splitlines())
+        assert space(looking, "pid") in spaces
+        assert {status[name] for name in ("CapPrm", "CapEff", "CapAmb", "CapInh")} == {"0" * 16}
+        assert status["Uid"].split()[0] in {str(each.uids().real) for each in server.workers()} - {"0"}
+        assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+        slow.result()
+
+
+def locked_in(server: Server) -> int:
+    """The number of what looks into an instance and has given up its rights; 0 if there is none."""
+    for process in server.processes():
+        with contextlib.suppress(psutil.Error, OSError):
+            is_filtered = "Seccomp:\t2" in Path(f"/proc/{process.pid}/status").read_text()
+            if looks(process) and is_filtered:
+                return process.pid
+    return 0
+
+
+def space(pid: int, kind: str) -> str:
+    return os.readlink(f"/proc/{pid}/ns/{kind}")

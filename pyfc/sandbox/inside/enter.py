@@ -158,9 +158,10 @@ class Cage:
         finally:
             os.close(proc)
 
-    def give_up(self, wish: dict[str, Any], filter_name: str = "") -> None:
+    def give_up(self, wish: dict[str, Any], filter_name: str = "", kept: int = -1) -> None:
         """The second part: no way back. `filter_name`: the system-call filter, if not that of every worker. A bridge
         and a profiler have their own, and look after a program, as nobody could from inside of another Landlock.
+        `kept`: the number of a capability that is not given up (and has to outlive a change of user, PR_SET_KEEPCAPS).
         """
         if self.mode == "off":
             return
@@ -170,7 +171,7 @@ class Cage:
             os.setgroups([])
             _become(wish["uid"])
         if kernel.LINUX:
-            kernel.drop_capabilities()
+            kernel.drop_capabilities(kept)
             kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # else it could not look at its own /proc/self
             self._die_with_the_zygote()  # a change of user has undone it
         if "landlock" not in self.missing and filter_name not in {"bridge", "profiler"}:

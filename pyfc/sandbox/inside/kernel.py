@@ -25,6 +25,9 @@ MS_REC, MS_PRIVATE = 16384, 1 << 18
 _MNT_DETACH = 2
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT, _AMBIENT_RAISE = 47, 2
+CAP_SYS_PTRACE = 19
 
 _NUMBERS = {"x86_64": (155, 317, 117), "aarch64": (41, 277, 147)}
 """pivot_root, seccomp and setresuid; what is newer has one number everywhere."""
@@ -164,10 +167,12 @@ def pivot_root() -> None:
     os.chdir("/")
 
 
-def drop_capabilities() -> None:
-    """No capability is left, in no set that could give it back."""
-    header = struct.pack("=Ii", 0x20080522, 0)
-    _call("capset", header, struct.pack("=6I", *[0] * 6))
+def drop_capabilities(kept: int = -1) -> None:
+    """None is left, in no set that could give it back, but the one with the number `kept`, which programs have too."""
+    header, bits = struct.pack("=Ii", 0x20080522, 0), 1 << kept if kept >= 0 else 0
+    _call("capset", header, struct.pack("=6I", bits, bits, bits, 0, 0, 0))
+    if bits:
+        _call("prctl", _PR_CAP_AMBIENT, _AMBIENT_RAISE, kept, 0, 0)
 
 
 def drop_bounding_set() -> None:

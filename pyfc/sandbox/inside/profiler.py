@@ -8,7 +8,8 @@ worker itself has a profiler. The descriptor PROFILE gets a line feed when it ha
 input has ended.
 
 1. What looks into the worker has its user and sees no process but those of its instance. It has no network, and no more
-   system calls than a function, but for those that read another process.
+   system calls than a function, but for those that read another process. Where the kernel lets nobody do that without
+   a right (Yama) it has this one, CAP_SYS_PTRACE, and no other.
 2. It dies with the worker, and with the server.
 """
 
@@ -70,7 +71,9 @@ def _look(spec: dict[str, Any], cage: enter.Cage, program: int, door: socket.soc
     os.setsid()
     os.chdir("/")
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    cage.give_up({**spec["wish"], "limits": _LIMITS}, "profiler")
+    kept = kernel.CAP_SYS_PTRACE if spec["needs_right"] else -1
+    kernel.prctl(kernel.PR_SET_KEEPCAPS, int(spec["needs_right"]))
+    cage.give_up({**spec["wish"], "limits": _LIMITS}, "profiler", kept)
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # what the server has told it is not the function's to read
     if program < 0:
         _relay(door, spec["socket"])

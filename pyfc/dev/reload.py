@@ -258,7 +258,8 @@ class Reloader:
         if where.startswith("/code/"):
             where = self._source_of(name) + where.removeprefix("/code")
         kind = f"{fault.type}: " if fault.type else ""
-        self._console.not_reloaded(name, where or name, f"{kind}{first_line(fault.message)}", line)
+        told = line or _source_line(where)
+        self._console.not_reloaded(name, where or name, f"{kind}{first_line(fault.message)}", told)
 
     def _source_of(self, name: str) -> str:
         """The folder that a function's /code is a copy of."""
@@ -276,7 +277,10 @@ def _notes(project: Project) -> list[str]:
 def _last_frame(body: bytes | bytearray | memoryview) -> tuple[str, str]:
     """File, line number and text of the last frame of an error JSON; ('', '') if it has none."""
     try:
-        place, number, _, text = json.loads(bytes(body))["stackTrace"][-1]
+        stack = json.loads(bytes(body))["stackTrace"]
+        if isinstance(stack, dict):  # PHP's
+            return f"{stack['file']}:{stack['line']}" if stack["file"] else "", ""
+        place, number, _, text = stack[-1]
     except (ValueError, KeyError, IndexError, TypeError):
         return "", ""
     return f"{place.removeprefix('File ').strip(chr(34))}:{number.removeprefix('line ')}", str(text)

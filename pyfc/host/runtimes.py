@@ -54,7 +54,7 @@ class Runtime:
     compiles: bool
     """Whether a worker with an empty handler compiles the code into the cache."""
     debuggers: Mapping[str, str]
-    """The Python module that each way of debugging its functions needs."""
+    """The ways of debugging its functions, each with the Python module that it needs; '' for none."""
     profiler: str
     """What looks into its workers while they run: `py-spy`, a program; `own`, a socket of theirs; '' for nothing."""
     serves: bool

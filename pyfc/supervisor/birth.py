@@ -360,11 +360,12 @@ def debugger(runtime: Runtime, how: str) -> list[str]:
     """The folder with what debugging functions of `runtime` needs, if it needs anything. Raises InvalidArgument if it
     is not installed, or is none for them.
     """
-    name = runtime.debuggers.get(how, "")
-    if not name and how == "attach":
-        return []
+    name = runtime.debuggers.get(how)
+    if name is None:
+        what = "--debug" if how == "attach" else f"--debugger {how}"
+        raise InvalidArgument(message=f"{what} is not for functions of {runtime.title}")
     if not name:
-        raise InvalidArgument(message=f"--debugger {how} is not for functions of {runtime.title}")
+        return []
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
         raise InvalidArgument(message=f"--debug needs {name} beside pyfc: pip install {name.replace('_', '-')}")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from pyfc.calls.table import Entry, Table, version_of
-from pyfc.errors import ServiceNotFound
+from pyfc.errors import PyfcError, ServiceNotFound
 from pyfc.model.function import Function, Provision, Service
 from pyfc.model.invocation import Invocation, Reply, Route, Ticket
 from pyfc.model.names import LATEST, Target
@@ -77,6 +77,9 @@ class Draft:
         """What fails here concerns only what has this key."""
         try:
             yield
+        except PyfcError as error:
+            _log.error("%s can not be served as it was declared: %s", name, error)
+            self.failed.add(name)
         except Exception:
             _log.exception("%s can not be served as it was declared", name)
             self.failed.add(name)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pyfc.host.runtimes import Runtimes
-from support import MODES, Response, Server, impossible, server_in_mode, template, wait_until
+from support import DEADLINE, MODES, Response, Server, impossible, server_in_mode, template, wait_until
 
 pytestmark = pytest.mark.skipif(Runtimes().interpreter("php") is None, reason="PHP is not installed")
 
@@ -148,6 +150,7 @@ def log_of(answer: Response) -> str:
     return base64.b64decode(answer.headers["X-Fc-Log-Result"]).decode()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_it_runs_in_every_mode_of_the_sandbox(mode: str) -> None:
     if why := impossible(mode):
@@ -272,6 +275,35 @@ def test_classes_that_a_function_brings_come_before_those_of_pyfc(php: Server) -
     answer = php.request("GET", "/2016-08-15/proxy/demo/owned")
 
     assert (answer.status, answer.headers["X-Whose"], answer.body) == (202, "of the function", b"of the function")
+
+
+def test_a_saved_mistake_is_told_with_its_line_and_what_was_there_goes_on(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    files = {
+        "template.yml": template({"hello": {"Runtime": "php7.2"}}),
+        "index.php": "<?php\nfunction handler() { return 1; }\n",
+    }
+    server = serve(files, "--reload")
+    assert server.invoke("demo/hello").body == b"1"
+
+    (tmp_path / "project0/index.php").write_text(BROKEN)
+
+    wait_until(lambda: [each for each in server.records if "notReloaded" in each], "the mistake")
+    [told] = [each for each in server.records if "notReloaded" in each]
+    assert told["where"] == f"{tmp_path}/project0/index.php:4"
+    assert (told["line"], told["message"][:11]) == ("return 1 +;", "ParseError:")
+    assert server.invoke("demo/hello").body == b"1"
+
+
+def test_debugging_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.php").write_text(CODE)
+    (tmp_path / "template.yml").write_text(template({"hello": {"Runtime": "php7.2"}}))
+    command = [sys.executable, "-m", "pyfc", "serve", ".", "--port", "0", "--data-dir", "data", "--debug", "demo/hello"]
+
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
+
+    assert (ended.returncode, ended.stderr.splitlines()[-1]) == (2, "pyfc: --debug is not for functions of PHP")
 
 
 @pytest.fixture(scope="module")

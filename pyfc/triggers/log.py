@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -83,6 +84,11 @@ class _Watched:
         self.is_there = False
         self.project, self.logstore, self.interval = complete(trigger)
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """The project and logstore that it reads."""
+        return self.project, self.logstore
+
 
 def named(trigger: Trigger) -> tuple[str, str]:
     """The project and the logstore that a trigger names; '' for what it does not."""
@@ -135,6 +141,8 @@ class LogSource:
         self._shards = shards
         self._endpoint = f"http://{region}-intranet.log.aliyuncs.com"
         self._watched: dict[Key, _Watched] = {}
+        self._readers: Mapping[tuple[str, str], list[_Watched]] = {}
+        """By project and logstore."""
         self._errors: dict[Key, str] = {}
         self._changed = asyncio.Event()
 
@@ -148,6 +156,9 @@ class LogSource:
                 self._watched[key] = self._kept(key, trigger, before.get(key), marks.get(key, ""))
             except InvalidArgument as error:
                 self._errors[key] = str(error)
+        self._readers = defaultdict(list)
+        for each in self._watched.values():
+            self._readers[each.place].append(each)
         self._changed.set()
         return {key: str(each.begin) for key, each in self._watched.items() if key not in before and key not in marks}
 
@@ -179,12 +190,12 @@ class LogSource:
 
     async def _have(self, watched: _Watched) -> None:
         """Have a trigger's logstore."""
-        names = watched.project, watched.logstore
+        names = watched.place
         try:
             await self._shards.have(*names)
         except PyfcError as error:
             watched.error = str(error)
-        watched.is_there = names == (watched.project, watched.logstore)
+        watched.is_there = names == watched.place
         watched.due = watched.due or time.monotonic() + watched.interval
 
     async def _look(self, watched: _Watched) -> None:
@@ -202,15 +213,35 @@ class LogSource:
             watched.error = str(error)
 
     def _circle(self, watched: _Watched) -> str:
-        """What keeps a trigger from firing whose function fills what it reads, so that each call would make the next
-        one; '' if there is nothing. SLS has no such triggers.
+        """What keeps a trigger from firing whose function fills what it reads, itself or by the triggers of others that
+        read what it fills, so that each call would make the next one; '' if there is nothing. SLS does not look for it.
         """
-        if self._own(watched.trigger) != (watched.project, watched.logstore):
+        steps = self._way_back(watched)
+        if not steps:
             return ""
-        return (
-            f"the logs of {watched.key.service}/{watched.key.function} go to logstore {watched.logstore} of project "
-            f"{watched.project}, so each call would make the next one: read another logstore, or change logConfig"
-        )
+        way = ", which call ".join(
+            f"{each.key.service}/{each.key.function}, whose logs go to logstore {store} of project {project}"
+            for each, (project, store) in steps
+        ).replace(", whose logs", "", 1)
+        return f"the logs of {way}, so each call would make the next one: read another logstore, or change logConfig"
+
+    def _way_back(self, watched: _Watched) -> list[tuple[_Watched, tuple[str, str]]]:
+        """The triggers, with where their functions' logs go, that lead from one back to what it reads, which is the
+        first; none if they do not.
+        """
+        ways: list[list[tuple[_Watched, tuple[str, str]]]] = [[]]
+        seen: set[tuple[str, str]] = set()
+        for way in ways:  # the shortest first
+            for each in self._readers.get(way[-1][1], ()) if way else (watched,):
+                filled = self._own(each.trigger)
+                if filled is None or filled in seen:
+                    continue
+                longer = [*way, (each, filled)]
+                if filled == watched.place:
+                    return longer
+                seen.add(filled)
+                ways.append(longer)
+        return []
 
     def _firing(self, watched: _Watched, window: Window) -> Firing:
         identity = f"log/{'/'.join(watched.key)}/{window.begin_cursor}/{window.end_cursor}"

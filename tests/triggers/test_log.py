@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,12 @@ class Running:
         self.fails = False
         self.own: tuple[str, str] | None = None
         """Where the function's own logs go."""
-        self.source = LogSource(self.emit, Windows(store), "cn-hangzhou", lambda _: self.own)
+        self.others: dict[str, tuple[str, str]] = {}
+        """Where those of other functions go."""
+        self.source = LogSource(self.emit, Windows(store), "cn-hangzhou", self.filled)
+
+    def filled(self, trigger: Trigger) -> tuple[str, str] | None:
+        return self.others.get(trigger.function, self.own)
 
     async def emit(self, *firings: Firing) -> None:
         if self.fails:
@@ -199,6 +205,34 @@ def test_a_trigger_does_not_read_what_its_own_function_logs(
         await running.until(lambda: running.told[-1].mark == str(first + 1) or len(running.told) > 1)
         assert running.windows[-1][0] == cursor_of(first)
         assert not running.source.state(KEY).error
+
+    _run(tmp_path, monkeypatch, scenario)
+
+
+def test_triggers_in_a_circle_of_logstores_do_not_fire_and_say_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fast: Trigger
+) -> None:
+    async def scenario(running: Running) -> None:
+        keys = {name: KEY._replace(function=name) for name in ("a", "b", "reader")}
+        read = {"a": "access", "b": "second", "reader": "second"}
+        triggers = {
+            key: replace(_trigger(sourceConfig={"logstore": read[name]}), function=name) for name, key in keys.items()
+        }
+        running.others = {"a": ("web", "second"), "b": ("web", "access"), "reader": ("web", "nobody")}
+        running.source.use(triggers, {})
+        await running.until(lambda: ("web", "second") in running.store.logstores)
+        for logstore in ("access", "second"):
+            await running.store.put(running.store.logstore("web", logstore), Labels(), 1, GROUP)
+        await running.until(lambda: running.told)
+
+        assert {each.trigger.function for each in running.told} == {"reader"}
+        assert running.source.state(keys["a"]).error.startswith(
+            "the logs of demo/a go to logstore second of project web, which call demo/b, whose logs go to"
+        )
+        assert "the logs of demo/b go to logstore access" in running.source.state(keys["b"]).error
+        assert not running.source.state(keys["reader"]).error
+        running.source.use({key: triggers[key] for key in (keys["a"], keys["reader"])}, {})
+        await running.until(lambda: {each.trigger.function for each in running.told} == {"a", "reader"})
 
     _run(tmp_path, monkeypatch, scenario)
 

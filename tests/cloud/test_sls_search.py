@@ -307,3 +307,21 @@ def test_an_answer_that_is_too_large_is_refused_with_what_to_do(monkeypatch: pyt
     with pytest.raises(Fault, match="more than 1 MB: ask for fewer lines") as caught:
         asyncio.run(ask_one())
     assert caught.value.status == 400
+
+
+def test_the_log_tells_once_of_a_logstore_without_an_index(tmp_path: Path) -> None:
+    (tmp_path / "index.py").write_text("def handler(event, context): ...")
+    server = Server(tmp_path, tmp_path / "data")
+    ask = Client(server)
+    ask("POST", "/", body={"projectName": ask.project})
+    for name in ("bare", "indexed"):
+        assert ask("POST", "/logstores", body={"logstoreName": name}).status == 200
+    index = {"line": {"token": [" "], "caseSensitive": False}, "keys": {}}
+    assert ask("POST", "/logstores/indexed/index", body=index).status == 200
+    for name in ("bare", "bare", "indexed"):
+        assert ask("GET", f"/logstores/{name}", {"type": "log", "from": "0", "to": "9"}).status == 200
+
+    _, errors = server.stop()
+
+    (line,) = [each for each in errors.splitlines() if "no index" in each]
+    assert f"logstore bare of project {ask.project} has no index: all of it is searched here" in line

@@ -36,6 +36,8 @@ class Environment(NamedTuple):
     heartbeats: Heartbeats
     account: str
     region: str
+    unindexed: set[int]
+    """Logstores without an index of which the log has told."""
     led_by: Callable[[Key], int] = lambda _: 0
     """How many calls have led to what the holder of a key does."""
 

@@ -27,7 +27,7 @@ from pyfc.cloud.sls.function_rows import (
     topic_of,
 )
 from pyfc.cloud.sls.groups import Labels, Log, Pairs, write_group
-from pyfc.cloud.sls.model import DEFAULT_DAYS, Logstore, Project
+from pyfc.cloud.sls.model import DEFAULT_DAYS, OF_FUNCTIONS, Logstore, Project
 from pyfc.cloud.sls.searchers import Searcher
 from pyfc.cloud.sls.store import Store
 from pyfc.model.function import Function, Service
@@ -182,7 +182,7 @@ class FunctionLogstores:
         async with self._making:
             now = int(time.time())
             if project not in self._store.projects:
-                made = Project(project, "made for logs of functions", now, now)
+                made = Project(project, OF_FUNCTIONS, now, now)
                 await self._store.put_project(made, is_new=True)
             found = self._store.logstores.get((project, name))
             return found or await self._store.create_logstore(project, name, {"ttl": DEFAULT_DAYS})

@@ -26,6 +26,10 @@ class Project(NamedTuple):
     modified: int
 
 
+OF_FUNCTIONS = "made for logs of functions"
+"""The description of projects that the server makes itself."""
+
+
 class Logstore(NamedTuple):
     """A logstore of a project."""
 

@@ -49,5 +49,5 @@ def build(folder: Path, settings: Settings, stack: AsyncExitStack, origin: Origi
     origin.journal.followers.append(written.follow)
     stack.callback(origin.journal.flush)
     return Parts(
-        Environment(store, searcher, Heartbeats(), settings.account_id, settings.region, origin.led_by), written
+        Environment(store, searcher, Heartbeats(), settings.account_id, settings.region, set(), origin.led_by), written
     )

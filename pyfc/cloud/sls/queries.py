@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from pyfc.cloud.sls import compression
 from pyfc.cloud.sls.asked import Answer, Asked, answer, whole
 from pyfc.cloud.sls.faults import Fault
 from pyfc.cloud.sls.language import divided
-from pyfc.cloud.sls.model import Logstore
+from pyfc.cloud.sls.model import OF_FUNCTIONS, Logstore
 
 _MOST_LINES = 100
 """Logs of an answer."""
@@ -19,6 +20,7 @@ _SPANS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 
 _MOST_SPANS = 60
 _LONGEST_SPAN = 604800
 _MOST_TIME = 2**32
+_log = logging.getLogger(__name__)
 
 
 async def get_logs(asked: Asked) -> Answer:
@@ -51,9 +53,11 @@ async def read_logstore(asked: Asked) -> Answer:
 
 async def _logs(asked: Asked, given: Mapping[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
-    logstore = asked.logstore
     where, sql = divided(_text(given, "query"))
-    request: dict[str, Any] = {"search": _search(logstore, given, where), "newest": await asked.store.end(logstore) - 1}
+    request: dict[str, Any] = {
+        "search": _search(asked, given, where),
+        "newest": await asked.store.end(asked.logstore) - 1,
+    }
     if sql:
         request |= {"operation": "sql", "sql": sql}
     else:
@@ -78,8 +82,8 @@ def _headers(found: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _histogram(asked: Asked) -> Answer:
-    logstore, given = asked.logstore, asked.query
-    search = _search(logstore, given, divided(given.get("query", ""))[0])
+    given = asked.query
+    search = _search(asked, given, divided(given.get("query", ""))[0])
     begin, end = search["begin"], search["end"]
     width = next((each for each in _SPANS if (end - begin) / each <= _MOST_SPANS), _LONGEST_SPAN)
     width = max(width, (end - begin) // 10_000)
@@ -87,7 +91,7 @@ async def _histogram(asked: Asked) -> Answer:
         "operation": "histogram",
         "search": search,
         "width": width,
-        "newest": await asked.store.end(logstore) - 1,
+        "newest": await asked.store.end(asked.logstore) - 1,
     }
     found = await asked.environment.searcher.ask(request)
     progress = "Complete" if found["is_complete"] else "Incomplete"
@@ -104,8 +108,23 @@ async def _histogram(asked: Asked) -> Answer:
     return answer(spans, headers)
 
 
-def _search(logstore: Logstore, given: Mapping[str, Any], query: str) -> dict[str, Any]:
+def _tell_unindexed(asked: Asked, logstore: Logstore) -> None:
+    """Have the log say once that SLS would find nothing in a logstore. One that the server has made for functions has
+    an index where FC's tools make it.
+    """
+    told, project = asked.environment.unindexed, asked.store.projects[logstore.project]
+    if logstore.indexed is None and logstore.number not in told and project.description != OF_FUNCTIONS:
+        told.add(logstore.number)
+        _log.warning(
+            "logstore %s of project %s has no index: all of it is searched here, while SLS finds nothing without one",
+            logstore.name, logstore.project,
+        )  # fmt: skip
+
+
+def _search(asked: Asked, given: Mapping[str, Any], query: str) -> dict[str, Any]:
     """Raises Fault ParameterInvalid."""
+    logstore = asked.logstore
+    _tell_unindexed(asked, logstore)
     begin, end = whole("from", given.get("from"), 0), whole("to", given.get("to"), int(time.time()) + 1)
     if not 0 <= begin < end <= _MOST_TIME:
         raise Fault("ParameterInvalid", "from must be before to, both in seconds since 1970")

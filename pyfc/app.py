@@ -44,14 +44,16 @@ from pyfc.gateway.application import application
 from pyfc.gateway.checks import Callers
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.events import EventDoor
-from pyfc.gateway.guard import Guard, is_loopback
+from pyfc.gateway.guard import Guard
 from pyfc.gateway.invocations import Invocations
 from pyfc.gateway.management import Api
 from pyfc.gateway.promises import Promises
 from pyfc.gateway.server import GatewayServer
 from pyfc.gateway.sites import Sites
 from pyfc.host.descriptors import BUDGET
+from pyfc.host.local_names import LocalNames
 from pyfc.host.runtimes import Runtimes
+from pyfc.model.hosts import is_loopback
 from pyfc.observe import parts as observe_parts
 from pyfc.observe.journal import Listener
 from pyfc.project.interface import NO_FOLDERS, Folders
@@ -267,6 +269,7 @@ class App:
             profiles=self.observed.profiles,
             logs=LogFiles(self.data_folder / "logs", services.sls.environment.searcher),
             endpoint=lambda: self.endpoint,
+            local_names=LocalNames(),
             builds=self.deployment.builds.describe,
             problems=self.problems,
             trials=Trials(self.supervisor.maker, lambda: self.supervisor.table),

@@ -39,8 +39,6 @@ OURS = "/pyfc"
 HEALTH = "/healthz"
 SCRAPED = ("/metrics", f"{OURS}/prometheus")
 """What Prometheus asks; the second also where a site has the first."""
-APIGATEWAY = ".apigw.localhost"
-"""How the hosts end that are groups of the API gateway."""
 RESERVED = frozenset(each[1:] for each in (*OLDER, NEWER, OURS, HEALTH))
 """With which a path of the server begins: a bucket can have none of these names."""
 PROXY = f"{OLDER[0]}/proxy"

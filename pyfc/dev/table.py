@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pyfc.dev.output import one_line
+from pyfc.model.hosts import own_url
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -24,6 +25,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequenc
     return "\n".join([line(headings), *(line(row) for row in rows)])
 
 
+def _url(function: dict[str, object], endpoint: str) -> str:
+    """Where a function is called; custom runtimes at their own address, which leads to the paths they have."""
+    is_program = str(function["runtime"]).startswith("custom")
+    own = own_url(endpoint, str(function["host"])) if is_program and "host" in function else ""
+    return own or f"{endpoint}{function['url']}"
+
+
 def function_rows(functions: Sequence[dict[str, object]], endpoint: str) -> str:
     """The table of functions that `serve` and `list` show, from the index's descriptions."""
     headings = ("FUNCTION", "RUNTIME", "MEMORY", "TIMEOUT", "CONCURRENCY", "TRIGGERS", "URL")
@@ -35,7 +43,7 @@ def function_rows(functions: Sequence[dict[str, object]], endpoint: str) -> str:
             f"{each['timeout']} s",
             str(each["instanceConcurrency"]),
             ", ".join(map(str, triggers)) if isinstance(triggers := each["triggers"], list) and triggers else "-",
-            f"{endpoint}{each['url']}" if each["served"] else "(not supported yet)",
+            _url(each, endpoint) if each["served"] else "(not supported yet)",
         )
         for each in functions
     ]

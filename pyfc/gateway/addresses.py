@@ -10,7 +10,7 @@ import errno
 import socket
 
 from pyfc.errors import AddressInUse, InvalidArgument
-from pyfc.gateway.guard import is_loopback
+from pyfc.model.hosts import is_loopback
 
 _BACKLOG = 2048
 _ATTEMPTS = 32

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from pyfc.calls.paths import APIGATEWAY, OURS, serving
+from pyfc.calls.paths import OURS, serving
 from pyfc.calls.table import Entry, Table
 from pyfc.cloud.request import body_of
 from pyfc.errors import AccessDenied, PyfcError, ResourceExhausted
 from pyfc.gateway.guard import Guard, host_name
+from pyfc.model.hosts import APIGATEWAY
 from pyfc.model.invocation import Invocation, Kind, Result, invoke
 from pyfc.model.names import request_id
 from pyfc.observe.journal import CallRecord, Journal

@@ -36,10 +36,11 @@ from pyfc.gateway.calls import Calls
 from pyfc.gateway.costs import Costs
 from pyfc.gateway.events import EventDoor
 from pyfc.gateway.failures import failed
-from pyfc.gateway.guard import Guard, host_name, is_loopback
+from pyfc.gateway.guard import Guard, host_name
 from pyfc.gateway.management import Api, Endpoint, authenticate, error_response, json_response, routes
 from pyfc.gateway.shell import Shells
 from pyfc.model.asynchronous import Ran
+from pyfc.model.hosts import is_loopback, own_host
 from pyfc.model.names import Target, request_id, whole
 from pyfc.observe.recent import Recent
 from pyfc.queues.interface import Filter
@@ -366,7 +367,7 @@ class _Guarded:
 
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """A function as the index shows it; `url` is the path at which it is called."""
+    """A function as the index shows it; `url` is the path at which it is called, `host` that of its own address."""
     function, limits = entry.function, entry.function.limits
     is_http = any(trigger.type == "http" for trigger in entry.triggers)
     if is_http:
@@ -384,6 +385,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "triggers": [trigger.type for trigger in entry.triggers],
         "served": function.code is not None,
         "url": path,
+        **({"host": own_host(function.service, function.name)} if is_http else {}),
         **({"leftOut": dict(function.left_out)} if function.left_out else {}),
         **({"newest": entry.newest.fault.message} if entry.newest is not None and entry.newest.fault else {}),
         **(entry.route.describe() if isinstance(entry.route, Pool) else {}),

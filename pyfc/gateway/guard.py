@@ -7,9 +7,8 @@ Origin is not ours, or Sec-Fetch-Site is neither `none` nor `same-origin`. And a
 
 from __future__ import annotations
 
-import ipaddress
-
 from pyfc.errors import AccessDenied
+from pyfc.model.hosts import is_loopback
 
 _OWN_SITE = {b"none", b"same-origin"}
 
@@ -20,16 +19,6 @@ def host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return (host.rpartition(":")[0] if host.count(":") == 1 else host).removesuffix(".")
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

@@ -34,7 +34,9 @@ from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
 from pyfc.documents.shapes import Shape
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.host.local_names import LocalNames
 from pyfc.model.function import Function
+from pyfc.model.hosts import own_host, own_url
 from pyfc.model.names import request_id
 from pyfc.observe.lives import Sample
 from pyfc.observe.metrics.metrics import Metrics
@@ -88,6 +90,7 @@ class Api:
     """Of slow calls."""
     endpoint: Callable[[], str]
     """The server's own address, like http://127.0.0.1:8000."""
+    local_names: LocalNames
     builds: Callable[[str], dict[str, Any]]
     """What is told of what was installed, or is being, for a folder of code."""
     problems: Callable[[], list[str]]
@@ -331,6 +334,7 @@ def page(key: str, documents: list[Document], next_token: str) -> Answer:
 
 
 def trigger_url(call: Call, service: str, function: str, qualifier: str = "") -> str:
-    """Where an HTTP trigger is called."""
+    """Where an HTTP trigger is called: at its own address, if that leads a caller here who knows nothing else."""
     name = f"{service}.{qualifier}" if qualifier else service
-    return f"{call.base}{trigger_path(quote(name), quote(function))}/"
+    own = own_url(call.base, own_host(service, function, qualifier)) if call.api.local_names.are_known else ""
+    return own or f"{call.base}{trigger_path(quote(name), quote(function))}/"

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from pyfc.calls.paths import APIGATEWAY, PROXY, is_own, targeted, trigger_path
+from pyfc.calls.paths import PROXY, is_own, targeted, trigger_path
 from pyfc.calls.table import Table
 from pyfc.errors import AccessDenied, DomainNameNotFound, FunctionNotFound, NoSuchRoute, PyfcError
 from pyfc.gateway.guard import host_name
+from pyfc.model.hosts import LOCAL, is_of_function, own_host
 from pyfc.model.names import DEFAULT_SERVICE, LATEST
 from pyfc.model.resources import Domain, Route
 from pyfc.model.rewriting import rewrite
 
-_LOCAL = ".localhost"
 _MOST = 256
 _TARGET = b"x-fc-invocation-target"
 """The header at the server's own address by which FC 2 is asked for a function's own path."""
@@ -38,11 +38,14 @@ class Sites:
         self._table = Table({}, {}, {}, {})
         self._found: dict[bytes, bool] = {}
         """Whether it is a domain, by Host headers as they were sent."""
+        self._hosts: dict[str, str] | None = None
+        """How the paths of triggers begin, by the hosts that are functions' own; None until one is asked for."""
 
     def use(self, table: Table) -> None:
         """Serve what `table` holds from now on."""
         self._table = table
         self._found = {}
+        self._hosts = None
         domain = table.domains.get(self._name)
         self._default = domain.only(self._path) if domain is not None else None
 
@@ -56,7 +59,7 @@ class Sites:
 
     def _is_one(self, host: bytes) -> bool:
         name = host_name(host.decode("latin-1"))
-        found = name in self._table.domains or _is_local(name)
+        found = name in self._table.domains or self._is_local(name)
         if len(self._found) < _MOST:
             self._found[host] = found
         return found
@@ -71,7 +74,7 @@ class Sites:
         path, mark, query = url.decode("latin-1").partition("?")
         try:
             domain = self._table.domains.get(host)
-            if domain is None and _is_local(host):
+            if domain is None and self._is_local(host):
                 return (self._local(host) + path).encode("latin-1"), url, None
             if domain is None and _TARGET in fields:
                 return targeted(fields[_TARGET]) + path.encode("latin-1"), url, None
@@ -97,18 +100,38 @@ class Sites:
             raise DomainNameNotFound(domain=self._name)
         return self._default
 
+    def _is_local(self, name: str) -> bool:
+        """Whether it is a function's own host, or would be if there were one of that name."""
+        return name.endswith(LOCAL) and (is_of_function(name) or name in self._locals())
+
+    def _locals(self) -> dict[str, str]:
+        if self._hosts is None:
+            self._hosts = _hosts(self._table)
+        return self._hosts
+
     def _local(self, host: str) -> str:
-        """The trigger's path of FUNCTION.SERVICE.localhost, which browsers send in lower case: that of the version or
-        alias which the function's trigger is for.
-        """
-        function, service, _ = host.split(".")
-        for target, entry in self._table.entries.items():
-            is_it = (target.function.lower(), target.service.lower(), target.qualifier) == (function, service, LATEST)
-            if is_it:
-                qualifiers = sorted(each.qualifier for each in entry.triggers if each.type == "http")
-                name = f"{target.service}.{qualifiers[0]}" if qualifiers and qualifiers[0] else target.service
-                return trigger_path(name, target.function)
-        raise FunctionNotFound(function=function, service=service)
+        """How the path of the trigger begins whose own a host is. Raises FunctionNotFound."""
+        found = self._locals().get(host)
+        if found is None:
+            function, service, _ = host.split(".")
+            raise FunctionNotFound(function=function, service=service)
+        return found
+
+
+def _hosts(table: Table) -> dict[str, str]:
+    """The hosts that are functions' own: with the qualifiers of their triggers, and without one, which is for the
+    version or alias that the first trigger is for. As far as they are free, names in small letters too.
+    """
+    newest = {target: entry for target, entry in table.entries.items() if target.qualifier == LATEST}
+    found: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for (service, function, _), entry in newest.items():
+        qualifiers = sorted(each.qualifier for each in entry.triggers if each.type == "http") or [""]
+        paths = [trigger_path(f"{service}.{each}" if each else service, function) for each in qualifiers]
+        found |= {own_host(service, function, each): path for each, path in zip(qualifiers, paths, strict=True)}
+        found.setdefault(own_host(service, function), paths[0])
+        others.setdefault(f"{function}.{service}{LOCAL}".lower(), paths[0])
+    return others | found
 
 
 def _check_protocol(domain: Domain, fields: Mapping[bytes, bytes]) -> None:
@@ -120,11 +143,6 @@ def _check_protocol(domain: Domain, fields: Mapping[bytes, bytes]) -> None:
             message=f"the protocol of domain '{domain.name}' is HTTPS, so it does not answer to plain HTTP; start the "
             "server with --tls-certificate and --tls-key, or have the proxy before it send X-Forwarded-Proto: https"
         )
-
-
-def _is_local(name: str) -> bool:
-    """Whether it is FUNCTION.SERVICE.localhost."""
-    return name.endswith(_LOCAL) and name.count(".") == 2 and not name.endswith(APIGATEWAY)
 
 
 def _route(domain: Domain, path: str, method: str) -> Route:

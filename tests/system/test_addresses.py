@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from support import Response, Server, template, wait_until, zipped
+from pyfc.model.hosts import own_host
+from support import Response, Server, pyfc, template, wait_until, zipped
 
 BOOTSTRAP = """#!/usr/bin/env python3
 import json
@@ -21,7 +22,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         print("asked", self.path, flush=True)
-        told = json.dumps({"path": self.path, "base": self.headers.get("x-fc-base-path")}).encode()
+        told = {"path": self.path, "base": self.headers.get("x-fc-base-path")}
+        if self.path == "/who":
+            told = [self.headers["x-fc-" + name] for name in ("function-name", "qualifier", "version-id")]
+        told = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(told)))
         self.end_headers()
@@ -48,6 +52,8 @@ def handler(event, context):
 PROXY = "/2016-08-15/proxy"
 ASKED = "/a%20b/c?x=1"
 DOMAIN = "www.example.com"
+ODD = ("web", "we_b", "w" * 64, f"{'w' * 63}_")
+"""Names that no host can have, or that differ in little."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     web: dict[str, Any] = {"Runtime": "custom", "CodeUri": "./own", "Timeout": 10, "http": ["GET"]}
-    functions = {"Web": web, "built": {"CodeUri": "./built", "http": ["GET"]}}
+    functions = {"Web": web, "built": {"CodeUri": "./built", "http": ["GET"]}, **dict.fromkeys(ODD, web)}
     (folder / "template.yml").write_text(template(functions, "shop"))
     started = Server(folder, folder / "data")
     _make_newer(started)
@@ -128,7 +134,7 @@ def test_a_built_in_runtime_gets_both_paths_at_the_default_address(server: Serve
 def test_every_other_address_leads_to_the_functions_own_path(server: Server, name: str, rest: str) -> None:
     target = f"2016-08-15/proxy/shop/{name}"
     for path, headers in (
-        (rest, {"Host": f"{name.lower()}.shop.localhost:{server.port}"}),
+        (rest, {"Host": f"{own_host('shop', name)}:{server.port}"}),
         (f"/{name}{rest}", {"Host": DOMAIN}),
         (rest, {"X_Fc_Invocation_Target": target}),
         (rest, {"X_Fc_Invocation_Target": f"/2021-04-06/proxy/shop.LATEST/{name}/"}),
@@ -172,7 +178,84 @@ def test_a_target_that_can_be_none_is_told(server: Server, target: str, status: 
 
 
 def test_what_a_request_asks_for_later_has_the_same_path(server: Server) -> None:
-    for path, headers in ((f"{PROXY}/shop/Web/later", {}), ("/short", {"Host": "web.shop.localhost"})):
+    for path, headers in ((f"{PROXY}/shop/Web/later", {}), ("/short", {"Host": own_host("shop", "Web")})):
         answer = server.request("GET", path, None, {"X-Fc-Invocation-Type": "Async", **headers})
         assert answer.status == 202, answer
         wait_until(lambda path=path: f"asked {path}" in server.log("shop", "Web"), path)
+
+
+def test_every_name_has_an_address_of_its_own(server: Server) -> None:
+    for name in ("Web", *ODD):
+        assert ask(server, "/who", Host=own_host("shop", name)).json[0] == name
+
+
+def test_names_in_small_letters_are_addresses_where_no_other_function_has_them(server: Server) -> None:
+    assert ask(server, "/who", Host="WE_B.Shop.localhost.").json[0] == "we_b"
+    assert ask(server, "/who", Host="web.shop.localhost").json[0] == "web"
+
+
+def test_a_trigger_of_an_alias_has_an_address_of_its_own(server: Server) -> None:
+    api = "/2016-08-15/services"
+    service = {"serviceName": "aged"}
+    function = {
+        "functionName": "web",
+        "runtime": "custom",
+        "handler": "index.handler",
+        "code": {"zipFile": zipped({"bootstrap": BOOTSTRAP})},
+    }
+    config = {"authType": "anonymous", "methods": ["GET"]}
+    trigger = {"triggerName": "live", "triggerType": "http", "triggerConfig": config, "qualifier": "Live"}
+    for path, document in (
+        ("", service),
+        ("/aged/functions", function),
+        ("/aged/versions", {}),
+        ("/aged/aliases", {"aliasName": "Live", "versionId": "1"}),
+        ("/aged/functions/web/triggers", trigger),
+    ):
+        answer = server.manage("POST", api + path, document)
+        assert answer.status == 200, answer
+    host = own_host("aged", "web", "Live")
+    for each in (host, own_host("aged", "web")):
+        assert ask(server, "/who", Host=each).json == ["web", "Live", "1"]
+
+
+def test_an_address_of_its_own_asks_for_what_the_trigger_asks_for(server: Server) -> None:
+    config = {"authType": "function", "methods": ["GET"]}
+    document = {"triggerName": "web", "triggerType": "http", "triggerConfig": config}
+    place = "/2016-08-15/services/shop/functions/built/triggers/web"
+    assert server.manage("PUT", place, document).status == 200
+    try:
+        answer = server.request("GET", "/", None, {"Host": own_host("shop", "built")})
+        assert (answer.status, answer.headers["X-Fc-Error-Type"]) == (400, "FcCommonError")
+        assert server.request("POST", "/", b"", {"Host": own_host("shop", "web")}).status == 403, "another method"
+    finally:
+        assert (
+            server.manage("PUT", place, {**document, "triggerConfig": {**config, "authType": "anonymous"}}).status
+            == 200
+        )
+
+
+def test_everything_that_tells_of_a_function_tells_its_address(server: Server) -> None:
+    listed = {each["function"]: each.get("host") for each in server.functions() if each["service"] == "shop"}
+    assert listed == {name: own_host("shop", name) for name in ("Web", "built", *ODD)}
+    status, shown, errors = pyfc("list", "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+    assert status == 0, errors
+    urls = {line.split()[0]: line.split()[-1] for line in shown.splitlines()}
+    assert urls["shop/Web"] == f"http://{own_host('shop', 'Web')}:{server.port}/"
+    assert urls["shop/built"] == f"{server.endpoint}{PROXY}/shop/built/"
+
+
+def test_a_trigger_tells_an_address_that_leads_to_it(server: Server) -> None:
+    for name in ("Web", "built"):
+        trigger = server.manage("GET", f"/2016-08-15/services/shop/functions/{name}/triggers/web").json
+        own, default = f"http://{own_host('shop', name)}:{server.port}/", f"{server.endpoint}{PROXY}/shop/{name}/"
+        assert trigger["urlInternet"] == trigger["urlIntranet"]
+        assert trigger["urlInternet"] in {own, default}  # as programs of this machine find such names
+
+
+@pytest.mark.parametrize("host", ["bucket.oss-cn-hangzhou.localhost", "project.log.localhost"])
+def test_hosts_of_the_clouds_services_are_no_functions(server: Server, host: str) -> None:
+    answer = server.request("GET", "/", None, {"Host": host})
+
+    assert b"FunctionNotFound" not in answer.body
+    assert answer.status in {400, 401, 403}, "the service wants a signature"

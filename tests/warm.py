@@ -17,7 +17,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _LARGEST = 1 << 18
@@ -95,9 +97,15 @@ def _forks() -> socket.socket:
 
 def _serve_forks(control: socket.socket) -> None:
     """Fork whatever is asked for, until nobody can ask any more."""
+    from starlette.routing import compile_path
+
     from pyfc.cli import main, serve
+    from pyfc.gateway.application import APIS
 
     assert serve.run
+    for prefix, endpoints in APIS.items():  # the re module keeps their patterns
+        for path in {each.path for each in endpoints}:
+            compile_path(prefix + path)
     del sys.path[0]  # the folder of tests
     tasks = len(list(Path("/proc/self/task").iterdir()))
     assert tasks == 1, "what has threads cannot be forked"
@@ -128,9 +136,27 @@ def _serve_forks(control: socket.socket) -> None:
             random.seed()
             signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.argv[1:] = asked["words"]
-            sys.exit(main())
+            _end_with(main)
         for each in descriptors:
             os.close(each)
+
+
+def _end_with(main: Callable[[], int]) -> None:
+    """Run it and end this process as the interpreter does, but do not take apart what has been imported: that copies
+    the pages that forks share, and is half of what the end of a server takes.
+    """
+    try:
+        status = main()
+    except SystemExit as exception:
+        status = exception.code if isinstance(exception.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as the interpreter does
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _tell(pid: int, told: int, others: list[int]) -> None:

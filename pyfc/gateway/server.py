@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import socket
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
@@ -32,6 +33,12 @@ class Stopped(Exception):
     """The server was told to stop before it served."""
 
 
+def _websocket(*given: Any, **named: Any) -> asyncio.Protocol:
+    """The protocol of a shell in an instance: few servers see one, and its import is a part of each start."""
+    module = importlib.import_module("uvicorn.protocols.websockets.websockets_sansio_impl")
+    return cast("asyncio.Protocol", module.WebSocketsSansIOProtocol(*given, **named))
+
+
 class GatewayServer(Server):
     """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
 
@@ -42,7 +49,7 @@ class GatewayServer(Server):
         config = Config(
             app,
             http=cast("type[asyncio.Protocol]", partial(Connection, context)),  # uvicorn only calls it
-            ws="websockets-sansio",
+            ws=_websocket,  # type: ignore[arg-type]  # uvicorn only calls it
             lifespan="off",
             log_config=None,
             access_log=False,

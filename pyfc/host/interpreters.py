@@ -61,8 +61,25 @@ def candidates(patterns: Sequence[str], names: Sequence[str]) -> list[str]:
 
 def _called(name: str, folders: Sequence[str]) -> list[str]:
     """The programs of a name on PATH and in `folders`."""
-    paths = [shutil.which(name), *(shutil.which(name, path=folder) for folder in folders)]
+    on_path = shutil.which(name) if any(_may_have(folder, name) for folder in os.get_exec_path()) else None
+    paths = [on_path, *(shutil.which(name, path=folder) for folder in folders if _may_have(folder, name))]
     return [os.path.realpath(path) for path in paths if path is not None]
+
+
+def _may_have(folder: str, name: str) -> bool:
+    """Whether to look for a program there: a start asks for a hundred, of which a machine has few."""
+    try:
+        return name in _listed(folder, os.stat(folder or os.curdir).st_mtime_ns)
+    except FileNotFoundError:
+        return False
+    except OSError:  # it may be one that can be entered, but not read
+        return True
+
+
+@functools.lru_cache
+def _listed(folder: str, _changed: int) -> frozenset[str]:
+    """The names in a folder that was changed then."""
+    return frozenset(os.listdir(folder or os.curdir))
 
 
 def choose(name: str, patterns: Sequence[str], names: Sequence[str], oldest: str) -> Interpreter | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import subprocess
+import sys
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
@@ -144,3 +146,21 @@ def test_the_range_of_versions_is_pinned() -> None:
 
     assert "uvicorn >=0.46,<0.55" in config
     assert (0, 46) <= tuple(int(part) for part in version("uvicorn").split(".")[:2]) < (0, 55)
+
+
+def test_what_speaks_with_a_shell_is_imported_when_there_is_one() -> None:
+    code = """
+        import sys
+        from uvicorn import Config
+        from pyfc.gateway import server
+
+        Config(lambda scope, receive, send: None, ws=server._websocket).load()
+        before = "websockets" in sys.modules
+        try:
+            server._websocket()
+        except TypeError:  # it wants a configuration
+            pass
+        print(before, "websockets" in sys.modules)
+    """
+
+    assert subprocess.check_output([sys.executable, "-c", textwrap.dedent(code)], text=True) == "False True\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,30 @@ def test_an_installed_version_behind_a_shim_that_fails_is_found(shims: Path) -> 
     chosen = interpreters.choose("python3.9", ["python{version}"], ["python3.9"], "3.9")
 
     assert chosen == interpreters.Interpreter(str(real), "3.9.18", is_exact=True)
+
+
+def test_a_program_that_comes_later_is_found_and_one_that_goes_is_not(shims: Path) -> None:
+    before = interpreters.candidates(["tool"], [])
+    _program(shims / "tool", "exit 0")
+    os.utime(shims, (0, 0))  # changed at another time than it was seen to be, however fast this is
+    found = interpreters.candidates(["tool"], [])
+    (shims / "tool").unlink()
+
+    assert (before, found, interpreters.candidates(["tool"], [])) == ([], [str(shims / "tool")], [])
+
+
+def test_a_folder_that_does_not_have_a_program_is_not_searched_for_it(
+    shims: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _program(shims / "tool", "exit 0")
+    looked: list[str] = []
+    which = shutil.which
+
+    def counted(name: str, path: str | None = None) -> str | None:
+        looked.append(name)
+        return which(name, path=path)
+
+    monkeypatch.setattr(shutil, "which", counted)
+
+    assert interpreters.candidates(["none", "tool"], []) == [str(shims / "tool")]
+    assert looked == ["tool"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -54,7 +55,13 @@ Resources:
     Type: 'Aliyun::Serverless::Service'
     pay:
       Type: 'Aliyun::Serverless::Function'
-      Properties: {Handler: index.handler, Runtime: RUNTIME, CodeUri: ./, MemorySize: 256, Timeout: 10}
+      Properties:
+        Handler: index.handler
+        Runtime: {runtime}
+        CodeUri: ./
+        MemorySize: 256
+        Timeout: {timeout}
+        InstanceConcurrency: {concurrency}
 """
 LANGUAGES = {"python": ("index.py", PYTHON, "python3"), "nodejs": ("index.js", NODEJS, "nodejs18")}
 Start = Callable[..., Server]
@@ -64,16 +71,16 @@ Start = Callable[..., Server]
 def start(tmp_path: Path) -> Iterator[Start]:
     servers: list[Server] = []
 
-    def begin(language: str, mode: str = "user", **environment: str) -> Server:
+    def begin(language: str, mode: str = "user", timeout: int = 10, concurrency: int = 1) -> Server:
         if reason := impossible(mode) or ("" if language != "python" or py_spy() else "needs py-spy"):
             pytest.skip(reason)
         name, source, runtime = LANGUAGES[language]
         files = {
             name: source,
-            "template.yml": TEMPLATE.replace("RUNTIME", runtime),
+            "template.yml": TEMPLATE.format(runtime=runtime, timeout=timeout, concurrency=concurrency),
             "pyfc.yml": "services: {shop: {pay: {profile: slow}}}\n",
         }
-        servers.append(server_in_mode(mode, tmp_path, files, **environment))
+        servers.append(server_in_mode(mode, tmp_path, files))
         return servers[-1]
 
     yield begin
@@ -131,10 +138,12 @@ def test_what_a_slow_call_was_busy_with_is_kept_and_shown(
     assert 0.3 < seen(document)["slow_part"] < 1.6
     home = str(server.data_dir.parent)
     assert f"pyfc profile {slow}" in pyfc("why", slow, "--endpoint", server.endpoint, HOME=home)[1]
+    assert "slow profile" in pyfc("requests", "shop/pay", "--slow", "--endpoint", server.endpoint, HOME=home)[1]
     assert "slow_part" in pyfc("profile", slow, "--endpoint", server.endpoint, HOME=home)[1]
-    picture = tmp_path / "flames.svg"
-    words = ("profile", slow, "--svg", str(picture), "--endpoint", server.endpoint)
+    picture, file = tmp_path / "flames.svg", tmp_path / "slow.json"
+    words = ("profile", slow, "--svg", str(picture), "--speedscope", str(file), "--endpoint", server.endpoint)
     assert pyfc(*words, HOME=home)[0] == 0
+    assert json.loads(file.read_text()) == document
     assert "slow_part" in picture.read_text()
     assert "<script" not in picture.read_text()
     assert language == "python" or "&lt;script&gt;" in picture.read_text()
@@ -229,3 +238,49 @@ def locked_in(server: Server) -> int:
 
 def space(pid: int, kind: str) -> str:
     return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_call_that_times_out_has_a_profile_of_what_it_was_busy_with_before(start: Start, language: str) -> None:
+    server = start(language, timeout=2)
+    warm(server)
+
+    late = server.invoke("shop/pay", b"30").headers["x-fc-request-id"]
+
+    document = profile_of(server, late)
+    assert 0.2 < seen(document)["slow_part"] < 1.6
+    assert server.manage("GET", f"/pyfc/calls/{late}").json["errorType"] == "FunctionTimeoutError"
+
+
+def test_calls_that_share_an_instance_share_the_profile(start: Start) -> None:
+    server = start("python", concurrency=4)
+    warm(server)
+
+    with ThreadPoolExecutor(2) as callers:
+        slow = list(callers.map(lambda _: call(server, 1.5), range(2)))
+
+    (looked_at,) = requests_with_profile(server, 1)
+    document = profile_of(server, looked_at)
+    assert looked_at in slow
+    assert document["name"].endswith(", all calls of its instance")
+    busy = [each for each in document["profiles"] if "slow_part" in seen({**document, "profiles": [each]})]
+    assert len(busy) == 2
+
+
+def test_a_server_without_namespaces_says_once_that_nothing_can_be_looked_at(start: Start) -> None:
+    server = start("nodejs", "plain")
+    warm(server)
+    slow = call(server, 0.6)
+
+    assert server.manage("GET", f"/pyfc/calls/{slow}/profile").status == 404
+    assert server.stop()[1].count("shop/pay asks for profiles and gets none: instances have no namespaces") == 1
+
+
+def test_no_other_name_leads_to_a_profile(start: Start) -> None:
+    server = start("python")
+
+    for name in ("nope", "..%2F..%2Fkeys", "0" * 36):
+        assert server.manage("GET", f"/pyfc/calls/{name}/profile").status in {400, 404}
+    status, _, errors = pyfc("profile", "nope", "--endpoint", server.endpoint, HOME=str(server.data_dir.parent))
+    assert status != 0
+    assert "there is no profile of a call nope" in errors

@@ -37,12 +37,16 @@ class Bounds:
 
     def listen(self, batch: Iterable[Record]) -> None:
         """See Journal."""
+        last: Function | None = None
         for record in batch:
-            if not record.function.profile or not isinstance(record, CallRecord):
+            function = record.function
+            if not function.profile or not isinstance(record, CallRecord):
                 continue
+            if function is not last:
+                last, newest = function, self._of(function).newest
             self.ended(record.call.request_id)
             if record.result is not None:
-                self._of(record.function).newest.append(record.result.usage.duration)
+                newest.append(record.result.usage.duration)
 
     def of(self, function: Function, now: float) -> float | None:
         """Seconds, at `now` by a monotonic clock; None while too few calls are known."""

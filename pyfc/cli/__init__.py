@@ -34,6 +34,7 @@ COMMANDS = {
     "logs": "show what a function has logged",
     "stats": "show what calls have cost: outcomes, durations, memory",
     "profile": "show what a slow call was busy with",
+    "top": "show what functions do now: calls, instances, memory, processors; explain what limits one",
     "requests": "show records of calls: those that failed, the slowest",
     "keys": "make, list and revoke access keys",
     "config": "show and set which server other commands talk to",

@@ -17,7 +17,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 _DOUBTFUL = re.compile(r"[^\x20-\x7e\n\t]")
 _DOUBTFUL_IN_LINE = re.compile(r"[^\x20-\x7e\t]")
@@ -221,6 +221,25 @@ def _print(stream: TextIO | None, text: str, *, flush: bool) -> None:
         stream.write(text)
         if flush:
             stream.flush()
+
+
+class Screen(NamedTuple):
+    """A terminal that shows pages and on which keys are typed (terminal.py)."""
+
+    keyboard: int
+    display: int
+    """Descriptors."""
+    encoding: str
+    has_colours: bool
+
+
+def screen() -> Screen | None:
+    """The terminal, if both what is typed and what is said is there, and it can show pages."""
+    stdin, stdout = sys.stdin, sys.stdout
+    is_there = stdin is not None and stdout is not None and stdin.isatty() and stdout.isatty()
+    if not is_there or os.environ.get("TERM", "") in {"", "dumb", "unknown"}:
+        return None
+    return Screen(stdin.fileno(), stdout.fileno(), stdout.encoding, not os.environ.get("NO_COLOR"))
 
 
 def can_type() -> bool:

@@ -46,6 +46,8 @@ TALKING = {
     "explain": [["s/f"]],
     "bill": [[], ["--json"], ["--month", "2026-11", "--what-if", "memory=512"]],
     "stats": [[], ["s/f"], ["--json"]],
+    "profile": [["i"]],
+    "top": [[], ["--json"], ["--once"]],
     "tune": [["s/f"], ["s/f", "-e", "x", "--memory", "128", "--json"]],
     "requests": [[], ["s/f", "--slow"], ["--json"]],
     "why": [["i"], ["i", "--json"]],

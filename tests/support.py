@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import psutil
+import pytest
 
 from pyfc.auth.keys import Key, Keys
 from pyfc.auth.signature import Signed, sign, string_to_sign
@@ -297,6 +298,10 @@ MODES = ("root", "user", "plain")
 """How a server's functions are locked in: it is root's; an ordinary user's, who may make user namespaces; one who may
 not.
 """
+OWN_MODE = "root" if os.geteuid() == 0 else "user"
+"""That of whoever runs the tests."""
+OWN_MODE_FIRST = [pytest.param(mode, marks=[] if mode == OWN_MODE else [pytest.mark.long]) for mode in MODES]
+"""For what is about something else than the modes: the others run with --all."""
 
 
 def impossible(mode: str) -> str:

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from pyfc.auth.keys import Keys
-from support import MODES, Response, Server, impossible, read_all, server_in_mode, wait_until, zipped
+from support import OWN_MODE_FIRST, Response, Server, impossible, read_all, server_in_mode, wait_until, zipped
 
 API = "/2016-08-15"
 NEWER = "/2023-03-30"
@@ -548,7 +548,7 @@ def spoken(socket: Any, until: str) -> str:
     return said
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_a_shell_runs_in_the_cage_of_an_instance(mode: str, tmp_path: Path) -> None:
     if reason := impossible(mode):
         pytest.skip(reason)

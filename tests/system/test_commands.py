@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import zipfile
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from pyfc.build.commands import make_portable
-from support import MODES, Server, impossible, server_in_mode, template
+from support import OWN_MODE_FIRST, Server, impossible, server_in_mode, template
 
 SERVER = """
 import json, os, subprocess, sys
@@ -52,13 +51,7 @@ def wheel(folder: Path) -> None:
             archive.writestr(path, content)
 
 
-OWN = "root" if os.geteuid() == 0 else "user"
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(mode, marks=[] if mode == OWN else [pytest.mark.long]) for mode in MODES],
-)
+@pytest.fixture(scope="module", params=OWN_MODE_FIRST)
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if why := impossible(request.param):
         pytest.skip(why)

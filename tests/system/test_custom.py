@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pyfc.project.load import load
-from support import MODES, Server, impossible, server_in_mode, template, wait_until
+from support import OWN_MODE_FIRST, Server, impossible, server_in_mode, template, wait_until
 
 with socket.socket() as _probe:
     _probe.bind(("", 0))
@@ -161,7 +161,7 @@ def project() -> dict[str, str]:
     return {**FILES, "template.yml": template(functions, "own")}
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=OWN_MODE_FIRST)
 def own(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     if why := impossible(request.param):
         pytest.skip(why)

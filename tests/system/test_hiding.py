@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support import MODES, Server, impossible, server_in_mode, template, wait_until
+from support import OWN_MODE_FIRST, Server, impossible, server_in_mode, template, wait_until
 
 ROOT = str(Path(__file__).resolve().parents[2])
 CODE = """
@@ -81,7 +81,7 @@ def thread(event, context):
 NAMES = ("process", "pools", "look", "hooked", "unhooked", "thread", "several", "ended")
 
 
-@pytest.fixture(scope="module", params=[*MODES, "copies"])
+@pytest.fixture(scope="module", params=[*OWN_MODE_FIRST, "copies"])
 def served(request: pytest.FixtureRequest) -> Iterator[Server]:
     mode = "root" if request.param == "copies" else request.param
     if why := impossible(mode):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support import MODES, Server, impossible, server_in_mode, wait_until, zipped
+from support import OWN_MODE_FIRST, Server, impossible, server_in_mode, wait_until, zipped
 
 NEWER = "/2023-03-30"
 BOOTSTRAP = """#!/usr/bin/env python3
@@ -54,7 +54,7 @@ def project(initializer: list[str], stop: list[str] | None = None, timeout: int 
     return {"s.yaml": json.dumps(document), "code/bootstrap": BOOTSTRAP, "code/warm": WARM}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_the_command_of_an_initializer_runs_beside_the_program_before_its_first_call(tmp_path: Path, mode: str) -> None:
     if why := impossible(mode):
         pytest.skip(why)

@@ -29,7 +29,7 @@ from pyfc.build.builder import Builder, Wanted
 from pyfc.build.consent import Always, Answer, Consents
 from pyfc.errors import PyfcError
 from pyfc.sandbox.cage import Cage
-from support import MODES, UID, Server, impossible, wait_until
+from support import OWN_MODE_FIRST, UID, Server, impossible, wait_until
 
 HAS_NPM = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 
@@ -78,7 +78,7 @@ class Bench(NamedTuple):
         return list((self.home / ".cache/pyfc/build/built").glob("*"))
 
 
-@pytest.fixture(params=MODES)
+@pytest.fixture(params=OWN_MODE_FIRST)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     """In each mode that is possible here."""
     if reason := impossible(request.param):

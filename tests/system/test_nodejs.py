@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pyfc.host.runtimes import Runtimes
-from support import MODES, UID, Response, Server, impossible, server_in_mode, template, wait_until
+from support import OWN_MODE_FIRST, UID, Response, Server, impossible, server_in_mode, template, wait_until
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
@@ -351,7 +351,7 @@ def test_the_line_says_which_node_runs_an_old_name(node: Server) -> None:
     assert line == f"nodejs12 is Node.js {interpreter.version} ({interpreter.path}, the nearest here)"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_it_runs_however_it_is_locked_in(mode: str, tmp_path: Path) -> None:
     if why := impossible(mode):
         pytest.skip(why)
@@ -438,7 +438,7 @@ def compiles() -> bool:
 
 
 @pytest.mark.skipif(not compiles(), reason="there is no Node.js from 22.1 on, which keeps what V8 has compiled")
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_what_v8_has_compiled_is_kept_and_used(mode: str, tmp_path: Path) -> None:
     if why := impossible(mode):
         pytest.skip(why)
@@ -465,7 +465,7 @@ exports.handler = async () => 'fine';
 
 
 @pytest.mark.skipif(not compiles(), reason="there is no Node.js from 22.1 on, which keeps what V8 has compiled")
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_links_that_a_module_leaves_where_compiled_code_is_kept_are_not_followed(mode: str, tmp_path: Path) -> None:
     if why := impossible(mode):
         pytest.skip(why)

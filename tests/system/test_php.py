@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.host.runtimes import Runtimes
-from support import DEADLINE, MODES, Response, Server, impossible, server_in_mode, template, wait_until
+from support import DEADLINE, OWN_MODE_FIRST, Response, Server, impossible, server_in_mode, template, wait_until
 
 pytestmark = pytest.mark.skipif(Runtimes().interpreter("php") is None, reason="PHP is not installed")
 
@@ -151,7 +151,7 @@ def log_of(answer: Response) -> str:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_it_runs_in_every_mode_of_the_sandbox(mode: str) -> None:
     if why := impossible(mode):
         pytest.skip(why)

@@ -17,7 +17,18 @@ from typing import Any
 import psutil
 import pytest
 
-from support import DEADLINE, MODES, UID, Response, Server, impossible, server_in_mode, template, wait_until
+from support import (
+    DEADLINE,
+    MODES,
+    OWN_MODE_FIRST,
+    UID,
+    Response,
+    Server,
+    impossible,
+    server_in_mode,
+    template,
+    wait_until,
+)
 
 UNHANDLED = "UnhandledInvocationError"
 CODE = """
@@ -255,7 +266,7 @@ def test_a_zygote_that_dies_takes_its_instances_and_is_replaced(locked: tuple[st
     wait_until(lambda: do(server, "echo", text="again").body == b"again", "an instance of a new zygote")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_kill_9_of_the_server_leaves_nothing_and_the_next_one_cleans_up(mode: str, tmp_path: Path) -> None:
     if why := impossible(mode):
         pytest.skip(why)
@@ -367,7 +378,7 @@ def test_a_sandbox_that_does_not_exist_is_a_wrong_setting(text: str, tmp_path: P
     assert "auto, required or off" in done.stderr
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_doctor_tells_each_layer_what_it_protects_and_how_to_get_it(mode: str) -> None:
     if why := impossible(mode):
         pytest.skip(why)
@@ -512,7 +523,7 @@ def test_a_link_that_a_function_leaves_in_its_folder_is_removed_and_what_it_name
         assert kept.stat().st_mode & 0o777 == 0o755
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", OWN_MODE_FIRST)
 def test_a_function_may_write_over_a_file_of_its_own(mode: str, tmp_path: Path) -> None:
     if reason := impossible(mode):
         pytest.skip(reason)

@@ -511,6 +511,15 @@ def test_a_websocket_goes_through(chat: Server) -> None:
     assert chat.request("GET", "/2016-08-15/proxy/demo/chat/").body == b"plain"
 
 
+def test_a_websocket_goes_through_at_the_functions_own_address(chat: Server) -> None:
+    from websockets.sync.client import connect
+
+    reached = socket.create_connection(("127.0.0.1", chat.port))
+    with connect(f"ws://chat.demo.localhost:{chat.port}/room", sock=reached) as client:
+        client.send("/room")
+        assert client.recv(timeout=10) == "/ROOM"
+
+
 def test_a_client_that_leaves_ends_its_websocket_and_frees_the_instance(chat: Server) -> None:
     from websockets.sync.client import connect
 

@@ -42,6 +42,7 @@ from pyfc.errors import InvalidArgument
 from pyfc.gateway.apis import ApiDoor
 from pyfc.gateway.application import application
 from pyfc.gateway.checks import Callers
+from pyfc.gateway.console import ConsoleLinks
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.events import EventDoor
 from pyfc.gateway.guard import Guard
@@ -235,9 +236,11 @@ class App:
             application(api, guard, self.observed.recent, self.sandbox, (apis, logs, messages, monitor, door), events),
             context,
             BUDGET,
+            console=api.console.door,
             release=(mns.messages.arrivals.close, api.trials.end),
         )
         self._stack.callback(self.server.unbind)
+        self._stack.push_async_callback(api.console.door.close)
 
     def _build_api(
         self, operations: Operations, callers: Callers, services: Services, built_in: BuiltIn, trail: Trail
@@ -274,6 +277,7 @@ class App:
             problems=self.problems,
             trials=Trials(self.supervisor.maker, lambda: self.supervisor.table),
             samples=self.supervisor.samples,
+            console=ConsoleLinks(self.settings, self.data_folder, lambda: self.endpoint),
         )
 
     def _led_by(self, key: Key) -> int:

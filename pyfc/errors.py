@@ -488,6 +488,12 @@ class AddressInUse(Conflict):
     """{host}:{port} is taken by another program: stop it, or choose another with --port (--port 0 takes a free one)"""
 
 
+class ConsolePortInUse(Conflict):
+    """{host}:{port}, the setting console_port, is taken by another program: stop it, or choose another port with
+    --console-port (--console-port 0 takes a free one)
+    """
+
+
 class NotUnderstood(Unavailable):
     """what {endpoint} answers is not what a pyfc of this version would ({reason}): is it one? See --endpoint"""
 

@@ -39,6 +39,9 @@ class Settings:
         "127.0.0.1", "Address to listen on; on another than loopback every request must be signed.", flag=True
     )
     port: int = _setting(8000, "Port to listen on; 0 takes a free one.", flag=True, most=_LAST_PORT)
+    console_port: int = _setting(
+        0, "Port of the console; 0 takes a free one, which `pyfc console` finds.", flag=True, most=_LAST_PORT
+    )
     data_dir: str = _setting("", "Data folder; by default one per served folder in the user's state folder.", flag=True)
     strict: bool = _setting(False, "Refuse to start if anything in the template is wrong, or a warning.", flag=True)
     reload: bool = _setting(False, "Watch the folder: a change is served as soon as it has proved to start.", flag=True)

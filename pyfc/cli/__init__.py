@@ -35,6 +35,7 @@ COMMANDS = {
     "stats": "show what calls have cost: outcomes, durations, memory",
     "profile": "show what a slow call was busy with",
     "top": "show what functions do now: calls, instances, memory, processors; explain what limits one",
+    "console": "open the web console of a running server, logged in",
     "requests": "show records of calls: those that failed, the slowest",
     "keys": "make, list and revoke access keys",
     "config": "show and set which server other commands talk to",

@@ -100,6 +100,7 @@ async def _serve(root: Path, settings: Settings) -> None:
 async def _start(app: App, root: Path, console: Console) -> tuple[Project, Report]:
     """Everything that comes before serving. The loop goes on meanwhile, so that a signal is heard."""
     settings = app.settings
+    app.server.console.bind()  # before any function runs, which could take the port
     project = await asyncio.to_thread(
         load_project,
         root,
@@ -189,6 +190,7 @@ def _announce(app: App, project: Project, report: Report) -> None:
     notes = _notes(app, project, report)
     if settings.json:
         ready = {"ready": endpoint, "milliseconds": milliseconds, "functions": functions, "notes": notes}
+        ready["console"] = app.server.console.url
         say_json(ready, flush=True)
         return
     if functions:
@@ -199,6 +201,7 @@ def _announce(app: App, project: Project, report: Report) -> None:
         say(note)
     if app.new_key is not None and settings.auth != "off":
         say(_exports(app, app.new_key))
+    say(f"Console at {app.server.console.url} (`pyfc console` opens it, with a login that is good once)")
     say(f"Ready at {endpoint} in {milliseconds} ms. Ctrl-C stops.", flush=True)
 
 

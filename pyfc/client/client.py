@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from pyfc.client.transport import ApiError as ApiError
 from pyfc.client.transport import Transport, part
@@ -81,12 +81,21 @@ class Collection:
 class Client(Transport):
     """Manages and calls the functions of one server."""
 
+    @staticmethod
+    def event_path(service: str, function: str) -> str:
+        """Where a function takes events (POST); `service` with its qualifier, if one is meant."""
+        return f"/2016-08-15/services/{part(service)}/functions/{part(function)}/invocations"
+
+    @staticmethod
+    def trigger_path(service: str, function: str) -> str:
+        """How the paths of its HTTP trigger begin."""
+        return f"/2016-08-15/proxy/{part(service)}/{part(function)}"
+
     def invoke(
         self, service: str, function: str, event: bytes = b"", *, qualifier: str = LATEST, tail: bool = False
     ) -> Answer:
         """Call an event function and wait. Raises ApiError when the platform refused, ServerUnreachable."""
-        name = quote(service if qualifier == LATEST else f"{service}.{qualifier}", safe="")
-        path = f"/2016-08-15/services/{name}/functions/{quote(function, safe='')}/invocations"
+        path = self.event_path(service if qualifier == LATEST else f"{service}.{qualifier}", function)
         headers = {"X-Fc-Log-Type": "Tail" if tail else "None", "Content-Type": "application/octet-stream"}
         response, body = self.request("POST", path, event, headers)
         with self.understanding():
@@ -106,8 +115,7 @@ class Client(Transport):
         """Send an HTTP request to the function's HTTP trigger, signed. `target`: path and query below the function,
         beginning with a slash. Raises ServerUnreachable.
         """
-        place = f"{part(service)}.{part(qualifier)}" if qualifier else part(service)
-        whole = f"/2016-08-15/proxy/{place}/{part(function)}{target}"
+        whole = self.trigger_path(f"{service}.{qualifier}" if qualifier else service, function) + target
         response, data = self.exchange(method, whole, body, headers, is_trigger=True)
         return WebAnswer(response.status, response.headers.get("X-Fc-Error-Type", ""), data)
 
@@ -124,13 +132,12 @@ class Client(Transport):
         """Promise to call an event function; the request id. `name`: an id of the caller's own, by which the record of
         the call is kept; `delay` in seconds. Raises ApiError, ServerUnreachable.
         """
-        whole = part(service if qualifier == LATEST else f"{service}.{qualifier}")
         headers = {"X-Fc-Invocation-Type": "Async", "Content-Type": "application/octet-stream"}
         if name:
             headers["X-Fc-Stateful-Async-Invocation-Id"] = name
         if delay:
             headers["X-Fc-Async-Delay"] = f"{delay:g}"
-        path = f"/2016-08-15/services/{whole}/functions/{part(function)}/invocations"
+        path = self.event_path(service if qualifier == LATEST else f"{service}.{qualifier}", function)
         response, _ = self.request("POST", path, event, headers)
         return str(response.headers.get("X-Fc-Request-Id", ""))
 
@@ -258,6 +265,20 @@ class Client(Transport):
             if not isinstance(found["calls"], list) or not isinstance(found["leftOut"], int):
                 raise TypeError("'calls' is no list, or 'leftOut' no number")
         return found
+
+    def console_link(self, *, reads_only: bool = False) -> dict[str, Any]:
+        """The `url` of the server's console, which logs in once and within so many `seconds`; if these are 0, it does
+        not, and a key does. `reads_only`: for who may look only. Raises ApiError.
+        """
+        found: dict[str, Any] = self.api("POST", f"/pyfc/console{'?role=reader' if reads_only else ''}")
+        with self.understanding():
+            return {"url": str(found["url"]), "seconds": float(found["seconds"])}
+
+    def revoke_console(self) -> int:
+        """End all sessions of the console, and make its links void; how many sessions there were. Raises ApiError."""
+        found: dict[str, Any] = self.api("DELETE", "/pyfc/console")
+        with self.understanding():
+            return int(found["revoked"])
 
     def explain(self, service: str, function: str) -> dict[str, Any]:
         """A cold start of a function, taken apart. Raises ApiError."""

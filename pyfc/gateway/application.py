@@ -103,6 +103,7 @@ def application(
         Route(OURS + "/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
         Route(OURS + "/triggers", own.managed(own.triggers), methods=["GET"]),
         Route(OURS + "/buckets/{bucket}/events", own.managed(own.bucket_events), methods=["GET"]),
+        Route(OURS + "/console", own.managed(own.console), methods=["POST", "DELETE"]),
         Route(OURS + "/openapi.json", own.described, methods=["GET"]),
         Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route(OURS + "/bill", own.managed(costs.bill), methods=["GET", "POST"]),
@@ -240,6 +241,12 @@ class _Own:
             "error": found.error,
         }
         return json_response({**document(found, payload=True), **more})
+
+    async def console(self, request: Request) -> Response:
+        """A link that logs in at the console, or the end of all."""
+        console = self._api.console
+        is_end = request.method == "DELETE"
+        return json_response(console.revoke() if is_end else console.link(request.query_params.get("role", "")))
 
     async def event_code(self, request: Request) -> Response:
         """The code that ran an event last, also if it has been replaced since."""

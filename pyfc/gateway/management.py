@@ -34,6 +34,7 @@ from pyfc.dispatch.sources import Sources
 from pyfc.documents.reader import Document, JsonReader
 from pyfc.documents.shapes import Shape
 from pyfc.errors import EntityTooLarge, InvalidArgument, PyfcError
+from pyfc.gateway.console import ConsoleLinks
 from pyfc.host.local_names import LocalNames
 from pyfc.model.function import Function
 from pyfc.model.hosts import own_host, own_url
@@ -98,6 +99,7 @@ class Api:
     trials: Trials
     samples: Callable[[Callable[[Function], bool]], Awaitable[list[Sample]]]
     """What the instances of those functions use now for which that is wanted."""
+    console: ConsoleLinks
 
 
 class Answer(NamedTuple):

@@ -18,6 +18,7 @@ from pyfc.errors import Unavailable
 from pyfc.gateway.acceptor import Acceptor
 from pyfc.gateway.addresses import listening
 from pyfc.gateway.connection import Connection
+from pyfc.gateway.console import ConsoleDoor
 from pyfc.gateway.context import ServerContext
 from pyfc.gateway.failures import refusal
 from pyfc.host.descriptors import Descriptors
@@ -43,7 +44,12 @@ class GatewayServer(Server):
     """uvicorn's server, told to stop instead of catching signals, and waking up once a second."""
 
     def __init__(
-        self, app: Any, context: ServerContext, descriptors: Descriptors, release: Sequence[Callable[[], None]] = ()
+        self,
+        app: Any,
+        context: ServerContext,
+        descriptors: Descriptors,
+        console: ConsoleDoor,
+        release: Sequence[Callable[[], None]] = (),
     ) -> None:
         """`release`: called when it is told to stop, so that requests which wait for something are answered."""
         config = Config(
@@ -60,6 +66,7 @@ class GatewayServer(Server):
         )
         super().__init__(config)
         self._context = context
+        self.console = console
         self._descriptors = descriptors
         self._release = release
         self._stop = asyncio.Event()

@@ -1,0 +1,1 @@
+"""The pages of the console: one view per page, a template of the same name beside it."""

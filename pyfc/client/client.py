@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -272,7 +273,10 @@ class Client(Transport):
         """
         found: dict[str, Any] = self.api("POST", f"/pyfc/console{'?role=reader' if reads_only else ''}")
         with self.understanding():
-            return {"url": str(found["url"]), "seconds": float(found["seconds"])}
+            url = found["url"]
+            if not re.fullmatch(r"https?://[!-~]+", url):  # it is printed, and opened by a browser
+                raise ValueError("'url' is no address of a web page")
+            return {"url": url, "seconds": float(found["seconds"])}
 
     def revoke_console(self) -> int:
         """End all sessions of the console, and make its links void; how many sessions there were. Raises ApiError."""

@@ -19,6 +19,8 @@ import pytest
 
 from console_visitor import OWN, Visitor
 from pyfc.auth.keys import Keys
+from pyfc.client import Client
+from pyfc.errors import NotUnderstood
 from support import Server, wait_until
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -453,3 +455,13 @@ def test_the_process_ends_with_its_server(server: Server) -> None:
         process.stdin.close()
 
         assert process.wait(30) == 0
+
+
+def test_an_address_that_no_browser_should_open_is_refused(shared: Server) -> None:
+    client = Client(shared.endpoint, key=Keys(shared.data_dir).first()[0])
+    assert client.console_link()["url"].startswith(shared.ready["console"])
+
+    for url in ("file:///etc/passwd", "javascript:alert(1)", "http://a/\x1b[2J", "--help"):
+        client.api = lambda *_, url=url: {"url": url, "seconds": 1}  # type: ignore[method-assign]
+        with pytest.raises(NotUnderstood, match="no address of a web page"):
+            client.console_link()

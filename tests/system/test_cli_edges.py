@@ -20,6 +20,7 @@ from support import DEADLINE, Server, pyfc, wait_until
 
 LOCAL = {"serve", "dev", "build", "local", "event", "init", "config", "keys"}
 TALKING = {
+    "console": [["--url"], ["--revoke"]],
     "deploy": [["."]],
     "remove": [["s"], ["s/f"], ["--dir", "."]],
     "invoke": [["s/f", "-e", "x"], ["s/f", "-e", "x", "--json"], ["s/f", "-e", "x", "--async"]],

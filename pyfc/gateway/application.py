@@ -4,7 +4,7 @@ and what is pyfc's own: the index, the health check, what is known of a call, a 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
@@ -111,18 +111,22 @@ def application(
         Route(OURS + "/code/{service}/{function}/{qualifier}", own.linked(own.code), methods=["GET"]),
         Route(OURS + "/layers/{layer}/{version}", own.linked(own.layer), methods=["GET"]),
     ]
-    shells = Shells(api, sandbox)
-    for prefix, endpoints in APIS.items():
-        found += routes(api, prefix, endpoints)
-        service = "" if prefix == NEWER else "/services/{service}"
-        path = f"{prefix}{service}/functions/{{function}}/instances/{{instance}}/exec"
-        found.append(WebSocketRoute(path, shells.serve))
+    found += _of_apis(api, Shells(api, sandbox))
     found.append(Route("/{path:path}", own.unknown, methods=_METHODS))
     handlers: dict[Any, Any] = {PyfcError: refused, 405: own.unknown}
     app = Starlette(routes=found)
     app.router.redirect_slashes = False
     app.middleware_stack = ExceptionMiddleware(app.router, handlers)  # other errors are _Guarded's
     return _Guarded(app, guard, api, doors)
+
+
+def _of_apis(api: Api, shells: Shells) -> Iterator[BaseRoute]:
+    """The paths of FC's API, in all its versions."""
+    for prefix, endpoints in APIS.items():
+        yield from routes(api, prefix, endpoints)
+        service = "" if prefix == NEWER else "/services/{service}"
+        path = f"{prefix}{service}/functions/{{function}}/instances/{{instance}}/exec"
+        yield WebSocketRoute(path, shells.serve)
 
 
 class _Own:

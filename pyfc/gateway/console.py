@@ -18,7 +18,7 @@ from socket import socket
 from pyfc.auth.sessions import LINK_SECONDS, Logins
 from pyfc.errors import AddressInUse, ConsolePortInUse, InvalidArgument, Unavailable
 from pyfc.gateway.addresses import listening
-from pyfc.gateway.guard import is_loopback
+from pyfc.model.hosts import is_loopback
 from pyfc.settings import Settings
 from pyfc.tasks import Tasks
 

@@ -309,6 +309,17 @@ def test_an_answer_that_is_too_large_is_refused_with_what_to_do(monkeypatch: pyt
     assert caught.value.status == 400
 
 
+def test_a_search_compares_its_time_with_the_same_time_of_the_day_before(ask: Client) -> None:
+    assert ask("POST", "/logstores", body={"logstoreName": "daily"}).status == 200
+    rows = [(NOW - 10, "good"), (NOW - 5, "good"), (NOW - 86405, "good"), (NOW - 86404, "bad"), (NOW - 90000, "good")]
+    assert ask.put(*(Log(at, 0, [("message", text)]) for at, text in rows), logstore="daily").status == 200
+    query = "good | select diff[1] as now, diff[2] as before from (select compare(count(1), 86400) as diff)"
+
+    found = _post(ask, query, "daily").json["data"]
+
+    assert found == [{"now": "2.0", "before": "1.0"}]
+
+
 def test_the_log_tells_once_of_a_logstore_without_an_index(tmp_path: Path) -> None:
     (tmp_path / "index.py").write_text("def handler(event, context): ...")
     server = Server(tmp_path, tmp_path / "data")

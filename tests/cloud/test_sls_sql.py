@@ -176,3 +176,61 @@ def test_what_sql_may_not_is_told(sql: str, why: str) -> None:
     with pytest.raises(Fault, match=why) as caught:
         run(sql, LOGS, None)
     assert caught.value.code == "ParameterInvalid"
+
+
+TODAY = [("200", "4"), ("200", "4"), ("500", "4"), ("404", "4")]
+YESTERDAY = [("200", "2"), ("500", "2")]
+
+
+def _minutes(rows: list[tuple[str, str]], seconds: int) -> list[dict[str, str]]:
+    times = (str(1795809053 + 60 * number - seconds) for number in range(len(rows)))
+    return [{"__time__": time, "status": status, "ms": ms} for time, (status, ms) in zip(times, rows, strict=False)]
+
+
+def _compared(sql: str) -> list[list[str]]:
+    found, _ = run(sql, _minutes(TODAY, 0), None, lambda n: _minutes(YESTERDAY if n == 86400 else [], n))
+    return [list(row.values()) for row in found]
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("select compare(pv, 86400) from (select count(1) as pv from log)", [["[4.0, 2.0, 2.0]"]]),
+        ("select compare(count(1), 86400, 3600)", [["[4.0, 2.0, 0.0, 2.0, null]"]]),
+        ("select diff[1], diff[3] from (select compare(pv, 86400) as diff from (select count(1) as pv))",
+         [["4.0", "2.0"]]),
+        ("select status, COMPARE(count(1), 86400) as d group by status order by status",
+         [["200", "[2.0, 1.0, 2.0]"], ["404", "[1.0, null, null]"], ["500", "[1.0, 1.0, 1.0]"]]),
+        ("select date_format(__time__, '%Y-%m-%d %H:%i') t, compare(sum(ms), 86400) a, compare(max(ms), 86400) b"
+         " group by 1 order by 1 limit 2",
+         [[f"2026-11-28 03:{minute}", "[4.0, 2.0, 2.0]", "[4.0, 2.0, 2.0]"] for minute in ("50", "51")]),
+        ("select t, diff[2] as d from (select t, compare(pv, 86400) as diff from (select count(1) as pv,"
+         " date_format(__time__, '%H:%i') as t from log group by t) group by t order by t) s",
+         [["03:50", "1.0"], ["03:51", "1.0"], ["03:52", "null"], ["03:53", "null"]]),
+        ("select compare(absent, 86400) limit 1", [["[null, null, null]"]]),
+    ],
+)  # fmt: skip
+def test_what_is_found_is_compared_with_the_same_of_an_earlier_time(sql: str, rows: list[list[str]]) -> None:
+    assert _compared(sql) == rows
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("select compare(count(1))", "compare takes a value and up to 8 numbers of seconds"),
+        ("select compare(count(1), 0)", "compare takes a value"),
+        ("select compare(count(1), ms)", "compare takes a value"),
+        (f"select compare(count(1){', 60' * 9})", "compare takes a value"),
+        ("select *, compare(count(1), 60)", "beside columns that are named"),
+        ("select compare(compare(1, 60), 60)", "in no other compare"),
+        ("select compare(count(1), 60", "a bracket is not closed"),
+    ],
+)
+def test_a_comparison_that_cannot_be_is_told(sql: str, why: str) -> None:
+    with pytest.raises(Fault, match=why):
+        _compared(sql)
+
+
+def test_where_there_is_no_earlier_time_a_comparison_is_refused() -> None:
+    with pytest.raises(Fault, match="compare is for searches of a logstore"):
+        run("select compare(count(1), 60)", LOGS, None)

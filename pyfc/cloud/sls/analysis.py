@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-from pyfc.cloud.sls import functions
+from pyfc.cloud.sls import comparison, functions
 from pyfc.cloud.sls.faults import Fault
 
 TABLE = "log"
@@ -38,17 +38,29 @@ _TIMES = MappingProxyType({
 """Words that are functions without brackets; SQLite's own tell another zone's time."""
 
 
+Logs = Iterable[Mapping[str, str]]
+
+
+def _none_before(_: int) -> Logs:
+    raise _wrong("compare is for searches of a logstore")
+
+
 def run(
-    sql: str, logs: Iterable[Mapping[str, str]], index: Mapping[str, Any] | None
+    sql: str, logs: Logs, index: Mapping[str, Any] | None, before: Callable[[int], Logs] = _none_before
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """The rows of an answer, all as text, and the names of its columns. Raises Fault ParameterInvalid."""
+    """The rows of an answer, all as text, and the names of its columns. `before`: the logs of the same search so many
+    seconds before. Raises Fault ParameterInvalid.
+    """
     text, names = _with_from(sql)
+    text, seconds = comparison.rewritten(_pieces(text), TABLE)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        columns = _fill(connection, logs, names, (index or {}).get("keys") or {})
+        tables = {TABLE: list(_rows(logs, names))}
+        tables.update((f"{TABLE}_{each}", list(_moved(_rows(before(each), names), each))) for each in seconds)
+        columns = _fill(connection, tables, (index or {}).get("keys") or {})
         functions.register(connection)
         connection.set_authorizer(_authorize)
-        cursor = _executed(connection, text, columns)
+        cursor = _executed(connection, text, columns, tables)
         shown = [each[0] for each in cursor.description]
         most = _MOST if re.search(r"\blimit\b", sql, re.IGNORECASE) else _MOST_ROWS
         return [dict(zip(shown, map(_shown, row), strict=True)) for row in cursor.fetchmany(most)], shown
@@ -58,7 +70,17 @@ def run(
         connection.close()
 
 
-def _executed(connection: sqlite3.Connection, sql: str, columns: set[str]) -> sqlite3.Cursor:
+def _pieces(sql: str) -> comparison.Words:
+    tokens = [(str(found.lastgroup), found[0]) for found in _TOKEN.finditer(sql)]
+    return comparison.Words([_word(*token) for token in tokens], [text for _, text in tokens])
+
+
+def _moved(logs: Logs, seconds: int) -> Logs:
+    """Logs as if they were of so many seconds later."""
+    return ({**fields, "__time__": str(int(fields["__time__"]) + seconds)} for fields in logs)
+
+
+def _executed(connection: sqlite3.Connection, sql: str, columns: set[str], tables: Iterable[str]) -> sqlite3.Cursor:
     """Columns that no log has are empty ones."""
     for _ in range(_MOST_COLUMNS):
         try:
@@ -69,7 +91,8 @@ def _executed(connection: sqlite3.Connection, sql: str, columns: set[str]) -> sq
                 raise
             columns.add(missing[1].lower())
             connection.set_authorizer(None)
-            connection.execute(f"ALTER TABLE {TABLE} ADD COLUMN {_quoted(missing[1])}")
+            for table in tables:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {_quoted(missing[1])}")
             connection.set_authorizer(_authorize)
     raise _wrong("it names too many columns")
 
@@ -209,25 +232,32 @@ def _without_from(words: Sequence[str], place: int) -> int | None:
 
 
 def _fill(
-    connection: sqlite3.Connection, logs: Iterable[Mapping[str, str]], names: set[str], keys: Mapping[str, Any]
+    connection: sqlite3.Connection, tables: Mapping[str, Sequence[Mapping[str, str]]], keys: Mapping[str, Any]
 ) -> set[str]:
-    """Make the table of the logs, of those fields that are named or of all for a *; its columns, in lower case."""
-    rows = list(_rows(logs, names))
+    """Make tables of logs, all with the same columns, which are told in lower case."""
+    rows = [row for each in tables.values() for row in each]
+    columns = _columns(rows)
+    kinds = {name: _kind(name, [row.get(name) for row in rows], keys) for name in columns.values()}
+    declared = ", ".join(f"{_quoted(name)} {kind}" for name, kind in kinds.items())
+    marks = ", ".join("?" * len(columns))
+    for table, logs in tables.items():
+        connection.execute(f"CREATE TABLE {table} ({declared})")
+        values = ([row.get(name) for name in columns.values()] for row in logs)
+        connection.execute("BEGIN")
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608  names of ours
+        connection.execute("COMMIT")
+    return set(columns)
+
+
+def _columns(rows: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The names of all fields, by themselves in lower case."""
     columns: dict[str, str] = {"__time__": "__time__"}
     for row in rows:
         for name in row:
             columns.setdefault(name.lower(), name)
         if len(columns) > _MOST_COLUMNS:
             raise _wrong(f"the logs have more than {_MOST_COLUMNS} fields")
-    kinds = {name: _kind(name, [row.get(name) for row in rows], keys) for name in columns.values()}
-    declared = ", ".join(f"{_quoted(name)} {kind}" for name, kind in kinds.items())
-    connection.execute(f"CREATE TABLE {TABLE} ({declared})")
-    marks = ", ".join("?" * len(columns))
-    values = ([row.get(name) for name in columns.values()] for row in rows)
-    connection.execute("BEGIN")
-    connection.executemany(f"INSERT INTO {TABLE} VALUES ({marks})", values)  # noqa: S608  names of ours
-    connection.execute("COMMIT")
-    return set(columns)
+    return columns
 
 
 def _rows(logs: Iterable[Mapping[str, str]], names: set[str]) -> Iterator[Mapping[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyfc.cloud.sls import arrays, texts, times
 from pyfc.cloud.sls.aggregates import AGGREGATES
+from pyfc.cloud.sls.comparison import COMPARED, compared
 
 
 def _if(condition: Any, yes: Any, no: Any = None) -> Any:
@@ -57,7 +58,7 @@ SCALARS: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "from_base": (lambda text, base: int(str(text), int(base)), (2,)),
     "is_nan": (math.isnan, (1,)), "bitwise_and": (lambda one, two: int(one) & int(two), (2,)),
     "bitwise_or": (lambda one, two: int(one) | int(two), (2,)),
-    "bitwise_xor": (lambda one, two: int(one) ^ int(two), (2,)),
+    COMPARED: (compared, (-1,)), "bitwise_xor": (lambda one, two: int(one) ^ int(two), (2,)),
 }  # fmt: skip
 """By name: what it does, and how many arguments it may have."""
 _NATIVE = """

@@ -11,7 +11,7 @@ import resource
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,11 @@ def _histogram(snapshot: Snapshot, search: searching.Search, request: Request) -
 
 
 def _sql(snapshot: Snapshot, search: searching.Search, request: Request) -> dict[str, Any]:
-    rows, columns = analysis.run(request["sql"], searching.found(snapshot, search), search.indexed)
+    def before(seconds: int) -> Iterator[Mapping[str, str]]:
+        begin, end = (max(each - seconds, 0) for each in (search.begin, search.end))
+        return searching.found(snapshot, search._replace(begin=begin, end=end))
+
+    rows, columns = analysis.run(request["sql"], searching.found(snapshot, search), search.indexed, before)
     return {"logs": rows, "columns": columns}
 
 

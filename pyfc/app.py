@@ -197,7 +197,8 @@ class App:
         births = BirthContext(settings, self.sandbox, lambda target: keys.of(target).as_context())
         profiling = Profiling(self.sandbox, self.observed.bounds, self.observed.profiles)
         self._stack.push_async_callback(profiling.close)
-        maker = Maker(registry, bundles, self.runtimes, builds, pools, births, profiling)
+        looks = profiling if self.observed.requests.is_kept else None
+        maker = Maker(registry, bundles, self.runtimes, builds, pools, births, looks)
         self.supervisor = Supervisor(settings, registry, maker, launcher, scaler)
         self._stack.push_async_callback(self.supervisor.close)
 

@@ -228,10 +228,13 @@ class Sandbox:
                 "offline": _text(program(shared_processes=True, network=False)),
                 "template": _text(program(shared_processes=False, bears=clone.FLAGS)),
                 "bridge": _text(program(shared_processes=False, bridges=True)),
-                "profiler": _text(program(shared_processes=False, network=False, profiles=True)),
                 "copy": _text(seccomp.program_of_copy()),
             },
         }
+
+    def for_profiler(self) -> dict[str, Any]:
+        """What of `profile` someone needs who looks into a worker that is locked in."""
+        return {"inside": INSIDE, "filters": {"profiler": _filter_of_profiler()}}
 
     def cell(self, joins_as: int = 0) -> Cell:
         """Room for a new worker, which joins its control groups as a user of its own where that is not 0. Raises
@@ -359,6 +362,11 @@ def _clear(folder: Path) -> None:
         else:
             return
     _log.warning("%s can not be removed: %s", folder, failure)
+
+
+@functools.cache
+def _filter_of_profiler() -> str:
+    return _text(seccomp.program(shared_processes=False, network=False, profiles=True))
 
 
 def _text(program: bytes) -> str:

@@ -168,13 +168,13 @@ def _init(subject: Subject, context: BirthContext) -> frames.Init:
         debug_port=settings.debug_port if function.is_called(settings.debug) else 0,
         program=_program(function, runtime),
         debugger=settings.debugger,
-        profiler=_profiler(subject, sandbox),
+        profiler=_profiler(subject, context),
     )
 
 
-def _profiler(subject: Subject, sandbox: Sandbox) -> str:
-    is_wanted = subject.function.profile and subject.runtime.profiler == "own"
-    return SOCKET if is_wanted and sandbox.has_namespaces else ""
+def _profiler(subject: Subject, context: BirthContext) -> str:
+    is_wanted = subject.function.profile and subject.runtime.profiler == "own" and context.settings.observe == "on"
+    return SOCKET if is_wanted and context.sandbox.has_namespaces else ""
 
 
 def _program(function: Function, runtime: Runtime) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from pyfc.errors import PyfcError
 from pyfc.model.function import Function
 from pyfc.observe.profiles import speedscope
 from pyfc.observe.profiles.bounds import Bounds
@@ -121,6 +122,8 @@ class Profiling:
         timer = asyncio.get_running_loop().call_later(max(min(left, _LONGEST), 0.0), enough.set)
         try:
             taken = await self._take(link, watch.birth, watch.profiler, enough)
+        except (OSError, PyfcError) as error:
+            taken = Taken(b"", str(error))
         finally:
             timer.cancel()
             del self._running[name]
@@ -145,7 +148,7 @@ class Profiling:
 
     async def _take_with(self, link: Calls, birth: Birth, profiler: str, enough: asyncio.Event) -> Taken:
         wish = birth.confine(link.worker.cell)
-        return await profiling.take(self._sandbox, link.worker, wish, birth.spec.interpreter, profiler, enough)
+        return await profiling.take(self._sandbox, link.worker, wish, profiler, enough)
 
     async def close(self) -> None:
         """Look no more, and keep what was seen."""

@@ -79,38 +79,32 @@ def py_spy() -> str:
     return str(beside) if os.access(beside, os.X_OK) else shutil.which("py-spy") or ""
 
 
-async def take(
-    sandbox: Sandbox, worker: Worker, wish: dict[str, Any], interpreter: str, profiler: str, enough: asyncio.Event
-) -> Taken:
-    """The profile of a worker from now on until it is `enough`, or it has ended. `wish`: what it has settled into."""
-    spec_read, spec_write = os.pipe()
-    profile_read, profile_write = os.pipe()
-    theirs = (spec_read, profile_write)
-    try:
-        if worker.cell.uid:
-            os.fchown(profile_write, worker.cell.uid, worker.cell.uid)  # so that it can be opened by its name
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-S", str(_SCRIPT), str(_SCRIPT.parent), *map(str, theirs), pass_fds=theirs,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={},
-            cwd="/",
-        )  # fmt: skip
-    except BaseException as error:
-        os.close(profile_read)
-        os.close(spec_write)
-        if isinstance(error, OSError):
-            return Taken(b"", str(error))
-        raise
-    finally:
-        for descriptor in theirs:
-            os.close(descriptor)
-    document = {
-        "profile": sandbox.profile(interpreter), "mode": sandbox.mode, "missing": sandbox.refused,
+async def take(sandbox: Sandbox, worker: Worker, wish: dict[str, Any], profiler: str, enough: asyncio.Event) -> Taken:
+    """The profile of a worker from now on until it is `enough`, or it has ended. `wish`: what it has settled into.
+    Raises OSError.
+    """
+    order = {
+        "profile": sandbox.for_profiler(), "mode": sandbox.mode, "missing": sandbox.refused,
         "pid": worker.process.pid, "needs_right": _scope() > 0, "wish": wish, "socket": SOCKET,
         "command": [py_spy(), *_PY_SPY] if profiler == "py-spy" else [],
     }  # fmt: skip
-    with contextlib.suppress(BrokenPipeError), os.fdopen(spec_write, "wb") as file:
-        file.write(json.dumps(document).encode())
-    return await _gathered(process, profile_read, enough)
+    read, write = os.pipe()
+    try:
+        if worker.cell.uid:
+            os.fchown(write, worker.cell.uid, worker.cell.uid)  # so that it can be opened by its name
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", str(_SCRIPT), str(_SCRIPT.parent), str(write), pass_fds=(write,),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env={},
+            cwd="/",
+        )  # fmt: skip
+    except BaseException:
+        os.close(read)
+        raise
+    finally:
+        os.close(write)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(order).encode() + b"\n")
+    return await _gathered(process, read, enough)
 
 
 async def _gathered(process: asyncio.subprocess.Process, profile: int, enough: asyncio.Event) -> Taken:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from pyfc.errors import HostRefused
 from pyfc.model.function import Function, Limits
 from pyfc.model.invocation import Invocation, Kind
 from pyfc.model.names import Target, request_id
@@ -43,7 +44,13 @@ class Scene:
     """A function, its workers, and a profiler that looks until it is told that it is enough."""
 
     def __init__(
-        self, folder: Path, taken: Taken | None = None, *, profile: str = "slow", concurrency: int = 1
+        self,
+        folder: Path,
+        taken: Taken | None = None,
+        *,
+        profile: str = "slow",
+        concurrency: int = 1,
+        fails: Exception | None = None,
     ) -> None:
         limits = Limits(instance_concurrency=concurrency)
         self.function = Function(
@@ -52,6 +59,7 @@ class Scene:
         self.bounds = Bound()
         self.shelf = Shelf(folder / "profiles", 60, 100_000)
         self.looked_at: list[Calls] = []
+        self.fails = fails
         self.taken = taken or Taken(DOCUMENT, "", 0.0)
         sandbox = SimpleNamespace(mode="root", has_namespaces=True)
         self.profiling = Profiling(cast("Any", sandbox), self.bounds, self.shelf, self._take)
@@ -59,6 +67,8 @@ class Scene:
 
     async def _take(self, link: Calls, _birth: Birth, _profiler: str, enough: asyncio.Event) -> Taken:
         self.looked_at.append(link)
+        if self.fails is not None:
+            raise self.fails
         if self.taken.data:
             await enough.wait()
         return self.taken
@@ -214,6 +224,20 @@ def test_why_a_profiler_has_told_nothing_is_said_once(tmp_path: Path, caplog: py
 
     run(scenario)
     assert len([each for each in caplog.messages if "Permission denied" in each]) == 1
+
+
+@pytest.mark.parametrize("error", [HostRefused(reason="no room"), OSError(24, "too many files")])
+def test_a_profile_that_cannot_begin_is_told_and_makes_room(
+    error: Exception, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        scene = Scene(tmp_path, fails=error)
+        scene.watch().look_at([worker(9.0), worker(8.0)], 1000.0)
+        await until(lambda: scene.profiling.has_room and len(scene.looked_at) == 2)
+        await scene.profiling.close()
+
+    run(scenario)
+    assert [each.split(": ")[0] for each in caplog.messages] == ["no profile of a call of shop/pay"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pyfc.workers.profiling import py_spy
+from pyfc.workers.profiling import SOCKET, py_spy
 from support import Server, impossible, pyfc, server_in_mode, wait_until
 
 pytestmark = pytest.mark.skipif(bool(impossible("user")), reason="nobody can look into instances here")
@@ -71,7 +71,7 @@ Start = Callable[..., Server]
 def start(tmp_path: Path) -> Iterator[Start]:
     servers: list[Server] = []
 
-    def begin(language: str, mode: str = "user", timeout: int = 10, concurrency: int = 1) -> Server:
+    def begin(language: str, mode: str = "user", *options: str, timeout: int = 10, concurrency: int = 1) -> Server:
         if reason := impossible(mode) or ("" if language != "python" or py_spy() else "needs py-spy"):
             pytest.skip(reason)
         name, source, runtime = LANGUAGES[language]
@@ -80,7 +80,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             "template.yml": TEMPLATE.format(runtime=runtime, timeout=timeout, concurrency=concurrency),
             "pyfc.yml": "services: {shop: {pay: {profile: slow}}}\n",
         }
-        servers.append(server_in_mode(mode, tmp_path, files))
+        servers.append(server_in_mode(mode, tmp_path, files, *options))
         return servers[-1]
 
     yield begin
@@ -284,3 +284,23 @@ def test_no_other_name_leads_to_a_profile(start: Start) -> None:
     status, _, errors = pyfc("profile", "nope", "--endpoint", server.endpoint, HOME=str(server.data_dir.parent))
     assert status != 0
     assert "there is no profile of a call nope" in errors
+
+
+def test_a_server_that_keeps_no_records_looks_at_nothing(start: Start) -> None:
+    server = start("nodejs", "root", "--observe", "off")
+    warm(server)
+    slow = call(server, 0.6)
+
+    assert not any(has_profiler(each.pid) for each in server.workers())
+    assert server.manage("GET", f"/pyfc/calls/{slow}/profile").status == 404
+
+
+def test_a_node_worker_has_a_profiler_only_when_its_function_asks_for_it(start: Start) -> None:
+    server = start("nodejs", "root")
+    warm(server, 1)
+    wait_until(lambda: any(has_profiler(each.pid) for each in server.workers()), "that it offers its profiler")
+    assert not all(has_profiler(each.pid) for each in server.workers())  # a spare is nobody's
+
+
+def has_profiler(pid: int) -> bool:
+    return SOCKET in Path(f"/proc/{pid}/net/unix").read_text() and os.path.lexists(f"/proc/{pid}/root{SOCKET}")

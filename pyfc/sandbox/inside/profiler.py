@@ -1,9 +1,9 @@
 """A profiler beside a running worker, in the namespaces of its instance: standard library only, imports no pyfc.
 
-    python -I -S profiler.py HOST SPEC PROFILE
+    python -I -S profiler.py HOST PROFILE
 
-HOST is the folder with `enter.py`. The descriptor SPEC brings a JSON object that says whose namespaces to enter, what
-to give up and what to do: `command`, a program outside of them that looks into the worker, or `socket`, where the
+HOST is the folder with `enter.py`. Standard input brings a JSON object in a line, which says whose namespaces to enter,
+what to give up and what to do: `command`, a program outside of them that looks into the worker, or `socket`, where the
 worker itself has a profiler. The descriptor PROFILE gets a line feed when it has begun, and the profile when standard
 input has ended.
 
@@ -30,7 +30,7 @@ import enter
 import kernel
 import shell
 
-_SPEC, _PROFILE = int(sys.argv[2]), int(sys.argv[3])
+_PROFILE = int(sys.argv[2])
 _LOOK = 0.05
 _GRACE = 100
 """Looks until what does not end is killed."""
@@ -41,8 +41,10 @@ _FAILED = 126
 
 def main() -> int:
     """See module. The exit status is that of what has looked; 126 if that could not begin."""
-    with os.fdopen(_SPEC, "rb") as file:
-        spec = json.load(file)
+    with os.fdopen(0, "rb", closefd=False) as file:
+        spec = json.loads(file.readline() or "{}")
+    if not spec:
+        return 0  # it is enough already, or the server is gone
     cage = enter.Cage(spec["profile"], spec["mode"], spec["missing"])
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

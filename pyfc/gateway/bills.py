@@ -37,7 +37,7 @@ async def document(
     begins, ends = order.month.span(order.table.zone)
     while begins < min(ends, order.now):
         until = min(begins + _AT_ONCE, ends)
-        await run_in_threadpool(_add, tally, await metrics.read(Wanted(HOUR, begins, until)))
+        await run_in_threadpool(_add, tally, await metrics.read(Wanted(HOUR, begins, until, has_buckets=False)))
         begins = until
     return bill(tally, order, _assumptions(served, set(tally.sums)))
 
@@ -63,7 +63,10 @@ def used(found: Iterable[Found]) -> list[Used]:
     hours: dict[tuple[str, int], Point] = {}
     for each in found:
         key = (f"{each.series.service}/{each.series.function}", each.time - each.time % HOUR)
-        hours.setdefault(key, Point()).merge(each.point)
+        if key in hours:
+            hours[key].merge(each.point)
+        else:
+            hours[key] = each.point
     return [_used(function, hour, point) for (function, hour), point in hours.items()]
 
 

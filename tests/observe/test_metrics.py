@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -351,3 +352,26 @@ def test_points_that_are_damaged_count_as_nothing_and_keep_the_others(tmp_path: 
         assert [each.point["invocations"] for each in found] == [1, 0]
 
     run(tmp_path, reads)
+
+
+def test_who_needs_sums_reads_no_buckets(tmp_path: Path) -> None:
+    """Even buckets that are damaged, which who reads them takes for nothing: so they were not looked at."""
+    whole = point_of(*[record(duration=0.1) for _ in range(3)])
+    damaged = msgspec.msgpack.decode(whole.pack())
+    damaged[list(FIELDS).index("direct")].append(7)
+
+    async def scenario() -> None:
+        store = Store(tmp_path / "m.sqlite")
+        await store.write(Counted(600, {SERIES: whole}))
+        await store.close()
+        with closing(sqlite3.connect(tmp_path / "m.sqlite")) as connection, connection:
+            connection.execute("UPDATE points SET point = ?", (msgspec.msgpack.encode(damaged),))
+        store = Store(tmp_path / "m.sqlite")
+        (all_of_it,) = await store.read(Wanted(60, 0, math.inf))
+        (sums,) = await store.read(Wanted(60, 0, math.inf, has_buckets=False))
+        await store.close()
+
+        assert not all_of_it.point["invocations"]
+        assert (sums.point.values, sums.point.buckets) == (whole.values, {})
+
+    asyncio.run(scenario())

@@ -163,14 +163,17 @@ class Point:
         return _encode(packed)
 
     @classmethod
-    def unpack(cls, data: bytes) -> Self:
-        """From what is kept; fields of a newer pyfc are left out. Raises msgspec.MsgspecError."""
+    def unpack(cls, data: bytes, *, has_buckets: bool = True) -> Self:
+        """From what is kept, with its buckets or without; fields of a newer pyfc are left out. Raises
+        msgspec.MsgspecError.
+        """
         point = cls()
         for place, value in _decode(data).items():
             if place >= len(_NAMES):
                 continue
             if isinstance(value, list):
-                point.buckets[_NAMES[place]] = dict(zip(value[::2], value[1::2], strict=True))
+                if has_buckets:
+                    point.buckets[_NAMES[place]] = dict(zip(value[::2], value[1::2], strict=True))
             else:
                 point.values[_NAMES[place]] = value
         return point

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +48,8 @@ class Wanted(NamedTuple):
     function: str = ""
     qualifier: str = ""
     instance: str = ""
+    has_buckets: bool = True
+    """Whether points are to have theirs, which cost more to read than all the rest."""
 
 
 class Found(NamedTuple):
@@ -82,7 +85,8 @@ class Store:
         if self._database is None:
             return []
         query, arguments = _query(wanted)
-        rows = await self._database.read(query, arguments, _decoded)
+        decoded = partial(_decoded, has_buckets=wanted.has_buckets)
+        rows = await self._database.read(query, arguments, decoded)
         return [Found(Series(*row[:4]), row[4], row[5]) for row in rows]
 
     async def close(self) -> None:
@@ -122,10 +126,10 @@ def _prune(connection: sqlite3.Connection, now: int) -> None:
     connection.execute(_EMPTY)
 
 
-def _point(data: bytes) -> Point:
+def _point(data: bytes, *, has_buckets: bool = True) -> Point:
     """One that is damaged counts as nothing."""
     try:
-        return Point.unpack(data)
+        return Point.unpack(data, has_buckets=has_buckets)
     except (msgspec.MsgspecError, ValueError):
         return Point()
 
@@ -143,5 +147,5 @@ def _query(wanted: Wanted) -> tuple[str, tuple[Any, ...]]:
     return query, (*named, wanted.step, wanted.start, wanted.end)
 
 
-def _decoded(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return [(*row[:5], _point(row[5])) for row in rows]
+def _decoded(rows: Iterable[tuple[Any, ...]], *, has_buckets: bool) -> list[tuple[Any, ...]]:
+    return [(*row[:5], _point(row[5], has_buckets=has_buckets)) for row in rows]

@@ -103,7 +103,8 @@ def _errors() -> list[str]:
 
 def _metrics() -> list[str]:
     lines = ["# Metrics", "", "FC's names, as `pyfc stats --json` and CloudMonitor's clients have them: with `Region`, "
-             "`Service` or `Function` before each, as in `FunctionTotalInvocations`.", ""]  # fmt: skip
+             "`Service` or `Function` before each, as in `FunctionTotalInvocations`. What instances use, and how many "
+             "there are, is looked at every 10 s while anything goes on.", ""]  # fmt: skip
     lines += _table(("name", "unit", "statistic"), *((f"`{name}`", each.unit, each.statistic)
                     for name, each in names.METRICS.items()))  # fmt: skip
     lines += ["## Names that are never told", "", "They are absent, and never 0.", ""]

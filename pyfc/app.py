@@ -57,6 +57,7 @@ from pyfc.host.runtimes import Runtimes
 from pyfc.model.hosts import is_loopback
 from pyfc.observe import parts as observe_parts
 from pyfc.observe.journal import Listener
+from pyfc.observe.metrics.gauges import Source
 from pyfc.project.interface import NO_FOLDERS, Folders
 from pyfc.queues.interface import Queue
 from pyfc.queues.sqlite import SqliteQueue
@@ -136,7 +137,10 @@ class App:
         told_bus = EventBus(webhook)
         deliver = MessageService(LocalInbox(mns.store, mns.messages, mns.topics), told_bus)
         journal, sampling = self.observed.journal, self.observed.sampling
-        self.dispatcher = Dispatcher(queue, DispatchContext(settings, self.supervisor, journal, deliver, sampling))
+        metrics = self.observed.metrics
+        context = DispatchContext(settings, self.supervisor, journal, deliver, sampling, metrics.note)
+        self.dispatcher = Dispatcher(queue, context)
+        metrics.gauges.source = Source(self.supervisor.held, self.supervisor.samples, self.dispatcher.queued)
         self._stack.push_async_callback(webhook.close)
         self._stack.push_async_callback(self.dispatcher.close)
         ground = Ground(self.data_folder, settings, self._stack, self._led_by)

@@ -24,6 +24,7 @@ from pyfc.model.invocation import Cause, Invocation, Kind, Result, Trace, WholeR
 from pyfc.model.names import LATEST, Target
 from pyfc.model.resources import ASYNC, Config
 from pyfc.observe.journal import CallRecord, Journal
+from pyfc.observe.metrics.point import Series
 from pyfc.observe.traces.sampling import Sampling
 from pyfc.settings import Settings
 from pyfc.supervisor.pool import Pool
@@ -73,6 +74,8 @@ class DispatchContext(NamedTuple):
     deliver: Deliver
     sampling: Sampling | None = None
     """Which calls belong to traces; None: no spans are exported."""
+    note: Callable[[Series, Mapping[str, int]], None] = lambda *_: None
+    """Counts, by the fields of a point of metrics."""
 
 
 class _Reply(WholeReply):
@@ -105,7 +108,7 @@ class Attempts:
     """Makes them, for the lanes of one server."""
 
     def __init__(self, context: DispatchContext, tasks: Tasks, lanes: Lanes, endings: Endings) -> None:
-        self._settings, self._served, self._journal, self._deliver, self._sampling = context
+        self._settings, self._served, self._journal, self._deliver, self._sampling, _ = context
         self._tasks = tasks
         self._lanes = lanes
         self._endings = endings

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from pyfc.calls.table import Table
 from pyfc.dispatch.alarm import Alarm
 from pyfc.dispatch.attempts import Attempts, DispatchContext
+from pyfc.dispatch.counts import Counts
 from pyfc.dispatch.endings import Endings
 from pyfc.dispatch.lane import Gate, Lane
 from pyfc.dispatch.lanes import Lanes
@@ -24,6 +26,7 @@ from pyfc.dispatch.outbox import Outbox
 from pyfc.dispatch.persistence import until_done
 from pyfc.model.asynchronous import Event, Policy, Status
 from pyfc.model.names import Target
+from pyfc.observe.metrics.gauges import Queued
 from pyfc.queues.interface import NO_MARKS, Filter, Queue
 from pyfc.tasks import Tasks
 
@@ -43,7 +46,8 @@ class Dispatcher:
         self._listeners: list[Listener] = []
         self._lanes = Lanes(queue, self._tasks, self._begin)
         self._alarm = Alarm(queue, self._tasks, self._lanes.look)
-        outbox = Outbox(queue, self._tasks, self._settled, self.arrived)
+        self._counts = Counts(context.note)
+        outbox = Outbox(queue, self._tasks, self._settled, self._followed)
         self._endings = Endings(settings, queue.now, outbox.add)
         self._attempts = Attempts(context, self._tasks, self._lanes, self._endings)
 
@@ -81,10 +85,24 @@ class Dispatcher:
 
     def arrived(self, event: Event) -> None:
         """An event is in the queue now: to be told by who has put it there."""
+        self._counts.arrived(event)
         if event.due > self._queue.now():
             self._alarm.set(event.due)
         else:
             self._lanes.arrived(event)
+
+    def _followed(self, event: Event) -> None:
+        """An event is in the queue now that follows from the end of another one."""
+        self._counts.followed(event)
+        self.arrived(event)
+
+    def queued(self) -> list[Queued]:
+        """How many events of each function have not ended, and run."""
+        running = Counter[tuple[str, str]]()
+        for lane in self._lanes.all():
+            running[lane.name[:2]] += len(lane.running)
+        unfinished = self._queue.unfinished()
+        return [Queued(*names, count, running[names]) for names, count in unfinished.items() if names[0]]
 
     def hear(self, listener: Listener) -> None:
         """Tell what becomes of calls that triggers have fired."""
@@ -92,6 +110,8 @@ class Dispatcher:
 
     def tell(self, event: Event, status: Status | None) -> None:
         """Something has become of an event: its status, None if its record was dropped."""
+        if status is not None and status.is_final:
+            self._counts.settled(event)
         for listener in self._listeners if event.trigger else ():
             listener(event, status)
 

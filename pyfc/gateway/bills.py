@@ -67,7 +67,8 @@ def used(found: Iterable[Found]) -> list[Used]:
             hours[key].merge(each.point)
         else:
             hours[key] = each.point
-    return [_used(function, hour, point) for (function, hour), point in hours.items()]
+    rows = ((names, point) for names, point in hours.items() if point["invocations"] or point["reserved_ms"])
+    return [_used(function, hour, point) for (function, hour), point in rows]
 
 
 def _used(function: str, hour: int, point: Point) -> Used:

@@ -145,6 +145,12 @@ class Scraped:
                 states: dict[str, int] = entry.route.describe()["instances"]
                 instances += [({**named(Series(*target)), "state": state}, count) for state, count in states.items()]
         yield Family("pyfc_instances", "gauge", "Instances, by what they do.", instances)
+        unfinished: list[tuple[Mapping[str, str], float]] = [
+            ({"service": service, "function": function}, count)
+            for (service, function), count in self._api.records.unfinished().items()
+            if service
+        ]
+        yield Family("pyfc_async_unfinished", "gauge", "Asynchronous calls that wait or run.", unfinished)
 
 
 async def _in_turns(text: Iterator[str]) -> AsyncIterator[str]:

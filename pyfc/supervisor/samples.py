@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pyfc.host.process import tree
 from pyfc.model.function import Function
 from pyfc.observe.lives import Sample
+from pyfc.observe.metrics.gauges import Instances
 from pyfc.supervisor.pool import Pool
 
 _MOST = 256
@@ -26,6 +27,18 @@ class _Running(NamedTuple):
     instance_id: str
     pid: int
     requests: int
+
+
+def held(pools: Iterable[Pool]) -> list[Instances]:
+    """The instances of each function that has any."""
+    found = []
+    for pool in pools:
+        instances = pool.roster.instances
+        busy = sum(instance.link is not None and bool(instance.link.in_flight) for instance in instances)
+        if instances:
+            reserved = min(pool.population.reserve.target, len(pool.roster.by_link))
+            found.append(Instances(pool.function, reserved, busy))
+    return found
 
 
 async def samples(pools: Iterable[Pool], is_wanted: Callable[[Function], bool]) -> list[Sample]:

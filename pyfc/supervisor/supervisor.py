@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import partial
 
 from pyfc.calls.table import Entry, Table
@@ -19,6 +19,7 @@ from pyfc.model.invocation import Result, Route
 from pyfc.model.names import Target
 from pyfc.model.resources import Config
 from pyfc.observe.lives import Sample
+from pyfc.observe.metrics.gauges import Instances
 from pyfc.registry.registry import Change, Registry, key_of
 from pyfc.settings import Settings
 from pyfc.supervisor.affine import pools_of
@@ -28,7 +29,7 @@ from pyfc.supervisor.making import Maker
 from pyfc.supervisor.pool import Pool
 from pyfc.supervisor.progress import Progress
 from pyfc.supervisor.reserve import SUPERSEDED
-from pyfc.supervisor.samples import samples
+from pyfc.supervisor.samples import held, samples
 from pyfc.supervisor.scaler import Scaler
 from pyfc.tasks import Tasks, while_alive
 from pyfc.workers.launchers.by_runtime import Launchers
@@ -231,8 +232,14 @@ class Supervisor:
 
     async def samples(self, is_wanted: Callable[[Function], bool]) -> list[Sample]:
         """What the instances of those functions use now for which that is wanted."""
-        pools = (each for pool in self._draining | self._pools for each in pools_of(pool))
-        return await samples(pools, is_wanted)
+        return await samples(self._with_instances(), is_wanted)
+
+    def held(self) -> list[Instances]:
+        """Which functions have instances now."""
+        return held(self._with_instances())
+
+    def _with_instances(self) -> Iterator[Pool]:
+        return (each for pool in self._draining | self._pools for each in pools_of(pool))
 
     def give_up_proofs(self) -> None:
         """Wait for no version that has not started yet: newer ones have come."""

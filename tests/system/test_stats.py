@@ -180,6 +180,24 @@ def test_statuses_refusals_and_several_functions_are_told_apart(server: Server) 
     assert stats(server, "shop/pay", "--qualifier", "1")["FunctionTotalInvocations"] == 0
 
 
+def test_asynchronous_calls_and_what_instances_use_are_told_by_fcs_names(server: Server) -> None:
+    client = Client(server.endpoint)
+    for _ in range(3):
+        client.invoke_later("shop", "pay", b"work")
+    wait_until(lambda: stats(server, "shop/pay").get("FunctionDequeueCount") == 3, "the ends of the calls")
+
+    told = stats(server, "shop/pay")
+
+    assert told["FunctionEnqueueCount"] == told["FunctionTotalInvocations"] == 3
+    assert 0 <= told["FunctionAsyncMessageLatencyAvg"] <= told["FunctionAsyncMessageLatencyMax"] < 60_000
+    assert 0 < told["FunctionAvgMemoryUsageMB"] <= told["FunctionMaxMemoryUsageMB"] < 256
+    assert told["FunctionMaxMemoryUtilization"] == pytest.approx(told["FunctionMaxMemoryUsageMB"] / 2.56, abs=0.01)
+    assert told["FunctionvCPUQuotaCores"] > 0
+    assert "FunctionProvisionInvocations" not in told
+    scraped = server.request("GET", "/metrics").body.decode()
+    assert 'pyfc_async_ended_total{service="shop",function="pay",qualifier="LATEST"} 3\n' in scraped
+
+
 def test_people_are_shown_a_table_with_lines_of_how_calls_were_spread(server: Server) -> None:
     for _ in range(3):
         server.invoke("shop/pay", b"work")

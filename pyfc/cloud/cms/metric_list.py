@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pyfc.errors import InvalidArgument, NotFound
 from pyfc.observe.metrics.metrics import Metrics
-from pyfc.observe.metrics.names import ABSENT, FUNCTION, METRICS, REGION, SERVICE, Metric
+from pyfc.observe.metrics.names import ABSENT, FUNCTION, REGION, SERVICE, Metric, metric_of
 from pyfc.observe.metrics.point import Point, Series
 from pyfc.observe.metrics.store import STEPS, Found, Wanted
 
@@ -104,11 +104,13 @@ def _names(series: Series) -> dict[str, str]:
     return dict(zip(_NAMES, series[:3], strict=True))
 
 
-def _selections(asked: _Asked, place: Place) -> list[tuple[str, ...]]:
+def _selections(asked: _Asked, place: Place) -> list[tuple[str, str, str]]:
     """Service, function and qualifier of what is asked for; '' for any. Nothing of another region or account."""
     ours = {"region": place.region, "userId": place.account}
     chosen = (each for each in asked.dimensions or [{}] if {**ours, **each}.items() >= ours.items())
-    return list(dict.fromkeys(tuple(each.get(name, "") for name in _NAMES) for each in chosen))
+    return list(
+        dict.fromkeys((each.get(_NAMES[0], ""), each.get(_NAMES[1], ""), each.get(_NAMES[2], "")) for each in chosen)
+    )
 
 
 def _asked(parameters: Mapping[str, str], now: float, *, is_older: bool) -> _Asked:
@@ -136,8 +138,9 @@ def _asked(parameters: Mapping[str, str], now: float, *, is_older: bool) -> _Ask
 def _metric(name: str) -> tuple[str, Metric | None, str]:
     """The level of a name, what it measures, and why that is not known if it is not. Raises NotFound."""
     found = _LEVEL.fullmatch(name)
-    if found is not None and found[2] in METRICS:
-        return found[1], METRICS[found[2]], ""
+    metric = metric_of(found[1], found[2]) if found is not None else None
+    if found is not None and metric is not None:
+        return found[1], metric, ""
     if found is not None and found[2] in ABSENT:
         return found[1], None, ABSENT[found[2]]
     raise NotFound(message=f"there is no metric {name[:100]!r}")

@@ -6,6 +6,7 @@ Of plain calls, that began at once and succeeded, only two numbers are noted; ma
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from pyfc.model.function import Function, Limits
 from pyfc.model.invocation import FaultKind, Result
@@ -13,7 +14,7 @@ from pyfc.model.names import Target
 from pyfc.observe.journal import CallRecord, Record
 from pyfc.observe.metrics.activity import Activity
 from pyfc.observe.metrics.buckets import counted
-from pyfc.observe.metrics.point import OTHERS, Point, Series
+from pyfc.observe.metrics.point import FIELDS, OTHERS, Point, Rule, Series
 from pyfc.observe.metrics.reserve import Reserved
 from pyfc.observe.metrics.totals import Example, Examples
 
@@ -69,6 +70,15 @@ class Counting:
         point.add("reserved_vcpu_ms", round(milliseconds * function.vcpu * 1000))
         point.add("reserved_disk_mb_ms", milliseconds * max(limits.disk_size - _FREE_DISK, 0))
         self._reserved.add(function, count, milliseconds)
+
+    def note(self, series: Series, values: Mapping[str, int]) -> None:
+        """Something that is no call: more of these fields of a point, or seen of those that are a most."""
+        point = self._point(series)
+        for name, value in values.items():
+            if FIELDS[name] is Rule.MOST:
+                point.most(name, value)
+            else:
+                point.add(name, value)
 
     def take(self) -> tuple[dict[Series, Point], Examples]:
         """What has been counted, and calls that stand for others; both are forgotten."""

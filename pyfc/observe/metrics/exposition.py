@@ -30,6 +30,7 @@ _PHASES = {
     "runtime_initialize_us": "RuntimeInitialize",
     "initializer_us": "Initializer",
 }
+_DELIVERED = {"success": "destination_successes", "error": "destination_errors"}
 _MICRO, _MEBI = 1e-6, 1024 * 1024
 
 
@@ -114,6 +115,18 @@ def _families(totals: Totals) -> Iterator[Family]:
         "Time in which instances ran calls, times the memory that was declared.",
         of("memory_mb_ms", _MEBI * 1e-3),
     )
+    yield Family("pyfc_async_enqueued", "counter", "Asynchronous calls that were promised.", of("enqueued", 1))
+    yield Family("pyfc_async_ended", "counter", "Asynchronous calls that have ended.", of("dequeued", 1))
+    yield Family("pyfc_async_expired", "counter", "Those of them that were too old to run.", of("expired", 1))
+    waited = of("async_wait_us", _MICRO)
+    yield Family("pyfc_async_wait_seconds", "counter", "What those that have ended waited for their first run.", waited)
+    delivered = [
+        ({**named(series), "outcome": outcome}, point[field])
+        for series, point in points.items()
+        for outcome, field in _DELIVERED.items()
+        if point[field]
+    ]
+    yield Family("pyfc_destination_messages", "counter", "Messages about asynchronous calls.", delivered)
     yield Family("pyfc_memory_limit_bytes", "gauge", "The memory that was declared.", of("memory_limit_mb", _MEBI))
     yield Family("pyfc_memory_peak_bytes", "gauge", "The most that an instance has held.", of("memory_max_kb", 1024))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pyfc.data.version import METRICS
@@ -15,6 +15,7 @@ from pyfc.errors import PyfcError
 from pyfc.model.function import Function
 from pyfc.observe.journal import Record
 from pyfc.observe.metrics.counting import Counting
+from pyfc.observe.metrics.gauges import Gauges
 from pyfc.observe.metrics.point import Point, Series
 from pyfc.observe.metrics.store import STEP, STEPS, Counted, Found, Store, Wanted
 from pyfc.observe.metrics.totals import Totals
@@ -42,12 +43,14 @@ class Metrics:
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks()
         self._is_failing = False
+        self.gauges = Gauges(self._seen, self._tasks)
 
     def listen(self, batch: list[Record]) -> None:
         """See Journal. A batch is of 4 ms: it belongs to the 10 s in which it ends."""
         self._begin(int(batch[-1].time))
         self._counting.listen(batch)
         self._wait_for_end()
+        self.gauges.wake()
 
     def reserved(self, function: Function, count: int, seconds: float) -> None:
         """So many instances of a function were reserved for so long, up to now."""
@@ -55,6 +58,17 @@ class Metrics:
             self._begin(int(time.time()))
             self._counting.reserved(function, count, seconds)
             self._wait_for_end()
+
+    def note(self, series: Series, values: Mapping[str, int]) -> None:
+        """Something that is no call has happened now, or is so now: see the fields of a point."""
+        if self.is_kept:
+            self._seen(series, values)
+            self.gauges.wake()
+
+    def _seen(self, series: Series, values: Mapping[str, int]) -> None:
+        self._begin(int(time.time()))
+        self._counting.note(series, values)
+        self._wait_for_end()
 
     def _begin(self, now: int) -> None:
         """What is counted next belongs to the 10 s that `now` is in."""
@@ -105,6 +119,8 @@ class Metrics:
     async def settle(self) -> None:
         """Write what has happened up to now, and wait for that: then it is in the totals too."""
         self._gather()
+        if self.is_kept:
+            await self.gauges.look()
         while len(self._tasks):
             await asyncio.wait(set(self._tasks))
         taken = self._take()
@@ -113,6 +129,7 @@ class Metrics:
 
     async def close(self) -> None:
         """Write what is counted, and close the file."""
+        self.gauges.close()
         await self.settle()
         if self._timer is not None:
             self._timer.cancel()

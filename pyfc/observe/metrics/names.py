@@ -14,7 +14,7 @@ from pyfc.observe.metrics.point import Point
 
 REGION, SERVICE, FUNCTION = "Region", "Service", "Function"
 SUM, AVERAGE, MAXIMUM = "Sum", "Average", "Maximum"
-COUNT, PERCENT, MILLISECONDS, MEGABYTES = "Count", "Percent", "Milliseconds", "MBytes"
+COUNT, PERCENT, MILLISECONDS, MEGABYTES, CORES = "Count", "Percent", "Milliseconds", "MBytes", "Cores"
 
 
 class Metric(NamedTuple):
@@ -67,6 +67,36 @@ def _answered_2xx(point: Point) -> float:
     return point["invocations"] - sum(point[f"status_{first}xx"] for first in (1, 3, 4, 5))
 
 
+def _some(name: str) -> Metric:
+    """A count that is told where there was any."""
+    return Metric(COUNT, SUM, lambda point: point[name] or None)
+
+
+def _seen(name: str) -> Metric:
+    return Metric(COUNT, MAXIMUM, lambda point: point.values.get(name))
+
+
+def _mean(name: str, count: str, unit: str, divisor: float) -> Metric:
+    def value(point: Point) -> float | None:
+        return round(point[name] / point[count] / divisor, 3) if point[count] else None
+
+    return Metric(unit, AVERAGE, value)
+
+
+def _peak(name: str, count: str, unit: str, divisor: float) -> Metric:
+    return Metric(unit, MAXIMUM, lambda point: round(point[name] / divisor, 3) if point[count] else None)
+
+
+def _part(metric: Metric, quota: str, divisor: float) -> Metric:
+    """Per cent of what an instance may use."""
+
+    def value(point: Point) -> float | None:
+        used, most = metric.value(point), point[quota] / divisor
+        return None if used is None or not most else round(100 * used / most, 3)
+
+    return Metric(PERCENT, metric.statistic, value)
+
+
 METRICS: dict[str, Metric] = {
     "TotalInvocations": _count("invocations"),
     "BillableInvocations": Metric(COUNT, SUM, _answered_2xx),
@@ -88,16 +118,47 @@ METRICS: dict[str, Metric] = {
     "LatencyMax": Metric(MILLISECONDS, MAXIMUM, _longest_latency),
     "MemoryLimitMB": _most("memory_limit_mb", MEGABYTES, 1),
     "MaxMemoryUsage": _most("memory_max_kb", MEGABYTES, 1024),
+    "EnqueueCount": _some("enqueued"),
+    "DequeueCount": _some("dequeued"),
+    "AsyncMessageLatencyAvg": _mean("async_wait_us", "dequeued", MILLISECONDS, 1000),
+    "AsyncMessageLatencyMax": _peak("async_wait_max_us", "dequeued", MILLISECONDS, 1000),
+    "AsyncEventExpiredDropped": _some("expired"),
+    "DestinationErrors": _some("destination_errors"),
+    "DestinationSucceeded": _some("destination_successes"),
+    "AsyncMessagesBacklogV2": _seen("backlog"),
+    "AsyncMessagesInProcess": _seen("in_process"),
+    "ConcurrentCount": _seen("region_busy_instances"),
+    "OndemandActiveInstance": _seen("on_demand_instances"),
+    "ProvisionedCurrentInstance": _seen("reserved_instances"),
+    "MaxConcurrentRequests": _peak("requests_max", "samples", COUNT, 1),
+    "AvgConcurrentRequests": _mean("requests", "samples", COUNT, 1),
+    "vCPUQuotaCores": _peak("vcpu_quota_milli", "samples", CORES, 1000),
+    "MaxvCPUCores": _peak("cpu_max_milli", "cpu_samples", CORES, 1000),
+    "AvgvCPUCores": _mean("cpu_milli", "cpu_samples", CORES, 1000),
+    "MaxMemoryUsageMB": _peak("held_max_kb", "samples", MEGABYTES, 1024),
+    "AvgMemoryUsageMB": _mean("held_kb", "samples", MEGABYTES, 1024),
+}
+METRICS |= {
+    "MaxvCPUUtilization": _part(METRICS["MaxvCPUCores"], "vcpu_quota_milli", 1000),
+    "AvgvCPUUtilization": _part(METRICS["AvgvCPUCores"], "vcpu_quota_milli", 1000),
+    "MaxMemoryUtilization": _part(METRICS["MaxMemoryUsageMB"], "memory_limit_mb", 1),
+    "AvgMemoryUtilization": _part(METRICS["AvgMemoryUsageMB"], "memory_limit_mb", 1),
 }
 """By their names without the level. A call that was throttled is in no other count of errors."""
 METRICS |= {
     f"{name}Rate": _rate(METRICS[name])
     for name in ("BillableInvocations", "ServerErrors", "ClientErrors", "FunctionErrors", "Throttles")
 }
+_RESERVED_IN_ALL = _seen("region_reserved_instances")
+_LEVELS = {
+    "ConcurrentCount": (REGION,), "ProvisionedCurrentInstance": (REGION, FUNCTION),
+    **dict.fromkeys(("AsyncMessagesBacklogV2", "AsyncMessagesInProcess", "OndemandActiveInstance"), (FUNCTION,)),
+}  # fmt: skip
+"""Of what there is at a moment: the most of several functions is no sum, as each has it at another moment."""
 _QUOTA = "a quota that the cloud gives an account; here the settings say how many instances there may be"
 _NETWORK = "instances share the network of the machine, which does not count for whom bytes are"
 _GPU = "no instance is given a graphics card"
-_NOT_YET = "pyfc does not count it yet"
+_RESERVED = "calls run on any instance, reserved or not: of those that are reserved only the time is known"
 ABSENT: dict[str, str] = {
     "ConcurrencyLimit": _QUOTA,
     "OndemandInstanceQuota": _QUOTA,
@@ -111,22 +172,20 @@ ABSENT: dict[str, str] = {
         ),
         _GPU,
     ),
-    **dict.fromkeys(
-        (
-            "ConcurrentCount", "ProvisionedCurrentInstance", "OndemandActiveInstance", "ProvisionInvocations",
-            "EnqueueCount", "DequeueCount", "AsyncMessageLatencyAvg", "AsyncMessageLatencyMax",
-            "AsyncEventExpiredDropped", "DestinationErrors", "DestinationSucceeded", "AsyncMessagesBacklogV2",
-            "AsyncMessagesInProcess", "MaxConcurrentRequests", "AvgConcurrentRequests", "vCPUQuotaCores",
-            "MaxvCPUCores", "AvgvCPUCores", "MaxvCPUUtilization", "AvgvCPUUtilization", "MaxMemoryUsageMB",
-            "AvgMemoryUsageMB", "MaxMemoryUtilization", "AvgMemoryUtilization",
-        ),
-        _NOT_YET,
-    ),
+    "ProvisionInvocations": _RESERVED,
 }  # fmt: skip
 """Names without the level that are never told, and why: one machine cannot know them, or they are not counted."""
 
 
+def metric_of(level: str, name: str) -> Metric | None:
+    """What a name of a level measures; None if nothing of that level has it."""
+    if not level.startswith(_LEVELS.get(name, ("",))):
+        return None
+    return _RESERVED_IN_ALL if (level, name) == (REGION, "ProvisionedCurrentInstance") else METRICS.get(name)
+
+
 def told(point: Point, level: str) -> dict[str, float]:
     """What was measured in a span, by FC's names of a level."""
-    found = ((name, metric.value(point)) for name, metric in METRICS.items())
+    metrics = ((name, metric_of(level, name)) for name in METRICS)
+    found = ((name, metric.value(point)) for name, metric in metrics if metric is not None)
     return {f"{level}{name}": value for name, value in found if value is not None}

@@ -72,6 +72,28 @@ FIELDS: dict[str, Rule] = {
     "reserved_vcpu_ms": Rule.SUM,
     "reserved_disk_mb_ms": Rule.SUM,
     "covered_ms": Rule.SUM,
+    "enqueued": Rule.SUM,
+    "dequeued": Rule.SUM,
+    "async_wait_us": Rule.SUM,
+    "async_wait_max_us": Rule.MOST,
+    "expired": Rule.SUM,
+    "destination_errors": Rule.SUM,
+    "destination_successes": Rule.SUM,
+    "backlog": Rule.MOST,
+    "in_process": Rule.MOST,
+    "on_demand_instances": Rule.MOST,
+    "reserved_instances": Rule.MOST,
+    "region_reserved_instances": Rule.MOST,
+    "region_busy_instances": Rule.MOST,
+    "samples": Rule.SUM,
+    "requests": Rule.SUM,
+    "requests_max": Rule.MOST,
+    "vcpu_quota_milli": Rule.MOST,
+    "cpu_samples": Rule.SUM,
+    "cpu_milli": Rule.SUM,
+    "cpu_max_milli": Rule.MOST,
+    "held_kb": Rule.SUM,
+    "held_max_kb": Rule.MOST,
 }
 """* Outcomes of `invocations`: the function failed; 4xx of pyfc other than 429, or the caller left; 429; 503; other 5xx
   of pyfc. It succeeded in the rest. Of all these, `refused` did not run.
@@ -83,6 +105,12 @@ FIELDS: dict[str, Rule] = {
   thousandths of a vCPU), `disk_mb_ms` (beyond the first 512 MB). `memory_max_kb` was measured.
 * `reserved_ms`: that instances were reserved, all together, and the same of what they have; `covered_ms`: what of
   `active_ms` was on these.
+* Of asynchronous calls: put into the queue and ended, for `async_wait_us` together from the one to their first run or
+  their end without any; of the ended those that were too old. Messages about them that came to their destination, or
+  never will. At the most not ended, and of these running.
+* What was seen now and then: instances that run calls beyond the reserve, and reserved ones; of the whole region
+  reserved ones, and all that run calls. Each look at an instance is one of `samples`: calls that it ran, kB that it
+  held; `cpu_samples` are those that tell what of its vCPU, in thousandths, it used since the look before.
 * Buckets: durations of calls that began at once; durations of those that waited, and their latencies.
 """
 OUTCOMES = ("function_errors", "client_errors", "throttles", "resource_throttles", "server_errors")

@@ -255,6 +255,8 @@ def _notes(app: App, project: Project, report: Report) -> list[str]:
         notes.append(
             "warning: --auth off: whoever reaches this server can manage it, functions with network access among them"
         )
+    if app.server.console.is_kept_local:
+        notes.append("the console is reachable from this machine only: other machines need --tls-certificate")
     notes += _mounted(app, project, report)
     notes += _reachable(app, report)
     notes += _debugged(app, report)

@@ -41,10 +41,14 @@ class ConsoleDoor:
         self._process: asyncio.subprocess.Process | None = None
         self._closing = asyncio.Event()
         self._tasks = Tasks()
-        is_shared = not is_loopback(settings.host)
-        self.takes_links = not is_shared
+        self._host = settings.host if settings.tls_certificate or is_loopback(settings.host) else _LOOPBACK
+        self.takes_links = is_loopback(self._host)
         """Whether a link logs in; where other machines come, only a key does."""
-        self._host = _LOOPBACK if is_shared and not settings.tls_certificate else settings.host
+
+    @property
+    def is_kept_local(self) -> bool:
+        """Whether other machines reach the server, but not the console, since that takes TLS."""
+        return self._host != self._settings.host
 
     def bind(self) -> None:
         """Take the port. Raises ConsolePortInUse, InvalidArgument."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import html
 import http.client
 import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import psutil
@@ -19,6 +22,7 @@ import pytest
 
 from console_visitor import OWN, Visitor
 from pyfc.auth.keys import Keys
+from pyfc.auth.sessions import Logins
 from pyfc.client import Client
 from pyfc.errors import NotUnderstood
 from support import Server, wait_until
@@ -465,3 +469,62 @@ def test_an_address_that_no_browser_should_open_is_refused(shared: Server) -> No
         client.api = lambda *_, url=url: {"url": url, "seconds": 1}  # type: ignore[method-assign]
         with pytest.raises(NotUnderstood, match="no address of a web page"):
             client.console_link()
+
+
+def test_a_thousand_functions_are_shown_on_pages_of_less_than_60_kilobytes(serve: Callable[..., Server]) -> None:
+    code = {f"function_{number}.py": "def handler(event, context):\n    return event\n" for number in range(300)}
+    many = Visitor(serve(code)).log_in()
+
+    for path in ("", "functions", "functions/default/function_299"):
+        seen = many.get(path)
+        assert seen.status == 200
+    rows = many.get("functions").text
+    assert rows.count("<tr>") == 301
+    assert len(gzip.compress(rows.encode(), 6)) * 1000 / 300 < 60_000
+    assert many.get("functions?q=function_29").text.count("<tr>") == 12
+
+
+def certificate_of(folder: Path) -> tuple[str, str]:
+    """A certificate for a name that is not the server's address, and its key."""
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=pyfc.example"]
+    subprocess.run([*words, "-keyout", str(private), "-out", str(certificate)], capture_output=True, check=True)
+    return str(certificate), str(private)
+
+
+def test_where_other_machines_come_the_console_takes_tls_and_keys_and_no_links(
+    serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    certificate, private = certificate_of(tmp_path)
+    options = ("--host", "0.0.0.0", "--tls-certificate", certificate, "--tls-key", private)
+    server = serve({"echo.py": "def handler(event, context):\n    return event\n"}, *options)
+    port = urlsplit(server.ready["console"]).port
+    key = Keys(server.data_dir).first()[0]
+
+    link = Client(server.endpoint.replace("0.0.0.0", "127.0.0.1"), key=key, certificate=certificate).console_link()
+    assert (link["seconds"], "token" in link["url"]) == (0, False)
+    trusting = ssl.create_default_context(cafile=certificate)
+    trusting.check_hostname = False
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusting, timeout=60)
+    own = {**OWN, "Origin": f"https://127.0.0.1:{port}"}
+    token = Logins(server.data_dir).link()
+    connection.request("GET", f"/console/login?token={token}", headers=own)
+    refused = connection.getresponse()
+    assert (refused.status, b"Log in" in refused.read()) == (403, True)
+    connection.request("POST", "/console/login", urlencode({"id": key.id, "secret": key.secret}), own)
+    answer = connection.getresponse()
+    answer.read()
+    cookie, *attributes = answer.headers["set-cookie"].split("; ")
+    assert "Secure" in attributes
+    [base] = [each.removeprefix("Path=") for each in attributes if each.startswith("Path=")]
+    connection.request("GET", base + "functions", headers={**OWN, "Cookie": cookie})
+    assert b"echo" in connection.getresponse().read()
+    connection.close()
+
+
+def test_without_tls_the_console_stays_on_this_machine(serve: Callable[..., Server]) -> None:
+    server = serve({}, "--host", "0.0.0.0")
+
+    assert urlsplit(server.ready["console"]).hostname == "127.0.0.1"
+    assert any("other machines need --tls-certificate" in note for note in server.ready["notes"])
+    assert "Overview" in Visitor(server).log_in().get("").words

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pyfc.client import Client
 from pyfc.console import formats
 from pyfc.console.page import Asked, Page, Shown
-from pyfc.console.pages.overview import measured
+from pyfc.console.pages.overview import measured, served
 from pyfc.dev.samples import SAMPLES
 from pyfc.errors import InvalidArgument, NotFound
 
@@ -23,7 +23,7 @@ _USUAL_EVENT = "{}"
 
 def listed(asked: Asked) -> Shown:
     """All functions, or those whose names have what is looked for."""
-    functions = asked.client.functions()
+    functions = served(asked)
     metrics = (measured(asked, _HOUR) or {}).get("functions", {})
     wanted = asked.query.get("q", "").strip().lower()
     rows = [
@@ -42,7 +42,7 @@ def name_of(function: dict[str, Any]) -> str:
 def one(asked: Asked) -> dict[str, Any]:
     """The function that a page is about, as the server's index has it. Raises NotFound, ApiError."""
     service, name = asked.path["service"], asked.path["function"]
-    for each in asked.client.functions():
+    for each in served(asked):
         if (each["service"], each["function"]) == (service, name):
             return each
     raise NotFound(message=f"there is no function {service}/{name}")

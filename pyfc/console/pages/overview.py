@@ -16,7 +16,7 @@ NOT_FOUND = NotFound.status
 
 def overview(asked: Asked) -> Shown:
     """See module."""
-    functions = asked.client.functions()
+    functions = served(asked)
     metrics = measured(asked, _DAY)
     calls = recorded(asked, seconds=_DAY, error="*", limit=_FAILURES)
     region = (metrics or {}).get("region")
@@ -32,6 +32,11 @@ def overview(asked: Asked) -> Shown:
         "endpoint": asked.client.endpoint,
     }
     return Shown("overview.html", values)
+
+
+def served(asked: Asked) -> list[dict[str, Any]]:
+    """The functions of the server; those that nobody has called yet may have no pool, and so no `instances`."""
+    return [{"instances": {}, **each} for each in asked.client.functions()]
 
 
 def measured(asked: Asked, seconds: float, function: str = "") -> dict[str, Any] | None:

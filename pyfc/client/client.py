@@ -114,10 +114,12 @@ class Client(Transport):
         *, qualifier: str = "",
     ) -> WebAnswer:  # fmt: skip
         """Send an HTTP request to the function's HTTP trigger, signed. `target`: path and query below the function,
-        beginning with a slash. Raises ServerUnreachable.
+        beginning with a slash, which programs get as they are too. Raises ServerUnreachable.
         """
-        whole = self.trigger_path(f"{service}.{qualifier}" if qualifier else service, function) + target
-        response, data = self.exchange(method, whole, body, headers, is_trigger=True)
+        named = self.trigger_path(f"{service}.{qualifier}" if qualifier else service, function).removeprefix("/")
+        response, data = self.exchange(
+            method, target, body, {**headers, "x-fc-invocation-target": named}, is_trigger=True
+        )
         return WebAnswer(response.status, response.headers.get("X-Fc-Error-Type", ""), data)
 
     def invoke_later(

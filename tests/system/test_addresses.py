@@ -259,3 +259,13 @@ def test_hosts_of_the_clouds_services_are_no_functions(server: Server, host: str
 
     assert b"FunctionNotFound" not in answer.body
     assert answer.status in {400, 401, 403}, "the service wants a signature"
+
+
+@pytest.mark.parametrize("name", ["shop/Web", "shop/we_b", "shop/built", "default/newer"])
+def test_a_trigger_that_is_fired_by_hand_sends_the_functions_own_path(server: Server, name: str) -> None:
+    sending = ("trigger", "fire", name, "--set", "rawPath=/fired/a%20b", "--set", "requestContext.http.method=GET")
+    status, shown, errors = pyfc(*sending, "--endpoint", server.endpoint, PYFC_DATA_DIR=str(server.data_dir))
+
+    assert status == 0, errors
+    path = json.loads(shown)["path"].partition("?")[0]
+    assert path == ("/fired/a b" if name == "shop/built" else "/fired/a%20b")

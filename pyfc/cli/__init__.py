@@ -98,7 +98,9 @@ def _sentence(error: Exception) -> str:
 def _command(command: str, arguments: list[str]) -> int:
     parser = parser_of(command)
     try:
-        options = parser.parse_args(arguments)
+        options, unknown = parser.parse_known_args(arguments)
+        if unknown:
+            options.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     except SystemExit as end:  # it has shown a help text, or what is wrong
         return int(end.code or 0)
     if options.command is None:
@@ -122,11 +124,12 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         epilog="`pyfc COMMAND --help` shows the options of a command.",
     )
     parser.add_argument("--version", action="version", version=f"pyfc {VERSION}")
+    parser.set_defaults(refuse=parser.error)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, text in COMMANDS.items():
         sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         if name == command:
             module = importlib.import_module(f"pyfc.cli.{name}")
             module.add_arguments(sub)
-            sub.set_defaults(run=module.run)
+            sub.set_defaults(run=module.run, refuse=sub.error)
     return parser

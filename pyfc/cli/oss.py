@@ -93,8 +93,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _ls(buckets: Buckets, options: argparse.Namespace) -> None:
     if options.place is None:
-        for name in buckets.names():
+        names = buckets.names()
+        for name in names:
             say(f"{_SCHEME}{name}")
+        if not names:
+            tell("no buckets: `pyfc oss mb oss://NAME` makes one")
         return
     remote = _remote(options.place)
     found = list(buckets.list(remote.bucket, remote.key, "/" if options.directory else ""))

@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 from pyfc.cli.shared import add_endpoint, client_of, pair, seconds_of
-from pyfc.dev.output import say, say_json, say_over
+from pyfc.dev.output import columns, say, say_json, say_over, tell
 from pyfc.dev.stats import stats_table
+from pyfc.errors import ServerUnreachable
 
 _PAUSE = 2.0
 """Seconds between two looks."""
@@ -27,17 +28,29 @@ def run(options: argparse.Namespace) -> int:
     """See module."""
     client, seconds = client_of(options), seconds_of(options.since)
     name = "/".join(options.function or ())
-    while True:
-        found = client.metrics(name, seconds=seconds, qualifier=options.qualifier)
-        if options.json:
-            say_json(_document(found, name), flush=True)
-        elif options.watch:
-            say_over(stats_table(found))
-        else:
-            say(stats_table(found))
-        if not options.watch:
-            return 0
+    is_away = False
+    _show(options, client.metrics(name, seconds=seconds, qualifier=options.qualifier), name)
+    while options.watch:
         time.sleep(_PAUSE)
+        try:
+            found = client.metrics(name, seconds=seconds, qualifier=options.qualifier)
+        except ServerUnreachable as error:
+            if not is_away:
+                tell(f"{error}; trying again")
+            is_away = True
+        else:
+            is_away = False
+            _show(options, found, name)
+    return 0
+
+
+def _show(options: argparse.Namespace, found: dict[str, Any], name: str) -> None:
+    if options.json:
+        say_json(_document(found, name), flush=True)
+    elif options.watch:
+        say_over(stats_table(found, columns()))
+    else:
+        say(stats_table(found, columns()))
 
 
 def _document(found: dict[str, Any], name: str) -> dict[str, Any]:

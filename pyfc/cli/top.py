@@ -13,7 +13,7 @@ from pyfc.cli.shared import add_endpoint
 from pyfc.client import Client
 from pyfc.dev.activity import Activity, activities
 from pyfc.dev.limits import sentences
-from pyfc.dev.output import say, say_json, screen, width
+from pyfc.dev.output import columns, say, say_json, screen
 from pyfc.dev.terminal import Closed, Terminal
 from pyfc.dev.top import SORTS, Top
 from pyfc.errors import PyfcError
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         found = client.overview()
         top = Top(client.endpoint, options.sort)
         _news(client, found, first)(top)
-        say(top.text(None if terminal is None else width()))
+        say(top.text(columns()))
     else:
         with Terminal(terminal) as page:
             _Session(options, page, client, first).run()

@@ -35,6 +35,13 @@ class Listed(NamedTuple):
     """MD5 in upper-case hexadecimal, unless it has come in parts."""
 
 
+_OF_BUCKETS = {
+    "NoSuchBucket": "",
+    "InvalidBucketName": " It has 3 to 63 lower-case letters, digits and hyphens, and no hyphen at an end.",
+}
+"""Codes of answers that are about a bucket, and what its clients should hear besides."""
+
+
 class Buckets:
     """The buckets of one server. Everything raises ApiError with OSS's code, ServerUnreachable, NotUnderstood."""
 
@@ -127,7 +134,7 @@ class Buckets:
             connection.request(method, target, body or b"", self._signed(method, bucket, key, query, headers))
             response = connection.getresponse()
             if response.status >= 400:
-                raise _error(response)
+                raise _error(response, bucket)
             yield response
 
     def _signed(
@@ -153,9 +160,12 @@ def _listed(element: ElementTree.Element) -> Listed:
     return Listed(unquote(key), int(size) if size.isdigit() else 0, modified, etag.strip('"'))
 
 
-def _error(response: http.client.HTTPResponse) -> ApiError:
+def _error(response: http.client.HTTPResponse, bucket: str) -> ApiError:
+    """OSS's own messages do not name the bucket, of which a command may have two."""
     code, message = "", f"the object store answered {response.status} {response.reason}"
     with contextlib.suppress(ElementTree.ParseError):
         told = ElementTree.fromstring(response.read())  # noqa: S314  of the user's own server
         code, message = told.findtext("Code") or "", told.findtext("Message") or message
+    if code in _OF_BUCKETS:
+        message = f"bucket {bucket[:100]!r}: {message}{_OF_BUCKETS[code]}"
     return ApiError(response.status, code, message, response.headers.get("x-oss-request-id", ""))

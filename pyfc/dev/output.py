@@ -168,6 +168,11 @@ def width() -> int:
     return shutil.get_terminal_size((_COLUMNS, 0)).columns
 
 
+def columns() -> int | None:
+    """Those of the terminal that shows what is said; None where none does: then nothing is left out."""
+    return width() if sys.stdout is not None and sys.stdout.isatty() else None
+
+
 def is_terminal() -> bool:
     """Whether a person reads what is told."""
     return sys.stderr is not None and sys.stderr.isatty()

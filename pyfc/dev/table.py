@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pyfc.dev.cells import left as flush_left
+from pyfc.dev.cells import right as flush_right
+from pyfc.dev.cells import width_of
 from pyfc.dev.output import one_line
 from pyfc.model.hosts import own_url
 
@@ -13,11 +16,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Sequenc
     one line, whatever it holds.
     """
     rows = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(len(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
+    widths = [max(width_of(cell) for cell in column) for column in zip(headings, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         placed = [
-            cell.rjust(width) if number in right else cell.ljust(width)
+            flush_right(cell, width) if number in right else flush_left(cell, width)
             for number, (cell, width) in enumerate(zip(cells, widths, strict=True))
         ]
         return "  ".join(placed).rstrip()

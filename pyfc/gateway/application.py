@@ -76,7 +76,7 @@ def application(
     api: Api, guard: Guard, recent: Recent, sandbox: Sandbox, doors: Sequence[Door], events: EventDoor
 ) -> ASGIApp:
     """The ASGI application; `recent` has the newest calls, `doors` answer as the cloud's services."""
-    own, costs, calls = _Own(api), Costs(api), Calls(api.requests, recent, api.profiles)
+    own, costs, calls = _Own(api), Costs(api), Calls(api.requests, recent, api.profiles, api.table)
     scraped = metrics.Scraped(api, is_local=is_loopback(api.settings.host))
 
     async def refused(request: Request, error: Exception) -> Response:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyfc.errors import InvalidArgument, NotFound
+from pyfc.calls.table import Table
+from pyfc.errors import FunctionNotFound, InvalidArgument, NotFound
 from pyfc.gateway.management import json_response
 from pyfc.gateway.metrics import seconds_of
-from pyfc.model.names import whole
+from pyfc.model.names import Target, whole
 from pyfc.observe.profiles.shelf import Shelf
 from pyfc.observe.recent import KEPT, Recent
 from pyfc.observe.requests.requests import Requests
@@ -25,11 +27,12 @@ _OF_RUN = ("time", "status", "attempt", "errorType", "durationMs", "instanceId",
 class Calls:
     """The paths of calls."""
 
-    def __init__(self, requests: Requests, recent: Recent, profiles: Shelf) -> None:
+    def __init__(self, requests: Requests, recent: Recent, profiles: Shelf, table: Callable[[], Table]) -> None:
         """`recent` has the newest calls, with a record or without."""
         self._profiles = profiles
         self._requests = requests
         self._recent = recent
+        self._table = table
 
     async def one(self, request: Request) -> Response:
         """What is known of a call: its newest run, and of its others (an asynchronous one has several) the outcomes."""
@@ -55,10 +58,17 @@ class Calls:
         return Response(data, media_type="application/json")
 
     async def search(self, request: Request) -> Response:
-        """Records of calls, the newest or the slowest first."""
+        """Records of calls, the newest or the slowest first. Raises FunctionNotFound where there are none, too."""
         if not self._requests.is_kept:
             raise NotFound(message="no records are kept: the server was started with `observe` off")
-        found = await self._requests.find(_wanted(request))
+        wanted = _wanted(request)
+        found = await self._requests.find(wanted)
+        if (
+            wanted.function
+            and not found.records
+            and Target(wanted.service, wanted.function) not in self._table().entries
+        ):
+            raise FunctionNotFound(service=wanted.service, function=wanted.function)
         told = {} if found.spans is None else {"spans": found.spans}
         return json_response({"calls": [*map(self._joined, found.records)], "leftOut": found.left_out, **told})
 

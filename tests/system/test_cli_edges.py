@@ -237,6 +237,17 @@ def test_without_somebody_who_reads_or_types_no_command_breaks(text: str) -> Non
     assert ("No space left" in done.stderr) == (">/dev/full" in text and "2>" not in text)
 
 
+def test_options_that_a_command_does_not_have_are_told_with_those_that_it_has(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["stats", "s/f", "--bogus", "x"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("usage: pyfc stats [-h] [--since TIME]")
+    assert told.endswith("pyfc stats: error: unrecognized arguments: --bogus x\n")
+    assert main(["--bogus"]) == 2
+    assert capsys.readouterr().err.endswith("pyfc: error: unrecognized arguments: --bogus\n")
+
+
 @pytest.mark.parametrize("words", [["invoke", "s/f", "-e", "x"], ["list"], ["logs", "-f", "s/f"]], ids=" ".join)
 def test_ctrl_c_ends_a_command_that_waits_without_a_word(words: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -77,8 +77,10 @@ def test_a_bucket_is_made_filled_listed_and_removed(oss: Command, tmp_path: Path
     assert oss.keys() == ["in/a ü+.txt"]
     oss("rm", "-r", "oss://photos")
     assert oss("ls") == ""
+    assert oss.run("ls")[2] == "no buckets: `pyfc oss mb oss://NAME` makes one\n"
     status, _, told = oss.run("ls", "oss://photos")
-    assert (status, "bucket does not exist" in told) == (2, True)
+    assert (status, told) == (2, "pyfc: bucket 'photos': The specified bucket does not exist.\n")
+    assert "It has 3 to 63 lower-case letters" in oss.run("mb", "oss://UPPER")[2]
 
 
 def test_what_is_not_there_is_told_and_a_path_with_a_slash_is_a_folder(oss: Command, tmp_path: Path) -> None:

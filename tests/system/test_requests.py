@@ -49,7 +49,6 @@ def test_requests_are_searched_and_why_joins_what_is_known_of_one(server: Server
     assert [each["requestId"] for each in requests(server, "shop/pay", "--failed")] == [failed]
     took = [each["durationMs"] + each.get("waitedMs", 0) for each in requests(server, "--slow")]
     assert took == sorted(took, reverse=True)
-    assert requests(server, "shop/none") == []
     table = pyfc("requests", "--endpoint", server.endpoint)[1]
     assert failed in table
     assert "FunctionUnhandledError" in table
@@ -61,6 +60,11 @@ def test_requests_are_searched_and_why_joins_what_is_known_of_one(server: Server
     log = client.call(failed)["log"]
     lines = Path(log["file"]).read_bytes()[log["offset"] :].splitlines()
     assert failed in str(lines[0])
+
+
+def test_a_function_that_does_not_exist_is_told_instead_of_no_requests(server: Server) -> None:
+    status, _, told = pyfc("requests", "shop/nope", "--endpoint", server.endpoint)
+    assert (status, told) == (2, "pyfc: function 'nope' does not exist in service 'shop'\n")
 
 
 def test_the_runs_of_an_asynchronous_call_are_told_together(server: Server) -> None:

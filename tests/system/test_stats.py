@@ -251,3 +251,24 @@ def test_nothing_is_kept_where_it_is_not_wanted(project: Path, tmp_path: Path) -
     assert "`observe` off" in errors
     assert server.stop()[0] == 0
     assert not (tmp_path / "data" / "metrics.sqlite").exists()
+
+
+def test_watching_goes_on_when_the_server_is_back(server: Server) -> None:
+    words = [sys.executable, "-m", "pyfc", "stats", "--watch", "--json", "--endpoint", server.endpoint]
+    watching = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    again = None
+    try:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        assert json.loads(watching.stdout.readline())["functions"] == {}
+        server.stop()
+        assert "trying again" in watching.stderr.readline()
+        again = Server(server.folder, server.data_dir, "--port", str(server.port))
+        Client(again.endpoint).invoke("shop", "pay", b"work")
+        while not json.loads(watching.stdout.readline())["functions"]:
+            pass
+    finally:
+        watching.kill()
+        watching.communicate()
+        if again is not None:
+            again.stop()

@@ -208,7 +208,7 @@ class _Parser:
             return found
         token = self._take()
         if token.kind in ("end", "mark") or (token.kind == "word" and token.text.lower() in ("and", "or")):
-            raise _wrong(f"a word is missing before {token.text or 'the end'!r}")
+            raise _wrong(f"a word is missing before {repr(token.text) if token.text else 'the end'}")
         if key or token.kind == "phrase":
             return _value(token, key)
         return self._field(token)

@@ -23,7 +23,7 @@ from pyfc.cloud.interface import Door
 from pyfc.cloud.oss.writing import measure
 from pyfc.cloud.sls.records import Wanted
 from pyfc.dispatch.sources import Described
-from pyfc.errors import FunctionNotFound, NotFound, PathNotSupported, PyfcError
+from pyfc.errors import AccessDenied, FunctionNotFound, NotFound, PathNotSupported, PyfcError
 from pyfc.gateway import api2021, metrics, openapi, overview
 from pyfc.gateway.api2016 import account, asynchronous, domains, functions, scaling, services, triggers, versions
 from pyfc.gateway.api2016.asynchronous import document
@@ -103,7 +103,7 @@ def application(
         Route(OURS + "/events/{id}/layers", own.managed(own.event_layers), methods=["GET"]),
         Route(OURS + "/triggers", own.managed(own.triggers), methods=["GET"]),
         Route(OURS + "/buckets/{bucket}/events", own.managed(own.bucket_events), methods=["GET"]),
-        Route(OURS + "/console", own.managed(own.console), methods=["POST", "DELETE"]),
+        Route(OURS + "/console", own.console, methods=["POST", "DELETE"]),
         Route(OURS + "/openapi.json", own.described, methods=["GET"]),
         Route(OURS + "/functions/{service}/{function}/explain", own.managed(own.explanation), methods=["POST"]),
         Route(OURS + "/bill", own.managed(costs.bill), methods=["GET", "POST"]),
@@ -248,6 +248,9 @@ class _Own:
 
     async def console(self, request: Request) -> Response:
         """A link that logs in at the console, or the end of all."""
+        key = authenticate(self._api, request)
+        if key is not None and not key.may_manage:
+            raise AccessDenied(message="a function logs in nobody at the console, whatever it may do")
         console = self._api.console
         is_end = request.method == "DELETE"
         return json_response(console.revoke() if is_end else console.link(request.query_params.get("role", "")))

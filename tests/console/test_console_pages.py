@@ -21,9 +21,10 @@ import psutil
 import pytest
 
 from console_visitor import OWN, Visitor
-from pyfc.auth.keys import Keys
+from pyfc.auth.keys import Key, Keys
 from pyfc.auth.sessions import Logins
 from pyfc.client import Client
+from pyfc.client.transport import ApiError
 from pyfc.errors import NotUnderstood
 from support import Server, wait_until
 
@@ -528,3 +529,18 @@ def test_without_tls_the_console_stays_on_this_machine(serve: Callable[..., Serv
     assert urlsplit(server.ready["console"]).hostname == "127.0.0.1"
     assert any("other machines need --tls-certificate" in note for note in server.ready["notes"])
     assert "Overview" in Visitor(server).log_in().get("").words
+
+
+def test_a_function_gets_no_link_by_its_own_credentials(serve: Callable[..., Server]) -> None:
+    code = "import json\n\ndef handler(event, context):\n    return json.dumps(vars(context.credentials))\n"
+    server = serve({"own.py": code, "pyfc.yml": "permissions: all\n"})
+    found = json.loads(server.invoke("default/own").body)
+    key = Key(id=found["access_key_id"], secret=found["access_key_secret"], token=found["security_token"])
+    client = Client(server.endpoint, key=key)
+
+    with pytest.raises(ApiError, match=r".+") as link:
+        client.console_link()
+    with pytest.raises(ApiError, match=r".+") as end:
+        client.revoke_console()
+
+    assert (link.value.status, end.value.status) == (403, 403)

@@ -1,6 +1,7 @@
-"""Servers of the quick tests: forks of a process that has imported pyfc, which is most of what a start costs.
+"""Servers and commands of the quick tests: forks of a process that has imported pyfc, which is most of what a start
+costs.
 
-With --all every server is started as people start theirs.
+With --all each is started as people start theirs.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import json
 import os
 import random
@@ -20,24 +22,35 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _LARGEST = 1 << 18
 """Bytes of a request: arguments and environment."""
+HELD = 1 << 14
+"""Bytes that a pipe holds while nobody reads."""
 
 
 class Forked:
     """What a test needs of subprocess.Popen, for a command of pyfc that was forked."""
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: Sequence[str], environment: Mapping[str, str], folder: Path | None = None, given: bytes = b""
+    ) -> None:
+        """`given`: what it may read, at most what a pipe holds."""
+        assert len(given) <= HELD
         self.args = list(words)
         self.returncode: int | None = None
         ends = [os.pipe() for _ in range(3)]
-        order = json.dumps({"words": self.args, "environment": dict(environment), "folder": os.getcwd()}).encode()
-        socket.send_fds(_forks(), [order], [write for _, write in ends])
-        for _, write in ends:
-            os.close(write)
-        self._told, self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8") for read, _ in ends)
+        read_given, write_given = os.pipe()
+        os.write(write_given, given)
+        os.close(write_given)
+        asked = {"words": self.args, "environment": dict(environment), "folder": str(folder or Path.cwd())}
+        theirs = [*(write for _, write in ends), read_given]
+        socket.send_fds(_forks(), [json.dumps(asked).encode()], theirs)
+        for each in theirs:
+            os.close(each)
+        self._told, self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8", newline="") for read, _ in ends)
         self.pid = int(self._told.readline())
 
     def poll(self) -> int | None:
@@ -66,12 +79,16 @@ class Forked:
         """End it now."""
         self.send_signal(signal.SIGKILL)
 
-    def communicate(self) -> tuple[str, str]:
-        """What it has written, at its end."""
-        with self.stdout, self.stderr:
-            found = self.stdout.read(), self.stderr.read()
-        self.wait()
-        return found
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """What it has written, at its end. Raises TimeoutExpired, and ends it, after `timeout` seconds."""
+        with ThreadPoolExecutor(2) as readers, self.stdout, self.stderr:
+            found = [readers.submit(each.read) for each in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+            return found[0].result(), found[1].result()
 
 
 @functools.cache
@@ -97,21 +114,13 @@ def _forks() -> socket.socket:
 
 def _serve_forks(control: socket.socket) -> None:
     """Fork whatever is asked for, until nobody can ask any more."""
-    from starlette.routing import compile_path
-
-    from pyfc.cli import main, serve
-    from pyfc.gateway.application import APIS
-
-    assert serve.run
-    for prefix, endpoints in APIS.items():  # the re module keeps their patterns
-        for path in {each.path for each in endpoints}:
-            compile_path(prefix + path)
+    main = _imported()
     del sys.path[0]  # the folder of tests
     tasks = len(list(Path("/proc/self/task").iterdir()))
     assert tasks == 1, "what has threads cannot be forked"
     gc.freeze()
     while True:
-        order, descriptors, _, _ = socket.recv_fds(control, _LARGEST, 3)
+        order, descriptors, _, _ = socket.recv_fds(control, _LARGEST, 4)
         with contextlib.suppress(ChildProcessError):  # there has been none
             while os.waitpid(-1, os.WNOHANG)[0]:
                 continue
@@ -119,10 +128,11 @@ def _serve_forks(control: socket.socket) -> None:
             return
         if os.fork() == 0:
             control.close()
-            told, out, errors = descriptors
+            told, out, errors, given = descriptors
             if (pid := os.fork()) != 0:
-                _tell(pid, told, [out, errors])
+                _tell(pid, told, [out, errors, given])
             os.setsid()
+            os.dup2(given, 0)
             os.dup2(out, 1)
             os.dup2(errors, 2)
             sys.stdout = os.fdopen(1, "w", closefd=False)  # what kind of file it is was seen before
@@ -141,6 +151,21 @@ def _serve_forks(control: socket.socket) -> None:
             os.close(each)
 
 
+def _imported() -> Callable[[], int]:
+    """All of pyfc that a start would import and make ready; what runs a command."""
+    from starlette.routing import compile_path
+
+    from pyfc.cli import COMMANDS, main
+    from pyfc.gateway.application import APIS
+
+    for command in COMMANDS:
+        importlib.import_module(f"pyfc.cli.{command}")
+    for prefix, endpoints in APIS.items():  # the re module keeps their patterns
+        for path in {each.path for each in endpoints}:
+            compile_path(prefix + path)
+    return main
+
+
 def _end_with(main: Callable[[], int]) -> None:
     """Run it and end this process as the interpreter does, but do not take apart what has been imported: that copies
     the pages that forks share, and is half of what the end of a server takes.
@@ -148,7 +173,7 @@ def _end_with(main: Callable[[], int]) -> None:
     try:
         status = main()
     except SystemExit as exception:
-        status = exception.code if isinstance(exception.code, int) else 1
+        status = exception.code if isinstance(exception.code, int) else int(exception.code is not None)
     except BaseException:
         traceback.print_exc()
         status = 1

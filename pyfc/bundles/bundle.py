@@ -94,7 +94,7 @@ class Bundles:
                     return await self.put_archive(stream, str(path))
         if path.suffix == ".zip":
             raise InvalidArgument(message=f"{path} is not a zip file that can be read")
-        return await asyncio.to_thread(self._put_file, path, within)
+        return await asyncio.to_thread(self._put_file, path, within, built)
 
     def artefact(self, code: Code, opt: Code | None = None, compiler: str = "") -> Artefact:
         """Where kept code lies, and that of its layers. `compiler`: all else that decides what is compiled of it; who
@@ -220,9 +220,10 @@ class Bundles:
             self._busy -= 1
             self._kept += 1
 
-    def _put_file(self, path: Path, boundary: Boundary) -> Code:
+    def _put_file(self, path: Path, boundary: Boundary, built: Sequence[Path]) -> Code:
         def fill(copy: Copy, folder: Path) -> str:
             copy.file(boundary, path, folder / path.name)
+            copy.built(built, folder, frozenset({path.name}))
             return copy.digest()
 
         return self._put_copy(path, path.parent, fill)

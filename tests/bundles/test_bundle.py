@@ -94,6 +94,20 @@ def test_a_single_file_is_code(bundles: Bundles, tmp_path: Path) -> None:
     assert [path.name for path in bundles.artefact(code).folder.iterdir()] == ["index.py"]
 
 
+def test_what_was_built_for_a_single_file_lies_beside_it(bundles: Bundles, tmp_path: Path) -> None:
+    (tmp_path / "index.py").write_text("import fc2")
+    (tmp_path / "built").mkdir()
+    for name in ("fc2.py", "index.py"):
+        (tmp_path / "built" / name).write_text("# built")
+
+    code = asyncio.run(bundles.put(tmp_path / "index.py", [tmp_path / "built"]))
+
+    folder = bundles.artefact(code).folder
+    assert sorted(each.name for each in folder.iterdir()) == ["fc2.py", "index.py"]
+    assert (folder / "index.py").read_text() == "import fc2", "the file is the function's own"
+    assert code.digest != put(bundles, tmp_path / "index.py").digest
+
+
 def test_what_is_compiled_of_code_is_shared_by_nobody_with_other_layers_or_another_compiler(
     bundles: Bundles, tmp_path: Path
 ) -> None:

@@ -44,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self):
-        case, status = self.path.strip("/").split("/")
+        case, status = self.path.strip("/").split("/")[-2:]  # it gets the whole path
         self.send_response(int(status))
         if "-" in case:
             self.send_header("Content-Length", case.rpartition("-")[2])

@@ -15,6 +15,7 @@ import pytest
 from pyfc.auth import rpc
 from pyfc.auth.keys import Keys
 from pyfc.cloud.cms.metric_list import Place, metric_list
+from pyfc.data.version import METRICS
 from pyfc.errors import InvalidArgument, NotFound, PyfcError
 from pyfc.model.function import Function
 from pyfc.model.invocation import Invocation, Kind, Result, Usage
@@ -22,6 +23,8 @@ from pyfc.model.names import LATEST, Target
 from pyfc.observe.journal import CallRecord
 from pyfc.observe.metrics import names as names_module
 from pyfc.observe.metrics.metrics import Metrics
+from pyfc.observe.metrics.point import Point, Series
+from pyfc.observe.metrics.store import Counted, Store
 from support import Server
 
 NOON = 1_700_006_400
@@ -109,6 +112,26 @@ def test_dimensions_choose_and_of_other_regions_there_is_nothing(tmp_path: Path)
     assert chosen({"functionName": "g"}, {"functionName": "h", "region": PLACE.region}) == ["g", "h"]
     assert chosen({"functionName": "g"}, {"serviceName": "s"}) == ["f", "g", "h"]  # each of them once
     assert chosen({"region": "cn-beijing"}) == []
+
+
+def test_an_instance_is_told_of_by_its_id_and_nobody_else_is_told_of_it(tmp_path: Path) -> None:
+    async def write() -> None:
+        store, point = Store(tmp_path / METRICS), Point()
+        for name in ("samples", "requests_max"):
+            point.values[name] = 3
+        await store.write(Counted(NOON, {Series("s", "f", LATEST, each): point for each in ("", "i", "j")}))
+        await store.close()
+
+    asyncio.run(write())
+
+    def told(period: int, **dimensions: str) -> list[tuple[str, float]]:
+        wanted = {"MetricName": "FunctionMaxConcurrentRequests", "Period": str(period)}
+        found = asked(tmp_path, [], Dimensions=json.dumps(dimensions), **wanted)["Datapoints"]
+        return [(each.get("instanceId", ""), each["Value"]) for each in found]
+
+    assert told(60) == told(3600) == [("", 3)]
+    assert told(60, functionName="f", instanceId="i") == told(3600, instanceId="i") == [("i", 3)]
+    assert told(60, instanceId="none") == []
 
 
 def test_pages_follow_each_other_and_the_last_has_no_mark(tmp_path: Path) -> None:

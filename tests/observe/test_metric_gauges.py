@@ -81,8 +81,12 @@ def test_what_instances_use_is_told_in_fcs_units_and_as_a_part_of_what_they_may(
             now.samples = [Sample(moment, ONE, "i", cpu, megabytes << 20, requests)]
             point, _ = await read(metrics)
         now.samples = []
+        (of_it, *_), totals = await metrics.read(ALL._replace(instance="i")), metrics.totals.points
         await metrics.close()
 
+        assert of_it.series == Series("s", "one", LATEST, "i")
+        assert of_it.point["held_max_kb"] in (256 << 10, 512 << 10)
+        assert [*totals] == [Series("s", "one", LATEST)], "who scrapes is told of functions"
         found = told(point, FUNCTION)
         quota = ONE.vcpu
         assert {name.removeprefix("Function"): value for name, value in found.items() if value} == {

@@ -318,6 +318,37 @@ def test_points_go_when_they_are_old_and_series_with_their_last_point(tmp_path: 
         assert connection.execute("SELECT service, function FROM series").fetchall() == [("s", "f")]
 
 
+def test_points_of_instances_are_kept_for_six_hours_and_not_by_the_hour(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store, point = Store(tmp_path / "m.sqlite"), Point()
+        point.add("samples", 1)
+        for number in range(100):
+            await store.write(
+                Counted(NOON + 600 * number, {SERIES: point, SERIES._replace(instance=f"i{number}"): point})
+            )
+        found = {step: await store.read(Wanted(step, 0, math.inf, instance="*")) for step in STEPS}
+        assert {step: len(each) for step, each in found.items()} == {10: 37, 60: 37, 3600: 0}
+        assert [each.series.instance for each in found[60]] == [f"i{number}" for number in range(63, 100)]
+        assert len(await store.read(Wanted(60, 0, math.inf))) == 100
+        await store.close()
+        with closing(sqlite3.connect(tmp_path / "m.sqlite")) as connection:
+            assert connection.execute("SELECT count(*) FROM series").fetchone() == (38,)
+
+    asyncio.run(scenario())
+
+
+def test_instances_take_no_room_from_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting_module, "MOST_SERIES", 4)
+    counting = Counting()
+    for number in range(10):
+        counting.note(SERIES._replace(instance=f"i{number}"), {"samples": 1})
+    counting.listen([record(), record(qualifier="prod")])
+
+    points, _ = counting.take()
+    assert [series.instance for series in points] == ["i0", "i1", "", ""]
+    assert OTHERS not in points
+
+
 def test_more_series_than_there_is_room_for_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting_module, "MOST_SERIES", 2)
     counting = Counting()

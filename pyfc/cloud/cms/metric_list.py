@@ -17,7 +17,7 @@ from pyfc.errors import InvalidArgument, NotFound
 from pyfc.observe.metrics.metrics import Metrics
 from pyfc.observe.metrics.names import ABSENT, FUNCTION, REGION, SERVICE, Metric, metric_of
 from pyfc.observe.metrics.point import Point, Series
-from pyfc.observe.metrics.store import STEPS, Found, Wanted
+from pyfc.observe.metrics.store import OF_INSTANCES, STEPS, Found, Wanted
 
 NAMESPACE = "acs_fc"
 _MINUTE, _DAY = 60, 86400
@@ -35,7 +35,8 @@ _DIMENSIONS = {
     FUNCTION: ("serviceName", "functionName"),
     f"{FUNCTION}Qualifier": ("serviceName", "functionName", "qualifier"),
 }
-_NAMES = ("serviceName", "functionName", "qualifier")
+_INSTANCE = "instanceId"
+_NAMES = ("serviceName", "functionName", "qualifier", _INSTANCE)
 
 
 class Place(NamedTuple):
@@ -69,8 +70,8 @@ async def metric_list(
     asked = _asked(parameters, now, is_older=is_older)
     found: list[Found] = []
     if asked.metric is not None:
-        step = max(step for step in STEPS if asked.period % step == 0)
         for names in _selections(asked, place):
+            step = max(step for step in (OF_INSTANCES if names[-1] else STEPS) if asked.period % step == 0)
             found += await metrics.read(Wanted(step, asked.start - asked.period, asked.end + asked.period, *names))
     points = _points(asked, place, found)
     page = points[asked.skipped : asked.skipped + asked.length]
@@ -86,7 +87,7 @@ async def metric_list(
 def _points(asked: _Asked, place: Place, found: Iterable[Found]) -> list[dict[str, Any]]:
     """In order of time, for each period in which something was measured."""
     sums: dict[tuple[int, tuple[str, ...]], Point] = {}
-    shown = _DIMENSIONS[asked.level]
+    shown = (*_DIMENSIONS[asked.level], _INSTANCE)
     for series, time, point in {(each.series, each.time): each for each in found}.values():
         begins = time - time % asked.period
         if asked.start < begins <= asked.end:
@@ -96,21 +97,27 @@ def _points(asked: _Asked, place: Place, found: Iterable[Found]) -> list[dict[st
         value = asked.metric.value(point) if asked.metric is not None else None
         if value is not None and asked.metric is not None:
             own = {"timestamp": begins * 1000, "userId": place.account, "region": place.region}
-            told.append({**own, **dict(zip(shown, names, strict=True)), "Value": value, asked.metric.statistic: value})
+            whose = {name: value for name, value in zip(shown, names, strict=True) if value or name != _INSTANCE}
+            told.append({**own, **whose, "Value": value, asked.metric.statistic: value})
     return told
 
 
 def _names(series: Series) -> dict[str, str]:
-    return dict(zip(_NAMES, series[:3], strict=True))
+    return dict(zip(_NAMES, series, strict=True))
 
 
-def _selections(asked: _Asked, place: Place) -> list[tuple[str, str, str]]:
-    """Service, function and qualifier of what is asked for; '' for any. Nothing of another region or account."""
+def _selections(asked: _Asked, place: Place) -> list[tuple[str, str, str, str]]:
+    """Service, function, qualifier and instance of what is asked for; '' for any, but of instances for none. Nothing of
+    another region or account.
+    """
     ours = {"region": place.region, "userId": place.account}
     chosen = (each for each in asked.dimensions or [{}] if {**ours, **each}.items() >= ours.items())
-    return list(
-        dict.fromkeys((each.get(_NAMES[0], ""), each.get(_NAMES[1], ""), each.get(_NAMES[2], "")) for each in chosen)
-    )
+    return list(dict.fromkeys(_named(each) for each in chosen))
+
+
+def _named(chosen: Mapping[str, str]) -> tuple[str, str, str, str]:
+    service, function, qualifier, instance = (chosen.get(name, "") for name in _NAMES)
+    return service, function, qualifier, instance
 
 
 def _asked(parameters: Mapping[str, str], now: float, *, is_older: bool) -> _Asked:

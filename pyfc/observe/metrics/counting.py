@@ -73,6 +73,8 @@ class Counting:
 
     def note(self, series: Series, values: Mapping[str, int]) -> None:
         """Something that is no call: more of these fields of a point, or seen of those that are a most."""
+        if series.instance and series not in self._points and len(self._points) >= MOST_SERIES // 2:
+            return  # instances take no room from calls
         point = self._point(series)
         for name, value in values.items():
             if FIELDS[name] is Rule.MOST:

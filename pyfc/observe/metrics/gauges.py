@@ -127,7 +127,9 @@ class Gauges:
             values |= {"cpu_samples": 1, "cpu_milli": used, "cpu_max_milli": used}
         while len(self._before) > _MOST:
             del self._before[next(iter(self._before))]
-        self._seen(_series(sample.function), values)
+        series = _series(sample.function)
+        self._seen(series, values)
+        self._seen(series._replace(instance=sample.instance_id), values)
 
     def close(self) -> None:
         """Look no more."""

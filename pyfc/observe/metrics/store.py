@@ -1,4 +1,5 @@
-"""Points in a SQLite file: of 10 s for six hours, of a minute for 31 days, of an hour for a year.
+"""Points in a SQLite file: of 10 s for six hours, of a minute for 31 days, of an hour for a year. Of an instance there
+are those of 10 s and of a minute, for six hours: many come and go.
 
 What was counted in 10 s is written in one transaction, which puts it to the point of each step that it falls into:
 after a kill everything but the last 10 s is there, once. The file is made by the first write.
@@ -21,6 +22,8 @@ from pyfc.sqlite import Database, transaction
 
 STEPS = {10: 6 * 3600, 60: 31 * 86400, 3600: 366 * 86400}
 """Seconds of a point, and for which points are kept."""
+OF_INSTANCES = {10: 6 * 3600, 60: 6 * 3600}
+"""The same, of an instance."""
 STEP = min(STEPS)
 _PRUNED = 600
 """Seconds after which it is looked for points that are too old."""
@@ -109,7 +112,7 @@ def _put(connection: sqlite3.Connection, series: Series, time: int, point: Point
     found = connection.execute(_FIND, series).fetchone()
     if found is None:
         found = connection.execute("INSERT INTO series VALUES (NULL, ?, ?, ?, ?) RETURNING number", series).fetchone()
-    for step in STEPS:
+    for step in OF_INSTANCES if series.instance else STEPS:
         key = (found[0], step, time - time % step)
         before = connection.execute("SELECT point FROM points WHERE series = ? AND step = ? AND time = ?", key)
         row = before.fetchone()
@@ -119,10 +122,13 @@ def _put(connection: sqlite3.Connection, series: Series, time: int, point: Point
 
 
 def _prune(connection: sqlite3.Connection, now: int) -> None:
-    numbers = connection.execute("SELECT number FROM series").fetchall()
-    for step, kept in STEPS.items():
-        old = [(number, step, now - kept) for (number,) in numbers]
-        connection.executemany("DELETE FROM points WHERE series = ? AND step = ? AND time < ?", old)
+    series = connection.execute("SELECT number, instance FROM series").fetchall()
+    old = [
+        (number, step, now - kept)
+        for number, instance in series
+        for step, kept in (OF_INSTANCES if instance else STEPS).items()
+    ]
+    connection.executemany("DELETE FROM points WHERE series = ? AND step = ? AND time < ?", old)
     connection.execute(_EMPTY)
 
 

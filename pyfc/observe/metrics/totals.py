@@ -1,4 +1,4 @@
-"""What has been counted since the server's start, by series: for who scrapes it."""
+"""What has been counted since the server's start, by series of calls, not of instances: for who scrapes it."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Totals:
     def add(self, points: Mapping[Series, Point], examples: Examples) -> None:
         """More was counted."""
         for series, point in points.items():
+            if series.instance:
+                continue
             known = self._known(series)
             self.points.setdefault(known, Point()).merge(point)
             self.examples.setdefault(known, {}).update(examples.get(series, {}))

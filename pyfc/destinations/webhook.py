@@ -49,7 +49,10 @@ class Webhook:
 
 
 def _headers(trace: Trace | None) -> dict[str, str]:
-    """Those of a trace, as callers of functions send it."""
+    """Those of a trace, as callers of functions send it; what no header can hold is quoted."""
     span, baggage = trace or ("", {})
-    told = {f"{_TRACING}Baggage-{name}": value for name, value in baggage.items()}
+    told = {
+        f"{_TRACING}Baggage-{name}": value if value.isprintable() and max(value, default="") <= "\xff" else quote(value)
+        for name, value in baggage.items()
+    }
     return {f"{_TRACING}Context": span, **told} if span else told

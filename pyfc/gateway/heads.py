@@ -26,6 +26,7 @@ _LARGEST = 4096
 """Bytes of a head that is kept."""
 _ADDRESS = re.compile(rb"https?://([^/?#@]+)([/?].*|)", re.IGNORECASE | re.DOTALL)
 """Host, and path with query."""
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
@@ -34,6 +35,9 @@ _TRACING = b"x-fc-tracing-opentracing-span-"
 _BAGGAGE = (b"x-fc-tracing-opentracing-span-baggage-", b"x-fc-tracing-opentracing-span-context-baggage-")
 """The second as FC's SDK for Node.js tests it."""
 _UBER_BAGGAGE = b"uberctx-"
+_OTHERS = frozenset((b"traceparent", b"uber-trace-id", b"baggage"))
+_MOST_ITEMS = 64
+"""Of W3C's baggage, which says so."""
 
 
 class Known(NamedTuple):
@@ -136,7 +140,7 @@ def trace_of(fields: dict[bytes, bytes]) -> Trace | None:
     """
     sent = {name: value.decode("latin-1") for name, value in fields.items() if name.startswith(_TRACING)}
     if not sent:
-        return _others_trace(fields) if b"traceparent" in fields or b"uber-trace-id" in fields else None
+        return _others_trace(fields) if not _OTHERS.isdisjoint(fields) else None
     baggage = {
         name.partition(b"baggage-")[2].decode("latin-1"): value
         for name, value in sent.items()
@@ -149,13 +153,27 @@ def _others_trace(fields: dict[bytes, bytes]) -> Trace | None:
     context = from_w3c(fields.get(b"traceparent", b"").decode("latin-1"))
     if context is None:
         context = from_jaeger(unquote(fields.get(b"uber-trace-id", b"").decode("latin-1")))
-    if context is None:
-        return None
-    baggage = {name: value for name, value in fields.items() if name.startswith(_UBER_BAGGAGE)}
-    return context.as_jaeger(), {
-        name.removeprefix(_UBER_BAGGAGE).decode("latin-1"): unquote(value.decode("latin-1"))
-        for name, value in baggage.items()
-    }
+    baggage = _w3c_baggage(fields.get(b"baggage", b"").decode("latin-1"))
+    if context is not None:
+        baggage |= {
+            name.removeprefix(_UBER_BAGGAGE).decode("latin-1"): unquote(value.decode("latin-1"))
+            for name, value in fields.items()
+            if name.startswith(_UBER_BAGGAGE)
+        }
+    return (context.as_jaeger() if context is not None else "", baggage) if context is not None or baggage else None
+
+
+def _w3c_baggage(text: str) -> dict[str, str]:
+    """The items of a header like `user=me%20too;kind=x, shop=1`, without their properties. What is no item, or holds
+    what no header may, is left out.
+    """
+    found = {}
+    for each in text.split(",", _MOST_ITEMS)[:_MOST_ITEMS] if text else ():
+        name, equals, value = each.partition(";")[0].partition("=")
+        name, value = name.strip(" \t"), unquote(value.strip(" \t"))
+        if equals and _TOKEN.fullmatch(name) and value.isprintable():
+            found[name] = value
+    return found
 
 
 def length_of(fields: dict[bytes, bytes]) -> int:

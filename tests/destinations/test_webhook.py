@@ -48,6 +48,15 @@ def test_a_trace_goes_on_as_the_headers_that_it_came_with() -> None:
     assert b"X-Fc-Tracing" not in delivered(taken)[1]
 
 
+def test_baggage_that_no_header_can_hold_is_quoted() -> None:
+    error, asked = delivered(b"HTTP/1.1 204 No\r\n\r\n", trace=("", {"who": "\u738b", "what": "a\r\nb", "none": ""}))
+
+    assert error is None
+    assert b"-Baggage-who: %E7%8E%8B\r\n" in asked
+    assert b"-Baggage-what: a%0D%0Ab\r\n" in asked
+    assert b"-Baggage-none: \r\n" in asked
+
+
 def test_an_endpoint_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     delivered(b"HTTP/1.1 204 No\r\n\r\n")  # what is needed for it is loaded
     monkeypatch.setattr(client, "_SECONDS", 0.2)

@@ -204,11 +204,15 @@ JAEGER = "4bf92f3577b34da6a3ce929d0e0e4736:f067aa0ba902b7:0:1"
 
 @pytest.mark.parametrize(
     "headers",
-    [{"traceparent": W3C}, {"uber-trace-id": JAEGER.replace(":", "%3A"), "uberctx-user": "me%20too"}],
-    ids=["w3c", "jaeger"],
+    [
+        {"traceparent": W3C},
+        {"traceparent": W3C, "baggage": "user=me%20too;kind=x"},
+        {"uber-trace-id": JAEGER.replace(":", "%3A"), "uberctx-user": "me%20too"},
+    ],
+    ids=["w3c", "w3c with baggage", "jaeger"],
 )
 def test_traces_of_w3c_and_jaeger_reach_the_function(server: Server, headers: dict[str, str]) -> None:
-    baggage = {"user": "me too"} if "uberctx-user" in headers else {}
+    baggage = {"user": "me too"} if len(headers) > 1 else {}
 
     assert server.invoke("demo/python", b"", **headers).json[:2] == [JAEGER, baggage]
     assert server.invoke("demo/custom", b"", **headers).json[:2] == [JAEGER, baggage]

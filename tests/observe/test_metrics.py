@@ -15,12 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyfc.data.version import METRICS_TABLES
 from pyfc.errors import Unavailable
 from pyfc.model.function import Function, Limits
 from pyfc.model.invocation import Fault, FaultKind, Invocation, Kind, Phases, Result, Start, Usage
 from pyfc.model.names import LATEST, Target
 from pyfc.observe.journal import CallRecord, OutputRecord
 from pyfc.observe.metrics import counting as counting_module
+from pyfc.observe.metrics import store as store_module
 from pyfc.observe.metrics.activity import Activity
 from pyfc.observe.metrics.buckets import add_to, counted, percentile
 from pyfc.observe.metrics.counting import Counting
@@ -335,6 +337,16 @@ def test_points_of_instances_are_kept_for_six_hours_and_not_by_the_hour(tmp_path
             assert connection.execute("SELECT count(*) FROM series").fetchone() == (38,)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("wanted", [ALL, Wanted(60, 0, 9, "s", "f"), Wanted(60, 0, 9, instance="*")])
+def test_a_span_of_a_long_time_is_read_without_a_look_at_the_rest(wanted: Wanted) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(METRICS_TABLES)
+        query, arguments = store_module._query(wanted)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", arguments)]
+
+    assert "SEARCH points USING PRIMARY KEY (series=? AND step=? AND time>? AND time<?)" in plan
 
 
 def test_instances_take_no_room_from_calls(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,8 +145,8 @@ def _query(wanted: Wanted) -> tuple[str, tuple[Any, ...]]:
     chosen = {name: value for name, value in names.items() if value}
     instance = "instance <> ''" if wanted.instance == "*" else "instance = ?"
     where = " AND ".join([*(f"{name} = ?" for name in chosen), instance])
-    query = (
-        "SELECT service, function, qualifier, instance, time, point FROM series JOIN points ON series = number "  # noqa: S608  our own words
+    query = (  # CROSS: series come first, each of which has its points in order of time; else all points are looked at
+        "SELECT service, function, qualifier, instance, time, point FROM series CROSS JOIN points ON series = number "  # noqa: S608  our own words
         f"WHERE {where} AND step = ? AND time >= ? AND time < ? ORDER BY time, number"
     )
     named = [*chosen.values(), *([] if wanted.instance == "*" else [wanted.instance])]

@@ -154,13 +154,13 @@ def _others_trace(fields: dict[bytes, bytes]) -> Trace | None:
     if context is None:
         context = from_jaeger(unquote(fields.get(b"uber-trace-id", b"").decode("latin-1")))
     baggage = _w3c_baggage(fields.get(b"baggage", b"").decode("latin-1"))
-    if context is not None:
-        baggage |= {
-            name.removeprefix(_UBER_BAGGAGE).decode("latin-1"): unquote(value.decode("latin-1"))
-            for name, value in fields.items()
-            if name.startswith(_UBER_BAGGAGE)
-        }
-    return (context.as_jaeger() if context is not None else "", baggage) if context is not None or baggage else None
+    if context is None:
+        return ("", baggage) if baggage else None
+    jaeger = {name: value for name, value in fields.items() if name.startswith(_UBER_BAGGAGE)}
+    return context.as_jaeger(), baggage | {
+        name.removeprefix(_UBER_BAGGAGE).decode("latin-1"): unquote(value.decode("latin-1"))
+        for name, value in jaeger.items()
+    }
 
 
 def _w3c_baggage(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -71,8 +71,9 @@ async def metric_list(
     found: list[Found] = []
     if asked.metric is not None:
         for names in _selections(asked, place):
-            step = max(step for step in (OF_INSTANCES if names[-1] else STEPS) if asked.period % step == 0)
-            found += await metrics.read(Wanted(step, asked.start - asked.period, asked.end + asked.period, *names))
+            found += await metrics.read(
+                Wanted(_step(asked.period, names[-1]), asked.start - asked.period, asked.end + asked.period, *names)
+            )
     points = _points(asked, place, found)
     page = points[asked.skipped : asked.skipped + asked.length]
     answer: dict[str, Any] = {"Code": "200", "Success": True, "Period": str(asked.period)}
@@ -82,6 +83,11 @@ async def metric_list(
     if asked.skipped + len(page) < len(points):
         answer["Cursor" if is_older else "NextToken"] = str(asked.skipped + len(page))
     return answer
+
+
+def _step(period: int, instance: str) -> int:
+    """The longest of which periods are made."""
+    return max(step for step in (OF_INSTANCES if instance else STEPS) if period % step == 0)
 
 
 def _points(asked: _Asked, place: Place, found: Iterable[Found]) -> list[dict[str, Any]]:
@@ -97,9 +103,13 @@ def _points(asked: _Asked, place: Place, found: Iterable[Found]) -> list[dict[st
         value = asked.metric.value(point) if asked.metric is not None else None
         if value is not None and asked.metric is not None:
             own = {"timestamp": begins * 1000, "userId": place.account, "region": place.region}
-            whose = {name: value for name, value in zip(shown, names, strict=True) if value or name != _INSTANCE}
-            told.append({**own, **whose, "Value": value, asked.metric.statistic: value})
+            told.append({**own, **_whose(shown, names), "Value": value, asked.metric.statistic: value})
     return told
+
+
+def _whose(shown: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Dimensions of a point; of an instance where it is one's."""
+    return {name: value for name, value in zip(shown, names, strict=True) if value or name != _INSTANCE}
 
 
 def _names(series: Series) -> dict[str, str]:

@@ -117,19 +117,21 @@ class Gauges:
             "held_max_kb": held, "memory_limit_mb": sample.function.limits.memory_size,
             "vcpu_quota_milli": round(sample.function.vcpu * 1000),
         }  # fmt: skip
-        before = self._before.get(sample.instance_id)
-        seconds = sample.time - before.time if before is not None else 0.0
-        if before is None or seconds >= _SHORTEST:
-            self._before.pop(sample.instance_id, None)
-            self._before[sample.instance_id] = sample
-        if before is not None and seconds >= _SHORTEST:
-            used = round(max(sample.cpu - before.cpu, 0.0) / seconds * 1000)
+        used = self._used(sample)
+        if used is not None:
             values |= {"cpu_samples": 1, "cpu_milli": used, "cpu_max_milli": used}
-        while len(self._before) > _MOST:
-            del self._before[next(iter(self._before))]
         series = _series(sample.function)
         self._seen(series, values)
         self._seen(series._replace(instance=sample.instance_id), values)
+
+    def _used(self, sample: Sample) -> int | None:
+        """Thousandths of a processor that an instance used since its last sample; None for what cannot be told."""
+        before = self._before.pop(sample.instance_id, sample)
+        seconds = sample.time - before.time
+        self._before[sample.instance_id] = before if seconds < _SHORTEST else sample
+        if len(self._before) > _MOST:
+            del self._before[next(iter(self._before))]
+        return round(max(sample.cpu - before.cpu, 0.0) / seconds * 1000) if seconds >= _SHORTEST else None
 
     def close(self) -> None:
         """Look no more."""

@@ -1,7 +1,8 @@
 """What triggers say of what fires them: one rule for files and for FC's API.
 
 A bucket or logstore that is not named at all is kept, since FC's clients send such triggers, and the state of the
-trigger tells of it. What is named must be able to exist.
+trigger tells of it. What is named must be able to exist, but for names that are only too short: the recorded clients
+name buckets and projects by a letter. FC's API keeps them too, and files tell of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,19 @@ from pyfc.errors import InvalidArgument
 from pyfc.model.trigger import Trigger
 from pyfc.triggers import eventbridge, log, mns_topic, oss
 from pyfc.triggers.interface import option
+
+_SHORTEST = 3
+"""Characters of a bucket's or a project's name."""
+
+
+def check_sent(trigger: Trigger) -> None:
+    """The same for what FC's API is sent, which may have names that are too short."""
+    if trigger.type == "oss":
+        names: tuple[str, ...] = (oss.bucket_of(trigger),)
+    else:
+        names = log.named(trigger) if trigger.type == "log" else ()
+    if not any(name and len(name) < _SHORTEST for name in names):
+        check(trigger)
 
 
 def check(trigger: Trigger) -> None:

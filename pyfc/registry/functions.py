@@ -243,7 +243,7 @@ class Functions:
         of its bucket and for one whose source can be none, VersionNotFound, AliasNotFound.
         """
         await self._versions.resolve(trigger.service, trigger.function, trigger.qualifier)
-        trigger_sources.check(trigger)
+        trigger_sources.check_sent(trigger)
         if trigger.type == "oss":
             await self._check_bucket(trigger)
         if trigger.type != "http":

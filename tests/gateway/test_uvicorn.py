@@ -116,7 +116,10 @@ def test_the_server_has_what_is_overridden_and_used_of_it() -> None:
     assert "await self.main_loop()" in source_of(Server)
     assert "connection.shutdown()" in source_of(Server.shutdown)
     made = Server(Config(app))
-    own = {"_context", "_descriptors", "_release", "_stop", "_serving", "_sockets", "lifespan", "port", "servers"}
+    own = {
+        "_context", "_descriptors", "_release", "_stop", "_serving", "_sockets", "console", "lifespan", "port",
+        "servers",
+    }  # fmt: skip
     ours = own | set(vars(server.GatewayServer))
     assert "for server in self.servers:" in source_of(Server.shutdown)
     assert "self.lifespan = config.lifespan_class(config)" in source_of(Server)

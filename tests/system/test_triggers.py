@@ -198,7 +198,7 @@ def test_a_trigger_that_can_not_fire_shows_why(serve: Callable[..., Server]) -> 
         ("oss", "acs:oss:cn-hangzhou:1:pyfc", {}, "sourceArn names the bucket: the server itself uses the name 'pyfc'"),
         ("log", "acs:log:cn-hangzhou:1:project/Web Logs", {}, "sourceArn names 'Web Logs': A project's name has"),
         ("log", "", {"sourceConfig": {"logstore": "a/b"}}, "triggerConfig.sourceConfig.logstore names 'a/b': A log"),
-        ("log", "", {"logConfig": {"project": "x"}}, "triggerConfig.logConfig.project names 'x': A project's name"),
+        ("log", "", {"logConfig": {"project": "Xyz"}}, "triggerConfig.logConfig.project names 'Xyz': A project's name"),
         ("mns_topic", "", {"topicName": "n ews"}, "triggerConfig.topicName is 'n ews': a topic's name has"),
         ("mns_topic", "acs:mns:cn-hangzhou:1:/topics/-", {}, "sourceArn is '-': a topic's name has"),
         ("eventbridge", "", {"eventSourceConfig": {"eventSourceType": "MNS", "eventSourceParameters": {

@@ -69,6 +69,8 @@ class Builds:
         self._waiting: list[_Pending] = []
         self._pending: dict[str, _Pending] = {}
         """Those that wait and those that run, by their folder."""
+        self._files: dict[str, str] = {}
+        """Code that is one file and has a build, by its folder: by that it is known when it runs."""
         self._failed: dict[Path, str] = {}
         """Beside the server, with the reasons: not to be tried again for what is served now."""
         self._partial: dict[Path, dict[str, str]] = {}
@@ -83,7 +85,12 @@ class Builds:
 
     def is_pending(self, folder: str) -> bool:
         """Whether calls wait for what the code in this folder needs."""
-        return folder in self._pending and self._pending[folder].holds
+        found = self._pending.get(self._key(folder))
+        return found is not None and found.holds
+
+    def _key(self, folder: str) -> str:
+        """By what a build for code in this folder is known."""
+        return folder if folder in self._pending else self._files.get(folder, folder)
 
     def said(self, folder: str) -> str:
         """The last line of the installer that works for a folder; '' if it has said nothing."""
@@ -94,6 +101,7 @@ class Builds:
         took, what was left out, and why it has failed.
         """
         found: dict[str, Any] = {}
+        folder = self._key(folder)
         if folder in self._pending:
             found["building"] = self.said(folder) if folder in self._began else "it waits for its turn"
         if folder in self._began:
@@ -108,7 +116,7 @@ class Builds:
 
     def has_failed(self, folder: str) -> bool:
         """Whether what the code in this folder needs could not be built."""
-        return Path(folder) in self._failed
+        return Path(self._key(folder)) in self._failed
 
     def ask_by(self, ask: Ask) -> None:
         """See Builder."""
@@ -116,7 +124,7 @@ class Builds:
 
     def hurry(self, folder: str) -> None:
         """Somebody waits for it: it comes next."""
-        found = self._pending.get(folder)
+        found = self._pending.get(self._key(folder))
         if found is not None and found in self._waiting:
             self._waiting.remove(found)
             self._waiting.insert(0, found)
@@ -230,6 +238,8 @@ class Builds:
             self._partial[folder] = self._builder.left_out(folder)  # until it is known anew
         pending = _Pending(folder, build, [name], holds)
         self._pending[str(folder)] = pending
+        if folder.is_file():
+            self._files[str(folder.parent)] = str(folder)
         self._waiting.append(pending)
 
     @property

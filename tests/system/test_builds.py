@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from test_build import wheel, write
 
-from support import Response, Server, pyfc, wait_until
+from support import Response, Server, pyfc, template, wait_until
 
 HANDLER = "import greeting\ndef handler(event, context):\n    return greeting.text()\n"
 PLAIN = "def handler(event, context):\n    return 'plain'\n"
@@ -172,3 +172,22 @@ def test_a_second_start_finds_what_was_built(index: Index, folder: Path) -> None
             assert sum("is being installed" in note for note in server.ready["notes"]) == count
         finally:
             assert server.stop()[0] == 0
+
+
+def test_a_call_waits_for_what_a_function_needs_whose_code_is_one_file(index: Index, tmp_path: Path) -> None:
+    wheel(tmp_path / "wheels", "oss2", "2.19.1", "hello of oss2")
+    declared = template({"f": {"CodeUri": "code/index.py"}, "g": {"CodeUri": "g/"}})
+    code = HANDLER.replace("greeting", "oss2")
+    folder = write(tmp_path / "app", {"code/index.py": code, "g/index.py": PLAIN, "template.yml": declared})
+    server = Server(folder, folder / "data")
+    try:
+        assert server.invoke("demo/g").body == b"plain"
+        assert "buildingSeconds" in next(each for each in server.functions() if each["function"] == "f")
+        with ThreadPoolExecutor() as threads:
+            call = threads.submit(server.invoke, "demo/f")
+            wait_until(lambda: index.asked, "pip to ask")
+            assert not call.done()
+            index.is_open.set()
+            assert call.result(60).body == b"hello of oss2"
+    finally:
+        assert server.stop()[0] == 0

@@ -6,6 +6,8 @@
    that does nothing but write the same bodies to a file and sync each.
 2. search: milliseconds for the newest 100 logs of a query of two words, the rarer in 1 per cent of all, when all are
    indexed, beside grep for the rarer word in the same lines.
+3. logs of functions: a function writes so many lines a second, for a while; how long after the last line of a second a
+   search finds all of that second.
 """
 
 from __future__ import annotations
@@ -42,6 +44,27 @@ from servers import free_port, listening
 _HOST = "bench-logs.cn-hangzhou.log.aliyuncs.com"
 _BATCH, _CONNECTIONS, _DEADLINE = 500, 8, 60.0
 _QUERY = "timeout and get"
+_PROJECT = {
+    "index.py": """
+def handler(event, context):
+    word, count = event.decode().split()
+    for number in range(int(count)):
+        print(word, "line", number)
+""",
+    "template.yml": """
+Transform: Aliyun::Serverless-2018-04-03
+Resources:
+  bench:
+    Type: Aliyun::Serverless::Service
+    Properties: {LogConfig: {Project: bench-logs, Logstore: written}}
+    writes:
+      Type: Aliyun::Serverless::Function
+      Properties: {Handler: index.handler, Runtime: python3, CodeUri: ./}
+""",
+}
+_CALL = "/2016-08-15/services/bench/functions/writes/invocations"
+_RATE, _PARTS = 2000, 10
+"""Lines a second of a function, and calls that write them."""
 
 
 class Service:
@@ -50,11 +73,12 @@ class Service:
     def __init__(self, scratch: Path) -> None:
         self.port, data, folder = free_port(), scratch / "data", scratch / "project"
         folder.mkdir()
+        for name, text in _PROJECT.items():
+            (folder / name).write_text(text)
         command = [sys.executable, "-m", "pyfc", "serve", str(folder), "--port", str(self.port), "--quiet"]
         self.process = subprocess.Popen([*command, "--data-dir", str(data)], cwd="/")
         listening(self.port)
         self._key: Key = Keys(data).all()[0]
-        self.ask(self.connect(), "POST", "/", json.dumps({"projectName": "bench-logs"}).encode())
         self.ask(self.connect(), "POST", "/logstores", json.dumps({"logstoreName": "lines"}).encode())
 
     def connect(self) -> HTTPConnection:
@@ -101,6 +125,28 @@ class Service:
         found = json.loads(self.ask(connection, "POST", "/logstores/lines/logs", json.dumps(document).encode()))
         connection.close()
         return (time.monotonic() - began) * 1000, found["meta"]
+
+    def write(self, word: str, count: int) -> None:
+        """Have the function write so many lines."""
+        connection = self.connect()
+        connection.request("POST", _CALL, f"{word} {count}")
+        answer = connection.getresponse()
+        if answer.read() != b"null":
+            raise RuntimeError(f"the function answered {answer.status}")
+        connection.close()
+
+    def found_all(self, word: str, count: int) -> float:
+        """Seconds until a search finds so many lines of the function."""
+        document = {"from": 0, "to": 2**31, "query": f"{word} | select count(1) as found", "line": 1}
+        connection, began, found = self.connect(), time.monotonic(), 0
+        while found < count:
+            if time.monotonic() - began > _DEADLINE:
+                raise RuntimeError(f"a search finds {found} of {count} lines after {_DEADLINE:g} s")
+            time.sleep(0.05)
+            answer = self.ask(connection, "POST", "/logstores/written/logs", json.dumps(document).encode())
+            found = int(json.loads(answer)["data"][0]["found"])
+        connection.close()
+        return time.monotonic() - began
 
     def stop(self) -> None:
         """End it."""
@@ -153,6 +199,19 @@ def indexed(index: Path) -> int:
         return 0
 
 
+def steady(service: Service, seconds: int) -> list[float]:
+    """Seconds until all lines of each second are found that a function wrote."""
+    with ThreadPoolExecutor(seconds) as pool:
+        waiting = []
+        began = time.monotonic()
+        for second in range(seconds):
+            for part in range(_PARTS):
+                time.sleep(max(began + second + part / _PARTS - time.monotonic(), 0))
+                service.write(f"second{second}", _RATE // _PARTS)
+            waiting.append(pool.submit(service.found_all, f"second{second}", _RATE))
+        return [each.result() for each in waiting]
+
+
 def grepped(lines: Path) -> float:
     """Milliseconds of grep for the rarer word."""
     began = time.monotonic()
@@ -171,6 +230,9 @@ def main() -> None:
         scratch = Path(name)
         service, lines = Service(scratch), scratch / "lines"
         try:
+            delays = steady(service, options.rounds * 2)
+            print(f"logs of functions, {_RATE} lines/s: all found {statistics.median(delays):.2f} s after the last "
+                  f"(at worst {max(delays):.2f})")  # fmt: skip
             share = max(options.lines // _BATCH // options.rounds, 1)
             for number in range(options.rounds):
                 bodies = list(groups(share, lines))

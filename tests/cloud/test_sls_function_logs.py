@@ -13,7 +13,7 @@ import pytest
 from cloud.sls_client import Client
 from pyfc.auth.keys import Keys
 from pyfc.cloud.sls.groups import Labels, Log, write_group
-from support import Server, pyfc, wait_until, zipped
+from support import Server, pyfc, time_passed, wait_until, zipped
 
 _GROUP = write_group(Labels(), [Log(1, 0, [("again", "1")])])
 LOOP = f"""
@@ -394,3 +394,26 @@ def test_a_window_is_tried_as_often_as_its_trigger_says(
     server.stop()
 
     assert tries == 6
+
+
+@pytest.mark.long
+def test_two_thousand_lines_a_second_are_found_within_two_seconds(server: Server) -> None:
+    code = (
+        "def handler(event, context):\n    for number in range(200):\n        print(event.decode(), 'line', number)\n"
+    )
+    loud = {**FC3, "functionName": "loud", "logConfig": LOG_CONFIG, "code": {"zipFile": zipped({"index.py": code})}}
+    assert server.manage("POST", "/2023-03-30/functions", loud).status == 200
+    path = "/2023-03-30/functions/loud/invocations"
+    _call(server, path, b"first")
+    began = time.monotonic()
+    for second in range(3):
+        for part in range(10):
+            time_passed(max(began + second + part / 10 - time.monotonic(), 0.0))
+            _call(server, path, b"second%d" % second)
+        wait_until(lambda second=second: _lines(server, f"second{second}") == 2000, "all lines", 2)  # type: ignore[misc]
+
+
+def _lines(server: Server, word: str) -> int:
+    """How many lines are found."""
+    rows = _found(server, f"{word} | select count(1) as found")
+    return int(rows[0]["found"]) if rows else 0

@@ -113,6 +113,8 @@ def test_after_many_calls_of_every_kind_the_server_holds_what_it_held_when_it_wa
     functions = {"f": {"Initializer": "index.initializer"}}
     server = serve({"index.py": CODE, "template.yml": template(functions)}, "--quiet", PYFC_IDLE_TIMEOUT="0.5")
     work(server, half, 0)
+    for path in ("/pyfc/metrics", "/pyfc/calls"):  # what opens files when it is first asked for, or after 10 s
+        assert server.manage("GET", path).status == 200
     before = Held.by(server)
     assert before.zombies == 0
 

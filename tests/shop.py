@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 SOURCE = """
 import time
 
@@ -22,3 +24,12 @@ Resources:
       Type: 'Aliyun::Serverless::Function'
       Properties: {Handler: index.handler, Runtime: python3, CodeUri: ./, MemorySize: 256, Timeout: 5}
 """
+
+
+def made_in(folder: Path, source: str = "", template: str = "") -> Path:
+    """The folder `project` with that and what is given beside it."""
+    project = folder / "project"
+    project.mkdir()
+    (project / "index.py").write_text(SOURCE + source)
+    (project / "template.yml").write_text(TEMPLATE + template)
+    return project

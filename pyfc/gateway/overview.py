@@ -11,8 +11,8 @@ from pyfc.gateway.metrics import Span, seconds_of
 from pyfc.model.function import Function
 from pyfc.model.names import LATEST
 from pyfc.observe.lives import Sample
-from pyfc.observe.metrics.buckets import percentile
 from pyfc.observe.metrics.metrics import summed
+from pyfc.observe.metrics.names import percentile_of
 from pyfc.observe.metrics.point import Point
 from pyfc.observe.metrics.store import Wanted
 from pyfc.supervisor.affine import pools_of
@@ -66,20 +66,14 @@ def _row(functions: dict[str, dict[str, Any]], function: Function) -> dict[str, 
 
 
 def _calls(point: Point) -> dict[str, Any]:
-    durations = point.durations
     return {
         "calls": point["invocations"],
         "failed": point.failures,
         "throttled": point["throttles"] + point["resource_throttles"],
         "coldStarts": point["cold_starts"],
-        "p50Ms": _milliseconds(percentile(durations, 0.5), point),
-        "p99Ms": _milliseconds(percentile(durations, 0.99), point),
+        "p50Ms": percentile_of(point, 0.5),
+        "p99Ms": percentile_of(point, 0.99),
     }
-
-
-def _milliseconds(seconds: float | None, point: Point) -> float | None:
-    """A percentile is never more than the longest."""
-    return None if seconds is None else round(min(seconds * 1000, point["duration_max_us"] / 1000), 3)
 
 
 def _instance(instance: Instance, function: Function) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from pyfc.client import Client
 from pyfc.client.client import ApiError
-from shop import SOURCE, TEMPLATE
+from shop import made_in
 from support import Server, wait_until
 
 IDLE = """\
@@ -24,11 +24,7 @@ IDLE = """\
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "index.py").write_text(SOURCE)
-    (folder / "template.yml").write_text(TEMPLATE + IDLE)
-    return folder
+    return made_in(tmp_path, template=IDLE)
 
 
 @pytest.fixture

@@ -13,17 +13,13 @@ import pytest
 
 from pyfc.auth.keys import Keys
 from pyfc.client import Client
-from shop import SOURCE, TEMPLATE
+from shop import made_in
 from support import Server, pyfc, wait_until
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "index.py").write_text(SOURCE)
-    (folder / "template.yml").write_text(TEMPLATE)
-    server = Server(folder, tmp_path / "data")
+    server = Server(made_in(tmp_path), tmp_path / "data")
     yield server
     server.stop()
 
@@ -115,11 +111,7 @@ def test_invoke_with_its_log_tells_what_the_call_waited_for(server: Server) -> N
 
 
 def test_without_metrics_there_are_no_records(tmp_path: Path) -> None:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "index.py").write_text(SOURCE)
-    (folder / "template.yml").write_text(TEMPLATE)
-    server = Server(folder, tmp_path / "data", "--observe", "off")
+    server = Server(made_in(tmp_path), tmp_path / "data", "--observe", "off")
     try:
         number = client_of(server).invoke("shop", "pay", b"fail").request_id
         status, _, errors = pyfc("requests", "--endpoint", server.endpoint)

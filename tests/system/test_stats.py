@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from pyfc.client import Client
-from shop import SOURCE, TEMPLATE
+from shop import made_in
 from support import Server, pyfc, wait_until
 
 WEB_TEMPLATE = """\
@@ -49,11 +49,7 @@ class Call(NamedTuple):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "index.py").write_text(SOURCE + WEB)
-    (folder / "template.yml").write_text(TEMPLATE + WEB_TEMPLATE)
-    return folder
+    return made_in(tmp_path, WEB, WEB_TEMPLATE)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from pyfc.client import Client
-from shop import SOURCE, TEMPLATE
+from shop import made_in
 from support import DEADLINE, Server, pyfc, wait_until
 
 LONG = "a-long-name-that-no-narrow-terminal-has-room-for-0123456789"
@@ -105,11 +105,7 @@ class Typed:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "index.py").write_text(SOURCE)
-    (folder / "template.yml").write_text(TEMPLATE + OTHERS)
-    return folder
+    return made_in(tmp_path, template=OTHERS)
 
 
 @pytest.fixture

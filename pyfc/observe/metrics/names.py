@@ -35,12 +35,16 @@ def _most(name: str, unit: str, divisor: int) -> Metric:
     return Metric(unit, MAXIMUM, lambda point: round(point[name] / divisor, 3) if point[name] else None)
 
 
-def _percentile(share: float) -> Metric:
-    def value(point: Point) -> float | None:
-        found = percentile(point.durations, share)
-        return None if found is None else round(min(found * 1000, point["duration_max_us"] / 1000), 3)
+def percentile_of(point: Point, share: float) -> float | None:
+    """Milliseconds that this share of the calls took at most, which is never more than the longest took; None if there
+    were none.
+    """
+    found = percentile(point.durations, share)
+    return None if found is None else round(min(found * 1000, point["duration_max_us"] / 1000), 3)
 
-    return Metric(MILLISECONDS, AVERAGE, value)
+
+def _percentile(share: float) -> Metric:
+    return Metric(MILLISECONDS, AVERAGE, lambda point: percentile_of(point, share))
 
 
 def _rate(metric: Metric) -> Metric:

@@ -33,6 +33,8 @@ final class Worker
     // What is to be answered if the process ends now: frame type, call.
     private array $due = [READY, 0];
     private array $files;
+    // What handlers and hooks are called by.
+    private array $functions = [];
     // For what is to be done when there is no memory left.
     private ?string $reserve;
 
@@ -43,8 +45,14 @@ final class Worker
         $this->hooks = ['initializer' => $initializer] + $init[12];
         $this->reserve = str_repeat(' ', 256 * 1024);
         $this->live_in($environment);
-        $names = array_filter([$this->handler, ...array_values($this->hooks)]);
-        $this->files = array_values(array_unique(array_map(fn ($name) => $this->parts($name)[0], $names)));
+        $files = array_map(fn ($name) => $this->parts($name)[0], $this->names());
+        $this->files = array_values(array_unique($files));
+    }
+
+    // What the function names: its handler and its hooks.
+    private function names(): array
+    {
+        return array_filter([$this->handler, ...array_values($this->hooks)]);
     }
 
     private function live_in(array $environment): void
@@ -125,8 +133,8 @@ final class Worker
             if ($error !== null) {
                 throw $error;
             }
-            foreach (array_filter([$this->handler, ...array_values($this->hooks)]) as $name) {
-                $this->find($name);
+            foreach ($this->names() as $name) {
+                $this->functions[$name] = $this->find($name);
             }
         } catch (\Throwable $error) {
             $this->answer([READY, 0], self::fault($error), self::document($error));
@@ -158,7 +166,7 @@ final class Worker
         try {
             $body = $this->body_of($call, $size, $first);
             $context = context_of($this->told, $id, $attempt, $trace, $header[8] ?? null);
-            $function = $this->find($this->handler);
+            $function = $this->functions[$this->handler];
             if ($kind === 1) {
                 $this->respond($call, $function(self::request($http, $body), $context));
             } else {
@@ -305,7 +313,7 @@ final class Worker
         [$name, $id] = $header;
         $GLOBALS['fcLogger']->requestId = $id;
         try {
-            $this->find($this->hooks[$name])(context_of($this->told, $id));
+            $this->functions[$this->hooks[$name]](context_of($this->told, $id));
             $this->answer([HOOK_DONE, $call], null, '');
         } catch (\Throwable $error) {
             $this->answer([HOOK_DONE, $call], self::fault($error), self::document($error));

@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import json
-import os
 import secrets
 import string
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyfc.auth import files
 from pyfc.errors import InvalidArgument, KeyNotFound
 from pyfc.model.names import Target
 
@@ -135,17 +133,7 @@ class Keys:
 
     def _write(self, keys: dict[str, Key]) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=NAME, dir=self._path.parent)  # 0600
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                json.dump([_kept(key) for key in keys.values()], file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
-            raise
+        files.write(self._path, json.dumps([_kept(key) for key in keys.values()], indent=1).encode("ascii"))
         self._look()
 
 

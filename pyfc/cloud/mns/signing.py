@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from pyfc.auth import files
 from pyfc.calls.paths import OURS
 from pyfc.errors import InvalidArgument
 
@@ -93,7 +91,7 @@ def _kept(path: Path) -> _Pair:
     )
 
     if not path.exists():
-        _write(path, _made())
+        files.write(path, _made())
     text = path.read_bytes()
     try:
         key, certificate = load_pem_private_key(text, None), x509.load_pem_x509_certificate(text)
@@ -131,18 +129,3 @@ def _made() -> bytes:
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return private + certificate.public_bytes(Encoding.PEM)
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Whole or not at all, for nobody else."""
-    handle, name = tempfile.mkstemp(prefix=NAME, dir=path.parent)  # 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
-        raise
